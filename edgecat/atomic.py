@@ -1,0 +1,141 @@
+"""Writes that happen whole or not at all, whatever is killed and however full the disk is.
+
+A file or folder is first written under a temporary name beside its target, flushed to disk, and
+then takes the target's place in one step of the file system.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from edgecat.errors import StorageError
+
+# linux/fs.h: swap two paths in one step; glibc has had the call since 2.28 (Debian 10).
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Give `path` the bytes that `write` puts into the open file it is handed.
+
+    Args:
+        path: The file to make or replace. Its folder must exist.
+        write: Called once with a writable binary file.
+
+    Raises:
+        StorageError: The disk is full or the folder may not be written; the old file is intact.
+    """
+    with storage_errors(path):
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(temporary).unlink()
+            raise
+        _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Give `path` this text, UTF-8.
+
+    Raises:
+        StorageError: As `write_file`.
+    """
+    write_file(path, lambda file: file.write(text.encode()))
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `path` when the block ends without an error.
+
+    A folder that stands at `path` goes on standing, whole, until that moment; after an error it
+    stands for good and the new one is removed.
+
+    Raises:
+        StorageError: The disk is full or the folder may not be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            yield temporary
+            for file in filter(Path.is_file, temporary.rglob("*")):
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            Path(temporary).chmod(0o777 & ~_umask())
+            if path.exists():
+                _exchange(temporary, path)
+            else:
+                Path(temporary).rename(path)
+            _sync_folder(path.parent)
+        finally:
+            # After an exchange the temporary name holds the old folder; after an error, the new.
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of a full or closed disk into a `StorageError`.
+
+    Raises:
+        StorageError: `ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`, `EPERM` or `EFBIG` came up within.
+    """
+    try:
+        yield
+    except OSError as error:
+        mend = {
+            errno.ENOSPC: "free some space (df -h) and run the same command again",
+            errno.EDQUOT: "your disk quota is used up: free some space and run it again",
+            errno.EROFS: "the file system is read-only: choose another folder",
+            errno.EACCES: "you may not write there: choose another folder",
+            errno.EPERM: "you may not write there: choose another folder",
+            errno.EFBIG: "the file system does not take a file of this size",
+        }.get(error.errno or 0)
+        if mend is None:
+            raise
+        raise StorageError(
+            f"{path}: could not be written ({error.strerror}); what stood there before is "
+            f"unchanged. {mend[0].upper()}{mend[1:]}."
+        ) from error
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Swap two folders; where the system has no such call, by two renames."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if hasattr(libc, "renameat2"):
+            names = os.fsencode(new), os.fsencode(old)
+            if not libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
+                return
+    aside = old.with_name(f".{old.name}.{os.getpid()}.old")
+    Path(old).rename(aside)
+    Path(new).rename(old)
+    Path(aside).rename(new)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename within `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,1 @@
+"""The honest clock: all variants interleaved, with the facts of the host."""

@@ -1,0 +1,39 @@
+"""A fresh process that opens a variant, answers one picture and says what that took.
+
+Run as `python -m edgecat.bench.cold BUNDLE VARIANT THREADS`; `edgecat.bench.run` times it from
+outside, from the start of the process to this answer.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from edgecat.runtime.classifier import Classifier
+from edgecat.spec import INPUT
+
+
+def main(bundle: str, variant: str, threads: str) -> None:
+    """Answer a grey picture and print the process's peak memory as JSON."""
+    photo = np.full((INPUT.shorter_side_px, INPUT.shorter_side_px, 3), 128, np.uint8)
+    with Classifier.open(bundle, variant, threads=int(threads)) as classifier:
+        classifier.predict(photo)
+    sys.stdout.write(json.dumps({"peak_rss_bytes": _peak_rss_bytes()}) + "\n")
+
+
+def _peak_rss_bytes() -> int:
+    """Return this process's peak memory.
+
+    Not from `getrusage` on Linux: its peak is handed down by the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS, in bytes
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

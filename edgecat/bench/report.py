@@ -1,0 +1,133 @@
+"""The result of a benchmark: plain values for machines, a table for people."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One variant, measured.
+
+    Attributes:
+        variant: Its name.
+        threads: It computed with.
+        precision: What the engine says it computes in.
+        latency_ms: "p50", "p95", "p99" of single photos, decoded already.
+        throughput_ips: Photos a second in batches of `settings["batch_size"]`.
+        cold_start_ms: From the start of a fresh process to its first answer, median.
+        peak_rss_bytes: Of that process.
+        size_bytes: Of the variant's files.
+        ratio_to_fp32: Latency by that of the same engine's fp32, round by round, median.
+        top1_ratio: On the photos of `--data`; None without.
+        top1_interval_ratio: Its 95 % interval.
+        num_images: Photos it was measured on.
+    """
+
+    variant: str
+    threads: int
+    precision: str
+    latency_ms: dict[str, float]
+    throughput_ips: float
+    cold_start_ms: float
+    peak_rss_bytes: int
+    size_bytes: int
+    ratio_to_fp32: float | None
+    top1_ratio: float | None = None
+    top1_interval_ratio: tuple[float, float] | None = None
+    num_images: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What `edgecat benchmark --json` writes.
+
+    Attributes:
+        host: As `edgecat.bench.host.describe_host` returns it.
+        settings: How it was measured.
+        rows: A variant each.
+        skipped: Variants that this machine cannot run, and why.
+        notes: What a person should not overlook.
+    """
+
+    host: dict[str, Any]
+    settings: dict[str, Any]
+    rows: tuple[Row, ...]
+    skipped: dict[str, str]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dataclasses.asdict(self)
+
+
+def find_notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Say plainly which INT8 variants are slower than their engine's float one."""
+    notes = []
+    for row in rows:
+        if row.variant.endswith("-int8") and row.ratio_to_fp32 and row.ratio_to_fp32 > 1:
+            notes.append(
+                f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times "
+                "its latency; it saves size, not time"
+            )
+    return tuple(notes)
+
+
+def format_report(report: Report) -> str:
+    """Return a table, and below it the host and the notes."""
+    heads = (
+        "variant", "p50 ms", "p95 ms", "p99 ms", "to fp32", "images/s", "cold ms", "RSS MB",
+        "size MB", "top-1 %", "runs in",
+    )  # fmt: skip
+    lines = [heads, *(_cells(row) for row in report.rows)]
+    host, settings = report.host, report.settings
+    precision = f", n = {report.rows[0].num_images}" if report.rows[0].num_images else ""
+    return "\n".join(
+        [
+            format_table(lines),
+            "",
+            f"{settings['num_rounds']} rounds of all variants in turn, {settings['threads']} "
+            f"threads, batch 1 (images/s: batch {settings['batch_size']}){precision}",
+            f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
+            f"governor {host['governor'] or 'unknown'}, "
+            f"{host['temperature_c'] or 'unknown'} degrees C, load {host['load_1min']:.1f}",
+            ", ".join(f"{name} {number}" for name, number in host["versions"].items()),
+            *(f"not run: {name}: {why}" for name, why in report.skipped.items()),
+            *(f"NOTE: {note}" for note in report.notes),
+        ]
+    )
+
+
+def format_table(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells in columns; the first column to the left, the others to the right.
+
+    Args:
+        lines: The heads first; all of the same length.
+    """
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    head, *rest = [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([head, "  ".join("-" * width for width in widths), *rest])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    top1 = "-"
+    if row.top1_ratio is not None and row.top1_interval_ratio is not None:
+        low, high = row.top1_interval_ratio
+        top1 = f"{100 * row.top1_ratio:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+    return (
+        row.variant,
+        *(f"{row.latency_ms[name]:.2f}" for name in ("p50", "p95", "p99")),
+        f"{row.ratio_to_fp32:.2f}x" if row.ratio_to_fp32 else "-",
+        f"{row.throughput_ips:.0f}",
+        f"{row.cold_start_ms:.0f}",
+        f"{row.peak_rss_bytes / 1e6:.0f}",
+        f"{row.size_bytes / 1e6:.2f}",
+        top1,
+        row.precision.split(" (")[0],
+    )

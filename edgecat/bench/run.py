@@ -1,0 +1,151 @@
+"""Measure all variants of a bundle in one run."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
+from edgecat.bench.host import describe_host
+from edgecat.bench.report import Report, Row, find_notes
+from edgecat.bundle import Bundle, load_bundle
+from edgecat.errors import EngineError
+from edgecat.evaluate import Evaluation, evaluate
+from edgecat.progress import Progress, Silent
+from edgecat.runtime.engines.base import Engine, count_physical_cores, open_engine
+from edgecat.spec import INPUT
+
+# Rounds: p99 needs at least 100 to be more than the maximum.
+NUM_ROUNDS = 200
+NUM_WARMUP = 20
+NUM_BATCH_ROUNDS = 20
+BATCH_SIZE = 8
+NUM_COLD_STARTS = 3
+
+
+def run_benchmark(
+    name: str | Path,
+    *,
+    data: Path | None = None,
+    threads: int | None = None,
+    num_rounds: int = NUM_ROUNDS,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
+
+    Args:
+        name: A bundle's folder or a released model's name.
+        data: Labelled photos to measure the accuracy on, as `edgecat.evaluate.evaluate` does.
+        threads: To compute with; None for one per physical core.
+        num_rounds: Timed single photos of each variant.
+        progress: Told of each step.
+
+    Raises:
+        BundleError: No bundle, or a damaged one.
+        EngineError: None of the variants runs here.
+        DatasetError: `data` is no data set for this model.
+        ConfigError: `threads` is below 1.
+    """
+    progress = progress or Silent()
+    bundle = load_bundle(name)
+    threads = count_physical_cores() if threads is None else threads
+    engines, skipped = _open_all(bundle, threads)
+    try:
+        evaluations: Mapping[str, Evaluation] = {}
+        if data is not None:
+            found = evaluate(bundle, list(engines.values()), data, progress=progress)
+            evaluations = {evaluation.variant: evaluation for evaluation in found}
+        latencies = _measure(engines, 1, num_rounds, NUM_WARMUP, progress)
+        batches = _measure(engines, BATCH_SIZE, NUM_BATCH_ROUNDS, 2, progress)
+        facts = {variant: engine.describe() for variant, engine in engines.items()}
+    finally:
+        for engine in engines.values():
+            engine.close()
+    rows = []
+    with progress.phase("cold starts", len(engines) * NUM_COLD_STARTS) as step:
+        for variant in engines:
+            cold_ms, rss_bytes = _measure_cold(bundle, variant, threads, step)
+            fp32 = f"{variant.split('-')[0]}-fp32"
+            score = evaluations.get(variant)
+            rows.append(
+                Row(
+                    variant=variant,
+                    threads=threads,
+                    precision=facts[variant]["effective_precision"],
+                    latency_ms=percentiles(latencies[variant]),
+                    throughput_ips=1e3 * BATCH_SIZE / statistics.median(batches[variant]),
+                    cold_start_ms=cold_ms,
+                    peak_rss_bytes=rss_bytes,
+                    size_bytes=sum(
+                        bundle.spec.files[file].size_bytes
+                        for file in bundle.spec.variant(variant).files
+                    ),
+                    ratio_to_fp32=(
+                        median_ratio(latencies[variant], latencies[fp32])
+                        if fp32 in latencies and fp32 != variant
+                        else None
+                    ),
+                    top1_ratio=score.top1_ratio if score else None,
+                    top1_interval_ratio=score.top1_interval_ratio if score else None,
+                    num_images=score.num_images if score else None,
+                )
+            )
+    settings = {
+        "bundle": bundle.spec.name,
+        "threads": threads,
+        "num_rounds": num_rounds,
+        "num_warmup": NUM_WARMUP,
+        "batch_size": BATCH_SIZE,
+        "num_batch_rounds": NUM_BATCH_ROUNDS,
+        "num_cold_starts": NUM_COLD_STARTS,
+        "order": "interleaved",
+        "split": next((evaluation.split for evaluation in evaluations.values()), None),
+    }
+    return Report(describe_host(), settings, tuple(rows), skipped, find_notes(rows))
+
+
+def _open_all(bundle: Bundle, threads: int) -> tuple[dict[str, Engine], dict[str, str]]:
+    """Open every variant that this machine can run; say of the others why not."""
+    engines: dict[str, Engine] = {}
+    skipped: dict[str, str] = {}
+    for variant in bundle.spec.variants:
+        try:
+            engines[variant.name] = open_engine(bundle, variant.name, threads)
+        except EngineError as error:
+            skipped[variant.name] = str(error)
+    if not engines:
+        raise EngineError("; ".join(skipped.values()))
+    return engines, skipped
+
+
+def _measure(
+    engines: Mapping[str, Engine], size: int, num_rounds: int, num_warmup: int, progress: Progress
+) -> dict[str, list[float]]:
+    # Noise, seeded: the time of a convolution does not depend on the picture.
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 256, (size, INPUT.side_px, INPUT.side_px, 3), dtype=np.uint8)
+    actions = {name: lambda engine=engine: engine.run(batch) for name, engine in engines.items()}
+    with progress.phase(f"batch {size}", num_rounds + num_warmup) as step:
+        return measure_interleaved_ms(actions, num_rounds, num_warmup, step)
+
+
+def _measure_cold(
+    bundle: Bundle, variant: str, threads: int, step: Callable[[], object]
+) -> tuple[float, int]:
+    """Return milliseconds from process start to first answer, and that process's peak memory."""
+    command = [sys.executable, "-m", "edgecat.bench.cold", str(bundle.path), variant, str(threads)]
+    times_ms, peaks = [], []
+    for _ in range(NUM_COLD_STARTS):
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        times_ms.append(1e3 * (time.perf_counter() - started))
+        if done.returncode:
+            raise EngineError(f"{variant}: a fresh process failed: {done.stderr.strip()[-500:]}")
+        peaks.append(json.loads(done.stdout)["peak_rss_bytes"])
+        step()
+    return statistics.median(times_ms), max(peaks)

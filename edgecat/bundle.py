@@ -1,0 +1,160 @@
+"""A bundle: a folder with `bundle.json` and the files it names, each proven by its SHA-256."""
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecat import atomic
+from edgecat.errors import BundleError
+from edgecat.spec import FileRecord, ModelSpec
+
+MANIFEST = "bundle.json"
+
+#: The released models, each a bundle inside the package.
+ASSETS = Path(__file__).parent / "assets"
+
+# A manifest of 1,000 labels and its provenance is about 100 kB; a model file about 20 MB.
+_MAX_MANIFEST_BYTES = 16 * 2**20
+_MAX_FILE_BYTES = 2 * 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A bundle whose every file was read and found to be what the manifest says.
+
+    Attributes:
+        path: Its folder.
+        spec: Its manifest.
+    """
+
+    path: Path
+    spec: ModelSpec
+
+    def read(self, file: str) -> bytes:
+        """Return a file's bytes, checked once more, so that what is used is what was proven.
+
+        Raises:
+            BundleError: The file is missing or changed.
+        """
+        return _read_checked(self.path, file, self.spec.files)
+
+
+def find_bundle(name: str | Path) -> Path:
+    """Return the folder of a bundle: a path as it is, or a released model by its name.
+
+    Raises:
+        BundleError: Neither a folder nor a released model.
+    """
+    path = Path(name)
+    released = ASSETS / str(name)
+    if not path.exists() and str(name) in released_names():
+        return released
+    if not path.is_dir():
+        raise BundleError(
+            f"{name}: no such bundle; give the folder that 'edgecat export' wrote, or the name of "
+            f"a released model: {', '.join(released_names()) or 'none in this build'}"
+        )
+    return path
+
+
+def released_names() -> tuple[str, ...]:
+    """Return the names of the models that ship in the package."""
+    return tuple(sorted(manifest.parent.name for manifest in ASSETS.glob(f"*/{MANIFEST}")))
+
+
+def load_bundle(name: str | Path) -> Bundle:
+    """Read a bundle and verify all of it.
+
+    Args:
+        name: A folder, or a released model's name.
+
+    Raises:
+        BundleError: No bundle there, a manifest that does not read, a file that is missing,
+            changed, of another size, a link or not in the manifest.
+    """
+    path = find_bundle(name)
+    spec = load_spec(path)
+    extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST}
+    if extra:
+        raise BundleError(
+            f"{path}: not in the manifest: {', '.join(sorted(extra))}; a bundle holds only what "
+            f"'edgecat export' wrote, move the rest elsewhere"
+        )
+    for file in spec.files:
+        _read_checked(path, file, spec.files)
+    return Bundle(path, spec)
+
+
+def load_spec(path: Path) -> ModelSpec:
+    """Read a bundle's manifest alone.
+
+    Raises:
+        BundleError: There is none, or it does not read.
+    """
+    manifest = path / MANIFEST
+    try:
+        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise BundleError(f"{manifest}: larger than {_MAX_MANIFEST_BYTES} bytes")
+        text = manifest.read_bytes().decode()
+    except FileNotFoundError:
+        raise BundleError(
+            f"{path}: no {MANIFEST} in it; make a bundle with 'edgecat export RUN --out BUNDLE'"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{manifest}: cannot be read ({error})") from error
+    return ModelSpec.from_json(text, str(manifest))
+
+
+@contextlib.contextmanager
+def new_bundle(path: Path) -> Iterator[Path]:
+    """Yield an empty folder; filled with files and a manifest, it takes the place of `path`.
+
+    A bundle that stood there is replaced in one step, and only after an undisturbed end.
+
+    Raises:
+        BundleError: Something that is no bundle stands at `path`.
+        StorageError: The disk is full or closed.
+    """
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise BundleError(f"{path}: exists and is no bundle; give --out another name")
+    with atomic.new_folder(path) as folder:
+        yield folder
+
+
+def hash_files(folder: Path) -> dict[str, FileRecord]:
+    """Return the record of every file in a folder but the manifest."""
+    return {
+        path.name: FileRecord(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST
+    }
+
+
+def write_manifest(folder: Path, spec: ModelSpec) -> None:
+    """Write the manifest of a bundle whose files stand in `folder`."""
+    (folder / MANIFEST).write_text(spec.to_json())
+
+
+def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
+    record = files.get(file)
+    if record is None:
+        raise BundleError(f"{path}: the manifest names no file {file!r}")
+    target = path / file
+    if target.is_symlink() or not target.is_file():
+        what = "is a link" if target.is_symlink() else "is missing"
+        raise BundleError(f"{target}: {what}; copy the bundle again or export it again")
+    size_bytes = target.stat().st_size
+    if size_bytes != record.size_bytes or size_bytes > _MAX_FILE_BYTES:
+        raise BundleError(
+            f"{target}: {size_bytes} bytes, the manifest says {record.size_bytes}; copy the "
+            "bundle again or export it again"
+        )
+    data = target.read_bytes()
+    if hashlib.sha256(data).hexdigest() != record.sha256:
+        raise BundleError(
+            f"{target}: its SHA-256 is not the manifest's: the file was changed or damaged; copy "
+            "the bundle again or export it again"
+        )
+    return data

@@ -1,0 +1,52 @@
+"""The command `edgecat benchmark`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import TerminalProgress, print_json
+
+
+@click.command("benchmark", short_help=COMMANDS["benchmark"])
+@click.argument("bundle")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Labelled photos: measure the accuracy too."
+)
+@click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option(
+    "--rounds",
+    default=200,
+    show_default=True,
+    type=click.IntRange(10),
+    help="Timed photos of each variant.",
+)
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the result to a file (- for standard output).",
+)
+def command(
+    bundle: str, data: Path | None, threads: int | None, rounds: int, file: Path | None
+) -> None:
+    """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
+
+    All variants take turns (A B C A B C ...), so that a machine's drift hits all of them alike:
+    trust the ratios ("to fp32") more than the milliseconds. "runs in" is what the engine itself
+    reports to compute in, not what was asked for.
+    """
+    from edgecat import atomic
+    from edgecat.bench.report import format_report
+    from edgecat.bench.run import run_benchmark
+
+    report = run_benchmark(
+        bundle, data=data, threads=threads, num_rounds=rounds, progress=TerminalProgress()
+    )
+    if file == Path("-"):
+        print_json(report.to_dict())
+        return
+    if file is not None:
+        atomic.write_text(file, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    click.echo(format_report(report))

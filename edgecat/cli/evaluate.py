@@ -1,0 +1,67 @@
+"""The command `edgecat evaluate`."""
+
+from pathlib import Path
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import TerminalProgress, percent, percent_with_interval, print_json
+
+
+@click.command("evaluate", short_help=COMMANDS["evaluate"])
+@click.argument("bundle")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--variant", help="Such as onnxruntime-int8; default: the bundle's first.")
+@click.option(
+    "--split",
+    type=click.Choice(["test", "all"]),
+    help="The photos kept from training, or every photo. Default: test where DATA holds photos "
+    "that the model was trained on, else all.",
+)
+@click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option(
+    "--skip-broken",
+    is_flag=True,
+    help="List broken photos and leave them out, instead of refusing.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    bundle: str,
+    data: Path,
+    variant: str | None,
+    split: str | None,
+    threads: int | None,
+    skip_broken: bool,
+    as_json: bool,
+) -> None:
+    """Measure a bundle's accuracy on labelled photos.
+
+    BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). DATA
+    has a sub-folder for any of the classes that the model knows.
+    """
+    from edgecat.bundle import load_bundle
+    from edgecat.evaluate import evaluate
+    from edgecat.runtime.engines.base import open_engine
+
+    loaded = load_bundle(bundle)
+    engine = open_engine(loaded, variant or loaded.spec.variants[0].name, threads)
+    (result,) = evaluate(
+        loaded, [engine], data, split=split, skip_broken=skip_broken, progress=TerminalProgress()
+    )
+    if as_json:
+        print_json(result.to_dict())
+        return
+    top1 = percent_with_interval(result.top1_ratio, result.top1_interval_ratio, result.num_images)
+    click.echo(f"{result.variant}, {result.split} photos: top-1 {top1}")
+    click.echo(f"macro F1 {percent(result.macro_f1_ratio)}")
+    if result.num_seen:
+        click.echo(
+            f"CAREFUL: the model was trained on {result.num_seen} of these photos, so this is no "
+            "measure of what it does with new ones; see --split test"
+        )
+    width = max(map(len, result.per_class))
+    for label, one in result.per_class.items():
+        click.echo(
+            f"  {label:<{width}}  recall {percent(one.recall_ratio):>7}  precision "
+            f"{percent(one.precision_ratio):>7}  n = {one.num_images}"
+        )

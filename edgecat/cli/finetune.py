@@ -1,0 +1,111 @@
+"""The command `edgecat finetune`."""
+
+from pathlib import Path
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import TerminalProgress, percent_with_interval
+from edgecat.spec import ARCHS
+
+
+@click.command("finetune", short_help=COMMANDS["finetune"])
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    "run",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write the run to.",
+)
+@click.option(
+    "--arch", type=click.Choice(ARCHS), default=ARCHS[0], show_default=True, help="Network."
+)
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    metavar="imagenet|cats12|scratch|FILE",
+    help="What all layers but the output layer start from: torchvision's ImageNet weights "
+    "(downloaded once), the released 12-breed model or another bundle, a .pth or .safetensors "
+    "file, or random numbers.",
+)
+@click.option("--epochs", type=int, help="Short for --set epochs=N.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights."
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:N",
+    help="Where to compute.",
+)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    help="TOML file with any of the recipe's keys.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One key of the recipe; wins over --recipe.",
+)
+@click.option("--resume", is_flag=True, help="Go on where a stopped run in the same folder was.")
+@click.option(
+    "--skip-broken",
+    is_flag=True,
+    help="List broken photos and leave them out, instead of refusing.",
+)
+def command(
+    data: Path,
+    run: Path,
+    arch: str,
+    weights: str,
+    epochs: int | None,
+    seed: int,
+    device: str,
+    recipe_file: Path | None,
+    settings: tuple[str, ...],
+    resume: bool,
+    skip_broken: bool,
+) -> None:
+    """Fine-tune a pretrained MobileNetV3 on a folder of labelled photos.
+
+    DATA has one sub-folder per class, or train/, val/ and test/ with such sub-folders. Without
+    these, photos are split into 70 % to train, 15 % to validate and 15 % to test with; the same
+    photo, or nearly the same, never stands in two of them.
+
+    First the new output layer learns alone, then everything, for 10 epochs. The weights of the
+    epoch with the best validation score are kept; test photos are looked at once, at the end.
+
+    \b
+      edgecat finetune photos --out runs/first
+      edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
+      edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+    """
+    from edgecat.train.loop import Job, finetune
+    from edgecat.train.recipe import load_recipe
+
+    if epochs is not None:
+        settings = (*settings, f"epochs={epochs}")
+    recipe = load_recipe(recipe_file, settings)
+    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken)
+    try:
+        record = finetune(job, TerminalProgress())
+    except KeyboardInterrupt:
+        if (run / "last.pt").exists():
+            click.echo(f"\n{run} is kept: go on with the same command and --resume", err=True)
+        raise
+    if record.outcome is None:
+        return
+    outcome = record.outcome
+    score = percent_with_interval(
+        outcome.test_top1_ratio, outcome.test_interval_ratio, outcome.num_test
+    )
+    click.echo(f"test top-1 {score}, epoch {outcome.best_epoch}, {outcome.duration_s:.0f} s")
+    click.echo(f"look at {run / 'curves.png'} and {run / 'confusion.png'}")
+    click.echo(f"next: edgecat export {run} --out {run.name}.edgecat --int8")

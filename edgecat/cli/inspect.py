@@ -1,0 +1,45 @@
+"""The command `edgecat inspect`."""
+
+import dataclasses
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import percent, percent_with_interval, print_json
+
+
+@click.command("inspect", short_help=COMMANDS["inspect"])
+@click.argument("bundle")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def command(bundle: str, as_json: bool) -> None:
+    """Show what is in a bundle and where it is from; every file's SHA-256 is checked.
+
+    BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
+    """
+    from edgecat.bundle import load_bundle
+
+    spec = load_bundle(bundle).spec
+    if as_json:
+        print_json(dataclasses.asdict(spec))
+        return
+    click.echo(f"{spec.name}: {spec.arch}, {len(spec.labels)} classes: {', '.join(spec.labels)}")
+    side_px = spec.input.side_px
+    click.echo(f"takes {spec.input.dtype} [N, {side_px}, {side_px}, 3] {spec.input.colour}")
+    for variant in spec.variants:
+        size_bytes = sum(spec.files[file].size_bytes for file in variant.files)
+        click.echo(f"\n{variant.name}  {size_bytes / 1e6:.2f} MB  {', '.join(variant.files)}")
+        if score := variant.score:
+            top1 = percent_with_interval(
+                score.top1_ratio, score.top1_interval_ratio, score.num_images
+            )
+            low, high = score.drop_interval_pp
+            click.echo(f"  {score.split} top-1 {top1}")
+            click.echo(
+                f"  drop {score.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}), same "
+                f"answer as the checkpoint on {percent(score.agreement_ratio)}"
+            )
+    click.echo("\nprovenance")
+    for name, value in spec.provenance.items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        click.echo(f"  {name}: {text}")
+    click.echo(f"\nall {len(spec.files)} files have the SHA-256 of the manifest")

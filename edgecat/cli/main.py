@@ -1,0 +1,88 @@
+"""The command group, and the one place where an error becomes a message and an exit code."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from edgecat import __version__
+from edgecat.errors import EdgecatError
+
+# Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
+# or torch, is imported when that command is used: `edgecat --help` takes 0.1 s.
+COMMANDS = {
+    "finetune": "Fine-tune a pretrained MobileNetV3 on a folder of labelled photos.",
+    "export": "Turn a finished run into a bundle: ONNX, OpenVINO, INT8, each proven.",
+    "evaluate": "Measure a bundle's accuracy on labelled photos.",
+    "benchmark": "Measure latency, memory and size of all variants of a bundle.",
+    "predict": "Say what photos show.",
+    "inspect": "Show what is in a bundle and where it is from.",
+    "data": "Get data sets to fine-tune on.",
+    "demo": "Walk the whole path in one command, offline.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"edgecat.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands, in the order of use"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgecat")
+def cli() -> None:
+    """Photo classifiers for small machines.
+
+    Fine-tune a MobileNetV3 on your photos, export it, quantize it to INT8 with proof that it
+    still works, measure it, and run it on a Raspberry Pi or an Intel box without torch.
+
+    \b
+      edgecat predict cats12 cat.jpg             the released model, 12 cat breeds
+      edgecat finetune PHOTOS --out RUN          PHOTOS has a sub-folder per class
+      edgecat export RUN --out BUNDLE --int8
+      edgecat benchmark BUNDLE --data PHOTOS
+      edgecat predict BUNDLE cat.jpg
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; exit with 0, the error's own code, 2 for a wrong command line, 130 for Ctrl-C.
+
+    Args:
+        arguments: Those behind "edgecat"; None for the process's own.
+    """
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = cli.main(arguments, prog_name="edgecat", standalone_mode=False)
+    except EdgecatError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has left; nothing more to say to anyone.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,43 @@
+"""How commands talk: results to standard output, progress and notes to standard error."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+
+class TerminalProgress:
+    """Progress as bars with the time left; where nobody looks on, a line a phase."""
+
+    @contextlib.contextmanager
+    def phase(self, name: str, num_steps: int) -> Iterator[Callable[[], object]]:
+        """Draw a bar."""
+        stream = click.get_text_stream("stderr")
+        with click.progressbar(
+            length=num_steps, label=f"{name:<24}", file=stream, hidden=not stream.isatty()
+        ) as bar:
+            yield lambda: bar.update(1)
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        click.echo(line, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a result for machines, floats unrounded."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def percent(ratio: float) -> str:
+    """Return a ratio as people read it."""
+    return f"{100 * ratio:.1f} %"
+
+
+def percent_with_interval(ratio: float, interval: tuple[float, ...], num_images: int) -> str:
+    """Return a share with its 95 % interval and its n."""
+    low, high = interval
+    return (
+        f"{percent(ratio)} (n = {num_images}, 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+    )

@@ -1,0 +1,69 @@
+"""The command `edgecat predict`."""
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import percent, print_json
+
+
+@click.command("predict", short_help=COMMANDS["predict"])
+@click.argument("bundle")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--variant", help="Such as onnxruntime-int8; default: the bundle's first.")
+@click.option(
+    "--top",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many of the likeliest classes to show.",
+)
+@click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
+@click.pass_context
+def command(
+    context: click.Context,
+    bundle: str,
+    images: tuple[str, ...],
+    variant: str | None,
+    top: int,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Say what photos show.
+
+    BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). A
+    broken photo is reported, the others are answered, and the exit code is 4.
+
+    \b
+      edgecat predict cats12 cat.jpg
+      edgecat predict first.edgecat --variant openvino-int8 --json *.jpg
+    """
+    from edgecat.errors import ImageError
+    from edgecat.runtime.classifier import Classifier
+
+    answers, failures = [], []
+    with Classifier.open(bundle, variant, threads=threads) as classifier:
+        for image in images:
+            try:
+                prediction = classifier.predict(image, top=top)
+            except ImageError as error:
+                failures.append({"image": image, "error": str(error)})
+                click.echo(f"error: {error}", err=True)
+                continue
+            answers.append({"image": image} | prediction.to_dict())
+            if not as_json:
+                guesses = (
+                    f"{guess.label} {percent(guess.probability)}" for guess in prediction.top
+                )
+                click.echo(f"{image}: {', '.join(guesses)}")
+        if as_json:
+            print_json(
+                {
+                    "bundle": classifier.bundle.spec.name,
+                    "variant": classifier.variant,
+                    "predictions": answers,
+                    "errors": failures,
+                }
+            )
+    if failures:
+        context.exit(ImageError.exit_code)

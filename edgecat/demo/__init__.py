@@ -1,0 +1,1 @@
+"""The whole path on a machine without network or photos."""

@@ -1,0 +1,97 @@
+"""Every error that edgecat raises on purpose, and the exit code of each.
+
+    EdgecatError                 1
+    ├── ConfigError              2   an option, a recipe key, a value
+    ├── DatasetError             3   a folder of labelled photos
+    ├── ImageError               4   one photo
+    ├── BundleError              5   a bundle: its manifest or one of its files
+    ├── EngineError              6   an inference engine: not installed, or it refused
+    ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
+    │   └── WeightsError         8   pretrained weights: out of reach, or of another shape
+    ├── ExportError              9   torch -> ONNX -> OpenVINO
+    │   └── ParityError         10   an exported model that does not answer as the checkpoint does
+    ├── QuantizeError           11   INT8
+    │   └── AccuracyLost        12   an INT8 model that lost more accuracy than allowed
+    └── StorageError            13   the disk: full, read-only, no permission
+
+A message says what was given, what is accepted and the command that mends it. Exit code 2 is
+also what click uses for a wrong command line; 130 is Ctrl-C, as in every shell.
+"""
+
+
+class EdgecatError(Exception):
+    """The root of the tree: catch this to catch all that edgecat raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(EdgecatError):
+    """An option, a recipe key or a value that is not accepted."""
+
+    exit_code = 2
+
+
+class DatasetError(EdgecatError):
+    """A folder that cannot be used as labelled photos."""
+
+    exit_code = 3
+
+
+class ImageError(EdgecatError):
+    """A photo that cannot be read as one."""
+
+    exit_code = 4
+
+
+class BundleError(EdgecatError):
+    """A bundle that is missing, changed, incomplete or of another version."""
+
+    exit_code = 5
+
+
+class EngineError(EdgecatError):
+    """An inference engine that is not installed or refuses a model."""
+
+    exit_code = 6
+
+
+class TrainError(EdgecatError):
+    """A fine-tuning run that cannot start or go on."""
+
+    exit_code = 7
+
+
+class WeightsError(TrainError):
+    """Pretrained weights that are out of reach or do not fit the network."""
+
+    exit_code = 8
+
+
+class ExportError(EdgecatError):
+    """A checkpoint that could not be turned into a model file."""
+
+    exit_code = 9
+
+
+class ParityError(ExportError):
+    """An exported model whose answers differ from the checkpoint's."""
+
+    exit_code = 10
+
+
+class QuantizeError(EdgecatError):
+    """A model that could not be quantized."""
+
+    exit_code = 11
+
+
+class AccuracyLost(QuantizeError):
+    """A quantized model that lost more accuracy than allowed; its file was not kept."""
+
+    exit_code = 12
+
+
+class StorageError(EdgecatError):
+    """A file that could not be written; what stood there before is untouched."""
+
+    exit_code = 13

@@ -1,0 +1,1 @@
+"""Checkpoint -> ONNX -> OpenVINO: exact graph passes, then a proof of equality."""

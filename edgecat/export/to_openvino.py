@@ -1,0 +1,44 @@
+"""ONNX -> OpenVINO IR, in float32."""
+
+import tempfile
+from pathlib import Path
+
+import onnx
+
+from edgecat.errors import ExportError
+
+
+def export_openvino(model: onnx.ModelProto) -> tuple[bytes, bytes]:
+    """Return a float model as OpenVINO IR: the graph's XML and its weights.
+
+    `convert_model` simplifies the graph, which plain reading does not: 320 operators instead of
+    934. On the latter NNCF silently skips bias correction, and INT8 ran slower than float32.
+
+    Args:
+        model: As `optimize_graph` returns it.
+
+    Raises:
+        ExportError: OpenVINO does not read the model.
+    """
+    import openvino
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "model.onnx"
+            file.write_bytes(model.SerializeToString())
+            read = openvino.convert_model(file)
+    except (RuntimeError, openvino.frontend.OpConversionFailure) as error:
+        raise ExportError(
+            f"OpenVINO {openvino.__version__} does not read the graph: {error}"
+        ) from error
+    return serialize_openvino(read)
+
+
+def serialize_openvino(model: object) -> tuple[bytes, bytes]:
+    """Return an OpenVINO model's XML and weights as bytes."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.xml"
+        openvino.save_model(model, file, compress_to_fp16=False)
+        return file.read_bytes(), file.with_suffix(".bin").read_bytes()

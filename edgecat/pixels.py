@@ -1,0 +1,183 @@
+"""THE preprocessing: any photo -> uint8 `[224, 224, 3]`, RGB.
+
+Training's evaluation, calibration, benchmark and device all call this file, so that they see the
+same pixels. The content of a file decides what it is, never the ending of its name; EXIF
+orientation is applied; grey, CMYK, palette, alpha and 16-bit pictures come out as RGB.
+"""
+
+import io
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from edgecat.errors import ImageError
+from edgecat.spec import INPUT
+
+#: A photo: a file, its bytes, an open PIL image, or uint8 `[H, W, 3]` RGB.
+Photo = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+
+# Limits before work: a 40,000 x 40,000 picture (a "decompression bomb") would take 4.8 GB. The
+# number is the one above which Pillow itself refuses; 256 MiB is far above any photo's file.
+MAX_PIXELS = 2 * 89_478_485
+MAX_BYTES = 256 * 2**20
+
+# Of a panorama or a 1 x 100,000 strip only the middle is scaled up, so memory stays bounded.
+MAX_ASPECT = 2
+
+
+def load_pixels(photo: Photo) -> Pixels:
+    """Return a photo as the model's input.
+
+    Args:
+        photo: See `Photo`.
+
+    Returns:
+        uint8 `[224, 224, 3]`, RGB, 0-255: `scale_photo`, then `central_crop`.
+
+    Raises:
+        ImageError: Not a photo, broken, or larger than `MAX_PIXELS`.
+    """
+    return central_crop(scale_photo(photo))
+
+
+def load_batch(photos: Iterable[Photo]) -> Pixels:
+    """Return photos as one batch: uint8 `[N, 224, 224, 3]`, RGB.
+
+    Raises:
+        ImageError: As `load_pixels`, for the first photo that fails.
+    """
+    pixels = [load_pixels(photo) for photo in photos]
+    if not pixels:
+        return np.empty((0, INPUT.side_px, INPUT.side_px, 3), np.uint8)
+    return np.stack(pixels)
+
+
+def scale_photo(photo: Photo) -> Pixels:
+    """Return a photo with its shorter side at 256 px.
+
+    Args:
+        photo: See `Photo`.
+
+    Returns:
+        uint8 `[H, W, 3]`, RGB: bilinear, antialiased; the shorter side is 256 px, the longer one
+        at most `MAX_ASPECT` times as long (of a wider photo the central part is kept). Training
+        cuts its random crops out of this, everything else takes its `central_crop`.
+
+    Raises:
+        ImageError: As `load_pixels`.
+    """
+    image = open_photo(photo)
+    width_px, height_px = image.size
+    short_px = min(image.size)
+    long_px = min(max(image.size), MAX_ASPECT * short_px)
+    left_px = (width_px - min(width_px, long_px)) / 2
+    top_px = (height_px - min(height_px, long_px)) / 2
+    box = (left_px, top_px, width_px - left_px, height_px - top_px)
+    longer_px = INPUT.shorter_side_px * long_px // short_px
+    size_px = [longer_px, longer_px]
+    size_px[0 if width_px <= height_px else 1] = INPUT.shorter_side_px
+    return np.asarray(image.resize(tuple(size_px), Image.Resampling.BILINEAR, box=box))
+
+
+def central_crop(scaled: Pixels) -> Pixels:
+    """Return the central uint8 `[224, 224, 3]` of what `scale_photo` returned."""
+    top_px, left_px = ((side_px - INPUT.side_px) // 2 for side_px in scaled.shape[:2])
+    return scaled[top_px : top_px + INPUT.side_px, left_px : left_px + INPUT.side_px]
+
+
+def open_photo(photo: Photo) -> Image.Image:
+    """Return a photo as an upright 8-bit RGB picture.
+
+    A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as long as its shorter side stays at
+    least twice what the model takes: much faster for camera photos, and the same everywhere.
+
+    Args:
+        photo: See `Photo`.
+
+    Raises:
+        ImageError: As `load_pixels`.
+    """
+    if isinstance(photo, np.ndarray):
+        return _from_array(photo)
+    if isinstance(photo, Image.Image):
+        return _to_rgb(_upright(photo))
+    name = "the photo" if isinstance(photo, bytes) else str(photo)
+    data = photo if isinstance(photo, bytes) else read_photo(Path(photo))
+    if not data:
+        raise ImageError(f"{name}: empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of bombs far below our own limit, and of harmless EXIF oddities.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                width_px, height_px = image.size
+                if width_px * height_px > MAX_PIXELS:
+                    raise ImageError(
+                        f"{name}: {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} in all "
+                        "are accepted, scale it down first"
+                    )
+                scale = 2 * INPUT.shorter_side_px / min(image.size)
+                if scale < 1:
+                    image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
+                return _to_rgb(_upright(image))
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"{name}: not a photo; accepted are {', '.join(FORMATS)}, told by their content"
+        ) from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name}: too many pixels ({error}); at most {MAX_PIXELS:,} are accepted"
+        ) from None
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError) as error:
+        # Everything Pillow's decoders are known to raise on damaged files.
+        raise ImageError(f"{name}: cannot be read as a photo ({error})") from error
+
+
+def read_photo(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        ImageError: No such file, a folder, unreadable, or larger than `MAX_BYTES`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
+    return data
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    upright = ImageOps.exif_transpose(image)
+    upright.load()
+    return upright
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Return RGB: 16-bit scaled to 8, transparency laid on white."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow opens 16-bit grey as "I;16" or "I", and its own conversion clips at 255.
+        grey = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ImageError(
+            f"the photo: an array {array.dtype}{list(array.shape)}; accepted is uint8[H, W, 3], RGB"
+        )
+    return Image.fromarray(array)

@@ -1,0 +1,1 @@
+"""Float model -> INT8 models that were measured to be good enough."""

@@ -1,0 +1,1 @@
+"""The device side: open a bundle, answer photos. Never imports torch, onnx or the CLI."""

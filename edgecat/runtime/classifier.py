@@ -1,0 +1,104 @@
+"""The runtime: a bundle in, answers out. Knows numpy, Pillow and one inference engine."""
+
+import time
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+from edgecat import scores
+from edgecat.bundle import Bundle, load_bundle
+from edgecat.errors import ConfigError
+from edgecat.pixels import Photo, Pixels, load_pixels
+from edgecat.runtime.engines.base import Engine, open_engine
+from edgecat.runtime.prediction import Guess, Prediction
+from edgecat.scores import Logits
+
+
+class Classifier:
+    """A model that says what a photo shows.
+
+        with Classifier.open("cats12") as cats:
+            print(cats.predict("cat.jpg").label)
+
+    Attributes:
+        bundle: What it was opened from.
+        variant: The name of the variant in use.
+        labels: The classes it knows.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        """Join a bundle and an open engine; use `Classifier.open` instead."""
+        self.bundle = bundle
+        self.variant = engine.name
+        self.labels = bundle.spec.labels
+        self._engine = engine
+
+    @classmethod
+    def open(
+        cls, bundle: str | Path, variant: str | None = None, *, threads: int | None = None
+    ) -> "Classifier":
+        """Open a bundle; every file's SHA-256 is checked.
+
+        Args:
+            bundle: A folder, or the name of a released model: "cats12".
+            variant: Such as "onnxruntime-int8"; None for the bundle's first.
+            threads: How many to compute with; None for one per physical core.
+
+        Raises:
+            BundleError: No bundle, a damaged one, or one without that variant.
+            EngineError: The variant's engine is not installed or refuses the model.
+            ConfigError: `threads` is below 1.
+        """
+        loaded = load_bundle(bundle)
+        name = variant or loaded.spec.variants[0].name
+        return cls(loaded, open_engine(loaded, name, threads))
+
+    def predict(self, photo: Photo, *, top: int = 5) -> Prediction:
+        """Say what one photo shows.
+
+        Args:
+            photo: A file, its bytes, a PIL image, or uint8 `[H, W, 3]` RGB.
+            top: How many of the likeliest classes to return, 1 or more.
+
+        Raises:
+            ImageError: The photo cannot be read.
+            ConfigError: `top` is below 1.
+        """
+        if top < 1:
+            raise ConfigError(f"--top {top}: must be at least 1")
+        started = time.perf_counter()
+        pixels = load_pixels(photo)
+        read = time.perf_counter()
+        logits = self._engine.run(pixels[None])
+        answered = time.perf_counter()
+        probabilities = scores.softmax(logits, self.bundle.spec.temperature)[0]
+        best = probabilities.argsort()[::-1][:top]
+        guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
+        stages = {
+            "pixels": 1e3 * (read - started),
+            "model": 1e3 * (answered - read),
+            "scores": 1e3 * (time.perf_counter() - answered),
+        }
+        return Prediction(
+            guesses[0].label, guesses[0].probability, guesses, MappingProxyType(stages)
+        )
+
+    def compute_logits(self, batch: Pixels) -> Logits:
+        """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
+        return self._engine.run(batch)
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._engine.close()
+
+    def __enter__(self) -> "Classifier":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()

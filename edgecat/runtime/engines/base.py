@@ -1,0 +1,108 @@
+"""What every inference engine offers, and how one is opened by a variant's name."""
+
+import importlib
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgecat.bundle import Bundle
+from edgecat.errors import ConfigError, EngineError
+from edgecat.pixels import Pixels
+from edgecat.scores import Logits
+from edgecat.spec import INPUT, Variant
+
+
+class Engine(Protocol):
+    """A loaded model: four members, so that a test needs ten lines to fake one."""
+
+    name: str
+
+    def run(self, batch: Pixels) -> Logits:
+        """Return float32 logits `[N, K]`.
+
+        Args:
+            batch: uint8 `[N, 224, 224, 3]`, RGB, 0-255, any N from 1.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return the library's "version", "threads" and the "effective_precision" it reports."""
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+
+
+# The module of each engine has a class of this name; only the one in use is imported.
+_ENGINES = {
+    "onnxruntime": ("edgecat.runtime.engines.onnxruntime", "OnnxRuntimeEngine"),
+    "openvino": ("edgecat.runtime.engines.openvino", "OpenVinoEngine"),
+}
+
+# The first answer is slower than the others: it is given to a black picture, at open.
+_BLANK = np.zeros((1, INPUT.side_px, INPUT.side_px, 3), np.uint8)
+
+
+def open_engine(bundle: Bundle, variant: str, threads: int | None = None) -> Engine:
+    """Open a variant of a bundle.
+
+    Args:
+        bundle: Verified.
+        variant: One of its variants' names.
+        threads: How many to compute with; None for one per physical core.
+
+    Raises:
+        BundleError: The bundle has no such variant, or a file was changed meanwhile.
+        EngineError: The engine is not installed, or refuses the model.
+        ConfigError: `threads` is below 1.
+    """
+    chosen = bundle.spec.variant(variant)
+    engine = open_model(chosen, [bundle.read(file) for file in chosen.files], threads)
+    outputs = engine.run(_BLANK)
+    wanted = (1, len(bundle.spec.labels))
+    if outputs.shape != wanted:
+        engine.close()
+        raise EngineError(
+            f"{bundle.path}: {variant} answers {list(outputs.shape)}, but the bundle has "
+            f"{wanted[1]} labels; export it again"
+        )
+    return engine
+
+
+def open_model(variant: Variant, files: Sequence[bytes], threads: int | None = None) -> Engine:
+    """Open model files that are in memory.
+
+    Args:
+        variant: Whose files they are.
+        files: The graph first.
+        threads: How many to compute with; None for one per physical core.
+
+    Raises:
+        EngineError: The engine is not installed, or refuses the model.
+        ConfigError: `threads` is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"--threads {threads}: must be at least 1")
+    module, name = _ENGINES[variant.engine]
+    engine: Engine = getattr(importlib.import_module(module), name)(
+        variant, files, threads or count_physical_cores()
+    )
+    return engine
+
+
+def count_physical_cores() -> int:
+    """Return the number of physical cores that this process may use.
+
+    Two hyper-threads share one multiplier, so a thread for each gains nothing in a model that is
+    all multiplications.
+    """
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    numbers = sorted(allowed) if allowed else range(os.cpu_count() or 1)
+    cores = set()
+    for number in numbers:
+        try:
+            with open(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list") as file:
+                cores.add(file.read())
+        except OSError:
+            cores.add(str(number))
+    return max(1, len(cores))

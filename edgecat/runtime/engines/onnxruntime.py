@@ -1,0 +1,114 @@
+"""ONNX Runtime on the CPU."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecat.errors import EngineError
+from edgecat.pixels import Pixels
+from edgecat.scores import Logits
+from edgecat.spec import INPUT, Variant
+
+
+class OnnxRuntimeEngine:
+    """A model in ONNX Runtime's CPU provider.
+
+    Attributes:
+        name: The variant's.
+    """
+
+    def __init__(self, variant: Variant, files: Sequence[bytes], threads: int) -> None:
+        """Load a model.
+
+        Args:
+            variant: Of the engine "onnxruntime".
+            files: One ONNX file.
+            threads: To compute with, 1 or more.
+
+        Raises:
+            EngineError: ONNX Runtime refuses the model.
+        """
+        import onnxruntime
+
+        self.name = variant.name
+        self._threads = threads
+        self._model = files[0]
+        self._session = self._open(onnxruntime.SessionOptions())
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
+            raise EngineError(
+                f"{variant.name}: takes {[(i.name, i.type) for i in inputs]}; an edgecat model "
+                "takes one uint8 [N, 224, 224, 3]; export it again"
+            )
+        self._input = inputs[0].name
+
+    def run(self, batch: Pixels) -> Logits:
+        """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
+        logits: Logits = self._session.run(None, {self._input: batch})[0]
+        return logits
+
+    def describe(self) -> dict[str, Any]:
+        """Return version, threads and what the multiplications really ran in.
+
+        ONNX Runtime has no such property; its profiler tells which kernels ran, so a second
+        session answers one black picture under it.
+        """
+        import onnxruntime
+
+        with tempfile.TemporaryDirectory() as folder:
+            options = onnxruntime.SessionOptions()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = self._open(options)
+            blank = np.zeros((1, INPUT.side_px, INPUT.side_px, 3), np.uint8)
+            session.run(None, {self._input: blank})
+            events = json.loads(Path(session.end_profiling()).read_text())
+        kernels = Counter(
+            "int8" if event["args"]["op_name"].startswith(("QLinear", "QGemm")) else "fp32"
+            for event in events
+            if event.get("cat") == "Node"
+            and event.get("args", {})
+            .get("op_name", "")
+            .removeprefix("QLinear")
+            .removeprefix("Fused")
+            in ("Conv", "Gemm", "MatMul", "QGemm")
+        )
+        return {
+            "version": onnxruntime.__version__,
+            "threads": self._threads,
+            "effective_precision": _describe_kernels(kernels),
+        }
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        del self._session
+
+    def _open(self, options: Any) -> Any:
+        import onnxruntime
+
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # warnings about the graph are of no use to a user
+        try:
+            return onnxruntime.InferenceSession(
+                self._model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            reason = str(error).splitlines()[0]
+            raise EngineError(
+                f"{self.name}: ONNX Runtime {onnxruntime.__version__} refuses the model "
+                f"({reason}); export it again, or install another version"
+            ) from error
+
+
+def _describe_kernels(kernels: Counter[str]) -> str:
+    """Return "fp32", or "int8 (52 of 54 convolutions and matrix products)"."""
+    total = kernels.total()
+    if not kernels["int8"]:
+        return "fp32"
+    return f"int8 ({kernels['int8']} of {total} convolutions and matrix products)"

@@ -1,0 +1,198 @@
+"""What a bundle says of itself: labels, input, variants, scores, provenance <-> `bundle.json`."""
+
+import dataclasses
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+from edgecat.errors import BundleError
+from edgecat.strict import build
+
+SCHEMA_VERSION = 1
+
+ARCHS = ("mobilenet_v3_small", "mobilenet_v3_large")
+
+#: <engine>-<precision>, the same strings in the command line, in files and in JSON.
+VARIANTS = (
+    "onnxruntime-fp32",
+    "onnxruntime-int8",
+    "openvino-fp32",
+    "openvino-bf16",
+    "openvino-int8",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+    """The pixels that every model file of a bundle takes: uint8 `[N, 224, 224, 3]`, RGB, 0-255.
+
+    Source: torchvision's `ImageClassification` preset of the MobileNetV3 weights (shorter side to
+    256, central 224 x 224, ImageNet mean and standard deviation); its interpolation is bilinear.
+
+    Attributes:
+        side_px: Height and width of the input.
+        shorter_side_px: What the photo's shorter side is scaled to before the central crop.
+        mean_ratio: Per channel R, G, B, of values scaled to 0-1; subtracted inside the graph.
+        std_ratio: Per channel R, G, B; divided by inside the graph.
+    """
+
+    side_px: int = 224
+    shorter_side_px: int = 256
+    layout: str = "NHWC"
+    dtype: str = "uint8"
+    colour: str = "RGB"
+    interpolation: str = "bilinear"
+    mean_ratio: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std_ratio: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+#: The one preprocessing of this version: `edgecat.pixels` makes it, every graph expects it.
+INPUT = InputSpec()
+
+
+@dataclasses.dataclass(frozen=True)
+class FileRecord:
+    """One file of a bundle: hex SHA-256 of its bytes and their number."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """An accuracy as measured: an estimate from `num_images` photos.
+
+    Attributes:
+        split: The photos: "test" or "validation".
+        num_images: How many.
+        top1_ratio: Share of photos whose first answer is right, 0-1.
+        top1_interval_ratio: Its 95 % interval, low and high (`edgecat.scores.wilson_interval`).
+        agreement_ratio: Share of photos with the same first answer as the checkpoint.
+        drop_pp: Top-1 lost against the checkpoint, percentage points; negative is a gain.
+        drop_interval_pp: Its paired 95 % interval, low and high.
+    """
+
+    split: str
+    num_images: int
+    top1_ratio: float
+    top1_interval_ratio: tuple[float, ...]
+    agreement_ratio: float
+    drop_pp: float
+    drop_interval_pp: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One model for one engine at one precision.
+
+    Attributes:
+        name: One of `VARIANTS`.
+        files: The engine's files, the graph first ("x.onnx"; or "x.xml", "x.bin").
+        score: The test score, where one was measured.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    score: Score | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a name that no version of edgecat writes."""
+        if self.name not in VARIANTS:
+            raise ValueError(f"variant {self.name!r} is none of {', '.join(VARIANTS)}")
+        if not self.files:
+            raise ValueError(f"variant {self.name!r} names no file")
+
+    @property
+    def engine(self) -> str:
+        """Return "onnxruntime" or "openvino"."""
+        return self.name.split("-")[0]
+
+    @property
+    def precision(self) -> str:
+        """Return "fp32", "bf16" or "int8": what was asked for, not what an engine runs."""
+        return self.name.split("-")[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """A bundle's manifest.
+
+    Attributes:
+        name: What a person calls the model.
+        arch: One of `ARCHS`.
+        labels: The classes, in the order of the logits.
+        variants: At least one; the first is the one used when nobody asks for another.
+        files: Every file of the bundle but the manifest, by name.
+        input: The expected pixels.
+        temperature: What logits are divided by before the softmax, above 0.
+        provenance: Where the model is from: data, weights, licence, recipe, seed, versions.
+        schema_version: Of this manifest's form.
+    """
+
+    name: str
+    arch: str
+    labels: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    files: dict[str, FileRecord]
+    input: InputSpec = INPUT
+    temperature: float = 1.0
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where the parts do not fit each other."""
+        if self.schema_version != SCHEMA_VERSION:
+            raise ValueError(
+                f"schema_version {self.schema_version}, but this edgecat reads {SCHEMA_VERSION}; "
+                "export the run again with this version"
+            )
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must be at least two, each once")
+        if self.input != INPUT:
+            raise ValueError(f"input {self.input} is not what this edgecat makes: {INPUT}")
+        if not 0 < self.temperature < 1000:
+            raise ValueError(f"temperature {self.temperature} is not in (0, 1000)")
+        names = [variant.name for variant in self.variants]
+        if not names or len(set(names)) != len(names):
+            raise ValueError("variants must be at least one, each once")
+        for file in self.files:
+            if PurePosixPath(file).name != file or file in ("", ".", "..") or "\\" in file:
+                raise ValueError(f"file {file!r} is no plain name inside the bundle's folder")
+        for variant in self.variants:
+            for file in variant.files:
+                if file not in self.files:
+                    raise ValueError(f"variant {variant.name}: file {file!r} is not in 'files'")
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant of this name.
+
+        Raises:
+            BundleError: The bundle has none.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise BundleError(
+            f"{self.name}: no variant {name!r}; it has {', '.join(v.name for v in self.variants)}"
+        )
+
+    def to_json(self) -> str:
+        """Return the manifest's text, the same for the same content."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str, where: str) -> "ModelSpec":
+        """Read a manifest.
+
+        Args:
+            text: JSON.
+            where: The file's name, for messages.
+
+        Raises:
+            BundleError: Not JSON, an unknown or missing key, a wrong type, another version.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
+        return build(ModelSpec, values, where, BundleError)

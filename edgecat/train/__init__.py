@@ -1,0 +1,1 @@
+"""Photos -> checkpoint: fine-tuning with torch."""

@@ -1,0 +1,101 @@
+"""Photos decoded once: a file of uint8 pixels beside the run, instead of a decode every epoch."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecat import atomic
+from edgecat.errors import DatasetError
+from edgecat.photos import LabelledPhoto, read_photos
+from edgecat.pixels import Pixels, central_crop, scale_photo
+from edgecat.progress import Progress
+from edgecat.split import Fingerprint, fingerprint_photo
+
+
+class PhotoCache:
+    """Decoded photos, by position.
+
+    Attributes:
+        photos: Those that could be read, in the order of the file.
+        hashes: The hex SHA-256 of each.
+        fingerprints: Of each, to find near-duplicates.
+        broken: What is wrong with the photos that were left out.
+    """
+
+    def __init__(self) -> None:
+        """Make an empty cache; `open_cache` fills it."""
+        self.photos: list[LabelledPhoto] = []
+        self.hashes: list[str] = []
+        self.fingerprints: list[Fingerprint] = []
+        self.broken: list[str] = []
+        self._shapes: list[tuple[int, ...]] = []
+        self._offsets = [0]
+        self._bytes: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def scaled(self, index: int) -> Pixels:
+        """Return a photo as `scale_photo` does: uint8 `[H, W, 3]`, RGB."""
+        start, end = self._offsets[index : index + 2]
+        return self._bytes[start:end].reshape(self._shapes[index])
+
+    def pixels(self, index: int) -> Pixels:
+        """Return a photo as `load_pixels` does: uint8 `[224, 224, 3]`, RGB."""
+        return central_crop(self.scaled(index))
+
+    def batch(self, indices: Sequence[int]) -> Pixels:
+        """Return photos as `load_batch` does: uint8 `[N, 224, 224, 3]`, RGB."""
+        return np.stack([self.pixels(index) for index in indices])
+
+    def add(self, photo: LabelledPhoto, sha256: str, scaled: Pixels) -> None:
+        """Note a photo whose pixels have been appended to the file."""
+        self.photos.append(photo)
+        self.hashes.append(sha256)
+        self.fingerprints.append(fingerprint_photo(scaled))
+        self._shapes.append(scaled.shape)
+        self._offsets.append(self._offsets[-1] + scaled.size)
+
+    def attach(self, file: Path) -> None:
+        """Read pixels from this file from now on."""
+        self._bytes = np.memmap(file, np.uint8, mode="r")
+
+
+@contextlib.contextmanager
+def open_cache(
+    file: Path, photos: Sequence[LabelledPhoto], progress: Progress, *, skip_broken: bool
+) -> Iterator[PhotoCache]:
+    """Decode photos into `file` and yield them; the file is removed in the end.
+
+    Args:
+        file: To write, about 260 kB a photo.
+        photos: What `find_photos` listed.
+        progress: Told of each photo.
+        skip_broken: Leave broken photos out, instead of refusing all.
+
+    Raises:
+        DatasetError: Broken photos, all named at once; or none left.
+        StorageError: The disk is full.
+    """
+    cache = PhotoCache()
+    try:
+        with (
+            atomic.storage_errors(file),
+            file.open("wb") as out,
+            progress.phase("decode photos", len(photos)) as step,
+        ):
+            for photo, sha256, scaled in read_photos(
+                photos,
+                scale_photo,
+                on_photo=step,
+                on_broken=cache.broken.append if skip_broken else None,
+            ):
+                out.write(np.ascontiguousarray(scaled).data)
+                cache.add(photo, sha256, scaled)
+        if not cache.photos:
+            raise DatasetError(f"all {len(photos)} photos are broken: {cache.broken[0]}, ...")
+        cache.attach(file)
+        yield cache
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()

@@ -1,0 +1,62 @@
+"""Where a killed run goes on: everything an epoch leaves behind, in one file without code."""
+
+import dataclasses
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgecat import atomic
+from edgecat.errors import TrainError
+
+
+@dataclasses.dataclass
+class State:
+    """What changes from epoch to epoch.
+
+    Attributes:
+        epoch: Epochs of the whole network that are done; 0 after the head's.
+        network: State of the network that learns.
+        average: State of its moving average.
+        optimizer: AdamW's moments; empty before the first epoch.
+        history: A row of numbers for each epoch, as in metrics.csv.
+        best_epoch: The epoch with the best validation score so far, 0 for none.
+    """
+
+    epoch: int
+    network: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    history: list[dict[str, float]]
+    best_epoch: int
+
+
+def save_state(state: State, path: Path) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full; the checkpoint before is intact.
+    """
+    # Through memory: torch turns a full disk into a RuntimeError of its own.
+    buffer = io.BytesIO()
+    torch.save(
+        {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}, buffer
+    )
+    atomic.write_file(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def load_state(path: Path) -> State:
+    """Read a checkpoint; nothing in it is run.
+
+    Raises:
+        TrainError: Not a checkpoint of this version.
+    """
+    try:
+        return State(**torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
+        raise TrainError(
+            f"{path}: not a checkpoint of this version ({type(error).__name__}); fine-tune into a "
+            "new folder"
+        ) from error

@@ -1,0 +1,153 @@
+"""A fine-tuning run on disk: its folder, its record, its checkpoint.
+
+RUN/run.json             what was asked, what came out
+RUN/split.json           which photo is in which split, with its SHA-256
+RUN/model.safetensors    the weights of the best epoch
+RUN/last.pt              where a killed run goes on (tensors and numbers, no code)
+RUN/metrics.csv          a line an epoch
+RUN/curves.png, confusion.png
+"""
+
+import dataclasses
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgecat import atomic
+from edgecat.errors import TrainError
+from edgecat.spec import ARCHS
+from edgecat.split import Split
+from edgecat.strict import build
+from edgecat.train.recipe import Recipe
+
+RUN_VERSION = 1
+
+RECORD = "run.json"
+SPLIT = "split.json"
+MODEL = "model.safetensors"
+CHECKPOINT = "last.pt"
+METRICS = "metrics.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a finished run measured.
+
+    Attributes:
+        best_epoch: The epoch whose weights were kept, chosen on the validation photos.
+        val_top1_ratio: Of that epoch, 0-1.
+        num_test: Test photos; they were looked at once, after the choice.
+        test_top1_ratio: Share answered rightly, 0-1.
+        test_interval_ratio: Its 95 % interval.
+        duration_s: From the first photo read to the end, decoding included.
+        images_per_s: Training photos a second in the epochs of the whole network.
+    """
+
+    best_epoch: int
+    val_top1_ratio: float
+    num_test: int
+    test_top1_ratio: float
+    test_interval_ratio: tuple[float, ...]
+    duration_s: float
+    images_per_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """What a run was asked to do, and, when finished, what came out.
+
+    Attributes:
+        arch: One of `edgecat.spec.ARCHS`.
+        labels: The classes in the order of the logits.
+        weights: What the network started from, as the user named it.
+        num_loaded: Tensors that were pretrained.
+        random: Parameters that started from random numbers.
+        seed: Of the split, the output layer, the order and the augmentation of photos.
+        recipe: Every number of the training.
+        data: The folder of the photos, absolute.
+        data_sha256: Of the list of all photos' hashes and labels.
+        num_photos: By split.
+        device: Where it ran, with its name.
+        versions: Of what matters to the numbers.
+        outcome: None until the run has finished.
+        run_version: Of this record's form.
+    """
+
+    arch: str
+    labels: tuple[str, ...]
+    weights: str
+    num_loaded: int
+    random: tuple[str, ...]
+    seed: int
+    recipe: Recipe
+    data: str
+    data_sha256: str
+    num_photos: dict[str, int]
+    device: str
+    versions: dict[str, str]
+    outcome: Outcome | None = None
+    run_version: int = RUN_VERSION
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a record of another version or of an unknown network."""
+        if self.run_version != RUN_VERSION:
+            raise ValueError(
+                f"run_version {self.run_version}, but this edgecat reads {RUN_VERSION}; fine-tune "
+                "again with this version"
+            )
+        if self.arch not in ARCHS:
+            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
+
+    def save(self, run: Path) -> None:
+        """Write the record into the run's folder.
+
+        Raises:
+            StorageError: The disk is full.
+        """
+        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        atomic.write_text(run / RECORD, text + "\n")
+
+
+def load_run(run: Path) -> RunRecord:
+    """Read a run's record.
+
+    Raises:
+        TrainError: No run there, or one of another version.
+    """
+    return build(RunRecord, _read_json(run, RECORD), str(run / RECORD), TrainError)
+
+
+def load_split(run: Path) -> Split:
+    """Read a run's split.
+
+    Raises:
+        TrainError: No run there.
+        DatasetError: The split does not read.
+    """
+    return build(Split, _read_json(run, SPLIT), str(run / SPLIT), TrainError)
+
+
+def hash_data(split: Split) -> str:
+    """Return one SHA-256 for a data set: the same photos with the same labels give the same."""
+    lines = sorted(f"{photo.sha256} {photo.label}" for photo in split.photos)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def measure_versions() -> dict[str, str]:
+    """Return the versions of what decides a run's numbers."""
+    names = ("edgecat", "torch", "torchvision", "numpy", "pillow")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def _read_json(run: Path, name: str) -> Any:
+    try:
+        return json.loads((run / name).read_text())
+    except FileNotFoundError:
+        raise TrainError(
+            f"{run}: no {name} in it; a run is what 'edgecat finetune DATA --out RUN' makes"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise TrainError(f"{run / name}: cannot be read ({error})") from error

@@ -1,0 +1,172 @@
+"""Pretrained weights: where they come from, and how they get into a network.
+
+The output layer is never loaded: its units are the new classes. All other layers are, and a file
+that does not hold them, or holds others, is refused with the names and shapes that differ.
+"""
+
+import dataclasses
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edgecat.bundle import find_bundle, load_bundle, released_names
+from edgecat.errors import BundleError, EdgecatError, WeightsError
+from edgecat.train.network import OUTPUT_LAYER
+from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
+from edgecat.train.vision import import_torchvision
+
+# The hidden layer of the classifier: pretrained where the weights have it, random where not.
+_HIDDEN_LAYER = "classifier.0."
+
+_MAX_NAMED = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedWeights:
+    """What a network starts from.
+
+    Attributes:
+        source: As the user named it.
+        num_loaded: Tensors that came from the source.
+        random: Names of the parameters that start from random numbers.
+    """
+
+    source: str
+    num_loaded: int
+    random: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the line that a run prints."""
+        return (
+            f"weights {self.source}: {self.num_loaded} tensors loaded, {len(self.random)} start "
+            f"random ({', '.join(self.random) if len(self.random) <= 4 else 'all'})"
+        )
+
+
+def load_weights(network: nn.Module, arch: str, source: str) -> LoadedWeights:
+    """Give a network its pretrained weights.
+
+    Args:
+        network: torchvision's MobileNetV3, randomly initialised.
+        arch: One of `edgecat.spec.ARCHS`.
+        source: "scratch", "imagenet", a released model or another bundle, or a file of a
+            state_dict (.pth or .safetensors).
+
+    Raises:
+        WeightsError: Out of reach, not a state_dict, or of another shape than the network.
+    """
+    if source == "scratch":
+        state: Mapping[str, Tensor] = {}
+    else:
+        state = {
+            name: tensor
+            for name, tensor in _read_state(arch, source).items()
+            if not name.startswith(OUTPUT_LAYER)
+        }
+        _check_fit(network.state_dict(), state, source)
+        network.load_state_dict(dict(state), strict=False)
+    random = [name for name, _ in network.named_parameters() if name not in state]
+    return LoadedWeights(source, len(state), tuple(random))
+
+
+def _read_state(arch: str, source: str) -> Mapping[str, Tensor]:
+    if source == "imagenet":
+        return _read_imagenet(arch)
+    if source in released_names() or Path(source).is_dir():
+        try:
+            bundle = load_bundle(find_bundle(source))
+        except BundleError as error:
+            raise WeightsError(f"--weights {error}") from error
+        if bundle.spec.arch != arch:
+            raise WeightsError(
+                f"--weights {source}: a {bundle.spec.arch}; add --arch {bundle.spec.arch}"
+            )
+        if STATISTICS_FILE not in bundle.spec.files:
+            raise WeightsError(f"--weights {source}: a bundle without {STATISTICS_FILE}")
+        return unfold_bundle(bundle)
+    return read_state_file(Path(source))
+
+
+def _read_imagenet(arch: str) -> Mapping[str, Tensor]:
+    weights = import_torchvision().models.get_model_weights(arch).DEFAULT
+    try:
+        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # no network; a damaged download
+        raise WeightsError(
+            f"--weights imagenet: {weights.url} could not be fetched ({error}). Two ways out: "
+            "fetch that file on another machine and give it with --weights FILE, or start from "
+            "the model that ships with edgecat: --weights cats12"
+        ) from error
+    return state
+
+
+def read_state_file(path: Path) -> dict[str, Tensor]:
+    """Read a state_dict without running any code in it.
+
+    Args:
+        path: `.safetensors`, or what `torch.save` wrote; a dict under "state_dict" or "model" and
+            the prefix "module." of DataParallel are accepted.
+
+    Raises:
+        WeightsError: No such file, not a state_dict, or values that are not finite.
+    """
+    if not path.is_file():
+        raise WeightsError(
+            f"--weights {path}: no such file; give a .pth or .safetensors file, a bundle, "
+            f"{', '.join(('imagenet', *released_names(), 'scratch'))}"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: object = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"--weights {path}: not a state_dict that can be read without running its code "
+            f"({reason}); save one with torch.save(model.state_dict(), FILE)"
+        ) from error
+    except Exception as error:  # safetensors' own error class is not importable by name everywhere
+        if isinstance(error, EdgecatError) or "safetensor" not in type(error).__name__.lower():
+            raise
+        raise WeightsError(f"--weights {path}: not a safetensors file ({error})") from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
+        raise WeightsError(f"--weights {path}: not a state_dict of tensors")
+    state = {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"--weights {path}: {name} holds NaN or infinite values")
+    return state
+
+
+def _check_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights that would leave a layer of the backbone random, or that do not fit."""
+    problems = []
+    for name, tensor in wanted.items():
+        shape = tuple(tensor.shape)
+        if name in given and tuple(given[name].shape) != shape:
+            problems.append(f"{name}: given {tuple(given[name].shape)}, the network has {shape}")
+        elif name not in given and not name.startswith((OUTPUT_LAYER, _HIDDEN_LAYER)):
+            problems.append(f"{name}: missing, the network has {shape}")
+    problems += [
+        f"{name}: given {tuple(tensor.shape)}, the network has none"
+        for name, tensor in given.items()
+        if name not in wanted
+    ]
+    if problems:
+        more = (
+            f"\n  ... and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
+        )
+        raise WeightsError(
+            f"--weights {source}: does not fit the network; is --arch right? Differences:\n  "
+            + "\n  ".join(problems[:_MAX_NAMED])
+            + more
+        )

@@ -92,6 +92,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
     Raises:
         StorageError: `ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`, `EPERM` or `EFBIG` came up within.
+        OSError: Any other error of the operating system, as it came.
     """
     try:
         yield

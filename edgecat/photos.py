@@ -152,7 +152,11 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield the files below a folder; a link that leads back to a folder above is an error."""
+    """Yield the files below a folder.
+
+    Raises:
+        DatasetError: A link leads back to a folder above it, or a folder cannot be read.
+    """
     real = folder.resolve()
     if real in above or len(above) > _MAX_DEPTH:
         raise DatasetError(f"{folder}: a link that leads back to its own folder; remove it")

@@ -80,10 +80,9 @@ def scale_photo(photo: Photo) -> Pixels:
     left_px = (width_px - min(width_px, long_px)) / 2
     top_px = (height_px - min(height_px, long_px)) / 2
     box = (left_px, top_px, width_px - left_px, height_px - top_px)
-    longer_px = INPUT.shorter_side_px * long_px // short_px
-    size_px = [longer_px, longer_px]
-    size_px[0 if width_px <= height_px else 1] = INPUT.shorter_side_px
-    return np.asarray(image.resize(tuple(size_px), Image.Resampling.BILINEAR, box=box))
+    shorter_px, longer_px = INPUT.shorter_side_px, INPUT.shorter_side_px * long_px // short_px
+    size_px = (shorter_px, longer_px) if width_px <= height_px else (longer_px, shorter_px)
+    return np.asarray(image.resize(size_px, Image.Resampling.BILINEAR, box=box))
 
 
 def central_crop(scaled: Pixels) -> Pixels:

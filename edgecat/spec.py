@@ -96,7 +96,11 @@ class Variant:
     score: Score | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a name that no version of edgecat writes."""
+        """Check the name.
+
+        Raises:
+            ValueError: A name that no version of edgecat writes, or no file.
+        """
         if self.name not in VARIANTS:
             raise ValueError(f"variant {self.name!r} is none of {', '.join(VARIANTS)}")
         if not self.files:
@@ -140,7 +144,11 @@ class ModelSpec:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` where the parts do not fit each other."""
+        """Check the parts against each other.
+
+        Raises:
+            ValueError: They do not fit, or are of another version.
+        """
         if self.schema_version != SCHEMA_VERSION:
             raise ValueError(
                 f"schema_version {self.schema_version}, but this edgecat reads {SCHEMA_VERSION}; "

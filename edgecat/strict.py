@@ -75,7 +75,7 @@ def _value(hint: Any, value: object, where: str, error: type[EdgecatError]) -> A
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    wanted = {tuple: "a list", dict: "named values"}.get(origin or hint)  # type: ignore[arg-type]
+    wanted = {tuple: "a list", dict: "named values"}.get(origin or hint)
     raise error(
         f"{where}: expected {wanted or getattr(hint, '__name__', hint)}, got {_kind(value)}"
     )

@@ -18,7 +18,7 @@ _PACKAGES = ("edgecat", "numpy", "pillow", "onnxruntime", "openvino")
 def describe_host() -> dict[str, Any]:
     """Return CPU, its features, governor, temperature where readable, load and versions."""
     cpuinfo = _read("/proc/cpuinfo") or ""
-    fields = {}
+    fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())

@@ -63,14 +63,12 @@ class Report:
 
 def find_notes(rows: Sequence[Row]) -> tuple[str, ...]:
     """Say plainly which INT8 variants are slower than their engine's float one."""
-    notes = []
-    for row in rows:
-        if row.variant.endswith("-int8") and row.ratio_to_fp32 and row.ratio_to_fp32 > 1:
-            notes.append(
-                f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times "
-                "its latency; it saves size, not time"
-            )
-    return tuple(notes)
+    return tuple(
+        f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times its "
+        "latency; it saves size, not time"
+        for row in rows
+        if row.variant.endswith("-int8") and row.ratio_to_fp32 and row.ratio_to_fp32 > 1
+    )
 
 
 def format_report(report: Report) -> str:

@@ -110,7 +110,11 @@ def run_benchmark(
 
 
 def _open_all(bundle: Bundle, threads: int) -> tuple[dict[str, Engine], dict[str, str]]:
-    """Open every variant that this machine can run; say of the others why not."""
+    """Open every variant that this machine can run; say of the others why not.
+
+    Raises:
+        EngineError: It can run none.
+    """
     engines: dict[str, Engine] = {}
     skipped: dict[str, str] = {}
     for variant in bundle.spec.variants:
@@ -137,7 +141,11 @@ def _measure(
 def _measure_cold(
     bundle: Bundle, variant: str, threads: int, step: Callable[[], object]
 ) -> tuple[float, int]:
-    """Return milliseconds from process start to first answer, and that process's peak memory."""
+    """Return milliseconds from process start to first answer, and that process's peak memory.
+
+    Raises:
+        EngineError: The process failed.
+    """
     command = [sys.executable, "-m", "edgecat.bench.cold", str(bundle.path), variant, str(threads)]
     times_ms, peaks = [], []
     for _ in range(NUM_COLD_STARTS):

@@ -80,7 +80,8 @@ def command(
     photo, or nearly the same, never stands in two of them.
 
     First the new output layer learns alone, then everything, for 10 epochs. The weights of the
-    epoch with the best validation score are kept; test photos are looked at once, at the end.
+    latest epoch whose validation score is the best, but for chance, are kept; test photos are
+    looked at once, at the end.
 
     \b
       edgecat finetune photos --out runs/first
@@ -89,6 +90,7 @@ def command(
     """
     from edgecat.train.loop import Job, finetune
     from edgecat.train.recipe import load_recipe
+    from edgecat.train.run import CHECKPOINT
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
@@ -96,13 +98,13 @@ def command(
     job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken)
     try:
         record = finetune(job, TerminalProgress())
-    except KeyboardInterrupt:
-        if (run / "last.pt").exists():
-            click.echo(f"\n{run} is kept: go on with the same command and --resume", err=True)
-        raise
-    if record.outcome is None:
-        return
+    except KeyboardInterrupt as interrupt:
+        hint = f"\n{run} is kept: go on with the same command and --resume"
+        click.echo(hint if (run / CHECKPOINT).exists() else "", err=True)
+        raise click.Abort from interrupt
     outcome = record.outcome
+    if outcome is None:
+        return
     score = percent_with_interval(
         outcome.test_top1_ratio, outcome.test_interval_ratio, outcome.num_test
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,9 +15,8 @@ class TerminalProgress:
     @contextlib.contextmanager
     def phase(self, name: str, num_steps: int) -> Iterator[Callable[[], object]]:
         """Draw a bar."""
-        stream = click.get_text_stream("stderr")
         with click.progressbar(
-            length=num_steps, label=f"{name:<24}", file=stream, hidden=not stream.isatty()
+            length=num_steps, label=f"{name:<24}", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as bar:
             yield lambda: bar.update(1)
 

@@ -66,6 +66,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
                 f"  edgecat predict {name} {test.path}\n    -> {guess.label} "
                 f"{100 * guess.probability:.0f} % ({test.label} is right)"
             )
+    num_variants = len(load_bundle(bundle).spec.variants)
     kind = "drawings, not photos" if data is None else "your photos"
     return "\n".join(
         [
@@ -77,7 +78,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
             "",
             f"{photos}  the pictures",
             f"{run}  the run: curves.png, confusion.png, metrics.csv, run.json",
-            f"{bundle}  the bundle for the device ({len(load_bundle(bundle).spec.variants)} variants)",
+            f"{bundle}  the bundle for the device ({num_variants} variants)",
             f"{out / 'benchmark.json'}  the numbers above",
             f"{time.perf_counter() - started_s:.0f} s in all",
         ]
@@ -85,7 +86,11 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
 
 
 def _clear(out: Path) -> None:
-    """Remove what an earlier demo left, and nothing else."""
+    """Remove what an earlier demo left, and nothing else.
+
+    Raises:
+        ConfigError: The folder holds other things.
+    """
     if not out.exists():
         out.mkdir(parents=True)
         return

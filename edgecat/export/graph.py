@@ -50,7 +50,8 @@ class Graph:
 
     def weight(self, name: str) -> npt.NDArray[Any]:
         """Return a stored constant."""
-        return numpy_helper.to_array(self._weights[name])
+        weight: npt.NDArray[Any] = numpy_helper.to_array(self._weights[name])
+        return weight
 
     def set_weight(self, name: str, value: npt.NDArray[np.float32]) -> None:
         """Replace a stored constant, or store a new one."""

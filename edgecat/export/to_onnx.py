@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 
 import onnx
 import torch
@@ -32,7 +33,7 @@ def export_onnx(network: PhotoNetwork) -> onnx.ModelProto:
     """
     network.eval()
     network.memory_format = torch.contiguous_format
-    network.to(memory_format=torch.contiguous_format)
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     # Two photos: with one, the exporter takes the batch for a constant.
     example = torch.zeros(2, INPUT.side_px, INPUT.side_px, 3, dtype=torch.uint8)
     with _quiet():
@@ -56,7 +57,7 @@ def export_onnx(network: PhotoNetwork) -> onnx.ModelProto:
 
 
 @contextlib.contextmanager
-def _quiet() -> "contextlib.Iterator[None]":  # type: ignore[name-defined]
+def _quiet() -> Iterator[None]:
     """Keep the exporter's notes on its own deprecated parts from the user's screen."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -22,7 +22,7 @@ class State:
         average: State of its moving average.
         optimizer: AdamW's moments; empty before the first epoch.
         history: A row of numbers for each epoch, as in metrics.csv.
-        best_epoch: The epoch with the best validation score so far, 0 for none.
+        best_epoch: The epoch whose weights are kept, 0 for none.
     """
 
     epoch: int

@@ -1,29 +1,16 @@
-"""Fine-tuning, read from top to bottom: split, head, everything, best epoch, test.
+"""Fine-tuning from outside: check what was asked, read and split the photos, train, record."""
 
-All chance comes from (seed, epoch), so a resumed run draws the same photos, crops and dropout as
-one that was never stopped.
-"""
-
-import contextlib
 import dataclasses
-import math
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecat import atomic
 from edgecat.errors import ConfigError, TrainError
 from edgecat.photos import find_photos
-from edgecat.pixels import Pixels
 from edgecat.progress import Progress, Silent
-from edgecat.scores import Indices, Logits, confusion_matrix, top1_ratio, wilson_interval
 from edgecat.spec import ARCHS
 from edgecat.split import (
     Split,
@@ -34,13 +21,11 @@ from edgecat.split import (
     split_photos,
 )
 from edgecat.train import run as runs
-from edgecat.train.augment import augment_photo
 from edgecat.train.cache import PhotoCache, open_cache
-from edgecat.train.checkpoint import State, load_state, save_state
-from edgecat.train.network import PhotoNetwork, build_network, predict_logits
-from edgecat.train.plots import plot_confusion, plot_curves
+from edgecat.train.network import build_network
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import Outcome, RunRecord
+from edgecat.train.run import RunRecord
+from edgecat.train.trainer import Trainer
 from edgecat.train.weights import load_weights
 
 
@@ -126,7 +111,9 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
             return before
         atomic.write_text(job.run / runs.SPLIT, split.to_json())
         record.save(job.run)
-        trainer = _Trainer(job, network.to(device), device, cache, split, progress)
+        trainer = Trainer(
+            job.run, job.recipe, job.seed, network.to(device), device, cache, split, progress
+        )
         outcome = trainer.train(started_s)
     record = dataclasses.replace(record, outcome=outcome)
     record.save(job.run)
@@ -158,267 +145,13 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-class _Trainer:
-    """The state of one run, and the steps that change it."""
-
-    def __init__(
-        self,
-        job: Job,
-        network: PhotoNetwork,
-        device: torch.device,
-        cache: PhotoCache,
-        split: Split,
-        progress: Progress,
-    ) -> None:
-        self.job, self.recipe, self.progress = job, job.recipe, progress
-        self.network, self.device, self.cache = network, device, cache
-        self.labels = split.labels()
-        self.splits = {name: split.indices(name) for name in ("train", "val", "test")}
-        number_of = {label: number for number, label in enumerate(self.labels)}
-        self.targets = np.array([number_of[photo.label] for photo in split.photos])
-        average = get_ema_multi_avg_fn(self.recipe.ema_decay)
-        self.average = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-        # BatchNorm needs two photos: a rest of one joins no step.
-        num_train = len(self.splits["train"])
-        self.steps_per_epoch = max(1, round(num_train / self.recipe.batch_size))
-        self.optimizer = self._build_optimizer()
-
-    def train(self, started_s: float) -> Outcome:
-        """Run all phases, from the last checkpoint if there is one."""
-        checkpoint = self.job.run / runs.CHECKPOINT
-        if checkpoint.exists():
-            state = load_state(checkpoint)
-            self._restore(state)
-            self.progress.say(f"resumed after epoch {state.epoch}")
-        else:
-            self._train_head()
-            state = self._state(0, [], 0)
-            save_state(state, checkpoint)
-        train_s = 0.0
-        first_epoch = state.epoch + 1
-        epoch = state.epoch
-        while not self._is_done(state):
-            epoch = state.epoch + 1
-            epoch_started_s = time.perf_counter()
-            loss = self._train_epoch(epoch)
-            train_s += time.perf_counter() - epoch_started_s
-            state = self._finish_epoch(state, loss, time.perf_counter() - epoch_started_s)
-            save_state(state, checkpoint)
-        num_trained = (epoch - first_epoch + 1) * len(self.splits["train"])
-        return self._finish(state, started_s, num_trained / train_s if train_s else 0.0)
-
-    def _is_done(self, state: State) -> bool:
-        waited = state.epoch - state.best_epoch
-        return state.epoch >= self.recipe.epochs or waited >= self.recipe.patience
-
-    def _train_head(self) -> None:
-        """Teach the classifier alone, on features of the frozen backbone (BatchNorm in eval)."""
-        if not self.recipe.head_epochs:
-            return
-        indices = self.splits["train"]
-        self.network.eval()
-        parts = []
-        with torch.inference_mode(), self.progress.phase("features", len(indices)) as step:
-            for start in range(0, len(indices), self.recipe.batch_size):
-                chunk = indices[start : start + self.recipe.batch_size]
-                photos = torch.from_numpy(self.cache.batch(chunk)).to(self.device)
-                parts.append(self.network.features(photos))
-                for _ in chunk:
-                    step()
-        features = torch.cat(
-            parts
-        ).clone()  # [N, C]; a clone, since autograd takes no inference tensor
-        targets = torch.from_numpy(self.targets[indices]).to(self.device)
-        head = self._head().train()
-        optimizer = torch.optim.AdamW(head.parameters(), lr=self.recipe.head_rate)
-        torch.manual_seed(_seed_of(self.job.seed, 0))
-        for _ in range(self.recipe.head_epochs):
-            for chosen in torch.randperm(len(indices)).split(self.recipe.batch_size):
-                chosen = chosen.to(self.device)
-                loss = self._loss(head(features[chosen]), targets[chosen])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-
-    def _train_epoch(self, epoch: int) -> float:
-        """Teach the whole network for one epoch; return the mean loss."""
-        torch.manual_seed(_seed_of(self.job.seed, epoch))  # of dropout
-        self.network.train()
-        total = torch.zeros((), device=self.device)
-        title = f"epoch {epoch}/{self.recipe.epochs}"
-        with (
-            self.progress.phase(title, self.steps_per_epoch) as step,
-            contextlib.closing(self._batches(epoch)) as batches,
-        ):
-            for number, (photos, targets) in enumerate(batches):
-                self._set_rates((epoch - 1) * self.steps_per_epoch + number)
-                with self._autocast():
-                    logits = self.network(photos)
-                loss = self._loss(logits.float(), targets)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                self.optimizer.step()
-                self.average.update_parameters(self.network)
-                total += loss.detach()
-                step()
-        return float(total) / self.steps_per_epoch
-
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield augmented photos uint8 `[N, S, S, 3]` and targets, one batch made ahead."""
-        order = np.random.default_rng([self.job.seed, epoch]).permutation(self.splits["train"])
-        chunks = np.array_split(order, self.steps_per_epoch)
-
-        def view(index: int) -> Pixels:
-            rng = np.random.default_rng([self.job.seed, epoch, index])
-            return augment_photo(self.cache.scaled(index), self.recipe, rng)
-
-        with ThreadPoolExecutor() as pool:
-            ahead = [pool.submit(view, int(index)) for index in chunks[0]]
-            for number, chunk in enumerate(chunks):
-                views, ahead = ahead, []
-                if number + 1 < len(chunks):
-                    ahead = [pool.submit(view, int(index)) for index in chunks[number + 1]]
-                photos = torch.from_numpy(np.stack([future.result() for future in views]))
-                targets = torch.from_numpy(self.targets[chunk])
-                yield photos.to(self.device), targets.to(self.device)
-
-    def _finish_epoch(self, before: State, loss: float, duration_s: float) -> State:
-        """Validate the averaged weights, keep them if they are the best so far."""
-        epoch = before.epoch + 1
-        logits, targets = self._answer("val")
-        val_loss = float(
-            functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets))
-        )
-        row = {
-            "epoch": epoch,
-            "train_loss": loss,
-            "val_loss": val_loss,
-            "val_top1_ratio": top1_ratio(logits, targets),
-            "duration_s": duration_s,
-        }
-        history = [*before.history, row]
-        # By loss: it weighs how sure each answer is, so it is far less noisy than top-1.
-        best = min(history, key=lambda row: row["val_loss"])
-        if best is row:
-            self._save_model()
-        names = list(row)
-        lines = [",".join(names)] + [",".join(f"{r[name]:.6g}" for name in names) for r in history]
-        atomic.write_text(self.job.run / runs.METRICS, "\n".join(lines) + "\n")
-        self.progress.say(
-            f"epoch {epoch}: loss {loss:.3f}, validation {100 * row['val_top1_ratio']:.1f} %"
-            f"{' (best so far)' if best is row else ''}, {duration_s:.0f} s"
-        )
-        return self._state(epoch, history, int(best["epoch"]))
-
-    def _finish(self, state: State, started_s: float, images_per_s: float) -> Outcome:
-        """Look at the test photos, once, with the best epoch's weights; draw the pictures."""
-        from safetensors.torch import load_file
-
-        averaged = self.average.module
-        averaged.load_state_dict(load_file(self.job.run / runs.MODEL, device=str(self.device)))
-        logits, targets = self._answer("test")
-        predicted = logits.argmax(axis=1)
-        num_right = int((predicted == targets).sum())
-        plot_curves(state.history, state.best_epoch, self.job.run / "curves.png")
-        confusion = confusion_matrix(predicted, targets, len(self.labels))
-        plot_confusion(confusion, self.labels, self.job.run / "confusion.png")
-        best = next(row for row in state.history if row["epoch"] == state.best_epoch)
-        return Outcome(
-            best_epoch=state.best_epoch,
-            val_top1_ratio=best["val_top1_ratio"],
-            num_test=len(targets),
-            test_top1_ratio=num_right / len(targets),
-            test_interval_ratio=wilson_interval(num_right, len(targets)),
-            duration_s=time.perf_counter() - started_s,
-            images_per_s=images_per_s,
-        )
-
-    def _answer(self, split: str) -> tuple[Logits, Indices]:
-        """Return the averaged network's logits and the targets of a split."""
-        indices = self.splits[split]
-        photos = [self.cache.pixels(index) for index in indices]
-        return predict_logits(self.average.module, photos, self.device), self.targets[indices]
-
-    def _save_model(self) -> None:
-        from safetensors.torch import save
-
-        state = {
-            name: tensor.detach().cpu().contiguous()
-            for name, tensor in self.average.module.state_dict().items()
-        }
-        atomic.write_file(self.job.run / runs.MODEL, lambda file: file.write(save(state)))
-
-    def _state(self, epoch: int, history: list[dict[str, float]], best_epoch: int) -> State:
-        return State(
-            epoch=epoch,
-            network=self.network.state_dict(),
-            average=self.average.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            history=history,
-            best_epoch=best_epoch,
-        )
-
-    def _restore(self, state: State) -> None:
-        self.network.load_state_dict(state.network)
-        self.average.load_state_dict(state.average)
-        self.optimizer.load_state_dict(state.optimizer)
-
-    def _head(self) -> nn.Module:
-        head: nn.Module = self.network.network.get_submodule("classifier")
-        return head
-
-    def _build_optimizer(self) -> torch.optim.AdamW:
-        head = {id(parameter) for parameter in self._head().parameters()}
-        groups = []
-        for is_head in (False, True):
-            for is_matrix in (False, True):
-                groups.append(
-                    {
-                        "params": [
-                            parameter
-                            for parameter in self.network.parameters()
-                            if (id(parameter) in head) == is_head
-                            and (parameter.ndim > 1) == is_matrix
-                        ],
-                        "weight_decay": self.recipe.weight_decay if is_matrix else 0.0,
-                        "peak": self.recipe.rate if is_head else self.recipe.backbone_rate,
-                    }
-                )
-        return torch.optim.AdamW(groups, lr=0.0)
-
-    def _set_rates(self, step: int) -> None:
-        """Set the rates of a step: linear warm-up, then a cosine down to 0.
-
-        Source: Loshchilov & Hutter, "SGDR" (2016), without restarts.
-        """
-        num_steps = self.recipe.epochs * self.steps_per_epoch
-        num_warmup = max(1, round(self.recipe.warmup_ratio * num_steps))
-        if step < num_warmup:
-            factor = (step + 1) / num_warmup
-        else:
-            done_ratio = (step - num_warmup) / max(1, num_steps - num_warmup)
-            factor = (1 + math.cos(math.pi * done_ratio)) / 2
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-
-    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            logits, targets, label_smoothing=self.recipe.label_smoothing
-        )
-
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        """Return bf16 on CUDA, where it is faster and needs no loss scaling; fp32 on a CPU."""
-        if self.device.type != "cuda":
-            return contextlib.nullcontext()
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-        return torch.autocast("cuda", dtype=dtype)
-
-
-def _seed_of(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-
-
 def _check_folder(job: Job) -> None:
+    """Refuse a folder that holds anything but the run to resume.
+
+    Raises:
+        ConfigError: A negative seed.
+        TrainError: The folder is taken.
+    """
     if job.seed < 0:
         raise ConfigError(f"--seed {job.seed}: must be 0 or more")
     if (job.run / runs.RECORD).exists():
@@ -432,7 +165,11 @@ def _check_folder(job: Job) -> None:
 
 
 def _load_earlier(job: Job, record: RunRecord) -> RunRecord | None:
-    """Return the record of the run to resume, if there is one, after checking it is the same."""
+    """Return the record of the run to resume, if there is one.
+
+    Raises:
+        TrainError: It is another run than the one asked for.
+    """
     if not (job.run / runs.RECORD).exists():
         return None
     before = runs.load_run(job.run)

@@ -53,9 +53,8 @@ class PhotoNetwork(nn.Module):
         Args:
             photos: As for `forward`.
         """
-        network = cast(nn.Sequential, self.network)
-        maps = network.features(self.normalize(photos))  # [N, C, 7, 7]
-        return cast(Tensor, network.avgpool(maps)).flatten(1)
+        maps = self.network.get_submodule("features")(self.normalize(photos))  # [N, C, 7, 7]
+        return cast(Tensor, self.network.get_submodule("avgpool")(maps)).flatten(1)
 
     def normalize(self, photos: Tensor) -> Tensor:
         """Return float32 `[N, 3, 224, 224]`; in channels_last this copies nothing."""

@@ -35,12 +35,14 @@ class Recipe:
         crop_scale_min: Smallest share of a photo's area that a random crop keeps, 0-1.
         flip_ratio: Share of photos mirrored, 0-1.
         colour_jitter: Most that brightness, contrast and saturation change, 0-1.
+        mixup: Pairs of photos are laid over each other, with a share drawn from Beta(mixup, mixup);
+            0 for none. Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2017).
         val_ratio: Share of the photos to validate with, 0-1.
         test_ratio: Share of the photos to test with, 0-1.
     """
 
     epochs: int = 10
-    patience: int = 5
+    patience: int = 10
     head_epochs: int = 20
     batch_size: int = 32
     head_rate: float = 1e-3
@@ -54,11 +56,16 @@ class Recipe:
     crop_scale_min: float = 0.35
     flip_ratio: float = 0.5
     colour_jitter: float = 0.2
+    mixup: float = 0.0
     val_ratio: float = 0.15
     test_ratio: float = 0.15
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a number that no run can use."""
+        """Check every number.
+
+        Raises:
+            ValueError: One that no run can use.
+        """
         for name in ("epochs", "patience", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -73,7 +80,7 @@ class Recipe:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
         ratios = (
             "weight_decay warmup_ratio label_smoothing ema_decay crop_scale_min flip_ratio "
-            "colour_jitter val_ratio test_ratio"
+            "colour_jitter mixup val_ratio test_ratio"
         )
         for name in ratios.split():
             if not 0 <= getattr(self, name) < 1:

@@ -92,7 +92,11 @@ class RunRecord:
     run_version: int = RUN_VERSION
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a record of another version or of an unknown network."""
+        """Check version and network.
+
+        Raises:
+            ValueError: Another version, or an unknown network.
+        """
         if self.run_version != RUN_VERSION:
             raise ValueError(
                 f"run_version {self.run_version}, but this edgecat reads {RUN_VERSION}; fine-tune "

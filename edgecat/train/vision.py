@@ -5,6 +5,7 @@ not load, and `import torchvision` dies with "operator torchvision::nms does not
 networks and weights need none of these operators, only their names; so the names are declared.
 """
 
+import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -26,12 +27,11 @@ def import_torchvision() -> ModuleType:
     if package is not None and package.origin and not _declared:
         compiled = sorted(Path(package.origin).parent.glob("_C*.so"))
         try:
-            torch.ops.load_library(str(compiled[0]))
+            torch.ops.load_library(str(compiled[0]))  # type: ignore[no-untyped-call]
         except (IndexError, OSError):
-            library = torch.library.Library("torchvision", "DEF")
+            library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
             for name in ("nms", "qnms"):
-                library.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+                schema = f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor"
+                library.define(schema)  # type: ignore[no-untyped-call]
             _declared.append(library)
-    import torchvision
-
-    return torchvision
+    return importlib.import_module("torchvision")

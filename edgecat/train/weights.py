@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from edgecat.bundle import find_bundle, load_bundle, released_names
-from edgecat.errors import BundleError, EdgecatError, WeightsError
+from edgecat.errors import BundleError, WeightsError
 from edgecat.train.network import OUTPUT_LAYER
 from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
 from edgecat.train.vision import import_torchvision
@@ -22,6 +24,17 @@ from edgecat.train.vision import import_torchvision
 _HIDDEN_LAYER = "classifier.0."
 
 _MAX_NAMED = 8
+
+# What torch and safetensors raise on files that are damaged, of another kind or hold code.
+_READ_ERRORS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    KeyError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,21 +133,15 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
         )
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state: object = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except _READ_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
             f"--weights {path}: not a state_dict that can be read without running its code "
             f"({reason}); save one with torch.save(model.state_dict(), FILE)"
         ) from error
-    except Exception as error:  # safetensors' own error class is not importable by name everywhere
-        if isinstance(error, EdgecatError) or "safetensor" not in type(error).__name__.lower():
-            raise
-        raise WeightsError(f"--weights {path}: not a safetensors file ({error})") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
@@ -148,7 +155,11 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
 
 
 def _check_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights that would leave a layer of the backbone random, or that do not fit."""
+    """Refuse weights that would leave a layer of the backbone random, or that do not fit.
+
+    Raises:
+        WeightsError: Names and shapes differ; they are listed.
+    """
     problems = []
     for name, tensor in wanted.items():
         shape = tuple(tensor.shape)

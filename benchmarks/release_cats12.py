@@ -1,0 +1,59 @@
+"""Make the released model again: edgecat/assets/cats12, from the run of seed 0.
+
+python benchmarks/finetune_cats.py ../shared/cats --weights BACKBONE.pth --work runs
+python benchmarks/release_cats12.py ../shared/cats --work runs
+
+Seed 0 because it is the first: no seed was chosen by its score.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import click
+
+from edgecat.bundle import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
+from edgecat.cli.output import TerminalProgress
+from edgecat.export.build import export_run
+from edgecat.seen import SEEN_FILE
+from edgecat.train.unfold import STATISTICS_FILE
+
+# The wheel carries both variants that run without an extra, and what --weights cats12 needs.
+_MAX_BYTES = 8_000_000
+
+_LICENCE = {
+    "model": "Apache-2.0, as edgecat",
+    "photos": "cat part of Oxford-IIIT Pet (Parkhi et al., Cats and Dogs, CVPR 2012), CC BY-SA 4.0",
+    "initial_weights": "torchvision mobilenet_v3_small ImageNet-1K (BSD-3-Clause), backbone",
+}
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--work", type=click.Path(path_type=Path), default="runs", show_default=True)
+def main(data: Path, work: Path) -> None:
+    """Export seed 0 with INT8 and keep the ONNX Runtime variants."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "cats12"
+        export_run(work / "seed0", whole, int8=True, data=data, progress=TerminalProgress())
+        bundle = load_bundle(whole)
+        variants = tuple(v for v in bundle.spec.variants if v.engine == "onnxruntime")
+        kept = {file for v in variants for file in v.files} | {SEEN_FILE, STATISTICS_FILE}
+        with new_bundle(ASSETS / "cats12") as released:
+            for file in sorted(kept):
+                (released / file).write_bytes(bundle.read(file))
+            spec = dataclasses.replace(
+                bundle.spec,
+                variants=variants,
+                files=hash_files(released),
+                provenance={"licence": _LICENCE} | bundle.spec.provenance,
+            )
+            write_manifest(released, spec)
+    size_bytes = sum(path.stat().st_size for path in (ASSETS / "cats12").iterdir())
+    if size_bytes > _MAX_BYTES:
+        raise click.ClickException(f"{size_bytes} bytes, more than {_MAX_BYTES}")
+    print(f"{ASSETS / 'cats12'}: {size_bytes / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

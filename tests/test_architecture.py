@@ -1,0 +1,211 @@
+"""Which file may know what: read from the source, and tried in processes that lack libraries."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgecat
+from edgecat.bundle import released_names
+
+PACKAGE = Path(edgecat.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): ast.parse(path.read_text()) for path in FILES}
+
+
+def imports_of(tree, *, at_the_top=False):
+    """Yield every module named in an import statement; `from edgecat import x` is edgecat.x."""
+    nodes = tree.body if at_the_top else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in MODULES else node.module for name in full)
+
+
+def is_within(module, *packages):
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+# Library -> the modules that may import it; a package stands for all in it.
+LIBRARIES = {
+    "torch": ["edgecat.train", "edgecat.export"],
+    "torchvision": ["edgecat.train"],
+    "safetensors": ["edgecat.train", "edgecat.export"],
+    "onnx": ["edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
+    "onnxscript": [],
+    "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize", "edgecat.export"],
+    "nncf": ["edgecat.quantize"],
+    "openvino": ["edgecat.runtime.engines.openvino", "edgecat.export", "edgecat.quantize"],
+    "click": ["edgecat.cli"],
+    "matplotlib": ["edgecat.train.plots"],
+    "cv2": [],
+    "pandas": [],
+    "yaml": [],
+    "requests": [],
+}
+
+
+@pytest.mark.parametrize(("library", "allowed"), LIBRARIES.items())
+def test_a_library_is_imported_only_where_it_may_be(library, allowed):
+    users = {name for name, tree in MODULES.items() if any(is_within(i, library) for i in imports_of(tree))}
+    assert {user for user in users if not is_within(user, *allowed)} == set()
+
+
+def test_nothing_else_is_imported_at_all():
+    known = {*LIBRARIES, "edgecat", "numpy", "PIL", *sys.stdlib_module_names}
+    found = {name.split(".")[0] for tree in MODULES.values() for name in imports_of(tree)}
+    assert found - known == set()
+
+
+# Module -> what of edgecat it may import; a package stands for all in it, and for itself.
+FIRST = ["edgecat.errors", "edgecat.strict", "edgecat.spec", "edgecat.progress"]
+SECOND = [*FIRST, *(f"edgecat.{m}" for m in ("atomic", "bundle", "pixels", "scores", "photos", "split", "seen"))]
+ALL_BUT_CLI = ["edgecat." + name for name in ("train", "export", "quantize", "bench", "runtime", "compare", "evaluate")]
+LAYERS = {
+    "edgecat.errors": [],
+    "edgecat.progress": [],
+    "edgecat.scores": [],
+    "edgecat.bench.clock": [],
+    "edgecat.bench.host": [],
+    "edgecat.bench.report": [],
+    "edgecat.strict": ["edgecat.errors"],
+    "edgecat.atomic": ["edgecat.errors"],
+    "edgecat.spec": ["edgecat.errors", "edgecat.strict"],
+    "edgecat.bundle": ["edgecat.atomic", *FIRST],
+    "edgecat.pixels": FIRST,
+    "edgecat.photos": ["edgecat.pixels", *FIRST],
+    "edgecat.split": ["edgecat.pixels", *FIRST],
+    "edgecat.seen": ["edgecat.bundle", "edgecat.split", *FIRST],
+    "edgecat.compare": ["edgecat.scores"],
+    "edgecat.runtime": ["edgecat.runtime", *SECOND],
+    "edgecat.evaluate": ["edgecat.runtime", *SECOND],
+    "edgecat.bench": ["edgecat.bench", "edgecat.runtime", "edgecat.evaluate", *SECOND],
+    "edgecat.train": ["edgecat.train", *SECOND],
+    # Calibrated OpenVINO models are made from the exported ones.
+    "edgecat.quantize": [
+        "edgecat.quantize", "edgecat.runtime", "edgecat.compare", "edgecat.export.to_openvino", *SECOND,
+    ],
+    "edgecat.export": [
+        "edgecat.export", "edgecat.quantize", "edgecat.train", "edgecat.runtime", "edgecat.compare",
+        "edgecat.evaluate", *SECOND,
+    ],
+    "edgecat.demo": ["edgecat.demo", *ALL_BUT_CLI, *SECOND],
+    "edgecat.cli": ["edgecat"],
+    "edgecat": ["edgecat.bundle", "edgecat.errors", "edgecat.pixels", "edgecat.runtime"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_its_own_layer_and_below(module):
+    layer = max((name for name in LAYERS if is_within(module, name)), key=len)
+    assert layer != "edgecat" or module == "edgecat", f"{module} stands in no layer of this table"
+    inner = {name for name in imports_of(MODULES[module]) if is_within(name, "edgecat")} - {"edgecat"}
+    assert {name for name in inner if not is_within(name, *LAYERS[layer])} == set()
+
+
+def test_the_command_line_and_the_engines_import_nothing_heavy_at_their_top():
+    heavy = [name for name in LIBRARIES if name != "click"]
+    for module, tree in MODULES.items():
+        if is_within(module, "edgecat.cli", "edgecat.runtime", "edgecat.bench", "edgecat.evaluate"):
+            top = set(imports_of(tree, at_the_top=True))
+            assert {name for name in top if is_within(name, *heavy)} == set(), module
+        if is_within(module, "edgecat.cli"):
+            assert {name for name in top if is_within(name, "numpy", "PIL")} == set(), module
+
+
+def test_no_module_is_a_drawer_for_everything():
+    names = {part for module in MODULES for part in module.split(".")}
+    assert names.isdisjoint({"utils", "util", "helpers", "common", "misc"})
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_packages_init_is_a_docstring(path):
+    tree = MODULES[module_of(path)]
+    assert ast.get_docstring(tree)
+    if path.name == "__init__.py" and path.parent != PACKAGE:
+        assert len(tree.body) == 1
+
+
+def test_nobody_prints_or_sets_up_logging_outside_the_command_line():
+    for module, tree in MODULES.items():
+        names = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert is_within(module, "edgecat.cli") or "print" not in names, module
+        assert "basicConfig" not in attributes, module
+
+
+def test_the_public_names_are_few_and_each_is_there():
+    assert len(edgecat.__all__) <= 10
+    assert sorted(set(edgecat.__all__)) == edgecat.__all__
+    for name in edgecat.__all__:
+        assert getattr(edgecat, name).__name__ == name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        edgecat.no_such_name  # noqa: B018
+
+
+def run_python(script, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", ["edgecat", "edgecat.cli.main"])
+def test_importing_costs_neither_numpy_nor_torch(module):
+    loaded = run_python(f"import sys, {module}; print(*sys.modules)").split()
+    assert module in loaded
+    heavy = {"numpy", "PIL", "torch", "onnx", "onnxruntime", "openvino", "nncf", "matplotlib"}
+    assert heavy.isdisjoint(loaded)
+
+
+BLOCK = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {BLOCKED}:
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Block())
+"""
+BLOCKED = ("torch", "torchvision", "onnx", "nncf", "openvino", "matplotlib", "safetensors", "cv2")
+
+PREDICT = """
+import numpy as np
+from edgecat import Classifier
+
+with Classifier.open(sys.argv[1], "onnxruntime-fp32") as classifier:
+    answer = classifier.predict(np.zeros((300, 300, 3), np.uint8))
+print(answer.label in classifier.labels, *sys.modules)
+"""
+
+
+def predict_without_extras(bundle):
+    script = BLOCK.replace("{BLOCKED}", repr(BLOCKED)) + PREDICT
+    known, *loaded = run_python(script, bundle).split()
+    assert known == "True"
+    assert set(BLOCKED).isdisjoint(loaded)
+
+
+def test_a_bundle_answers_where_only_the_devices_libraries_are(make_bundle, colour_model):
+    predict_without_extras(make_bundle(files={"model.onnx": colour_model}))
+
+
+def test_the_released_model_answers_where_only_the_devices_libraries_are():
+    if "cats12" not in released_names():
+        pytest.skip("needs edgecat/assets/cats12, not released yet")
+    predict_without_extras("cats12")

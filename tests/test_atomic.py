@@ -1,0 +1,199 @@
+import contextlib
+import errno
+import os
+import resource
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from edgecat import atomic
+from edgecat.errors import StorageError
+
+LIMIT_BYTES = 64 * 1024
+
+
+@contextlib.contextmanager
+def largest_file(size_bytes):
+    """No file of this process may grow past this size: the system says EFBIG, as a disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real disk of 256 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def fill_with_error(file):
+    file.write(b"half")
+    raise KeyError("boom")
+
+
+def fill_a_full_device(file):
+    file.write(b"half")
+    with open("/dev/full", "wb") as full:
+        full.write(b"x")
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    atomic.write_text(path, "erst ä")
+    atomic.write_text(path, "dann 고양이")
+    assert path.read_bytes() == "dann 고양이".encode()
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_file_has_the_rights_that_any_new_file_has(tmp_path):
+    atomic.write_text(tmp_path / "ours", "")
+    (tmp_path / "plain").write_text("")
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ours", "plain")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+@pytest.mark.parametrize(
+    ("write", "error"), [(fill_with_error, KeyError), (fill_a_full_device, StorageError)]
+)
+def test_an_error_midway_leaves_the_old_file_and_no_litter(tmp_path, old, write, error):
+    path = tmp_path / "a.bin"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(error):
+        atomic.write_file(path, write)
+    assert os.listdir(tmp_path) == ([] if old is None else ["a.bin"])
+    assert old is None or path.read_bytes() == old
+
+
+def test_a_file_that_grows_too_large_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(StorageError, match=r"a\.bin.*unchanged"), largest_file(LIMIT_BYTES):
+        atomic.write_file(path, lambda file: file.write(bytes(2 * LIMIT_BYTES)))
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_full_disk_leaves_the_old_file(small_disk):
+    path = small_disk / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(StorageError, match="df -h"):
+        atomic.write_file(path, lambda file: file.write(bytes(2**20)))
+    assert path.read_bytes() == b"old"
+    assert os.listdir(small_disk) == ["a.bin"]
+
+
+def test_a_full_disk_leaves_the_old_folder(small_disk):
+    path = small_disk / "run"
+    path.mkdir()
+    (path / "old").write_text("old")
+    with pytest.raises(StorageError, match="df -h"), atomic.new_folder(path) as folder:
+        (folder / "new").write_bytes(bytes(2**20))
+    assert os.listdir(small_disk) == ["run"]
+    assert (path / "old").read_text() == "old"
+
+
+def test_a_new_folder_replaces_the_old_one_whole(tmp_path):
+    path = tmp_path / "run"
+    for content in ("first", "second"):
+        with atomic.new_folder(path) as folder:
+            (folder / content).write_text(content)
+            (folder / "deep").mkdir()
+            (folder / "deep" / "file").write_text(content)
+            assert path.exists() == (content == "second")
+    assert sorted(os.listdir(path)) == ["deep", "second"]
+    assert (path / "deep" / "file").read_text() == "second"
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_new_folder_makes_the_folders_above(tmp_path):
+    with atomic.new_folder(tmp_path / "a" / "b" / "c") as folder:
+        (folder / "x").write_text("x")
+    assert (tmp_path / "a" / "b" / "c" / "x").read_text() == "x"
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_an_error_in_the_block_leaves_the_old_folder_and_no_litter(tmp_path, old):
+    path = tmp_path / "run"
+    if old:
+        path.mkdir()
+        (path / "old").write_text("old")
+    with pytest.raises(KeyError), atomic.new_folder(path) as folder:
+        (folder / "new").write_text("new")
+        raise KeyError("boom")
+    assert os.listdir(tmp_path) == (["run"] if old else [])
+    assert not old or os.listdir(path) == ["old"]
+
+
+def test_ctrl_c_in_the_block_leaves_no_litter(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic.new_folder(tmp_path / "run"):
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux swaps two folders in one step")
+def test_a_folder_is_replaced_in_one_step(tmp_path):
+    """Whoever looks during 200 replacements always finds a whole folder."""
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "file").write_text("0")
+    missing, looks, done = [], [], threading.Event()
+
+    def look():
+        while not done.is_set():
+            looks.append(1)
+            if not os.path.exists(path):
+                missing.append(len(looks))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for number in range(200):
+        with atomic.new_folder(path) as folder:
+            (folder / "file").write_text(str(number))
+    done.set()
+    watcher.join()
+    assert len(looks) > 200
+    assert missing == []
+
+
+def test_a_link_to_a_folder_is_replaced_without_litter(tmp_path):
+    real = tmp_path / "elsewhere" / "real"
+    real.mkdir(parents=True)
+    (tmp_path / "run").symlink_to(real)
+    with atomic.new_folder(tmp_path / "run") as folder:
+        (folder / "new").write_text("new")
+    assert (tmp_path / "run" / "new").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "run"]
+
+
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG]
+)
+def test_what_the_system_says_of_the_disk_becomes_a_storage_error(code):
+    with pytest.raises(StorageError, match=r"x\.bin: .*unchanged"):
+        with atomic.storage_errors(Path("x.bin")):
+            raise OSError(code, os.strerror(code))
+
+
+def test_another_system_error_stays_what_it_is():
+    with pytest.raises(ConnectionResetError):
+        with atomic.storage_errors(Path("x.bin")):
+            raise OSError(errno.ECONNRESET, "reset")

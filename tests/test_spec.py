@@ -1,0 +1,113 @@
+import dataclasses
+import json
+
+import pytest
+
+from edgecat.errors import BundleError
+from edgecat.spec import INPUT, VARIANTS, FileRecord, ModelSpec, Score, Variant
+
+SCORE = Score("test", 10, 0.9, (0.6, 0.98), 1.0, -1.5, (-3.0, 0.0))
+SPEC = ModelSpec(
+    name="cats",
+    arch="mobilenet_v3_small",
+    labels=("Maine Coon", 'a, "b"', "고양이", "x"),
+    variants=(
+        Variant("onnxruntime-fp32", ("a.onnx",), SCORE),
+        Variant("openvino-int8", ("a.xml", "a.bin")),
+    ),
+    files={name: FileRecord("0" * 64, 3) for name in ("a.onnx", "a.xml", "a.bin")},
+    temperature=1.25,
+    provenance={"seed": 0, "deep": {"list": [1, None, "é"]}},
+)
+
+
+def changed(**changes):
+    return json.dumps(json.loads(SPEC.to_json()) | changes)
+
+
+def variant(name="onnxruntime-fp32", files=("a.onnx",)):
+    return [{"name": name, "files": list(files)}]
+
+
+def test_a_manifest_survives_its_own_text():
+    text = SPEC.to_json()
+    assert ModelSpec.from_json(text, "w") == SPEC
+    assert ModelSpec.from_json(text, "w").to_json() == text
+
+
+def test_a_manifest_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SPEC.temperature = 2.0
+
+
+def test_the_text_is_readable_and_its_labels_are_a_list():
+    values = json.loads(SPEC.to_json())
+    assert values["labels"] == ["Maine Coon", 'a, "b"', "고양이", "x"]
+    assert "고양이" in SPEC.to_json()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variants_name_is_its_engine_and_precision(name):
+    made = Variant(name, ("f",))
+    assert f"{made.engine}-{made.precision}" == name
+
+
+def test_a_variant_is_found_by_name_and_an_unknown_one_lists_those_there():
+    assert SPEC.variant("openvino-int8").files == ("a.xml", "a.bin")
+    with pytest.raises(BundleError, match=r"no variant 'tflite'.*onnxruntime-fp32, openvino-int8"):
+        SPEC.variant("tflite")
+
+
+RECORD = {"sha256": "0" * 64, "size_bytes": 3}
+BAD = {
+    "path into a folder": (changed(files={"d/a.onnx": RECORD}), "no plain name"),
+    "path out of the folder": (changed(files={"../a.onnx": RECORD}), "no plain name"),
+    "two dots": (changed(files={"..": RECORD}), "no plain name"),
+    "a dot": (changed(files={".": RECORD}), "no plain name"),
+    "no name": (changed(files={"": RECORD}), "no plain name"),
+    "absolute path": (changed(files={"/etc/passwd": RECORD}), "no plain name"),
+    "Windows path": (changed(files={"..\\a.onnx": RECORD}), "no plain name"),
+    "slash at the end": (changed(files={"a.onnx/": RECORD}), "no plain name"),
+    "file of a variant not listed": (changed(variants=variant(files=["b.onnx"])), "not in 'files'"),
+    "variant's path outside": (changed(variants=variant(files=["../b"])), "not in 'files'"),
+    "variant without files": (changed(variants=variant(files=[])), "names no file"),
+    "unknown variant": (changed(variants=variant("tflite-fp32")), "tflite-fp32"),
+    "variant twice": (changed(variants=variant() * 2), "each once"),
+    "no variants": (changed(variants=[]), "at least one"),
+    "labels twice": (changed(labels=["a", "a"]), "each once"),
+    "one label": (changed(labels=["a"]), "at least two"),
+    "labels as a text": (changed(labels="a b"), "labels: expected a list"),
+    "a number as label": (changed(labels=["a", 1]), r"labels\[1\]: expected str"),
+    "later version": (changed(schema_version=2), "schema_version 2"),
+    "version as text": (changed(schema_version="1"), "schema_version: expected int"),
+    "other input": (changed(input=dataclasses.asdict(INPUT) | {"side_px": 192}), "192"),
+    "other mean": (changed(input={"mean_ratio": [0.5, 0.5, 0.5]}), "is not what this edgecat"),
+    "NaN temperature": (changed(temperature=float("nan")), "temperature"),
+    "infinite temperature": (changed(temperature=float("inf")), "temperature"),
+    "temperature 0": (changed(temperature=0), "temperature"),
+    "negative temperature": (changed(temperature=-1.0), "temperature"),
+    "temperature as text": (changed(temperature="1"), "temperature: expected float"),
+    "unknown key": (changed(lables=["a", "b"]), "did you mean 'labels'"),
+    "missing key": ("{}", "'name' is missing"),
+    "size as text": (changed(files={"a": {"sha256": "", "size_bytes": "3"}}), "size_bytes"),
+    "not JSON": ("labels: [a, b]", "not JSON"),
+    "half of it": (SPEC.to_json()[:200], "not JSON"),
+    "empty": ("", "not JSON"),
+    "a list": ("[]", "expected named values"),
+    "null": ("null", "expected named values"),
+    "nested too deep to parse": ("[" * 100_000, "not JSON"),
+    "nested deep at the top": ("[" * 900 + "]" * 900, "expected named values"),
+    "nested deep in a label": (changed(labels=["a", "@"]).replace('"@"', "[" * 900 + "]" * 900), ""),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_a_bad_manifest_is_refused_and_told_where(text, message):
+    with pytest.raises(BundleError, match="^here: ") as caught:
+        ModelSpec.from_json(text, "here")
+    assert message in str(caught.value) or caught.match(message)
+
+
+def test_a_variant_in_the_spec_is_checked_when_made_in_python_too():
+    with pytest.raises(ValueError, match="none of onnxruntime-fp32"):
+        Variant("onnxruntime-fp16", ("a",))

@@ -59,7 +59,11 @@ LIBRARIES = {
 
 @pytest.mark.parametrize(("library", "allowed"), LIBRARIES.items())
 def test_a_library_is_imported_only_where_it_may_be(library, allowed):
-    users = {name for name, tree in MODULES.items() if any(is_within(i, library) for i in imports_of(tree))}
+    users = {
+        name
+        for name, tree in MODULES.items()
+        if any(is_within(i, library) for i in imports_of(tree))
+    }
     assert {user for user in users if not is_within(user, *allowed)} == set()
 
 
@@ -71,8 +75,14 @@ def test_nothing_else_is_imported_at_all():
 
 # Module -> what of edgecat it may import; a package stands for all in it, and for itself.
 FIRST = ["edgecat.errors", "edgecat.strict", "edgecat.spec", "edgecat.progress"]
-SECOND = [*FIRST, *(f"edgecat.{m}" for m in ("atomic", "bundle", "pixels", "scores", "photos", "split", "seen"))]
-ALL_BUT_CLI = ["edgecat." + name for name in ("train", "export", "quantize", "bench", "runtime", "compare", "evaluate")]
+SECOND = [
+    *FIRST,
+    *(f"edgecat.{m}" for m in ("atomic", "bundle", "pixels", "scores", "photos", "split", "seen")),
+]
+ALL_BUT_CLI = [
+    "edgecat." + name
+    for name in ("train", "export", "quantize", "bench", "runtime", "compare", "evaluate")
+]
 LAYERS = {
     "edgecat.errors": [],
     "edgecat.progress": [],
@@ -95,7 +105,8 @@ LAYERS = {
     "edgecat.train": ["edgecat.train", *SECOND],
     # Calibrated OpenVINO models are made from the exported ones.
     "edgecat.quantize": [
-        "edgecat.quantize", "edgecat.runtime", "edgecat.compare", "edgecat.export.to_openvino", *SECOND,
+        "edgecat.quantize", "edgecat.runtime", "edgecat.compare", "edgecat.export.to_openvino",
+        *SECOND,
     ],
     "edgecat.export": [
         "edgecat.export", "edgecat.quantize", "edgecat.train", "edgecat.runtime", "edgecat.compare",
@@ -111,7 +122,9 @@ LAYERS = {
 def test_a_module_imports_only_from_its_own_layer_and_below(module):
     layer = max((name for name in LAYERS if is_within(module, name)), key=len)
     assert layer != "edgecat" or module == "edgecat", f"{module} stands in no layer of this table"
-    inner = {name for name in imports_of(MODULES[module]) if is_within(name, "edgecat")} - {"edgecat"}
+    inner = {name for name in imports_of(MODULES[module]) if is_within(name, "edgecat")} - {
+        "edgecat"
+    }
     assert {name for name in inner if not is_within(name, *LAYERS[layer])} == set()
 
 
@@ -140,7 +153,11 @@ def test_a_packages_init_is_a_docstring(path):
 
 def test_nobody_prints_or_sets_up_logging_outside_the_command_line():
     for module, tree in MODULES.items():
-        names = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        names = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert is_within(module, "edgecat.cli") or "print" not in names, module
         assert "basicConfig" not in attributes, module

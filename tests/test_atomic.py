@@ -160,7 +160,7 @@ def test_a_folder_is_replaced_in_one_step(tmp_path):
     def look():
         while not done.is_set():
             looks.append(1)
-            if not os.path.exists(path):
+            if not Path(path).exists():
                 missing.append(len(looks))
 
     watcher = threading.Thread(target=look)
@@ -188,12 +188,11 @@ def test_a_link_to_a_folder_is_replaced_without_litter(tmp_path):
     "code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG]
 )
 def test_what_the_system_says_of_the_disk_becomes_a_storage_error(code):
-    with pytest.raises(StorageError, match=r"x\.bin: .*unchanged"):
-        with atomic.storage_errors(Path("x.bin")):
-            raise OSError(code, os.strerror(code))
+    told = pytest.raises(StorageError, match=r"x\.bin: .*unchanged")
+    with told, atomic.storage_errors(Path("x.bin")):
+        raise OSError(code, os.strerror(code))
 
 
 def test_another_system_error_stays_what_it_is():
-    with pytest.raises(ConnectionResetError):
-        with atomic.storage_errors(Path("x.bin")):
-            raise OSError(errno.ECONNRESET, "reset")
+    with pytest.raises(ConnectionResetError), atomic.storage_errors(Path("x.bin")):
+        raise OSError(errno.ECONNRESET, "reset")

@@ -156,7 +156,7 @@ def test_a_ready_test_folder_is_the_test_split(make_bundle, draw_photos, tmp_pat
     assert (found.split, found.num_images) == ("all", 12)
 
 
-@pytest.mark.parametrize("split", ["tset", "train", ""])
+@pytest.mark.parametrize("split", ["tset", "train"])
 def test_an_unknown_split_is_refused_never_taken_for_all(make_bundle, draw_photos, split):
     root = draw_photos()
     with pytest.raises(ConfigError, match="test"):

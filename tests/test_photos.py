@@ -92,7 +92,9 @@ def test_any_other_file_counts_as_a_photo(tmp_path):
     assert len(find_photos(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "a file", "empty classes", "photos, no class"])
+@pytest.mark.parametrize(
+    "what", ["missing", "empty", "a file", "empty classes", "photos, no class"]
+)
 def test_a_folder_without_photos_is_refused_and_told_what_is_wanted(tmp_path, what):
     root = tmp_path / "data"
     if what == "a file":
@@ -134,7 +136,9 @@ def test_a_link_to_itself_is_a_broken_photo(tmp_path):
     make(tmp_path, "a/1.jpg")
     (tmp_path / "a" / "me.jpg").symlink_to("me.jpg")
     (tmp_path / "a" / "gone.jpg").symlink_to("nowhere.jpg")
-    with pytest.raises(DatasetError, match=r"3 of 3 photos are broken(.|\n)*gone\.jpg(.|\n)*me\.jpg"):
+    with pytest.raises(
+        DatasetError, match=r"3 of 3 photos are broken(.|\n)*gone\.jpg(.|\n)*me\.jpg"
+    ):
         list(read_photos(find_photos(tmp_path), load_pixels))
 
 
@@ -204,7 +208,10 @@ def test_a_folder_called_the_photo_is_named_as_it_is(tmp_path):
     (root / "a" / "gone.jpg").symlink_to("nowhere.jpg")
     told = []
     list(read_photos(find_photos(root), load_pixels, on_broken=told.append))
-    assert [line.split(": ")[0] for line in told] == [str(root / "a" / "1.jpg"), str(root / "a" / "gone.jpg")]
+    assert [line.split(": ")[0] for line in told] == [
+        str(root / "a" / "1.jpg"),
+        str(root / "a" / "gone.jpg"),
+    ]
 
 
 def test_a_photo_removed_meanwhile_is_broken(draw_photos):

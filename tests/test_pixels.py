@@ -1,3 +1,4 @@
+import contextlib
 import importlib.util
 import io
 import os
@@ -328,7 +329,9 @@ def mutate(data, rng, start=0, stop=None):
     stop = stop or len(data)
     damaged = bytearray(data)
     for _ in range(rng.choice([1, 2, 8, 40])):
-        damaged[rng.randrange(start, stop)] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+        damaged[rng.randrange(start, stop)] = rng.choice(
+            [0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)]
+        )
     kind = rng.randrange(5)
     if kind == 0:
         del damaged[rng.randrange(start, stop) :]
@@ -369,7 +372,5 @@ def test_damaged_exif_answers_or_is_refused(format):
     for _ in range(150):
         damaged = mutate(block, rng, start=6 if block.startswith(b"Exif") else 0)
         photo = encode(picture((16, 12)), format, exif=damaged)
-        try:
+        with contextlib.suppress(ImageError):
             assert load_pixels(photo).shape == (224, 224, 3)
-        except ImageError:
-            pass

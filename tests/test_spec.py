@@ -97,13 +97,16 @@ BAD = {
     "null": ("null", "expected named values"),
     "nested too deep to parse": ("[" * 100_000, "not JSON"),
     "nested deep at the top": ("[" * 900 + "]" * 900, "expected named values"),
-    "nested deep in a label": (changed(labels=["a", "@"]).replace('"@"', "[" * 900 + "]" * 900), ""),
+    "nested deep in a label": (
+        changed(labels=["a", "@"]).replace('"@"', "[" * 900 + "]" * 900),
+        "",
+    ),
 }
 
 
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
 def test_a_bad_manifest_is_refused_and_told_where(text, message):
-    with pytest.raises(BundleError, match="^here: ") as caught:
+    with pytest.raises(BundleError, match=r"^here: ") as caught:
         ModelSpec.from_json(text, "here")
     assert message in str(caught.value) or caught.match(message)
 

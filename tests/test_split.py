@@ -71,7 +71,10 @@ def test_groups_stay_whole_and_every_class_is_in_every_split(seed):
             group = len(labels)
             labels += [label] * size
             groups += [group] * size
-    ratios = {"val_ratio": rng.choice([0.05, 0.15, 0.3]), "test_ratio": rng.choice([0.05, 0.15, 0.3])}
+    ratios = {
+        "val_ratio": rng.choice([0.05, 0.15, 0.3]),
+        "test_ratio": rng.choice([0.05, 0.15, 0.3]),
+    }
     splits = deal(labels, groups, seed=seed, **ratios)
     assert set(splits) == SPLITS
     assert len(set(zip(groups, splits, strict=True))) == len(set(groups))
@@ -91,7 +94,9 @@ def test_a_photo_saved_again_never_straddles_two_splits(seed):
     prints, labels, originals = [], [], []
     for number in range(24):
         image = blotches(rng)
-        for size, quality in (((320, 240), 95), ((160, 120), 60), ((500, 375), 30))[: rng.integers(1, 4)]:
+        for size, quality in (((320, 240), 95), ((160, 120), 60), ((500, 375), 30))[
+            : rng.integers(1, 4)
+        ]:
             prints.append(fingerprint(again(image, size, quality)))
             labels.append("ab"[number % 2])
             originals.append(number)
@@ -143,7 +148,7 @@ REFUSED = {
     "too few": (["a"] * 10 + ["b"] * 4, None, r"too few photos in 'b' \(4\)"),
     "all too few": (["a", "b"], None, r"'a' \(1\), 'b' \(1\)"),
     "too few that differ": (
-        ["a"] * 10 + ["b"] * 10, [*range(10), *[10] * 7, 17, 18, 19], "'b' has 10 photos, but only 4",
+        ["a"] * 10 + ["b"] * 10, [*range(10), *[10] * 7, 17, 18, 19], "'b' has 10 .*, but only 4",
     ),
     "all are photos of another class": (["a"] * 10 + ["b"] * 10, [*range(10)] * 2, "'b' has 10"),
 }  # fmt: skip
@@ -166,7 +171,9 @@ SPLIT = Split(
     num_duplicates=1,
     photos=tuple(
         SplitPhoto(path, "Maine Coon", "0" * 64, split)
-        for path, split in zip(STRANGE, ["train", "val", "test", "out", "train", "train"], strict=True)
+        for path, split in zip(
+            STRANGE, ["train", "val", "test", "out", "train", "train"], strict=True
+        )
     ),
 )
 
@@ -190,7 +197,7 @@ def test_a_splits_text_has_a_line_a_photo():
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"seed": 1}', "[" * 100_000])
 def test_what_is_no_split_is_refused(text):
-    with pytest.raises(DatasetError, match="^here: "):
+    with pytest.raises(DatasetError, match=r"^here: "):
         Split.from_json(text, "here")
 
 

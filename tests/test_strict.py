@@ -44,7 +44,15 @@ def test_every_kind_of_value_is_read():
     }
     whole = build(Whole, values, "w", ConfigError)
     assert whole == Whole(
-        "t", 1.0, True, 3, "n", (1.0, 2.5), (Part(1), Part(2, "y")), {"a": Part(3)}, [1, {"b": None}]
+        "t",
+        1.0,
+        True,
+        3,
+        "n",
+        (1.0, 2.5),
+        (Part(1), Part(2, "y")),
+        {"a": Part(3)},
+        [1, {"b": None}],
     )
     assert type(whole.ratio) is float
     assert type(whole.sides[0]) is float
@@ -79,7 +87,10 @@ REFUSED = {
     "wrong in list": ({"title": "t", "sides": [1, "2"]}, r"sides\[1\]: expected float, got str"),
     "list for dict": ({"title": "t", "named": []}, "named: expected named values, got list"),
     "number as name": ({"title": "t", "named": {1: {}}}, "named: expected named values"),
-    "number for part": ({"title": "t", "parts": [3]}, r"parts\[0\]: expected named values, got int"),
+    "number for part": (
+        {"title": "t", "parts": [3]},
+        r"parts\[0\]: expected named values, got int",
+    ),
     "list at the top": ([], "w: expected named values, got list"),
     "null at the top": (None, "w: expected named values, got NoneType"),
     "its own check": ({"title": "t", "count": -1}, "w: count -1: must be at least 0"),

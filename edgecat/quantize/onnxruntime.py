@@ -1,26 +1,31 @@
-"""Write the int8 graph that ONNX Runtime runs fast: integers everywhere but in the first layers.
+"""INT8 for ONNX Runtime: integers everywhere but in the first layers.
 
-Activations are uint8 with one scale per tensor, weights int8 with one scale per output channel (stored as integers), biases
-int32. Every float op stands between `DequantizeLinear` and `QuantizeLinear` (QDQ), which ONNX Runtime's optimiser fuses
-into one integer op. Two things have no integer op there and are rewritten so that they need none:
-
-* hard-sigmoid behind a convolution: `x/6 + 1/2` goes into the convolution, and a uint8 output with scale 1/255 and
-  zero point 0 saturates at 0 and 1 by itself;
-* hard-swish, `x * min(max(x + 3, 0), 6) / 6`: with x stored as `q = x/s + z`, s = 3/z, from -3 upwards (below, hard-swish is
-  0), `x + 3` is just `s * q`, so the second factor is `min(q, 2z)` with scale s/6: one integer minimum, one integer product.
+Activations are uint8 with one scale per tensor, weights int8 with one step per output channel
+(stored as integers), biases int32. See `edgecat.quantize.grids` for hard-swish and hard-sigmoid,
+`edgecat.quantize.qdq` for how the graph is written.
 """
 
 import numpy as np
+import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
+from edgecat.errors import QuantizeError
 from edgecat.pixels import Pixels
 from edgecat.quantize.bias import correct_biases
-from edgecat.quantize.ranges import Histogram, measure_histograms
+from edgecat.quantize.grids import (
+    HARD_SIGMOID,
+    Grid,
+    round_layer,
+    span_hard_swish_input,
+    span_range,
+)
+from edgecat.quantize.prepare import WEIGHTED, own_constants, shorten_names
+from edgecat.quantize.qdq import QdqGraph
+from edgecat.quantize.ranges import Histogram, check_images, measure_histograms
 from edgecat.quantize.rescale import float_nodes, is_depthwise, rescale_channels
 
-#: Largest |bias| as int32. Source: 2^31 less the largest sum of 255 * 127 products over 33,000 weights, half of it.
-BIAS_LIMIT = 2**30
+__all__ = ["own_constants", "quantize_for_onnxruntime"]
 
 #: Photos for the bias correction. Source: measured, 128 gave the same logit error as 64.
 NUM_BIAS_IMAGES = 64
@@ -33,102 +38,92 @@ def quantize_for_onnxruntime(
     num_float_halvings: int = 2,
     weight_limit: int = 127,
 ) -> onnx.ModelProto:
-    """Return an int8 version of a MobileNetV3 for ONNX Runtime.
+    """Return an INT8 version of a MobileNetV3 for ONNX Runtime.
 
     Args:
-        model: The float model: input uint8 `[N, 224, 224, 3]` RGB, output float32 logits; BatchNorm folded, hard-swish
-            as one op, squeeze as `GlobalAveragePool`.
-        calibration: uint8 `[N, 224, 224, 3]`, RGB, 0-255: photos like those the model will see, 256 are enough.
+        model: The optimized float model: uint8 `[N, 224, 224, 3]` RGB in, float32 logits out;
+            BatchNorm folded, hard-swish as one op, squeeze as `GlobalAveragePool`.
+        calibration: uint8 `[N, 224, 224, 3]`, RGB: photos like those the model will see, 256 are
+            enough.
         num_float_halvings: How far the float part goes, 1 to 5: see `float_nodes`.
-        weight_limit: Largest |weight| as an integer: 127, or 63 for processors without VNNI, whose 16-bit
-            sums of two products would saturate.
+        weight_limit: Largest |weight| as an integer, 1 to 127: 127, or 63 for processors without
+            VNNI, whose 16-bit sums of two products would saturate.
 
     Returns:
         A new model with the same input and output.
-    """
-    model = rescale_channels(own_constants(model), calibration)
-    writer = _Writer(model, num_float_halvings, weight_limit)
-    writer.histograms = measure_histograms(model, writer.tensors_to_measure(), calibration)
-    every = max(1, len(calibration) // NUM_BIAS_IMAGES)
-    return correct_biases(writer.write(), model, calibration[::every][:NUM_BIAS_IMAGES], BIAS_LIMIT)
-
-
-def own_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return an equal model in which each Conv and Gemm has a weight and a bias that no other node reads.
-
-    Exporters merge equal constants and leave out biases of zeros.
 
     Raises:
-        ValueError: Two nodes share a name, or a Gemm's weight is not `[outputs, inputs]`.
+        QuantizeError: The model is not one that `edgecat export` makes, or an argument is out of
+            its range.
     """
-    model = onnx.ModelProto.FromString(model.SerializeToString())
-    if len({node.name for node in model.graph.node}) < len(model.graph.node):
-        raise ValueError("nodes share a name or have none; name every node before quantizing")
-    constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type not in ("Conv", "Gemm"):
-            continue
-        if node.op_type == "Gemm" and not any(
-            item.name == "transB" and item.i == 1 for item in node.attribute
-        ):
-            raise ValueError(
-                f"Gemm {node.name!r} needs transB=1: a weight of shape [outputs, inputs]"
-            )
-        weight = constants[node.input[1]]
-        bias = (
-            constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+    if num_float_halvings < 1:
+        raise QuantizeError(
+            f"num_float_halvings={num_float_halvings}: for ONNX Runtime at least 1 is needed"
         )
-        node.input[1:] = [f"{node.name}/weight", f"{node.name}/bias"]
-        for name, values in zip(node.input[1:], (weight, bias), strict=True):
-            model.graph.initializer.append(numpy_helper.from_array(values, name))
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [item for item in model.graph.initializer if item.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    return model
+    if not 1 <= weight_limit <= 127:
+        raise QuantizeError(f"weight_limit={weight_limit}: accepted is 1 to 127")
+    check_images(model, calibration)
+    named = shorten_names(own_constants(model))
+    num_float_nodes = len(float_nodes(named.graph, num_float_halvings))
+    rescaled = rescale_channels(named, calibration)
+    plan = _Plan(rescaled.graph, num_float_nodes)
+    histograms = measure_histograms(rescaled, plan.tensors_to_measure(), calibration)
+    written = _Writer(plan, histograms, weight_limit).write().build(rescaled)
+    every = max(1, len(calibration) // NUM_BIAS_IMAGES)
+    return correct_biases(written, rescaled, calibration[::every][:NUM_BIAS_IMAGES])
 
 
-class _Writer:
-    """Builds the int8 graph node by node, in the order of the float graph.
+class _Plan:
+    """Which nodes become integer ops, and which tensors they need a range of.
 
     Attributes:
         weights: The float model's constants by name.
-        histograms: Of the float tensors that become uint8.
-        grids: (scale, zero point) of each tensor that has a uint8 version "<name>/q" so far.
+        float_nodes: The first nodes, which stay float.
+        int_nodes: All others.
+        border: The tensor that goes from the former to the latter.
     """
 
-    def __init__(self, model: onnx.ModelProto, num_float_halvings: int, weight_limit: int) -> None:
-        self.model = model
-        self.weight_limit = weight_limit
-        self.weights = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in model.graph.node:
+    def __init__(self, graph: onnx.GraphProto, num_float_nodes: int) -> None:
+        nodes = list(graph.node)
+        self.weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+        self.float_nodes, self.int_nodes = nodes[:num_float_nodes], nodes[num_float_nodes:]
+        self.border = self.float_nodes[-1].output[0]
+        self._outputs = {item.name for item in graph.output}
+        self._readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in nodes:
             for name in node.input:
-                self.readers.setdefault(name, []).append(node)
-        self.outputs = {item.name for item in model.graph.output}
-        self.float_nodes = float_nodes(model.graph, num_float_halvings)
-        self.int_nodes = list(model.graph.node)[len(self.float_nodes) :]
-        self.stem = self.float_nodes[-1].output[0]
-        self.histograms: dict[str, Histogram] = {}
-        self.grids: dict[str, tuple[float, int]] = {}
-        self.new_nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, np.ndarray] = {}
+                self._readers.setdefault(name, []).append(node)
+        self._check_activations()
 
-    def tensors_to_measure(self) -> dict[str, np.ndarray | None]:
-        """Return the float tensors whose range decides a scale, each with what an error in each channel weighs."""
-        names = [self.stem]
+    def is_output(self, tensor: str) -> bool:
+        """Tell whether the model answers with a tensor."""
+        return tensor in self._outputs
+
+    def only_reader(self, tensor: str) -> onnx.NodeProto | None:
+        """Return the node that reads a tensor, where there is only one."""
+        readers = self._readers.get(tensor, [])
+        return readers[0] if len(readers) == 1 else None
+
+    def tensors_to_measure(self) -> dict[str, npt.NDArray[np.float64] | None]:
+        """Return the tensors whose range decides a scale.
+
+        Returns:
+            For each, what an error in each of its channels weighs: float64 `[C]`, or None: equal.
+        """
+        names = [self.border]
         for node in self.int_nodes:
             output = node.output[0]
-            if output in self.outputs or node.op_type in ("Reshape", "HardSigmoid"):
+            if self.is_output(output) or node.op_type in ("Reshape", "HardSigmoid"):
                 continue
-            if self._only_reader(output) not in ("Relu", "HardSigmoid"):
+            reader = self.only_reader(output)
+            if reader is None or reader.op_type not in ("Relu", "HardSigmoid"):
                 names.append(output)
         return {name: self._channel_weights(name) for name in names}
 
-    def _channel_weights(self, tensor: str) -> np.ndarray | None:
-        """Return the squared weights that each channel of a tensor meets in the next convolutions, None for none."""
+    def _channel_weights(self, tensor: str) -> npt.NDArray[np.float64] | None:
+        """Return the squared weights that each channel meets in the next convolutions."""
         total = None
-        for node in self.readers.get(tensor, []):
+        for node in self._readers.get(tensor, []):
             if node.op_type == "Conv":
                 squares = np.square(self.weights[node.input[1]], dtype=np.float64)
                 found = squares.sum(axis=(1, 2, 3) if is_depthwise(node) else (0, 2, 3))
@@ -139,179 +134,120 @@ class _Writer:
             total = found if total is None or found is None else total + found
         return total
 
-    def write(self) -> onnx.ModelProto:
-        """Return the int8 model.
+    def _check_activations(self) -> None:
+        """Refuse an activation that no grid of the layer before it can compute."""
+        layers = {node.output[0] for node in self.int_nodes if node.op_type in WEIGHTED}
+        for node in self.int_nodes:
+            if node.op_type not in ("Relu", "HardSigmoid", "HardSwish"):
+                continue
+            source = node.input[0]
+            if source not in layers or self.only_reader(source) is None:
+                raise QuantizeError(
+                    f"node {node.name!r} does not stand alone behind a convolution; only a "
+                    "MobileNetV3 as `edgecat export` makes it can be quantized"
+                )
+
+
+class _Writer:
+    """Writes the integer graph, node by node."""
+
+    def __init__(self, plan: _Plan, histograms: dict[str, Histogram], weight_limit: int) -> None:
+        self._plan = plan
+        self._histograms = histograms
+        self._weight_limit = weight_limit
+        self._graph = QdqGraph()
+
+    def write(self) -> QdqGraph:
+        """Return the integer graph.
 
         Raises:
-            ValueError: The graph has an op that MobileNetV3 has not.
+            QuantizeError: The float graph has an op that MobileNetV3 has not.
         """
-        for node in self.float_nodes:
+        for node in self._plan.float_nodes:
             self._keep(node)
-        self._quantize(self.stem, *self._grid(self.stem))
+        self._graph.quantize(self._plan.border, self._measured(self._plan.border))
         write_op = {
-            "Conv": self._write_weighted,
-            "Gemm": self._write_weighted,
+            "Conv": self._write_layer,
+            "Gemm": self._write_layer,
             "HardSwish": self._write_hard_swish,
-            "HardSigmoid": self._skip,
-            "Relu": self._skip,
+            "HardSigmoid": self._leave_out,
+            "Relu": self._leave_out,
             "Reshape": self._write_reshape,
             "Mul": self._write_plain,
             "Add": self._write_plain,
             "GlobalAveragePool": self._write_plain,
         }
-        for node in self.int_nodes:
+        for node in self._plan.int_nodes:
             if node.op_type not in write_op:
-                raise ValueError(
-                    f"node {node.name!r} is a {node.op_type}; known: {', '.join(write_op)}"
+                raise QuantizeError(
+                    f"node {node.name!r} is a {node.op_type}; known are {', '.join(write_op)}"
                 )
             write_op[node.op_type](node)
-        graph = helper.make_graph(
-            self.new_nodes,
-            self.model.graph.name,
-            self.model.graph.input,
-            self.model.graph.output,
-            [numpy_helper.from_array(values, name) for name, values in self.constants.items()],
-        )
-        result = helper.make_model(
-            graph, opset_imports=self.model.opset_import, ir_version=self.model.ir_version
-        )
-        onnx.checker.check_model(result, full_check=True)
-        return result
+        return self._graph
 
     def _keep(self, node: onnx.NodeProto) -> None:
-        """Copy a float node as it is."""
-        self.new_nodes.append(node)
-        self.constants.update(
-            {name: self.weights[name] for name in node.input if name in self.weights}
-        )
+        for name in node.input:
+            if name in self._plan.weights:
+                self._graph.store(name, self._plan.weights[name])
+        self._graph.add(node, node.input, node.output[0])
 
-    def _skip(self, node: onnx.NodeProto) -> None:
-        """Write nothing: the uint8 grid of the layer before saturates where this activation does."""
-        quantize = self.new_nodes[-1]
-        quantize.output[0] = f"{node.output[0]}/q"
-        self._store_grid(node.output[0], *self.grids[node.input[0]])
+    def _leave_out(self, node: onnx.NodeProto) -> None:
+        """Write nothing: the layer before has a grid that saturates where this activation does."""
 
-    def _write_weighted(self, node: onnx.NodeProto) -> None:
-        """Write a Conv or Gemm with integer weights; its last layer keeps float outputs."""
-        source, weight_name, bias_name = node.input
-        output = node.output[0]
-        weight, bias = self.weights[weight_name], self.weights[bias_name].astype(np.float64)
-        reader = self._only_reader(output)
-        if reader == "HardSigmoid":
-            gate = {item.name: item.f for item in self.readers[output][0].attribute}
-            alpha, beta = gate.get("alpha", 0.2), gate.get("beta", 0.5)
+    def _write_layer(self, node: onnx.NodeProto) -> None:
+        """Write a Conv or Gemm; the last one's output stays float."""
+        source, output = node.input[0], node.output[0]
+        weight, bias = (self._plan.weights[name] for name in node.input[1:])
+        bias = bias.astype(np.float64)
+        reader = self._plan.only_reader(output)
+        activation = reader.op_type if reader is not None else ""
+        if activation == "HardSigmoid":
+            slope = {item.name: item.f for item in reader.attribute}
+            alpha, beta = slope.get("alpha", 0.2), slope.get("beta", 0.5)
             weight, bias = weight * np.float32(alpha), bias * alpha + beta
-        scale, _ = self.grids[source]
-        rows = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
-        # A dead channel has no weights but may have a bias: its scale is the one at which the bias fits.
-        steps = np.maximum(rows / self.weight_limit, np.abs(bias) / (scale * BIAS_LIMIT))
-        steps = np.maximum(steps, 1e-12).astype(np.float32)
-        column = steps.reshape(-1, *[1] * (weight.ndim - 1))
-        whole = np.clip(np.rint(weight / column), -self.weight_limit, self.weight_limit).astype(
-            np.int8
-        )
-        whole_bias = np.rint(bias / (steps.astype(np.float64) * scale))
-        whole_bias = np.clip(whole_bias, -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
-
-        self.constants[weight_name] = whole
-        self.constants[bias_name] = whole_bias
-        bias_steps = (steps * np.float32(scale)).astype(np.float32)
-        inputs = [
-            self._dequantized(source),
-            self._dequantized_constant(weight_name, steps, np.zeros(len(steps), np.int8)),
-            self._dequantized_constant(bias_name, bias_steps, np.zeros(len(steps), np.int32)),
-        ]
-        copy = helper.make_node(node.op_type, inputs, [output], name=node.name)
-        copy.attribute.extend(node.attribute)
-        self.new_nodes.append(copy)
-        if output in self.outputs:
+        self._graph.dequantize(source)
+        input_scale = self._graph.grids[source].scale
+        layer = round_layer(weight, bias, input_scale, self._weight_limit)
+        self._graph.add_layer(node, source, layer, output)
+        if self._plan.is_output(output):
             return
-        if reader == "HardSigmoid":
-            self._quantize(output, 1 / 255, 0)
-        elif reader == "HardSwish":
-            _, high = self.histograms[output].best_range(floor=-3.0)
-            zero = int(np.clip(np.floor(3 * 255 / (high + 3)), 1, 127))
-            self._quantize(output, 3 / zero, zero)
-        elif reader == "Relu":
-            self._quantize(output, *self._grid(self.readers[output][0].output[0]))
+        if activation == "HardSigmoid":
+            self._graph.quantize(output, HARD_SIGMOID, into=reader.output[0])
+        elif activation == "Relu":
+            self._graph.quantize(output, self._measured(reader.output[0]), into=reader.output[0])
+        elif activation == "HardSwish":
+            _, high = self._histograms[output].best_range(floor=-3.0)
+            self._graph.quantize(output, span_hard_swish_input(high))
         else:
-            self._quantize(output, *self._grid(output))
+            self._graph.quantize(output, self._measured(output))
 
     def _write_hard_swish(self, node: onnx.NodeProto) -> None:
-        """Write x * min(q, 2z) * s/6, see the module's docstring."""
+        """Write x * min(q, 2 * zero) * scale / 6, see `edgecat.quantize.grids`."""
         source, output = node.input[0], node.output[0]
-        scale, zero = self.grids[source]
-        gate = f"{output}/gate"
-        for name, value in ((f"{gate}_low", 0), (f"{gate}_high", 2 * zero)):
-            self.constants[name] = np.array(value, np.uint8)
-        self.new_nodes.append(
-            helper.make_node(
-                "Clip", [f"{source}/q", f"{gate}_low", f"{gate}_high"], [f"{gate}/q"], name=gate
-            )
-        )
-        self._store_grid(gate, scale / 6, 0)
-        factors = [self._dequantized(source), self._dequantized(gate)]
-        self.new_nodes.append(helper.make_node("Mul", factors, [output], name=node.name))
-        self._quantize(output, *self._grid(output))
+        grid = self._graph.grids[source]
+        gate = f"{output}.gate"
+        low = self._graph.store("clip.low", np.array(0, np.uint8))
+        high = self._graph.store(f"{gate}.high", np.array(2 * grid.zero, np.uint8))
+        clip = onnx.NodeProto(name=gate)
+        self._graph.add(clip, [f"{source}.q", low, high], f"{gate}.q", op="Clip")
+        self._graph.store_grid(gate, Grid(grid.scale / 6, 0))
+        factors = [self._graph.dequantize(source), self._graph.dequantize(gate)]
+        self._graph.add(node, factors, output, op="Mul")
+        self._graph.quantize(output, self._measured(output))
 
     def _write_plain(self, node: onnx.NodeProto) -> None:
         """Write an op without constants between dequantized inputs and a quantized output."""
-        inputs = [self._dequantized(name) for name in node.input]
-        self.new_nodes.append(
-            helper.make_node(node.op_type, inputs, [node.output[0]], name=node.name)
-        )
-        self._quantize(node.output[0], *self._grid(node.output[0]))
+        output = node.output[0]
+        self._graph.add(node, [self._graph.dequantize(name) for name in node.input], output)
+        self._graph.quantize(output, self._measured(output))
 
     def _write_reshape(self, node: onnx.NodeProto) -> None:
         """Reshape the integers themselves."""
         source, shape = node.input
         output = node.output[0]
-        self.constants[shape] = self.weights[shape]
-        copy = helper.make_node("Reshape", [f"{source}/q", shape], [f"{output}/q"], name=node.name)
-        copy.attribute.extend(node.attribute)
-        self.new_nodes.append(copy)
-        self._store_grid(output, *self.grids[source])
+        self._graph.store(shape, self._plan.weights[shape])
+        self._graph.add(node, [f"{source}.q", shape], f"{output}.q")
+        self._graph.store_grid(output, self._graph.grids[source])
 
-    def _only_reader(self, tensor: str) -> str | None:
-        """Return the op that reads a tensor, where there is only one."""
-        readers = self.readers.get(tensor, [])
-        return readers[0].op_type if len(readers) == 1 else None
-
-    def _grid(self, tensor: str) -> tuple[float, int]:
-        """Return scale and zero point (0-255) for a measured tensor; 0.0 is on the grid exactly."""
-        low, high = self.histograms[tensor].best_range()
-        scale = max((high - low) / 255, 1e-8)
-        return scale, int(np.rint(-low / scale))
-
-    def _store_grid(self, tensor: str, scale: float, zero: int) -> None:
-        self.grids[tensor] = (float(np.float32(scale)), zero)
-        self.constants[f"{tensor}/scale"] = np.array(scale, np.float32)
-        self.constants[f"{tensor}/zero"] = np.array(zero, np.uint8)
-
-    def _quantize(self, tensor: str, scale: float, zero: int) -> None:
-        """Make "<tensor>/q" from the float tensor."""
-        self._store_grid(tensor, scale, zero)
-        inputs = [tensor, f"{tensor}/scale", f"{tensor}/zero"]
-        self.new_nodes.append(
-            helper.make_node("QuantizeLinear", inputs, [f"{tensor}/q"], name=f"{tensor}/quantize")
-        )
-
-    def _dequantized(self, tensor: str) -> str:
-        """Return the name of the float view of "<tensor>/q", made on first use."""
-        view = f"{tensor}/float"
-        if not any(view in node.output for node in self.new_nodes):
-            inputs = [f"{tensor}/q", f"{tensor}/scale", f"{tensor}/zero"]
-            self.new_nodes.append(
-                helper.make_node("DequantizeLinear", inputs, [view], name=f"{tensor}/dequantize")
-            )
-        return view
-
-    def _dequantized_constant(self, name: str, scale: np.ndarray, zero: np.ndarray) -> str:
-        """Return the float view of an integer constant with one scale per output channel (axis 0)."""
-        self.constants[f"{name}/scale"], self.constants[f"{name}/zero"] = scale, zero
-        inputs = [name, f"{name}/scale", f"{name}/zero"]
-        view = f"{name}/float"
-        self.new_nodes.append(
-            helper.make_node("DequantizeLinear", inputs, [view], name=f"{name}/dequantize", axis=0)
-        )
-        return view
+    def _measured(self, tensor: str) -> Grid:
+        return span_range(*self._histograms[tensor].best_range())

@@ -1,74 +1,59 @@
 """Give the channels of a tensor similar ranges without changing what the network computes.
 
-An int8 tensor has one scale for all its channels: where one channel is far larger than another, the small one, which the next
-layer multiplies up again, would be rounded to nothing. ReLU, addition, average
-pooling and a squeeze-excite gate commute with a positive factor per channel, so such a factor can be divided out of the
-layer that makes the tensor and multiplied into the layers that read it. That is exact, and costs nothing at run time.
-Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019.
+An int8 tensor has one scale for all its channels: where one channel is far larger than another,
+the small one, which the next layer multiplies up again, would be rounded to nothing. ReLU,
+addition, average pooling and a squeeze-excite gate commute with a positive factor per channel, so
+such a factor can be divided out of the layer that makes the tensor and multiplied into the layers
+that read it. That is exact, and costs nothing at run time.
+Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+ICCV 2019.
 """
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from edgecat.quantize.ranges import measure_peaks
+from edgecat.errors import QuantizeError
+from edgecat.pixels import Pixels
+from edgecat.quantize.ranges import check_images, measure_peaks
 
-#: Largest spread of the factors inside a tensor; a dead channel (peak 0) would ask for an infinite one.
-#: Source: the widest spread seen in MobileNetV3-Small is about 1,000 (behind its stem: 0.19 to 186).
+#: Largest spread of the factors inside a tensor; a dead channel (peak 0) would ask for an infinite
+#: one. Source: the widest seen in MobileNetV3-Small is about 1,000 (behind its stem: 0.19 to 186).
 MAX_SPREAD = 1e4
 
 #: Ops that let a positive factor per channel through from their inputs to their output.
 HOMOGENEOUS = {"Relu", "Add", "GlobalAveragePool", "Mul"}
 
+Floats = npt.NDArray[np.float32]
 
-def rescale_channels(model: onnx.ModelProto, images: np.ndarray) -> onnx.ModelProto:
+
+def rescale_channels(model: onnx.ModelProto, images: Pixels) -> onnx.ModelProto:
     """Return an equal model whose tensors have channels of similar ranges.
 
     Args:
-        model: A float model; BatchNorm folded, every node named, convolutions with constant weights.
-        images: uint8 `[N, H, W, 3]` calibration photos, RGB.
+        model: A float model; BatchNorm folded, every node named, convolutions with constant weights
+            that no other node reads.
+        images: uint8 `[N, 224, 224, 3]`, RGB: calibration photos.
 
     Returns:
         A new model.
+
+    Raises:
+        QuantizeError: `images` are not what the model takes.
     """
+    check_images(model, images)
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
     weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    producer = {output: node for node in graph.node for output in node.output}
-    factors: dict[str, np.ndarray] = {}
-
-    groups = [group for group in _groups(graph, weights) if _may_scale(group, graph, producer)]
-    peaks = measure_peaks(model, sorted(set().union(*groups)), images)
-    for group in groups:
-        peak = np.max([peaks[name] for name in group], axis=0)
-        readers = [
-            node
-            for node in graph.node
-            if node.op_type == "Conv" and node.input[0] in group and not is_depthwise(node)
-        ]
-        # A dense reader has one weight scale for all its input channels, so the spread is shared between tensor and
-        # weights (square root); a depthwise one has a scale for each channel and takes all of it.
-        if readers:
-            reach = np.max(
-                [np.abs(weights[node.input[1]]).max(axis=(0, 2, 3)) for node in readers], axis=0
-            )
-            wanted = np.sqrt(np.maximum(peak, 1e-12) / np.maximum(reach, 1e-12))
-        else:
-            wanted = peak
-        wanted = np.where(
-            peak > peak.max() / MAX_SPREAD, wanted, wanted.max()
-        )  # dead channels follow the largest
-        factor = np.maximum(wanted / wanted.max(), 1 / MAX_SPREAD).astype(np.float32)
-        factors.update(dict.fromkeys(group, factor))
-
+    factors = _choose_factors(model, weights, images)
     for node in graph.node:
         if node.op_type != "Conv":
             continue
         weight = weights[node.input[1]].copy()
         if (factor := factors.get(node.input[0])) is not None:
-            weight *= (
-                factor.reshape(-1, 1, 1, 1) if is_depthwise(node) else factor.reshape(1, -1, 1, 1)
-            )
+            axes = (-1, 1, 1, 1) if is_depthwise(node) else (1, -1, 1, 1)
+            weight *= factor.reshape(axes)
         if (factor := factors.get(node.output[0])) is not None:
             weight /= factor.reshape(-1, 1, 1, 1)
             weights[node.input[2]] = weights[node.input[2]] / factor
@@ -88,9 +73,17 @@ def float_nodes(graph: onnx.GraphProto, num_halvings: int) -> list[onnx.NodeProt
     Args:
         graph: Nodes in the order of computation.
         num_halvings: How many convolutions of stride 2 stay float; MobileNetV3 has 5. 0: none.
+
+    Raises:
+        QuantizeError: The graph has not so many.
     """
     nodes = list(graph.node)
     halvings = [index for index, node in enumerate(nodes) if _strides(node) == [2, 2]]
+    if not 0 <= num_halvings <= len(halvings):
+        raise QuantizeError(
+            f"num_float_halvings={num_halvings}: the model has {len(halvings)} convolutions of "
+            f"stride 2; accepted is at most {len(halvings)}"
+        )
     if not num_halvings:
         return []
     last = halvings[num_halvings - 1]
@@ -98,8 +91,45 @@ def float_nodes(graph: onnx.GraphProto, num_halvings: int) -> list[onnx.NodeProt
     return nodes[: nodes.index(activation) + 1]
 
 
-def _groups(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> list[set[str]]:
-    """Return the sets of tensors that must share a factor, because homogeneous ops tie them together."""
+def is_depthwise(node: onnx.NodeProto) -> bool:
+    """Tell whether a convolution has one input channel per group."""
+    return any(item.name == "group" and item.i > 1 for item in node.attribute)
+
+
+def _choose_factors(
+    model: onnx.ModelProto, weights: dict[str, Floats], images: Pixels
+) -> dict[str, Floats]:
+    """Return what each channel of a tensor is divided by: float32 `[C]`, at most 1."""
+    graph = model.graph
+    producer = {output: node for node in graph.node for output in node.output}
+    groups = [group for group in _groups(graph, weights) if _may_scale(group, graph, producer)]
+    peaks = measure_peaks(model, sorted(set().union(*groups)), images)
+    factors: dict[str, Floats] = {}
+    for group in groups:
+        peak = np.max([peaks[name] for name in group], axis=0)
+        readers = [
+            np.abs(weights[node.input[1]]).max(axis=(0, 2, 3))
+            for node in graph.node
+            if node.op_type == "Conv" and node.input[0] in group and not is_depthwise(node)
+        ]
+        # A dense reader has one weight step for all its input channels, so the spread is shared
+        # between tensor and weights (square root); a depthwise one has a step for each channel and
+        # takes all of it.
+        wanted = peak
+        if readers:
+            reach = np.maximum(np.max(readers, axis=0), 1e-12)
+            wanted = np.sqrt(np.maximum(peak, 1e-12) / reach)
+        # Dead channels follow the largest.
+        wanted = np.where(peak > peak.max() / MAX_SPREAD, wanted, wanted.max())
+        if wanted.max() == 0:  # every channel is dead
+            continue
+        factor = np.maximum(wanted / wanted.max(), 1 / MAX_SPREAD).astype(np.float32)
+        factors.update(dict.fromkeys(group, factor))
+    return factors
+
+
+def _groups(graph: onnx.GraphProto, weights: dict[str, Floats]) -> list[set[str]]:
+    """Return the sets of tensors that must share a factor: homogeneous ops tie them together."""
     gates = {node.output[0] for node in graph.node if node.op_type == "HardSigmoid"}
     groups = {output: {output} for node in graph.node for output in node.output}
     for node in graph.node:
@@ -123,11 +153,6 @@ def _may_scale(
     readers = {node.op_type for node in graph.node if group & set(node.input)}
     is_output = any(item.name in group for item in graph.output)
     return makers <= HOMOGENEOUS | {"Conv"} and readers <= HOMOGENEOUS | {"Conv"} and not is_output
-
-
-def is_depthwise(node: onnx.NodeProto) -> bool:
-    """Tell whether a convolution has one input channel per group."""
-    return any(item.name == "group" and item.i > 1 for item in node.attribute)
 
 
 def _strides(node: onnx.NodeProto) -> list[int]:

@@ -126,7 +126,6 @@ class Trainer:
         torch.manual_seed(_seed_of(self.seed, epoch))  # of dropout
         self.network.train()
         total = torch.zeros((), device=self.device)
-        rng = np.random.default_rng([self.seed, epoch])
         title = f"epoch {epoch}/{self.recipe.epochs}"
         with (
             self.progress.phase(title, self.steps_per_epoch) as step,
@@ -134,15 +133,9 @@ class Trainer:
         ):
             for number, (photos, targets) in enumerate(batches):
                 self._set_rates((epoch - 1) * self.steps_per_epoch + number)
-                share = 1.0
-                if self.recipe.mixup:
-                    share = float(rng.beta(self.recipe.mixup, self.recipe.mixup))
-                    photos = (share * photos + (1 - share) * photos.flip(0)).to(torch.uint8)
                 with self._autocast():
-                    logits = self.network(photos).float()
-                loss = share * self._loss(logits, targets)
-                if share < 1:
-                    loss = loss + (1 - share) * self._loss(logits, targets.flip(0))
+                    logits = self.network(photos)
+                loss = self._loss(logits.float(), targets)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 self.optimizer.step()

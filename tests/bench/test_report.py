@@ -1,0 +1,119 @@
+import dataclasses
+import json
+
+import pytest
+
+from edgecat.bench.host import describe_host
+from edgecat.bench.report import Report, Row, find_notes, format_report, format_table
+
+FP32 = Row(
+    variant="onnxruntime-fp32",
+    threads=4,
+    precision="fp32",
+    latency_ms={"p50": 10.0, "p95": 11.0, "p99": 123.456},
+    throughput_ips=90.4,
+    cold_start_ms=345.6,
+    peak_rss_bytes=98_765_432,
+    size_bytes=6_100_000,
+    ratio_to_fp32=None,
+)
+INT8 = dataclasses.replace(
+    FP32,
+    variant="onnxruntime-int8",
+    precision="int8 (52 of 54 convolutions and matrix products)",
+    ratio_to_fp32=0.5,
+    size_bytes=1_700_000,
+)
+SETTINGS = {"num_rounds": 200, "threads": 4, "batch_size": 8}
+
+
+def report(*rows, skipped=None, notes=()):
+    return Report(describe_host(), SETTINGS, rows, skipped or {}, notes)
+
+
+def test_the_host_is_described():
+    host = describe_host()
+    assert set(host) == {
+        "cpu", "machine", "num_cpus", "features", "governor", "temperature_c", "load_1min",
+        "system", "python", "versions",
+    }  # fmt: skip
+    assert host["num_cpus"] >= 1
+    assert host["load_1min"] >= 0
+    assert {"edgecat", "numpy", "pillow", "onnxruntime"} <= set(host["versions"])
+    assert host["temperature_c"] is None or -40 < host["temperature_c"] < 150
+    assert json.loads(json.dumps(host)) == host
+
+
+@pytest.mark.parametrize(
+    ("variant", "ratio", "is_noted"),
+    [
+        ("onnxruntime-int8", 1.25, True),
+        ("openvino-int8", 1.01, True),
+        ("onnxruntime-int8", 1.0, False),
+        ("onnxruntime-int8", 0.4, False),
+        ("onnxruntime-int8", None, False),
+        ("openvino-bf16", 1.5, False),
+    ],
+)
+def test_an_int8_model_slower_than_fp32_is_called_slower(variant, ratio, is_noted):
+    notes = find_notes([FP32, dataclasses.replace(INT8, variant=variant, ratio_to_fp32=ratio)])
+    assert len(notes) == is_noted
+    if is_noted:
+        assert f"{variant} is SLOWER" in notes[0]
+        assert f"{ratio:.2f}" in notes[0]
+
+
+def test_a_tables_columns_are_aligned():
+    table = format_table(
+        [("name", "a", "long head"), ("x", "1.25", "2"), ("longer name", "10", "")]
+    )
+    assert table.splitlines() == [
+        "name            a  long head",
+        "-----------  ----  ---------",
+        "x            1.25          2",
+        "longer name    10",
+    ]
+
+
+def test_a_report_has_a_line_a_variant_under_its_head():
+    head, rule, *rows = format_report(report(FP32, INT8)).splitlines()[:4]
+    ends = [
+        index
+        for index in range(len(rule))
+        if rule[index] == "-" and rule[index : index + 2] != "--"
+    ]
+    assert head.split("  ")[0] == "variant"
+    assert [row.split()[0] for row in rows] == ["onnxruntime-fp32", "onnxruntime-int8"]
+    for line in rows:
+        # Numbers stand to the right: each column but the first ends where its rule ends.
+        assert all(line[end] != " " for end in ends[1:] if end < len(line))
+        assert all(line[end + 1] == " " for end in ends if end + 1 < len(line))
+    cells = [row.split() for row in rows]
+    assert cells[0][1:5] == ["10.00", "11.00", "123.46", "-"]
+    assert "0.50x" in cells[1]
+    assert [row[-3] for row in cells] == ["6.10", "1.70"]
+    assert [row[-1] for row in cells] == ["fp32", "int8"]
+
+
+def test_a_report_says_what_was_skipped_and_noted_and_how_it_was_measured():
+    text = format_report(report(FP32, skipped={"openvino-bf16": "no bf16"}, notes=("mind this",)))
+    for line in ("not run: openvino-bf16: no bf16", "NOTE: mind this"):
+        assert line in text.splitlines()
+    for part in ("200 rounds", "4 threads", "batch 8", f"{describe_host()['num_cpus']} CPUs"):
+        assert part in text
+
+
+def test_accuracy_stands_with_its_interval_and_number():
+    row = dataclasses.replace(
+        FP32, top1_ratio=0.9, top1_interval_ratio=(0.85, 0.934), num_images=150
+    )
+    text = format_report(report(row))
+    assert "90.0 (85.0-93.4)" in text
+    assert "n = 150" in text
+
+
+def test_a_report_becomes_plain_json():
+    values = json.loads(json.dumps(report(FP32, INT8).to_dict()))
+    assert set(values) == {"host", "settings", "rows", "skipped", "notes"}
+    assert values["rows"][0]["latency_ms"]["p99"] == 123.456
+    assert values["rows"][1]["ratio_to_fp32"] == 0.5

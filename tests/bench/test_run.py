@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgecat.bench.run import run_benchmark
+from edgecat.bundle import released_names
+from edgecat.errors import BundleError, ConfigError, EngineError
+
+
+@pytest.fixture
+def colours(make_bundle, colour_model):
+    return make_bundle(files={"model.onnx": colour_model})
+
+
+def test_a_cold_start_reports_its_own_memory_not_its_parents(tmp_path):
+    if "cats12" not in released_names():
+        pytest.skip("needs edgecat/assets/cats12, not released yet")
+    ballast = np.ones(300 * 2**20, np.uint8)  # in memory, not only promised
+    done = subprocess.run(
+        [sys.executable, "-m", "edgecat.bench.cold", "cats12", "onnxruntime-fp32", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    peak_bytes = json.loads(done.stdout)["peak_rss_bytes"]
+    assert peak_bytes < ballast.nbytes
+    # An interpreter with numpy and ONNX Runtime is never smaller than this.
+    assert peak_bytes > 20 * 2**20
+
+
+def test_a_benchmark_measures_every_variant(colours):
+    report = run_benchmark(colours, threads=1, num_rounds=5)
+    (row,) = report.rows
+    assert (row.variant, row.threads, row.precision) == ("onnxruntime-fp32", 1, "fp32")
+    assert 0 < row.latency_ms["p50"] <= row.latency_ms["p95"] <= row.latency_ms["p99"]
+    assert row.throughput_ips > 0
+    assert row.cold_start_ms > row.latency_ms["p50"]
+    assert row.size_bytes == (colours / "model.onnx").stat().st_size
+    assert row.ratio_to_fp32 is row.top1_ratio is None
+    assert (report.settings["num_rounds"], report.settings["order"]) == (5, "interleaved")
+    json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_less_than_one_thread_is_refused(colours, threads):
+    with pytest.raises(ConfigError):
+        run_benchmark(colours, threads=threads)
+
+
+@pytest.mark.parametrize("num_rounds", [0, -1])
+def test_less_than_one_round_is_refused(colours, num_rounds):
+    with pytest.raises(ConfigError):
+        run_benchmark(colours, threads=1, num_rounds=num_rounds)
+
+
+def test_a_bundle_of_which_nothing_runs_is_an_error(make_bundle):
+    with pytest.raises(EngineError, match="refuses"):
+        run_benchmark(make_bundle(), threads=1)
+
+
+def test_no_bundle_is_an_error(tmp_path):
+    with pytest.raises(BundleError):
+        run_benchmark(tmp_path)

@@ -1,0 +1,54 @@
+import pytest
+
+pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+pytest.importorskip("nncf", reason="needs nncf (edgecat[train])")
+
+from edgecat.demo.walk import _clear, walk  # noqa: E402
+from edgecat.errors import ConfigError, DatasetError  # noqa: E402
+from edgecat.progress import Silent  # noqa: E402
+
+
+def test_a_folder_is_made_where_there_is_none(tmp_path):
+    _clear(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    _clear(tmp_path)
+    assert tmp_path.is_dir()
+
+
+def test_what_an_earlier_demo_left_is_replaced(tmp_path):
+    (tmp_path / "drawings").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    (tmp_path / "demo.edgecat").mkdir()
+    (tmp_path / "demo.edgecat" / "bundle.json").write_text("{}")
+    (tmp_path / "benchmark.json").write_text("{}")
+    _clear(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["holiday.jpg"],
+        ["drawings/0.jpg", "holiday.jpg"],
+        ["run/run.json", ".git/HEAD"],
+        ["run/my marathon.txt"],
+        ["benchmark.json"],
+    ],
+)
+def test_a_folder_with_strangers_is_refused_and_left_alone(tmp_path, files):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(ConfigError, match="give --out another name"):
+        _clear(tmp_path)
+    assert all((tmp_path / name).read_text() == "mine" for name in files)
+
+
+def test_a_demo_on_no_data_set_says_so_before_any_work(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DatasetError, match="no photos"):
+        walk(tmp_path / "out", tmp_path / "photos", Silent())

@@ -1,0 +1,184 @@
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgecat
+from edgecat.bundle import load_bundle, released_names
+from edgecat.errors import BundleError, ConfigError, ImageError
+from edgecat.runtime.classifier import Classifier
+
+# float64 sums of a dozen probabilities.
+SUM_GAP = 1e-9
+
+
+class FakeEngine:
+    name = "onnxruntime-fp32"
+
+    def __init__(self):
+        self.batches, self.closed = [], 0
+
+    def run(self, batch):
+        self.batches.append(batch)
+        return batch.mean(axis=(1, 2), dtype=np.float64).astype(np.float32) / 64
+
+    def describe(self):
+        return {}
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def colours(make_bundle):
+    return Classifier(load_bundle(make_bundle(temperature=2.0)), FakeEngine())
+
+
+@pytest.fixture(scope="module")
+def cats():
+    if "cats12" not in released_names():
+        pytest.skip("needs edgecat/assets/cats12, not released yet")
+    with Classifier.open("cats12", threads=1) as classifier:
+        yield classifier
+
+
+def flat(colour):
+    return Image.new("RGB", (40, 30), colour)
+
+
+@pytest.mark.parametrize("colour", ["red", "lime", "blue"])
+def test_the_answer_is_the_largest_logit(colours, colour):
+    wanted = {"lime": "green"}.get(colour, colour)
+    assert colours.predict(flat(colour)).label == wanted
+
+
+def test_probabilities_use_the_bundles_temperature_and_sum_to_1(colours):
+    answer = colours.predict(flat((255, 128, 0)))
+    logits = np.array([255, 128, 0]) / 64 / 2.0
+    wanted = np.exp(logits) / np.exp(logits).sum()
+    assert [guess.label for guess in answer.top] == ["red", "green", "blue"]
+    # The fake's logits are float32.
+    assert [guess.probability for guess in answer.top] == pytest.approx(wanted, abs=1e-6)
+    assert sum(guess.probability for guess in answer.top) == pytest.approx(1, abs=SUM_GAP)
+    assert (answer.label, answer.probability) == (answer.top[0].label, answer.top[0].probability)
+
+
+@pytest.mark.parametrize(("top", "num_guesses"), [(1, 1), (2, 2), (3, 3), (4, 3), (1000, 3)])
+def test_top_is_at_most_all_classes(colours, top, num_guesses):
+    assert len(colours.predict(flat("red"), top=top).top) == num_guesses
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_a_top_below_1_is_refused(colours, top):
+    with pytest.raises(ConfigError, match=f"{top}: must be at least 1"):
+        colours.predict(flat("red"), top=top)
+
+
+def test_an_answer_is_frozen_to_its_depth(colours):
+    answer = colours.predict(flat("red"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        answer.label = "dog"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        answer.top[0].probability = 1.0
+    with pytest.raises(TypeError):
+        answer.top[0] = None
+    with pytest.raises(TypeError):
+        answer.stage_ms["model"] = 0.0
+
+
+def test_an_answer_can_be_sent_to_another_process(colours):
+    answer = colours.predict(flat("red"))
+    assert pickle.loads(pickle.dumps(answer)) == answer
+
+
+def test_an_answer_becomes_plain_values(colours):
+    values = colours.predict(flat("red"), top=2).to_dict()
+    assert set(values) == {"label", "probability", "top", "stage_ms"}
+    assert [set(guess) for guess in values["top"]] == [{"label", "probability"}] * 2
+    assert set(values["stage_ms"]) == {"pixels", "model", "scores"}
+    assert all(duration_ms >= 0 for duration_ms in values["stage_ms"].values())
+    assert type(values["probability"]) is float
+
+
+def test_the_engine_gets_one_uint8_photo(colours):
+    colours.predict(flat("red"))
+    (batch,) = colours._engine.batches
+    assert (batch.dtype, batch.shape) == (np.uint8, (1, 224, 224, 3))
+
+
+def test_a_broken_photo_never_reaches_the_engine(colours):
+    with pytest.raises(ImageError):
+        colours.predict(b"no photo")
+    assert colours._engine.batches == []
+
+
+def test_leaving_the_block_closes_the_engine_also_after_an_error(make_bundle):
+    engine = FakeEngine()
+    with pytest.raises(KeyError), Classifier(load_bundle(make_bundle()), engine):
+        raise KeyError
+    assert engine.closed == 1
+
+
+def test_a_real_model_is_opened_from_a_bundle(make_bundle, colour_model):
+    folder = make_bundle(files={"model.onnx": colour_model})
+    with edgecat.Classifier.open(folder) as classifier:
+        assert classifier.variant == "onnxruntime-fp32"
+        assert classifier.labels == ("red", "green", "blue")
+        assert classifier.predict(flat("blue")).label == "blue"
+        logits = classifier.compute_logits(np.full((3, 224, 224, 3), 7, np.uint8))
+        assert (logits.dtype, logits.shape) == (np.float32, (3, 3))
+        # A mean of 50,176 sevens in float32.
+        assert logits == pytest.approx(np.full((3, 3), 7), abs=1e-3)
+
+
+def test_closing_twice_is_harmless(make_bundle, colour_model):
+    with Classifier.open(make_bundle(files={"model.onnx": colour_model})) as classifier:
+        classifier.close()
+
+
+def test_an_unknown_variant_names_those_there(make_bundle, colour_model):
+    folder = make_bundle(files={"model.onnx": colour_model})
+    with pytest.raises(BundleError, match=r"'openvino-int8'; it has onnxruntime-fp32"):
+        Classifier.open(folder, "openvino-int8")
+
+
+def test_the_released_model_answers_with_probabilities_that_sum_to_1(cats):
+    answer = cats.predict(np.full((300, 400, 3), 128, np.uint8), top=100)
+    assert len(answer.top) == len(cats.labels) == 12
+    assert sum(guess.probability for guess in answer.top) == pytest.approx(1, abs=SUM_GAP)
+    chances = [guess.probability for guess in answer.top]
+    assert chances == sorted(chances, reverse=True)
+
+
+def test_the_released_model_answers_one_photo_and_a_batch_alike(cats):
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    alone = np.concatenate([cats.compute_logits(photo[None]) for photo in batch])
+    # Kernels for a batch add up in another order; float32 holds logits of 10 to 1e-6.
+    assert cats.compute_logits(batch) == pytest.approx(alone, abs=1e-3)
+
+
+def test_the_released_model_knows_real_cats(cats, shared):
+    """One photo of each breed: a model that answers at random has 1 of 12."""
+    num_right = 0
+    for folder in sorted((shared / "cats").iterdir()):
+        photo = sorted(folder.iterdir())[0]
+        num_right += cats.predict(photo).label == folder.name.replace("_", " ")
+    assert num_right >= 8
+
+
+def test_every_variant_of_the_released_model_that_runs_here_answers_like_the_first(cats, shared):
+    from edgecat.errors import EngineError
+
+    photo = sorted((shared / "cats" / "Sphynx").iterdir())[0]
+    wanted = cats.predict(photo).label
+    answers = {}
+    for variant in cats.bundle.spec.variants:
+        try:
+            with Classifier.open("cats12", variant.name, threads=1) as other:
+                answers[variant.name] = other.predict(photo).label
+        except EngineError:
+            continue  # no OpenVINO, or no bf16
+    assert set(answers.values()) == {wanted}

@@ -1,0 +1,134 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgecat.bundle import load_bundle
+from edgecat.errors import BundleError, ConfigError, EngineError
+from edgecat.runtime.engines.base import count_physical_cores, open_engine, open_model
+from edgecat.spec import Variant
+
+ONNX = Variant("onnxruntime-fp32", ("model.onnx",))
+GARBAGE = {
+    "nothing": b"",
+    "text": b"no model",
+    "zeros": bytes(1000),
+    "noise": np.random.default_rng(0).bytes(1000),
+}
+
+
+def change_model(data, change):
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    model = onnx.load_from_string(data)
+    change(onnx, model.graph)
+    return model.SerializeToString()
+
+
+def take_floats(onnx, graph):
+    graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+
+
+def take_smaller_photos(onnx, graph):
+    for axis in (1, 2):
+        graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 32
+
+
+def answer_twice(onnx, graph):
+    graph.node.append(onnx.helper.make_node("Identity", ["logits"], ["more"]))
+    graph.output.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None))
+
+
+def answer_doubles(onnx, graph):
+    graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    graph.node[0].attribute[0].i = onnx.TensorProto.DOUBLE
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
+def test_a_file_that_is_no_model_is_refused_though_its_hash_is_right(make_bundle, data):
+    bundle = load_bundle(make_bundle(files={"model.onnx": data}))
+    with pytest.raises(EngineError, match=r"onnxruntime-fp32: .*refuses"):
+        open_engine(bundle, "onnxruntime-fp32", 1)
+
+
+@pytest.mark.parametrize("change", [take_floats, take_smaller_photos, answer_twice, answer_doubles])
+def test_a_model_of_another_kind_is_refused(make_bundle, colour_model, change):
+    data = change_model(colour_model, change)
+    bundle = load_bundle(make_bundle(files={"model.onnx": data}))
+    with pytest.raises(EngineError, match="onnxruntime-fp32"):
+        open_engine(bundle, "onnxruntime-fp32", 1)
+
+
+def test_a_model_with_another_number_of_classes_is_refused(make_bundle, colour_model):
+    bundle = load_bundle(make_bundle(labels=("a", "b"), files={"model.onnx": colour_model}))
+    with pytest.raises(EngineError, match=r"answers \[1, 3\], but the bundle has 2 labels"):
+        open_engine(bundle, "onnxruntime-fp32", 1)
+
+
+def test_a_model_changed_since_the_bundle_was_loaded_is_refused(make_bundle, colour_model):
+    folder = make_bundle(files={"model.onnx": colour_model})
+    bundle = load_bundle(folder)
+    (folder / "model.onnx").write_bytes(b"other")
+    with pytest.raises(BundleError):
+        open_engine(bundle, "onnxruntime-fp32", 1)
+
+
+@pytest.mark.parametrize("threads", [0, -4])
+def test_less_than_one_thread_is_refused(colour_model, threads):
+    with pytest.raises(ConfigError, match=f"--threads {threads}"):
+        open_model(ONNX, [colour_model], threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_an_engine_says_what_it_is(colour_model, threads):
+    import onnxruntime
+
+    engine = open_model(ONNX, [colour_model], threads)
+    facts = engine.describe()
+    assert engine.name == "onnxruntime-fp32"
+    assert facts == {
+        "version": onnxruntime.__version__,
+        "threads": threads or count_physical_cores(),
+        "effective_precision": "fp32",
+    }
+    assert engine.run(np.zeros((2, 224, 224, 3), np.uint8)).shape == (2, 3)
+    engine.close()
+
+
+def test_answers_are_not_overwritten_by_the_next_call(colour_model):
+    engine = open_model(ONNX, [colour_model], 1)
+    first = engine.run(np.full((1, 224, 224, 3), 10, np.uint8))
+    kept = first.copy()
+    engine.run(np.full((1, 224, 224, 3), 200, np.uint8))
+    assert np.array_equal(first, kept)
+
+
+def test_there_is_at_least_one_core():
+    assert count_physical_cores() >= 1
+
+
+def test_openvino_refuses_what_is_no_model():
+    pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
+    variant = Variant("openvino-fp32", ("a.xml", "a.bin"))
+    for files in ([b"<xml/>", b""], [b"", b""], [b"<net"]):
+        with pytest.raises(EngineError, match=r"openvino-fp32: OpenVINO .* refuses"):
+            open_model(variant, files, 1)
+
+
+def test_without_openvino_the_message_has_the_command_that_installs_it():
+    script = """
+import sys
+sys.modules["openvino"] = None
+from edgecat.errors import EngineError
+from edgecat.runtime.engines.base import open_model
+from edgecat.spec import Variant
+try:
+    open_model(Variant("openvino-int8", ("a.xml", "a.bin")), [b"", b""], 1)
+except EngineError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "openvino-int8: OpenVINO is not installed" in done.stdout
+    assert "pip install 'edgecat[openvino]'" in done.stdout

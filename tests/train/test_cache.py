@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+
+from edgecat.errors import DatasetError  # noqa: E402
+from edgecat.photos import find_photos  # noqa: E402
+from edgecat.pixels import load_pixels, scale_photo  # noqa: E402
+from edgecat.progress import Silent  # noqa: E402
+from edgecat.train.cache import open_cache  # noqa: E402
+
+
+def open_photos(root, file, *, skip_broken=False):
+    return open_cache(file, find_photos(root), Silent(), skip_broken=skip_broken)
+
+
+@pytest.fixture
+def mixed(draw_photos):
+    """Photos of many shapes and modes."""
+    root = draw_photos()
+    folder = root / "class_0"
+    Image.effect_noise((40, 90), 50).save(folder / "tall grey.png")
+    Image.effect_noise((900, 30), 50).save(folder / "strip.png")
+    Image.effect_noise((51, 37), 50).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.effect_noise((33, 33), 50).convert("P").save(folder / "palette.gif")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned
+    Image.effect_noise((64, 48), 50).save(folder / "turned.jpg", exif=exif)
+    return root
+
+
+def test_every_photo_of_the_cache_is_what_the_runtime_would_see(mixed, tmp_path):
+    photos = find_photos(mixed)
+    with open_photos(mixed, tmp_path / "cache") as cache:
+        assert cache.photos == list(photos)
+        for number, photo in enumerate(photos):
+            assert np.array_equal(cache.pixels(number), load_pixels(photo.path)), photo
+            assert np.array_equal(cache.scaled(number), scale_photo(photo.path)), photo
+        assert np.array_equal(cache.batch([3, 0]), np.stack([cache.pixels(3), cache.pixels(0)]))
+
+
+def test_the_file_is_gone_afterwards_also_after_an_error(draw_photos, tmp_path):
+    file = tmp_path / "cache"
+    with pytest.raises(KeyError), open_photos(draw_photos(), file):
+        assert file.exists()
+        raise KeyError
+    assert not file.exists()
+
+
+def test_broken_photos_are_all_named_and_no_file_is_left(draw_photos, tmp_path):
+    root = draw_photos()
+    (root / "class_0" / "1.jpg").write_bytes(b"")
+    (root / "class_1" / "2.jpg").write_text("hello")
+    with (
+        pytest.raises(DatasetError) as refused,
+        open_photos(root, tmp_path / "cache"),
+    ):
+        pass
+    assert "2 of 10 photos are broken" in str(refused.value)
+    assert "class_0/1.jpg: empty (0 bytes)" in str(refused.value)
+    assert "class_1/2.jpg: not a photo" in str(refused.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_broken_photos_are_left_out_where_wanted(draw_photos, tmp_path):
+    root = draw_photos()
+    (root / "class_0" / "1.jpg").write_bytes(b"")
+    with open_photos(root, tmp_path / "cache", skip_broken=True) as cache:
+        assert [photo.path.name for photo in cache.photos[:3]] == ["0.jpg", "2.jpg", "3.jpg"]
+        assert len(cache.broken) == 1
+        assert np.array_equal(cache.pixels(8), load_pixels(cache.photos[8].path))
+
+
+def test_nothing_but_broken_photos_is_refused_also_with_skip_broken(draw_photos, tmp_path):
+    root = draw_photos(num_per_class=1)
+    for path in root.rglob("*.jpg"):
+        path.write_bytes(b"")
+    with (
+        pytest.raises(DatasetError, match="all 2 photos are broken"),
+        open_photos(root, tmp_path / "cache", skip_broken=True),
+    ):
+        pass

@@ -151,7 +151,10 @@ def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
             f"{target}: {size_bytes} bytes, the manifest says {record.size_bytes}; copy the "
             "bundle again or export it again"
         )
-    data = target.read_bytes()
+    try:
+        data = target.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{target}: cannot be read ({error.strerror})") from error
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise BundleError(
             f"{target}: its SHA-256 is not the manifest's: the file was changed or damaged; copy "

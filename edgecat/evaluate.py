@@ -9,7 +9,7 @@ import numpy as np
 
 from edgecat import scores
 from edgecat.bundle import Bundle
-from edgecat.errors import DatasetError
+from edgecat.errors import ConfigError, DatasetError
 from edgecat.photos import LabelledPhoto, find_photos, read_photos
 from edgecat.pixels import Pixels, load_pixels
 from edgecat.progress import Progress, Silent
@@ -105,7 +105,10 @@ def evaluate(
     Raises:
         DatasetError: No photos, labels that the model does not know, broken photos, or no test
             photos among them.
+        ConfigError: `split` is something else.
     """
+    if split not in (None, "test", "all"):
+        raise ConfigError(f"split {split!r}: accepted are 'test' and 'all'")
     photos = find_known_photos(bundle, data)
     progress = progress or Silent()
     broken: list[str] = []

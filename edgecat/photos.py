@@ -62,7 +62,7 @@ def find_photos(root: Path) -> tuple[LabelledPhoto, ...]:
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; give one that has a sub-folder per class")
     folders = [entry for entry in _entries(root) if entry.is_dir()]
-    is_split = {folder.name for folder in folders} >= {"train", "test"}
+    is_split = len({folder.name for folder in folders} & set(SPLITS)) >= 2
     if is_split:
         names = {folder.name for folder in folders}
         if names != set(SPLITS):
@@ -112,10 +112,13 @@ def read_photos(
 
     def read(photo: LabelledPhoto) -> tuple[str, T] | ImageError:
         try:
+            if photo.path.exists() and not photo.path.is_file():
+                return ImageError(f"{photo.path}: a pipe or device, not a file")
             data = read_photo(photo.path)
             return hashlib.sha256(data).hexdigest(), decode(data)
         except ImageError as error:
-            return ImageError(str(error).replace("the photo", str(photo.path), 1))
+            reason = str(error).removeprefix("the photo: ").removeprefix(f"{photo.path}: ")
+            return ImageError(f"{photo.path}: {reason}")
 
     broken: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:

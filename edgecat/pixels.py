@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from edgecat.errors import ImageError
 from edgecat.spec import INPUT
@@ -30,6 +30,18 @@ MAX_BYTES = 256 * 2**20
 
 # Of a panorama or a 1 x 100,000 strip only the middle is scaled up, so memory stays bounded.
 MAX_ASPECT = 2
+
+# Source: Exif 2.32, tag 0x0112, and what undoes each of its values.
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def load_pixels(photo: Photo) -> Pixels:
@@ -87,7 +99,8 @@ def scale_photo(photo: Photo) -> Pixels:
 
 def central_crop(scaled: Pixels) -> Pixels:
     """Return the central uint8 `[224, 224, 3]` of what `scale_photo` returned."""
-    top_px, left_px = ((side_px - INPUT.side_px) // 2 for side_px in scaled.shape[:2])
+    # Rounded half to even, as torchvision's CenterCrop does.
+    top_px, left_px = (round((side_px - INPUT.side_px) / 2) for side_px in scaled.shape[:2])
     return scaled[top_px : top_px + INPUT.side_px, left_px : left_px + INPUT.side_px]
 
 
@@ -106,7 +119,7 @@ def open_photo(photo: Photo) -> Image.Image:
     if isinstance(photo, np.ndarray):
         return _from_array(photo)
     if isinstance(photo, Image.Image):
-        return _to_rgb(_upright(photo))
+        return _open_image(photo)
     name = "the photo" if isinstance(photo, bytes) else str(photo)
     data = photo if isinstance(photo, bytes) else read_photo(Path(photo))
     if not data:
@@ -148,17 +161,31 @@ def read_photo(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: cannot be read ({reason})") from error
     if len(data) > MAX_BYTES:
         raise ImageError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
     return data
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    upright.load()
-    return upright
+    image.load()
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # damaged EXIF: Pillow raises TypeError, struct.error, KeyError, ...
+        return image
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _open_image(image: Image.Image) -> Image.Image:
+    if 0 in image.size:
+        raise ImageError(f"the photo: {image.size[0]} x {image.size[1]} pixels")
+    try:
+        return _to_rgb(_upright(image))
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError) as error:
+        raise ImageError(f"the photo: cannot be read as a photo ({error})") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

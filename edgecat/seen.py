@@ -86,6 +86,6 @@ def load_seen(bundle: Bundle) -> SeenPhotos:
     where = str(bundle.path / SEEN_FILE)
     try:
         values = json.loads(bundle.read(SEEN_FILE))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
     return build(SeenPhotos, values, where, BundleError)

@@ -164,7 +164,9 @@ class ModelSpec:
         if not names or len(set(names)) != len(names):
             raise ValueError("variants must be at least one, each once")
         for file in self.files:
-            if PurePosixPath(file).name != file or file in ("", ".", "..") or "\\" in file:
+            plain = file.isascii() and file.isprintable() and len(file) <= 255
+            plain = plain and PurePosixPath(file).name == file and "\\" not in file
+            if not plain or file in ("", ".", ".."):
                 raise ValueError(f"file {file!r} is no plain name inside the bundle's folder")
         for variant in self.variants:
             for file in variant.files:

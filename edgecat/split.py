@@ -71,9 +71,7 @@ class Split:
 
     def to_json(self) -> str:
         """Return the split as text, a line a photo."""
-        photos = ",\n".join(
-            " " + json.dumps(dataclasses.asdict(photo), ensure_ascii=False) for photo in self.photos
-        )
+        photos = ",\n".join(" " + json.dumps(dataclasses.asdict(photo)) for photo in self.photos)
         head = json.dumps({"seed": self.seed, "num_duplicates": self.num_duplicates})
         return f'{head[:-1]}, "photos": [\n{photos}\n]}}\n'
 
@@ -86,7 +84,7 @@ class Split:
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DatasetError(f"{where}: not JSON ({error})") from error
         return build(Split, values, where, DatasetError)
 
@@ -161,10 +159,15 @@ def split_photos(
                 f"class {label!r} has {num_of[label]} photos, but only {len(order)} that differ; "
                 f"at least {MIN_PHOTOS} different ones are needed"
             )
-        for split, ratio in (("test", test_ratio), ("val", val_ratio), ("train", 1.0)):
+        # What is kept for the splits that come after.
+        for split, ratio, kept in (
+            ("test", test_ratio, 2),
+            ("val", val_ratio, 1),
+            ("train", 1.0, 0),
+        ):
             wanted = max(1, round(ratio * num_of[label]))
             dealt = 0
-            while order and dealt < wanted and (split == "train" or len(order) > 1):
+            while len(order) > kept and dealt < wanted:
                 group = order.pop(0)
                 dealt += len(members[group])
                 for i in members[group]:

@@ -82,5 +82,8 @@ def _value(hint: Any, value: object, where: str, error: type[EdgecatError]) -> A
 
 
 def _kind(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = "nested too deep to show"
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

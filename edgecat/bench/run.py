@@ -14,7 +14,7 @@ from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentile
 from edgecat.bench.host import describe_host
 from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bundle import Bundle, load_bundle
-from edgecat.errors import EngineError
+from edgecat.errors import ConfigError, EngineError
 from edgecat.evaluate import Evaluation, evaluate
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engines.base import Engine, count_physical_cores, open_engine
@@ -51,6 +51,8 @@ def run_benchmark(
         DatasetError: `data` is no data set for this model.
         ConfigError: `threads` is below 1.
     """
+    if num_rounds < 1:
+        raise ConfigError(f"num_rounds {num_rounds}: must be at least 1")
     progress = progress or Silent()
     bundle = load_bundle(name)
     threads = count_physical_cores() if threads is None else threads

@@ -8,9 +8,9 @@ Two activations have no integer op in ONNX Runtime and get a grid that computes 
 
 * hard-sigmoid behind a convolution: `x/6 + 1/2` goes into the convolution, and a grid with scale
   1/255 and zero point 0 saturates at 0 and 1 by itself;
-* hard-swish, `x * min(max(x + 3, 0), 6) / 6`: below -3 it is 0, so its input's grid may start there.
-  With scale 3 / zero it does, and `x + 3` is `scale * q`: the second factor is `min(q, 2 * zero)` on
-  a grid of scale / 6, one integer minimum, one integer product.
+* hard-swish, `x * min(max(x + 3, 0), 6) / 6`: below -3 it is 0, so its input's grid may start
+  there. With scale 3 / zero it does, and `x + 3` is `scale * q`: the second factor is
+  `min(q, 2 * zero)` on a grid of scale / 6, one integer minimum, one integer product.
 """
 
 import dataclasses

@@ -27,6 +27,9 @@ from edgecat.quantize.rescale import float_nodes, is_depthwise, rescale_channels
 
 __all__ = ["own_constants", "quantize_for_onnxruntime"]
 
+_ACTIVATIONS = ("Relu", "HardSigmoid", "HardSwish")
+_INTEGER_OPS = (*WEIGHTED, *_ACTIVATIONS, "Reshape", "Mul", "Add", "GlobalAveragePool")
+
 #: Photos for the bias correction. Source: measured, 128 gave the same logit error as 64.
 NUM_BIAS_IMAGES = 64
 
@@ -67,6 +70,7 @@ def quantize_for_onnxruntime(
     num_float_nodes = len(float_nodes(named.graph, num_float_halvings))
     rescaled = rescale_channels(named, calibration)
     plan = _Plan(rescaled.graph, num_float_nodes)
+    plan.check_nodes()
     histograms = measure_histograms(rescaled, plan.tensors_to_measure(), calibration)
     written = _Writer(plan, histograms, weight_limit).write().build(rescaled)
     every = max(1, len(calibration) // NUM_BIAS_IMAGES)
@@ -93,7 +97,6 @@ class _Plan:
         for node in nodes:
             for name in node.input:
                 self._readers.setdefault(name, []).append(node)
-        self._check_activations()
 
     def is_output(self, tensor: str) -> bool:
         """Tell whether the model answers with a tensor."""
@@ -103,6 +106,27 @@ class _Plan:
         """Return the node that reads a tensor, where there is only one."""
         readers = self._readers.get(tensor, [])
         return readers[0] if len(readers) == 1 else None
+
+    def check_nodes(self) -> None:
+        """Refuse nodes that cannot become integer ops.
+
+        Raises:
+            QuantizeError: An op that MobileNetV3 has not, or an activation that no grid of the
+                layer before it can compute.
+        """
+        layers = {node.output[0] for node in self.int_nodes if node.op_type in WEIGHTED}
+        for node in self.int_nodes:
+            if node.op_type not in _INTEGER_OPS:
+                raise QuantizeError(
+                    f"node {node.name!r} is a {node.op_type}; known are {', '.join(_INTEGER_OPS)}"
+                )
+            source = node.input[0]
+            is_alone = source in layers and self.only_reader(source) is not None
+            if node.op_type in _ACTIVATIONS and not is_alone:
+                raise QuantizeError(
+                    f"node {node.name!r} does not stand alone behind a convolution; only a "
+                    "MobileNetV3 as `edgecat export` makes it can be quantized"
+                )
 
     def tensors_to_measure(self) -> dict[str, npt.NDArray[np.float64] | None]:
         """Return the tensors whose range decides a scale.
@@ -134,19 +158,6 @@ class _Plan:
             total = found if total is None or found is None else total + found
         return total
 
-    def _check_activations(self) -> None:
-        """Refuse an activation that no grid of the layer before it can compute."""
-        layers = {node.output[0] for node in self.int_nodes if node.op_type in WEIGHTED}
-        for node in self.int_nodes:
-            if node.op_type not in ("Relu", "HardSigmoid", "HardSwish"):
-                continue
-            source = node.input[0]
-            if source not in layers or self.only_reader(source) is None:
-                raise QuantizeError(
-                    f"node {node.name!r} does not stand alone behind a convolution; only a "
-                    "MobileNetV3 as `edgecat export` makes it can be quantized"
-                )
-
 
 class _Writer:
     """Writes the integer graph, node by node."""
@@ -158,11 +169,7 @@ class _Writer:
         self._graph = QdqGraph()
 
     def write(self) -> QdqGraph:
-        """Return the integer graph.
-
-        Raises:
-            QuantizeError: The float graph has an op that MobileNetV3 has not.
-        """
+        """Return the integer graph."""
         for node in self._plan.float_nodes:
             self._keep(node)
         self._graph.quantize(self._plan.border, self._measured(self._plan.border))
@@ -178,10 +185,6 @@ class _Writer:
             "GlobalAveragePool": self._write_plain,
         }
         for node in self._plan.int_nodes:
-            if node.op_type not in write_op:
-                raise QuantizeError(
-                    f"node {node.name!r} is a {node.op_type}; known are {', '.join(write_op)}"
-                )
             write_op[node.op_type](node)
         return self._graph
 
@@ -199,23 +202,22 @@ class _Writer:
         source, output = node.input[0], node.output[0]
         weight, bias = (self._plan.weights[name] for name in node.input[1:])
         bias = bias.astype(np.float64)
-        reader = self._plan.only_reader(output)
-        activation = reader.op_type if reader is not None else ""
-        if activation == "HardSigmoid":
-            slope = {item.name: item.f for item in reader.attribute}
+        activation = self._plan.only_reader(output)
+        kind = activation.op_type if activation is not None else ""
+        if activation is not None and kind == "HardSigmoid":
+            slope = {item.name: item.f for item in activation.attribute}
             alpha, beta = slope.get("alpha", 0.2), slope.get("beta", 0.5)
             weight, bias = weight * np.float32(alpha), bias * alpha + beta
-        self._graph.dequantize(source)
-        input_scale = self._graph.grids[source].scale
-        layer = round_layer(weight, bias, input_scale, self._weight_limit)
+        input_grid = self._graph.grid(source)
+        layer = round_layer(weight, bias, input_grid.scale, self._weight_limit)
         self._graph.add_layer(node, source, layer, output)
         if self._plan.is_output(output):
             return
-        if activation == "HardSigmoid":
-            self._graph.quantize(output, HARD_SIGMOID, into=reader.output[0])
-        elif activation == "Relu":
-            self._graph.quantize(output, self._measured(reader.output[0]), into=reader.output[0])
-        elif activation == "HardSwish":
+        if activation is not None and kind in ("HardSigmoid", "Relu"):
+            activated = activation.output[0]
+            grid = HARD_SIGMOID if kind == "HardSigmoid" else self._measured(activated)
+            self._graph.quantize(output, grid, into=activated)
+        elif kind == "HardSwish":
             _, high = self._histograms[output].best_range(floor=-3.0)
             self._graph.quantize(output, span_hard_swish_input(high))
         else:
@@ -224,12 +226,12 @@ class _Writer:
     def _write_hard_swish(self, node: onnx.NodeProto) -> None:
         """Write x * min(q, 2 * zero) * scale / 6, see `edgecat.quantize.grids`."""
         source, output = node.input[0], node.output[0]
-        grid = self._graph.grids[source]
-        gate = f"{output}.gate"
-        low = self._graph.store("clip.low", np.array(0, np.uint8))
-        high = self._graph.store(f"{gate}.high", np.array(2 * grid.zero, np.uint8))
-        clip = onnx.NodeProto(name=gate)
-        self._graph.add(clip, [f"{source}.q", low, high], f"{gate}.q", op="Clip")
+        grid = self._graph.grid(source)
+        gate = f"{output}g"
+        low = self._graph.store("z0", np.array(0, np.uint8))
+        high = self._graph.store(f"z{2 * grid.zero}", np.array(2 * grid.zero, np.uint8))
+        clip = onnx.NodeProto(name=f"{node.name}.gate")
+        self._graph.add(clip, [f"{source}q", low, high], f"{gate}q", op="Clip")
         self._graph.store_grid(gate, Grid(grid.scale / 6, 0))
         factors = [self._graph.dequantize(source), self._graph.dequantize(gate)]
         self._graph.add(node, factors, output, op="Mul")
@@ -246,8 +248,8 @@ class _Writer:
         source, shape = node.input
         output = node.output[0]
         self._graph.store(shape, self._plan.weights[shape])
-        self._graph.add(node, [f"{source}.q", shape], f"{output}.q")
-        self._graph.store_grid(output, self._graph.grids[source])
+        self._graph.add(node, [f"{source}q", shape], f"{output}q")
+        self._graph.store_grid(output, self._graph.grid(source))
 
     def _measured(self, tensor: str) -> Grid:
         return span_range(*self._histograms[tensor].best_range())

@@ -1,8 +1,9 @@
 """Write graphs in the form that ONNX Runtime's optimiser turns into integer ops.
 
 Every op is written in float, between `DequantizeLinear` and `QuantizeLinear` (QDQ); ONNX Runtime
-fuses the three into one op on integers. The uint8 version of a tensor "conv12" is "conv12.q", the
-float view of that "conv12.f"; zero points that are 0 for every channel are left out.
+fuses the three into one op on integers. The file is kept small: the uint8 version of a tensor "12"
+is "12q", the float view of that "12f", made with the scale "12s" and a zero point "z128" that all
+share; nodes that only convert have no name; zero points that are 0 for each channel are left out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,13 +36,12 @@ class QdqGraph:
     Attributes:
         nodes: Written so far.
         constants: Its constants by name.
-        grids: Of each tensor that has a uint8 version so far.
     """
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, npt.NDArray[Any]] = {}
-        self.grids: dict[str, Grid] = {}
+        self._grids: dict[str, Grid] = {}
         self._views: set[str] = set()
 
     def store(self, name: str, values: npt.NDArray[Any]) -> str:
@@ -77,10 +77,12 @@ class QdqGraph:
             output: The float tensor that it makes.
         """
         weight, bias = node.input[1:]
+        # ONNX Runtime fuses a Conv without zero points, a Gemm only with those of its weights.
+        needs_zero = node.op_type == "Gemm"
         inputs = [
             self.dequantize(source),
-            self._dequantize_constant(weight, layer.weight, layer.weight_steps),
-            self._dequantize_constant(bias, layer.bias, layer.bias_steps),
+            self._dequantize_constant(weight, layer.weight, layer.weight_steps, needs_zero),
+            self._dequantize_constant(bias, layer.bias, layer.bias_steps, False),
         ]
         self.add(node, inputs, output)
 
@@ -93,34 +95,38 @@ class QdqGraph:
             into: The name that its uint8 version is known by; None for the same.
         """
         name = into or tensor
-        inputs = [tensor, *self.store_grid(name, grid)]
-        self.nodes.append(
-            helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.q")
-        )
+        self.store_grid(name, grid)
+        inputs = [tensor, *self._grid_names(name)]
+        self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}q"]))
 
-    def dequantize(self, tensor: str) -> str:
-        """Return the name of a uint8 tensor's float view, which is made on first use.
+    def grid(self, tensor: str) -> Grid:
+        """Return the grid of a tensor's uint8 version.
 
         Raises:
-            QuantizeError: It has no uint8 version.
+            QuantizeError: It has none.
         """
-        if tensor not in self.grids:
+        if tensor not in self._grids:
             raise QuantizeError(
                 f"tensor {tensor!r} is float where an integer layer reads it; only a MobileNetV3 "
                 "as `edgecat export` makes it can be quantized"
             )
-        view = f"{tensor}.f"
+        return self._grids[tensor]
+
+    def dequantize(self, tensor: str) -> str:
+        """Return the name of a uint8 tensor's float view, which is made on first use."""
+        view = f"{tensor}f"
         if view not in self._views:
             self._views.add(view)
-            inputs = [f"{tensor}.q", f"{tensor}.s", f"{tensor}.z"]
-            self.nodes.append(helper.make_node("DequantizeLinear", inputs, [view], name=view))
+            inputs = [f"{tensor}q", *self._grid_names(tensor)]
+            self.nodes.append(helper.make_node("DequantizeLinear", inputs, [view]))
         return view
 
-    def store_grid(self, tensor: str, grid: Grid) -> tuple[str, str]:
-        """Remember a tensor's grid; return the names of its scale and zero point."""
-        self.grids[tensor] = grid
-        scale = self.store(f"{tensor}.s", np.array(grid.scale, np.float32))
-        return scale, self.store(f"{tensor}.z", np.array(grid.zero, np.uint8))
+    def store_grid(self, tensor: str, grid: Grid) -> None:
+        """Remember a tensor's grid."""
+        self._grids[tensor] = grid
+        scale, zero = self._grid_names(tensor)
+        self.store(scale, np.array(grid.scale, np.float32))
+        self.store(zero, np.array(grid.zero, np.uint8))
 
     def build(self, like: onnx.ModelProto) -> onnx.ModelProto:
         """Return the model, with the input, output and versions of the float one."""
@@ -137,13 +143,23 @@ class QdqGraph:
         onnx.checker.check_model(model, full_check=True)
         return model
 
+    def _grid_names(self, tensor: str) -> tuple[str, str]:
+        """Return the names of the scale and the zero point of a tensor."""
+        return f"{tensor}s", f"z{self.grid(tensor).zero}"
+
     def _dequantize_constant(
-        self, name: str, values: npt.NDArray[Any], steps: npt.NDArray[np.float32]
+        self,
+        name: str,
+        values: npt.NDArray[Any],
+        steps: npt.NDArray[np.float32],
+        needs_zero: bool,
     ) -> str:
         """Return the float view of integers with one step per output channel (axis 0)."""
-        inputs = [self.store(name, values), self.store(f"{name}.s", steps)]
-        view = f"{name}.f"
-        self.nodes.append(helper.make_node("DequantizeLinear", inputs, [view], name=view, axis=0))
+        inputs = [self.store(name, values), self.store(f"{name}s", steps)]
+        if needs_zero:
+            inputs.append(self.store(f"{name}z", np.zeros(len(steps), values.dtype)))
+        view = f"{name}f"
+        self.nodes.append(helper.make_node("DequantizeLinear", inputs, [view], axis=0))
         return view
 
 

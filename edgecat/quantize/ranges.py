@@ -1,4 +1,4 @@
-"""Measure what values the tensors of a graph take, in bounded memory: counts are kept, not tensors."""
+"""Measure what values the tensors of a graph take; counts are kept, so memory is bounded."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Histogram:
         low: Smallest value seen.
         high: Largest value seen.
         counts: float64 `[NUM_BINS]`.
-        costs: float64 `[NUM_BINS]`, the same with each channel counted by what an error in it weighs.
+        costs: float64 `[NUM_BINS]`, the same with each channel counted by what its errors weigh.
     """
 
     low: float

@@ -64,7 +64,7 @@ def rescale_channels(model: onnx.ModelProto, images: Pixels) -> onnx.ModelProto:
 
 
 def float_nodes(graph: onnx.GraphProto, num_halvings: int) -> list[onnx.NodeProto]:
-    """Return the nodes that stay float: all up to a halving of the picture, its activation included.
+    """Return the nodes that stay float: up to a halving of the picture, its activation included.
 
     In the first layers the channels' ranges differ most (1 to 1,000 behind the stem of
     MobileNetV3-Small), and ONNX Runtime's float kernels, which fuse the hard-swish, beat its

@@ -2,14 +2,14 @@
 
 import time
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 
 from edgecat import scores
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.errors import ConfigError
 from edgecat.pixels import Photo, Pixels, load_pixels
 from edgecat.runtime.engines.base import Engine, open_engine
-from edgecat.runtime.prediction import Guess, Prediction
+from edgecat.runtime.prediction import Guess, Prediction, StageTimes
 from edgecat.scores import Logits
 
 
@@ -73,14 +73,12 @@ class Classifier:
         probabilities = scores.softmax(logits, self.bundle.spec.temperature)[0]
         best = probabilities.argsort()[::-1][:top]
         guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
-        stages = {
-            "pixels": 1e3 * (read - started),
-            "model": 1e3 * (answered - read),
-            "scores": 1e3 * (time.perf_counter() - answered),
-        }
-        return Prediction(
-            guesses[0].label, guesses[0].probability, guesses, MappingProxyType(stages)
+        stage_ms = StageTimes(
+            pixels=1e3 * (read - started),
+            model=1e3 * (answered - read),
+            scores=1e3 * (time.perf_counter() - answered),
         )
+        return Prediction(guesses[0].label, guesses[0].probability, guesses, stage_ms)
 
     def compute_logits(self, batch: Pixels) -> Logits:
         """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""

@@ -1,8 +1,22 @@
 """The answer to one photo."""
 
 import dataclasses
-from types import MappingProxyType
 from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class StageTimes:
+    """Where the time of one answer went.
+
+    Attributes:
+        pixels: Milliseconds to read, decode, turn and scale the photo.
+        model: Milliseconds in the engine.
+        scores: Milliseconds from logits to probabilities.
+    """
+
+    pixels: float
+    model: float
+    scores: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,19 +40,14 @@ class Prediction:
         label: The likeliest class.
         probability: Of that class, 0-1.
         top: The likeliest classes, likeliest first.
-        stage_ms: Milliseconds by stage: "pixels" (decode, turn, scale), "model", "scores".
+        stage_ms: Where the time went.
     """
 
     label: str
     probability: float
     top: tuple[Guess, ...]
-    stage_ms: MappingProxyType[str, float]
+    stage_ms: StageTimes
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as `edgecat predict --json` prints them."""
-        return {
-            "label": self.label,
-            "probability": self.probability,
-            "top": [dataclasses.asdict(guess) for guess in self.top],
-            "stage_ms": dict(self.stage_ms),
-        }
+        return dataclasses.asdict(self)

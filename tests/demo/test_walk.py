@@ -3,9 +3,9 @@ import pytest
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 pytest.importorskip("nncf", reason="needs nncf (edgecat[train])")
 
-from edgecat.demo.walk import _clear, walk  # noqa: E402
-from edgecat.errors import ConfigError, DatasetError  # noqa: E402
-from edgecat.progress import Silent  # noqa: E402
+from edgecat.demo.walk import _clear, walk
+from edgecat.errors import ConfigError, DatasetError
+from edgecat.progress import Silent
 
 
 def test_a_folder_is_made_where_there_is_none(tmp_path):

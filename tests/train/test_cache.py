@@ -4,11 +4,11 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.errors import DatasetError  # noqa: E402
-from edgecat.photos import find_photos  # noqa: E402
-from edgecat.pixels import load_pixels, scale_photo  # noqa: E402
-from edgecat.progress import Silent  # noqa: E402
-from edgecat.train.cache import open_cache  # noqa: E402
+from edgecat.errors import DatasetError
+from edgecat.photos import find_photos
+from edgecat.pixels import load_pixels, scale_photo
+from edgecat.progress import Silent
+from edgecat.train.cache import open_cache
 
 
 def open_photos(root, file, *, skip_broken=False):

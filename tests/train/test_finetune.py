@@ -4,20 +4,21 @@ import contextlib
 import csv
 import dataclasses
 import hashlib
+import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_picture
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from safetensors.numpy import load_file  # noqa: E402
-from test_atomic import largest_file  # noqa: E402
 
 from edgecat.errors import (  # noqa: E402
     ConfigError,
@@ -54,9 +55,10 @@ def draw_reds(folder, num_per_class=10, seed=0):
     for number in range(3):
         (folder / f"class_{number}").mkdir(parents=True)
         for photo in range(num_per_class):
-            blotches = np.asarray(draw_picture(rng)) // 2
+            blotches = rng.integers(0, 128, (10, 10, 3), dtype=np.uint8)
             blotches[..., number] += 120
-            Image.fromarray(blotches).save(folder / f"class_{number}" / f"{photo}.png")
+            picture = Image.fromarray(blotches).resize((96, 72), Image.Resampling.BICUBIC)
+            picture.save(folder / f"class_{number}" / f"{photo}.png")
     return folder
 
 
@@ -75,6 +77,17 @@ def job(photos, tmp_path_factory):
 def record(job):
     """The record of the uninterrupted run that the others are compared with."""
     return finetune(job)
+
+
+@contextlib.contextmanager
+def largest_file(size_bytes):
+    """No file of this process may grow past this size: the system says EFBIG, as a disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Stops(Silent):
@@ -221,7 +234,7 @@ def test_a_run_killed_after_its_first_epoch_ends_as_if_nothing_had_happened(job,
     run = tmp_path / "r"
     done = subprocess.run(
         [sys.executable, "-c", KILLED, job.data, run, "epoch 2"],
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
         capture_output=True,
         text=True,
         check=False,
@@ -458,7 +471,7 @@ def test_a_class_with_too_few_whole_photos_is_refused_after_skipping(job, photos
     shutil.copytree(photos, tmp_path / "photos")
     for number in range(6):
         (tmp_path / "photos" / "class_1" / f"{number}.png").write_bytes(b"")
-    with pytest.raises(DatasetError, match="'class 1'.*4"):
+    with pytest.raises(DatasetError, match=r"'class 1'.*4"):
         finetune(
             dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "r", skip_broken=True)
         )

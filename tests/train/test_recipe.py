@@ -52,7 +52,6 @@ def test_a_setting_wins_over_the_file_and_a_later_one_over_an_earlier(tmp_path):
         ("weight_decay=1.0", ["weight_decay", "[0, 1)"]),
         ("warmup_ratio=nan", ["warmup_ratio", "[0, 1)"]),
         ("ema_decay=1", ["ema_decay", "[0, 1)"]),
-        ("mixup=-0.1", ["mixup", "[0, 1)"]),
         ("val_ratio=0.7", ["val_ratio", "test_ratio", "too few photos to train"]),
     ],
 )

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-pytest.importorskip("torchvision", reason="needs torchvision (edgecat[train])")
+pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 SCRIPT = """
 from edgecat.train.vision import import_torchvision

@@ -27,7 +27,7 @@ FEATURE_TOLERANCE = 1e-3
 def donor():
     """A network of 5 classes whose every tensor differs from a fresh one's."""
     torch.manual_seed(7)
-    network = build_network(ARCH, 5).network
+    network = build_network(ARCH, 5).network.to(memory_format=torch.contiguous_format)
     for name, tensor in network.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             tensor.add_(0.01 * torch.rand_like(tensor))
@@ -112,8 +112,7 @@ def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path):
         load_weights(network, ARCH, str(tmp_path / "w.pth"))
     message = str(refused.value)
     assert "is --arch right?" in message
-    assert "given (16, 1, 3, 3), the network has" in message or "given (" in message
-    assert "missing, the network has (" in message or "the network has none" in message
+    assert "features.1.block.2.0.weight: missing, the network has (16, 16, 1, 1)" in message
     assert message.count("\n") <= 10  # the rest is counted, not listed
     assert "more" in message.splitlines()[-1]
     assert all(same(network.state_dict(), before, name) for name in before)
@@ -214,7 +213,7 @@ def test_a_truncated_file_is_refused(tmp_path, donor, name, kept_ratio):
         load_weights(fresh(), ARCH, str(path))
 
 
-@pytest.mark.parametrize("source", ["nowhere.pth", "imagnet", "", "cats13"])
+@pytest.mark.parametrize("source", ["nowhere.pth", "imagnet", "cats13"])
 def test_a_name_that_is_nothing_lists_what_is_accepted(source):
     with pytest.raises(WeightsError) as refused:
         load_weights(fresh(), ARCH, source)

@@ -58,8 +58,20 @@ def open_engine(bundle: Bundle, variant: str, threads: int | None = None) -> Eng
     """
     chosen = bundle.spec.variant(variant)
     engine = open_model(chosen, [bundle.read(file) for file in chosen.files], threads)
-    outputs = engine.run(_BLANK)
+    try:
+        outputs = engine.run(_BLANK)
+    except Exception as error:  # the engines' exceptions share no public base class
+        engine.close()
+        raise EngineError(
+            f"{bundle.path}: {variant} does not answer a uint8 [1, 224, 224, 3] "
+            f"({error}); export it again"
+        ) from error
     wanted = (1, len(bundle.spec.labels))
+    if outputs.dtype != np.float32:
+        engine.close()
+        raise EngineError(
+            f"{bundle.path}: {variant} answers {outputs.dtype}, not float32; export it again"
+        )
     if outputs.shape != wanted:
         engine.close()
         raise EngineError(

@@ -86,7 +86,7 @@ class OnnxRuntimeEngine:
 
     def close(self) -> None:
         """Give the model's memory back."""
-        del self._session
+        self._session = None
 
     def _open(self, options: Any) -> Any:
         import onnxruntime

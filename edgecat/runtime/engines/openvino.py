@@ -100,7 +100,7 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Give the model's memory back."""
         self._requests.clear()
-        del self._model
+        self._model = None
 
     def _compile(self, size: int) -> Any:
         """Compile for batches of a size.

@@ -1,0 +1,238 @@
+"""Every command: its help, its refusals, the one edge where an error becomes an exit code."""
+
+import json
+import subprocess
+import sys
+import types
+
+import click
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import edgecat
+from edgecat import errors
+from edgecat.cli.main import COMMANDS, _run, cli
+from edgecat.errors import EdgecatError
+
+ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
+
+
+def run(*arguments):
+    """Return exit code, standard output and standard error of a real process."""
+    done = subprocess.run([*ENTRY, *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def help_of(*names):
+    result = CliRunner().invoke(cli, [*names, "--help"])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def all_errors():
+    found = [EdgecatError]
+    for cls in found:
+        found += cls.__subclasses__()
+    return [cls for cls in found if cls.__module__ == errors.__name__]
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "cat.png"
+    Image.linear_gradient("L").save(path)
+    return path
+
+
+# Help
+
+
+def test_help_lists_every_command_with_its_line_in_the_order_of_use():
+    text = " ".join(help_of().split())
+    places = [text.index(f" {name} {line}") for name, line in COMMANDS.items()]
+    assert places == sorted(places)
+    assert "edgecat predict cats12 cat.jpg" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_that_explains_it_and_its_options(name):
+    text = help_of(name)
+    command = cli.get_command(click.Context(cli), name)
+    assert command.short_help == COMMANDS[name]
+    assert len(command.help.split()) >= 5
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts}"
+            assert all(option in text for option in parameter.opts)
+
+
+def test_a_command_of_a_group_has_help_too():
+    assert "--out" in help_of("data", "oxford-cats")
+
+
+@pytest.mark.parametrize("name", ["finetune", "export", "predict"])
+def test_the_commands_of_the_daily_path_show_an_example(name):
+    assert f"edgecat {name} " in help_of(name).split("Options:")[0].split("\n", 1)[1]
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_both_spellings_of_help_work(option, capsys):
+    assert _run([option]) == 0
+    assert "Usage: edgecat" in capsys.readouterr().out
+
+
+def test_the_version_is_the_packages(capsys):
+    assert _run(["--version"]) == 0
+    assert edgecat.__version__ in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; from edgecat.cli.main import _run; _run(['--help']); "
+        "print(sorted({'numpy', 'PIL', 'torch', 'onnxruntime', 'openvino'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_predict_imports_no_training_library(photo):
+    script = (
+        "import sys; from edgecat.cli.main import _run; "
+        f"_run(['predict', 'cats12', {str(photo)!r}]); "
+        "print(sorted({'torch', 'onnx', 'openvino', 'nncf', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# A wrong command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predikt"], "No such command 'predikt'"),
+        (["predict", "--varient", "x"], "No such option"),
+        (["predict"], "Missing argument 'BUNDLE'"),
+        (["predict", "cats12"], "Missing argument 'IMAGE...'"),
+        (["predict", "cats12", "x.jpg", "--top", "0"], "--top"),
+        (["predict", "cats12", "x.jpg", "--top", "many"], "--top"),
+        (["evaluate", "cats12", "x", "--split", "train"], "'test', 'all'"),
+        (["finetune", "x"], "Missing option '--out'"),
+        (["finetune", "x", "--out", "y", "--arch", "resnet18"], "'mobilenet_v3_small'"),
+        (["finetune", "x", "--out", "y", "--seed", "1.5"], "--seed"),
+        (["benchmark", "cats12", "--rounds", "9"], "--rounds"),
+        (["data", "imagenet"], "No such command 'imagenet'"),
+    ],
+)
+def test_a_wrong_command_line_exits_with_2_and_says_what_is_wrong(arguments, words, capsys):
+    assert _run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert out == ""
+
+
+# The edge
+
+
+@pytest.mark.parametrize("cls", all_errors(), ids=lambda cls: cls.__name__)
+def test_each_error_becomes_one_line_and_its_own_exit_code(cls, capsys, monkeypatch):
+    @click.command()
+    def command():
+        raise cls("the disk is on fire; put it out")
+
+    module = types.ModuleType("edgecat.cli.burns")
+    module.command = command
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(COMMANDS, "burns", "A command that fails.")
+    assert _run(["burns"]) == cls.exit_code
+    assert capsys.readouterr() == ("", "error: the disk is on fire; put it out\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["inspect", "nowhere"], 5, ["nowhere: no such bundle", "cats12"]),
+        (["predict", "nowhere", "x.jpg"], 5, ["nowhere: no such bundle"]),
+        (["predict", "cats12", "nowhere.jpg"], 4, ["nowhere.jpg: cannot be read"]),
+        (
+            ["predict", "cats12", "x.jpg", "--variant", "onnxruntime-fp16"],
+            5,
+            ["no variant 'onnxruntime-fp16'", "onnxruntime-fp32, onnxruntime-int8"],
+        ),
+        (["predict", "cats12", "x.jpg", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
+        (["evaluate", "cats12", "nowhere"], 3, ["nowhere: no such folder"]),
+        (["benchmark", "cats12", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
+        (["benchmark", "cats12", "--data", "nowhere"], 3, ["nowhere: no such folder"]),
+    ],
+)
+def test_a_refusal_is_one_line_on_standard_error(
+    arguments, code, words, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert _run(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert all(word in err for word in words), err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["finetune", "nowhere", "--out", "r"], 3, ["nowhere: no such folder"]),
+        (["finetune", ".", "--out", "r", "--set", "epoch=3"], 2, ["did you mean 'epochs'"]),
+        (["finetune", ".", "--out", "r", "--epochs", "0"], 2, ["epochs must be at least 1"]),
+        (["finetune", ".", "--out", "r", "--recipe", "no.toml"], 2, ["no.toml: cannot be read"]),
+        (["finetune", ".", "--out", "r", "--device", "gpu"], 2, ["--device gpu: accepted are"]),
+        (["export", "nowhere", "--out", "b"], 7, ["nowhere: no run.json in it"]),
+    ],
+)
+def test_a_refusal_of_training_is_one_line_too(
+    arguments, code, words, capsys, tmp_path, monkeypatch
+):
+    pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+    test_a_refusal_is_one_line_on_standard_error(
+        arguments, code, words, capsys, tmp_path, monkeypatch
+    )
+
+
+def test_a_real_process_exits_with_the_errors_code_and_no_traceback():
+    code, out, err = run("inspect", "nowhere")
+    assert (code, out) == (5, "")
+    assert err.startswith("error: nowhere: no such bundle")
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback(photo):
+    with subprocess.Popen(
+        [*ENTRY, "predict", "cats12", *[str(photo)] * 100],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+    assert "Traceback" not in err
+    assert "Error" not in err
+
+
+def test_inspect_shows_the_released_model(capsys):
+    assert _run(["inspect", "cats12"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("cats12: mobilenet_v3_small, 12 classes: Abyssinian, Bengal, ")
+    assert "test top-1" in text
+
+
+def test_predict_answers_with_the_released_model(photo, capsys):
+    assert _run(["predict", "cats12", str(photo), "--top", "12", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert len(answer["top"]) == 12
+    # Twelve float64 that sum to 1, each rounded once.
+    assert sum(guess["probability"] for guess in answer["top"]) == pytest.approx(1, abs=1e-6)

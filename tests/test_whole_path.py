@@ -1,0 +1,342 @@
+"""From a folder of pictures to answers on a device: every command, once, on a run of seconds."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+pytest.importorskip("nncf", reason="needs nncf (edgecat[train])")
+
+from edgecat.bundle import load_bundle
+from edgecat.cli.main import _run
+from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS
+from edgecat.runtime.classifier import Classifier
+from edgecat.spec import VARIANTS
+
+# Labels that have broken other tools: a blank, a comma, another script, quotes, a mathematical $.
+CLASSES = {"Maine_Coon": "Maine Coon", "a, b": "a, b", '고양이 "$5"': '고양이 "$5"'}
+
+# Colours tell the classes apart, so a few passes over 18 pictures are enough to know all of them.
+RECIPE = ["epochs=2", "head_epochs=20", "crop_side_px=64", "batch_size=8"]
+
+
+# Of 30. Chance, or labels in another order than the logits, gives about 10.
+MIN_RIGHT = 22
+
+
+def edgecat(*arguments):
+    """Return the exit code of a command."""
+    return _run([str(argument) for argument in arguments])
+
+
+def edgecat_json(capsys, *arguments):
+    capsys.readouterr()
+    assert edgecat(*arguments) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def error_of(capsys, *arguments, code):
+    """Return the message of a command that must fail with this exit code."""
+    capsys.readouterr()
+    assert edgecat(*arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "photos"
+    rng = np.random.default_rng(0)
+    for number, folder in enumerate(CLASSES):
+        (root / folder).mkdir(parents=True)
+        for photo in range(10):
+            blotches = rng.integers(0, 128, (10, 10, 3), dtype=np.uint8)
+            blotches[..., number] += 120
+            picture = Image.fromarray(blotches).resize((96, 72), Image.Resampling.BICUBIC)
+            picture.save(root / folder / f"{photo}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def run(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    settings = [part for setting in RECIPE for part in ("--set", setting)]
+    assert edgecat("finetune", photos, "--out", folder, "--weights", "cats12", *settings) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "first.edgecat"
+    assert edgecat("export", run, "--out", folder, "--int8") == 0
+    return folder
+
+
+def test_a_bundle_holds_every_variant_that_this_cpu_runs(bundle):
+    names = [variant.name for variant in load_bundle(bundle).spec.variants]
+    assert set(names) >= {
+        "onnxruntime-fp32",
+        "onnxruntime-int8",
+        "openvino-fp32",
+        "openvino-int8",
+    }
+    assert set(names) <= set(VARIANTS)
+    assert names[0] == "onnxruntime-fp32"  # what is used when nobody asks for another
+
+
+def test_labels_go_through_every_step_unharmed(bundle):
+    assert load_bundle(bundle).spec.labels == tuple(sorted(CLASSES.values()))
+
+
+def test_every_variant_answers_every_photo_rightly(bundle, photos):
+    for variant in load_bundle(bundle).spec.variants:
+        with Classifier.open(bundle, variant.name) as classifier:
+            answers = {
+                path: classifier.predict(path).label for path in sorted(photos.rglob("*.png"))
+            }
+        right = [CLASSES[path.parent.name] == label for path, label in answers.items()]
+
+        assert sum(right) >= MIN_RIGHT, variant.name
+
+
+def test_the_proofs_stand_in_the_manifest(bundle):
+    provenance = load_bundle(bundle).spec.provenance
+    for name in ("onnxruntime-fp32", "openvino-fp32"):
+        parity = provenance["parity"][name]
+        assert parity["num_images"] >= NUM_PHOTOS
+        assert 0 <= parity["logit_gap"] <= LOGIT_TOLERANCE
+    assert provenance["num_calibration"] == 18  # all there are to train with
+    assert provenance["weights"] == "cats12"
+    for variant in load_bundle(bundle).spec.variants:
+        assert variant.score.split == "test"
+        assert variant.score.num_images == 6
+
+
+def test_photos_to_test_with_set_no_ranges(bundle):
+    seen = json.loads((bundle / "photos.json").read_text())
+    assert len(seen["test"]) == 6
+    assert set(seen["calibration"]) <= set(seen["train"])
+    assert not set(seen["test"]) & (set(seen["train"]) | set(seen["val"]))
+
+
+def test_a_bundle_tells_nothing_of_the_machine_that_made_it(bundle, photos, run):
+    text = (bundle / "bundle.json").read_text()
+    assert str(photos.parent) not in text
+    assert str(run.parent) not in text
+
+
+# JSON, as other programs read it
+
+
+def test_predict_prints_what_it_promises(bundle, photos, capsys):
+    image = str(photos / "Maine_Coon" / "0.png")
+    result = edgecat_json(capsys, "predict", bundle, image, "--top", 2, "--json")
+    assert list(result) == ["bundle", "variant", "predictions", "errors"]
+    assert (result["bundle"], result["variant"]) == ("first", "onnxruntime-fp32")
+    (answer,) = result["predictions"]
+    assert list(answer) == ["image", "label", "probability", "top", "stage_ms"]
+    assert answer["image"] == image
+    assert answer["label"] == "Maine Coon" == answer["top"][0]["label"]
+    assert answer["probability"] == answer["top"][0]["probability"] > 1 / 3
+    assert [set(guess) for guess in answer["top"]] == [{"label", "probability"}] * 2
+    assert all(duration_ms >= 0 for duration_ms in answer["stage_ms"].values())
+    assert result["errors"] == []
+
+
+def test_of_several_photos_a_broken_one_is_reported_and_the_others_are_answered(
+    bundle, photos, tmp_path, capsys
+):
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("I am a cat")
+    good = [str(photos / folder / "1.png") for folder in CLASSES]
+    arguments = ["predict", bundle, good[0], broken, *good[1:]]
+    capsys.readouterr()
+    assert edgecat(*arguments, "--json") == 4
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert [answer["image"] for answer in result["predictions"]] == good
+    assert [failure["image"] for failure in result["errors"]] == [str(broken)]
+    assert "not a photo" in result["errors"][0]["error"]
+    assert err.startswith(f"error: {broken}: not a photo")
+    assert edgecat(*arguments) == 4
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_evaluate_prints_what_it_promises_and_uses_the_test_photos(bundle, photos, capsys):
+    result = edgecat_json(
+        capsys, "evaluate", bundle, photos, "--variant", "openvino-int8", "--json"
+    )
+    assert set(result) == {
+        "variant",
+        "split",
+        "num_images",
+        "num_seen",
+        "top1_ratio",
+        "top1_interval_ratio",
+        "macro_f1_ratio",
+        "per_class",
+    }
+    assert (result["variant"], result["split"]) == ("openvino-int8", "test")
+    assert (result["num_images"], result["num_seen"]) == (6, 0)
+    low, high = result["top1_interval_ratio"]
+    assert 0 <= low <= result["top1_ratio"] <= high <= 1
+    assert set(result["per_class"]) == set(CLASSES.values())
+    for score in result["per_class"].values():
+        assert set(score) == {"num_images", "recall_ratio", "precision_ratio"}
+        assert score["num_images"] == 2
+
+
+def test_evaluate_says_how_many_photos_the_model_was_trained_on(bundle, photos, capsys):
+    result = edgecat_json(capsys, "evaluate", bundle, photos, "--split", "all", "--json")
+    assert (result["split"], result["num_images"], result["num_seen"]) == ("all", 30, 24)
+    assert edgecat("evaluate", bundle, photos, "--split", "all") == 0
+    assert "CAREFUL: the model was trained on 24 of these photos" in capsys.readouterr().out
+
+
+def test_evaluate_takes_some_of_the_classes_and_refuses_unknown_ones_by_name(
+    bundle, photos, tmp_path, capsys
+):
+    shutil.copytree(photos / "a, b", tmp_path / "some" / "a, b")
+    result = edgecat_json(capsys, "evaluate", bundle, tmp_path / "some", "--json")
+    assert list(result["per_class"]) == ["a, b"]
+    shutil.copytree(photos / "a, b", tmp_path / "some" / "Dog")
+    message = error_of(capsys, "evaluate", bundle, tmp_path / "some", code=3)
+    assert "does not know 'Dog'" in message
+    assert "Maine Coon" in message
+
+
+def test_benchmark_measures_every_variant_and_prints_what_it_promises(
+    bundle, photos, tmp_path, capsys
+):
+    file = tmp_path / "benchmark.json"
+    arguments = ["--data", photos, "--rounds", 10, "--threads", 1, "--json", file]
+    assert edgecat("benchmark", bundle, *arguments) == 0
+    table = capsys.readouterr().out
+    result = json.loads(file.read_text())
+    assert set(result) >= {"host", "settings", "rows"}
+    spec = load_bundle(bundle).spec
+    assert [row["variant"] for row in result["rows"]] == [v.name for v in spec.variants]
+    for row in result["rows"]:
+        assert set(row) >= {
+            "variant",
+            "threads",
+            "precision",
+            "latency_ms",
+            "throughput_ips",
+            "cold_start_ms",
+            "peak_rss_bytes",
+            "size_bytes",
+            "top1_ratio",
+        }
+        assert row["variant"] in table
+        assert row["threads"] == 1
+        assert set(row["latency_ms"]) == {"p50", "p95", "p99"}
+        assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p95"] <= row["latency_ms"]["p99"]
+        assert row["cold_start_ms"] > row["latency_ms"]["p50"]
+        assert row["throughput_ips"] > 0
+        assert row["peak_rss_bytes"] > row["size_bytes"] > 0
+        assert row["precision"].startswith(row["variant"].split("-")[1])
+        assert 0 <= row["top1_ratio"] <= 1
+    assert json.loads(json.dumps(result["host"])) == result["host"]
+
+
+def test_inspect_prints_the_manifest(bundle, capsys):
+    result = edgecat_json(capsys, "inspect", bundle, "--json")
+    assert result == json.loads((bundle / "bundle.json").read_text())
+    assert edgecat("inspect", bundle) == 0
+    text = capsys.readouterr().out
+    assert all(label in text for label in CLASSES.values())
+    assert all(variant["name"] in text for variant in result["variants"])
+
+
+# Export, when things are not where they were; a bundle that stands there survives all of it
+
+
+def test_export_to_a_folder_that_is_no_bundle_is_refused_and_the_folder_left_alone(
+    run, tmp_path, capsys
+):
+    (tmp_path / "diary.txt").write_text("dear diary")
+    message = error_of(capsys, "export", run, "--out", tmp_path, code=5)
+    assert "exists and is no bundle; give --out another name" in message
+    assert contents(tmp_path) == {"diary.txt": b"dear diary"}
+
+
+def test_moved_photos_are_found_with_data_and_the_bundle_is_replaced_whole(
+    run, bundle, photos, tmp_path, capsys
+):
+    old, moved, out = tmp_path / "old", tmp_path / "moved", tmp_path / "x.edgecat"
+    shutil.copytree(run, old)
+    shutil.copytree(bundle, out)
+    shutil.copytree(photos, moved)
+    record = json.loads((old / "run.json").read_text())
+    record["data"] = str(tmp_path / "gone")
+    (old / "run.json").write_text(json.dumps(record))
+    before = contents(out)
+    message = error_of(capsys, "export", old, "--out", out, code=3)
+    assert str(tmp_path / "gone") in message
+    assert "--data DIR" in message
+    assert contents(out) == before
+
+    assert edgecat("export", old, "--out", out, "--data", moved) == 0
+    spec = load_bundle(out).spec
+    assert {v.name for v in spec.variants} <= {"onnxruntime-fp32", "openvino-fp32", "openvino-bf16"}
+    assert not any(name.endswith("int8.onnx") for name in contents(out))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["moved", "old", "x.edgecat"]
+
+
+@pytest.mark.parametrize("change", ["changed", "missing"])
+def test_a_photo_that_is_not_what_it_was_is_refused_by_its_name(
+    run, photos, tmp_path, capsys, change
+):
+    shutil.copytree(photos, tmp_path / "photos")
+    rows = json.loads((run / "split.json").read_text())["photos"]
+    name = next(row["path"] for row in rows if row["split"] == "val")
+    path = tmp_path / "photos" / name
+    if change == "changed":
+        shutil.copyfile(next(p for p in path.parent.iterdir() if p != path), path)
+    else:
+        path.unlink()
+    out = tmp_path / "x.edgecat"
+    message = error_of(capsys, "export", run, "--out", out, "--data", tmp_path / "photos", code=3)
+    assert name in message
+    assert ("changed since the run" in message) == (change == "changed")
+    assert "--data DIR" in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("change", ["unfinished", "no weights", "half the weights", "version"])
+def test_a_run_that_cannot_be_exported_is_refused(run, tmp_path, capsys, change):
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    record = json.loads((old / "run.json").read_text())
+    if change == "unfinished":
+        record["outcome"] = None
+        words = "has not finished; go on with it: edgecat finetune"
+    elif change == "version":
+        record["run_version"] = 99
+        words = "run_version 99, but this edgecat reads 1; fine-tune again"
+    elif change == "no weights":
+        (old / "model.safetensors").unlink()
+        words = "model.safetensors: not the weights of this run"
+    else:
+        half = (old / "model.safetensors").read_bytes()[:100_000]
+        (old / "model.safetensors").write_bytes(half)
+        words = "model.safetensors: not the weights of this run"
+    (old / "run.json").write_text(json.dumps(record))
+    out = tmp_path / "x.edgecat"
+    assert words in error_of(capsys, "export", old, "--out", out, code=7)
+    assert not out.exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(photos, tmp_path, capsys):
+    message = error_of(capsys, "export", photos, "--out", tmp_path / "x.edgecat", code=7)
+    assert "no run.json in it; a run is what 'edgecat finetune DATA --out RUN' makes" in message

@@ -46,7 +46,7 @@ class LabelledPhoto:
 
 def label_of(folder: str) -> str:
     """Return the label that a class folder's name stands for: `_` is written for a blank."""
-    return " ".join(unicodedata.normalize("NFC", folder).replace("_", " ").split())
+    return " ".join(unicodedata.normalize("NFC", folder).replace("_", " ").split()) or folder
 
 
 def find_photos(root: Path) -> tuple[LabelledPhoto, ...]:
@@ -57,7 +57,7 @@ def find_photos(root: Path) -> tuple[LabelledPhoto, ...]:
     to folders too unless they lead back to where they stand in.
 
     Raises:
-        DatasetError: No such folder, or no photo in it.
+        DatasetError: No such folder, no photo in it, or a class that cannot be printed.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; give one that has a sub-folder per class")
@@ -77,6 +77,11 @@ def find_photos(root: Path) -> tuple[LabelledPhoto, ...]:
         )
         for class_folder in class_folders:
             label = label_of(class_folder.name)
+            if not label.isprintable():
+                raise DatasetError(
+                    f"{str(class_folder)!r}: a class folder's name becomes a label, so it must be "
+                    "printable text in UTF-8; rename it"
+                )
             split = folder.name if is_split else None
             photos += [LabelledPhoto(path, label, split) for path in _files(class_folder)]
     if not photos:

@@ -175,7 +175,7 @@ def _upright(image: Image.Image) -> Image.Image:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # damaged EXIF: Pillow raises TypeError, struct.error, KeyError, ...
         return image
-    turn = _TURNS.get(orientation)
+    turn = _TURNS.get(orientation or 1)
     return image if turn is None else image.transpose(turn)
 
 

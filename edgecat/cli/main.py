@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgecat import __version__
-from edgecat.errors import EdgecatError
+from edgecat.errors import ConfigError, EdgecatError
 
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
 # or torch, is imported when that command is used: `edgecat --help` takes 0.1 s.
@@ -21,6 +21,11 @@ COMMANDS = {
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",
 }
+
+# What the extra "train" brings and a device lacks.
+_TRAIN_PACKAGES = (
+    "torch", "torchvision", "onnx", "onnxscript", "nncf", "openvino", "safetensors", "matplotlib",
+)  # fmt: skip
 
 
 class _LazyGroup(click.Group):
@@ -78,6 +83,16 @@ def _run(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _TRAIN_PACKAGES:
+            raise
+        click.echo(
+            f"error: {package} is not installed: this command is for the workshop, not the device; "
+            "install what it needs with pip install 'edgecat[train]'",
+            err=True,
+        )
+        return ConfigError.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130

@@ -118,11 +118,16 @@ def measure_peaks(
 
     Returns:
         float32 `[C]` per tensor.
+
+    Raises:
+        QuantizeError: A tensor grows beyond float32.
     """
     peaks = dict.fromkeys(tensors, np.zeros(1, np.float32))
     for results in run_batches(model, tensors, images):
         for name, values in zip(tensors, results, strict=True):
             peaks[name] = np.maximum(peaks[name], np.abs(values).max((0, 2, 3)))
+    for name, peak in peaks.items():
+        _check_range(name, 0, peak.max())
     return peaks
 
 
@@ -150,11 +155,7 @@ def measure_histograms(
         lows = np.minimum(lows, [values.min() for values in results])
         highs = np.maximum(highs, [values.max() for values in results])
     for name, low, high in zip(names, lows, highs, strict=True):
-        if not np.isfinite(high - low):
-            raise QuantizeError(
-                f"tensor {name!r} has values from {low:g} to {high:g} on the calibration photos; "
-                "accepted are finite ones, fine-tune again with a smaller learning rate"
-            )
+        _check_range(name, low, high)
     highs = np.maximum(highs, lows + 1e-6)  # a constant tensor still needs a bin
     counts, costs = np.zeros((2, len(names), NUM_BINS))
     for results in run_batches(model, names, images):
@@ -190,6 +191,14 @@ def run_batches(
     )
     for start in range(0, len(images), BATCH_SIZE):
         yield session.run(None, {session.get_inputs()[0].name: images[start : start + BATCH_SIZE]})
+
+
+def _check_range(tensor: str, low: float, high: float) -> None:
+    if not np.isfinite(high - low):
+        raise QuantizeError(
+            f"tensor {tensor!r} has values from {low:g} to {high:g} on the calibration photos; "
+            "accepted are finite ones, fine-tune again with a smaller learning rate"
+        )
 
 
 def _count_channels(

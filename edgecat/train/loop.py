@@ -29,6 +29,10 @@ from edgecat.train.trainer import Trainer
 from edgecat.train.weights import load_weights
 
 
+# Decoded photos while a run lasts; all that a run leaves that was killed while decoding.
+_CACHE = "pixels.cache"
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What to fine-tune, and on what.
@@ -85,8 +89,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
 
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
-    cache_file = job.run / "pixels.cache"
-    with open_cache(cache_file, photos, progress, skip_broken=job.skip_broken) as cache:
+    with open_cache(job.run / _CACHE, photos, progress, skip_broken=job.skip_broken) as cache:
         for line in cache.broken:
             progress.say(f"left out: {line}")
         split = _split(cache, job)
@@ -149,9 +152,14 @@ def _check_folder(job: Job) -> None:
     """Refuse a folder that holds anything but the run to resume.
 
     Raises:
-        ConfigError: A negative seed.
+        ConfigError: A negative seed, or a folder among the photos.
         TrainError: The folder is taken.
     """
+    if job.run.resolve().is_relative_to(job.data.resolve()):
+        raise ConfigError(
+            f"--out {job.run}: lies in the photos' folder, where it would be taken for a class; "
+            "give --out a folder beside it"
+        )
     if job.seed < 0:
         raise ConfigError(f"--seed {job.seed}: must be 0 or more")
     if (job.run / runs.RECORD).exists():
@@ -160,7 +168,9 @@ def _check_folder(job: Job) -> None:
                 f"{job.run}: holds a run already; go on with it by adding --resume, or give --out "
                 "another name"
             )
-    elif job.run.exists() and (not job.run.is_dir() or any(job.run.iterdir())):
+    elif job.run.exists() and (
+        not job.run.is_dir() or any(path.name != _CACHE for path in job.run.iterdir())
+    ):
         raise TrainError(f"{job.run}: exists and is not empty; give --out another name")
 
 

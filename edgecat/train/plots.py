@@ -67,8 +67,11 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="answer", ylabel="true class", title="Test photos: what is taken for what")
     if is_small:
-        axes.set_xticks(range(num), labels, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(num), labels)
+        # A label is text: "$" in it is no formula.
+        axes.set_xticks(
+            range(num), labels, rotation=45, ha="right", rotation_mode="anchor", parse_math=False
+        )
+        axes.set_yticks(range(num), labels, parse_math=False)
         for row in range(num):
             for column in range(num):
                 if count := confusion[row, column]:

@@ -30,6 +30,7 @@ from edgecat.errors import (  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.train.checkpoint import load_state  # noqa: E402
 from edgecat.train.loop import Job, choose_device, finetune  # noqa: E402
+from edgecat.train.plots import plot_confusion  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
 
@@ -60,6 +61,15 @@ def draw_reds(folder, num_per_class=10, seed=0):
             picture = Image.fromarray(blotches).resize((96, 72), Image.Resampling.BICUBIC)
             picture.save(folder / f"class_{number}" / f"{photo}.png")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Two OpenMP threads on a busy machine wait for each other in a loop: ten times the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +244,7 @@ def test_a_run_killed_after_its_first_epoch_ends_as_if_nothing_had_happened(job,
     run = tmp_path / "r"
     done = subprocess.run(
         [sys.executable, "-c", KILLED, job.data, run, "epoch 2"],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -255,6 +265,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_cache(job, tmp_path):
     command += ["--set", "patience=500", "--set", "head_epochs=1", "--set", "crop_side_px=64"]
     with subprocess.Popen(
         [sys.executable, "-c", "from edgecat.cli.main import main; main()", *command],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -359,6 +370,12 @@ def test_a_checkpoint_that_is_none_is_refused_by_its_name(job, record, tmp_path,
     [
         ("gpu", ConfigError, "--device gpu: accepted are auto, cpu, cuda, cuda:N"),
         ("cpu:1", ConfigError, "accepted are"),
+        pytest.param(
+            "cpu:",
+            ConfigError,
+            "accepted are",
+            marks=pytest.mark.xfail(reason="RuntimeError of torch: a colon without a number"),
+        ),
         ("cuda:x", ConfigError, "accepted are"),
         ("cuda:-1", ConfigError, "accepted are"),
         ("", ConfigError, "accepted are"),
@@ -490,3 +507,44 @@ def test_a_ready_made_split_is_used_as_it_is_and_leaks_are_left_out(job, tmp_pat
         is_leak = photo.path == "train/class_1/leak.png"
         assert photo.split == ("out" if is_leak else photo.path.split("/")[0])
     assert any("1 left out of training" in line for line in lines.lines)
+
+
+def test_a_run_killed_while_it_decodes_can_be_started_again(job, record, tmp_path):
+    run = tmp_path / "r"
+    run.mkdir()
+    (run / "pixels.cache").write_bytes(b"half")  # all that SIGKILL leaves in this phase
+    finetune(dataclasses.replace(job, run=run, resume=True))
+    assert model_bytes(run) == model_bytes(job.run)
+
+
+@pytest.mark.xfail(reason="the nested recipe is read before the version is looked at")
+def test_a_run_of_another_version_is_named_so_also_if_its_recipe_has_other_keys(
+    job, record, tmp_path
+):
+    text = (job.run / "run.json").read_text().replace('"run_version": 1', '"run_version": 2')
+    (tmp_path / "run.json").write_text(text.replace('"epochs"', '"num_epochs"'))
+    with pytest.raises(TrainError, match="run_version 2, but this edgecat reads 1"):
+        load_run(tmp_path)
+
+
+@pytest.mark.xfail(reason="the run's own files count as a class from the second command on")
+def test_a_run_inside_its_own_data_is_refused(job, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    for name in ("run", "class_0/run"):
+        with pytest.raises(TrainError, match="inside"):
+            finetune(
+                dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "photos" / name)
+            )
+
+
+def test_a_label_with_dollars_can_be_drawn(tmp_path):
+    plot_confusion(np.eye(2, dtype=np.int64), ("$^$ x", "plain"), tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").exists()
+
+
+@pytest.mark.xfail(reason="UnicodeEncodeError when run.json is written, after the decoding")
+def test_a_class_folder_whose_name_is_no_text_is_refused_before_any_work(job, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "photos" / "class_1").rename(os.fsencode(tmp_path / "photos") + b"/caf\xe9")
+    with pytest.raises(DatasetError):
+        finetune(dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "r"))

@@ -1,0 +1,74 @@
+"""A random network with lived-in BatchNorm statistics, in float and in INT8."""
+
+import numpy as np
+import pytest
+
+from edgecat.demo.drawings import BREEDS, draw_cat
+from edgecat.pixels import load_batch
+
+# Share of the BatchNorm statistics that a pass in training mode replaces. With all of them replaced
+# random networks are chaotic: each layer blows the rounding of the one before up.
+MOMENTUM = 0.2
+
+
+@pytest.fixture(scope="session")
+def cats():
+    """Sixteen drawn cats: uint8 [16, 224, 224, 3]."""
+    rng = np.random.default_rng(0)
+    breeds = list(BREEDS)
+    return load_batch([draw_cat(breeds[i % len(breeds)], rng) for i in range(16)])
+
+
+@pytest.fixture(scope="session")
+def small(cats):
+    return build_graph("mobilenet_v3_small", cats)
+
+
+@pytest.fixture(scope="session")
+def large(cats):
+    return build_graph("mobilenet_v3_large", cats)
+
+
+@pytest.fixture(scope="session")
+def small_int8(small, cats):
+    from edgecat.quantize.onnxruntime import quantize_for_onnxruntime
+
+    return quantize_for_onnxruntime(small, cats)
+
+
+@pytest.fixture
+def change_small(small):
+    """A function that returns the float graph with constants changed by name."""
+    import onnx
+    from onnx import numpy_helper
+
+    def change(**rules):
+        model = onnx.ModelProto.FromString(small.SerializeToString())
+        for tensor in model.graph.initializer:
+            for ending, rule in rules.items():
+                if tensor.name.endswith(ending):
+                    values = rule(numpy_helper.to_array(tensor).copy())
+                    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        return model
+
+    return change
+
+
+def build_graph(arch, cats):
+    """Return the optimized float graph of a network whose logits are of the order of 1."""
+    import torch
+
+    from edgecat.export.optimize import optimize_graph
+    from edgecat.export.to_onnx import export_onnx
+    from edgecat.train.network import build_network, predict_logits
+
+    torch.manual_seed(0)
+    network = build_network(arch, 12).train()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = MOMENTUM
+    with torch.no_grad():
+        network(torch.from_numpy(cats))
+        logits = predict_logits(network, cats, torch.device("cpu"))
+        network.network.classifier[3].weight.div_(float(logits.std()))
+    return optimize_graph(export_onnx(network), cats[:2])[0]

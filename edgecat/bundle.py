@@ -107,6 +107,16 @@ def load_spec(path: Path) -> ModelSpec:
     return ModelSpec.from_json(text, str(manifest))
 
 
+def check_replaceable(path: Path) -> None:
+    """Refuse to write a bundle over something that is none.
+
+    Raises:
+        BundleError: Something that is no bundle stands at `path`.
+    """
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise BundleError(f"{path}: exists and is no bundle; give --out another name")
+
+
 @contextlib.contextmanager
 def new_bundle(path: Path) -> Iterator[Path]:
     """Yield an empty folder; filled with files and a manifest, it takes the place of `path`.
@@ -117,8 +127,7 @@ def new_bundle(path: Path) -> Iterator[Path]:
         BundleError: Something that is no bundle stands at `path`.
         StorageError: The disk is full or closed.
     """
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise BundleError(f"{path}: exists and is no bundle; give --out another name")
+    check_replaceable(path)
     with atomic.new_folder(path) as folder:
         yield folder
 
@@ -143,7 +152,7 @@ def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
         raise BundleError(f"{path}: the manifest names no file {file!r}")
     target = path / file
     if target.is_symlink() or not target.is_file():
-        what = "is a link" if target.is_symlink() else "is missing"
+        what = "a link" if target.is_symlink() else "missing"
         raise BundleError(f"{target}: {what}; copy the bundle again or export it again")
     size_bytes = target.stat().st_size
     if size_bytes != record.size_bytes or size_bytes > _MAX_FILE_BYTES:

@@ -143,9 +143,9 @@ def open_photo(photo: Photo) -> Image.Image:
         raise ImageError(
             f"{name}: not a photo; accepted are {', '.join(FORMATS)}, told by their content"
         ) from None
-    except Image.DecompressionBombError as error:
+    except Image.DecompressionBombError:
         raise ImageError(
-            f"{name}: too many pixels ({error}); at most {MAX_PIXELS:,} are accepted"
+            f"{name}: too many pixels; at most {MAX_PIXELS:,} are accepted, scale it down first"
         ) from None
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError) as error:
         # Everything Pillow's decoders are known to raise on damaged files.

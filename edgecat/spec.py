@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -149,11 +150,6 @@ class ModelSpec:
         Raises:
             ValueError: They do not fit, or are of another version.
         """
-        if self.schema_version != SCHEMA_VERSION:
-            raise ValueError(
-                f"schema_version {self.schema_version}, but this edgecat reads {SCHEMA_VERSION}; "
-                "export the run again with this version"
-            )
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be at least two, each once")
         if self.input != INPUT:
@@ -205,4 +201,10 @@ class ModelSpec:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
+        # First of all: the keys of another version would be called unknown.
+        if isinstance(values, Mapping) and values.get("schema_version") != SCHEMA_VERSION:
+            raise BundleError(
+                f"{where}: schema_version {values.get('schema_version')}, but this edgecat reads "
+                f"{SCHEMA_VERSION}; export the run again with this version"
+            )
         return build(ModelSpec, values, where, BundleError)

@@ -7,6 +7,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.errors import ConfigError
 
 
 @click.command("benchmark", short_help=COMMANDS["benchmark"])
@@ -41,6 +42,8 @@ def command(
     from edgecat.bench.report import format_report
     from edgecat.bench.run import run_benchmark
 
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
     report = run_benchmark(
         bundle, data=data, threads=threads, num_rounds=rounds, progress=TerminalProgress()
     )

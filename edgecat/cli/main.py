@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgecat import __version__
-from edgecat.errors import ConfigError, EdgecatError
+from edgecat.errors import ConfigError, EdgecatError, StorageError
 
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
 # or torch, is imported when that command is used: `edgecat --help` takes 0.1 s.
@@ -100,4 +100,7 @@ def _run(arguments: list[str] | None) -> int:
         # Whoever read our output (head, less) has left; nothing more to say to anyone.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'the system'}: {error.strerror}", err=True)
+        return StorageError.exit_code
     return result if isinstance(result, int) else 0

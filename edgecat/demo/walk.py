@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecat import atomic
 from edgecat.bench.report import format_report
 from edgecat.bench.run import run_benchmark
-from edgecat.bundle import MANIFEST, load_bundle
+from edgecat.bundle import load_bundle
 from edgecat.demo.drawings import draw_dataset
 from edgecat.errors import ConfigError
 from edgecat.export.build import export_run
@@ -17,10 +17,14 @@ from edgecat.progress import Progress
 from edgecat.runtime.classifier import Classifier
 from edgecat.train.loop import Job, finetune
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import RECORD
+from edgecat.train.run import load_split
 
 # Drawings are easy: three epochs are enough to show that it learns, and keep to two minutes.
 _RECIPE = Recipe(epochs=3)
+
+# What a demo writes; the marker says that it was one that wrote it.
+_MARKER = ".edgecat-demo"
+_OURS = {_MARKER, "drawings", "run", "demo.edgecat", "benchmark.json"}
 
 # So few rounds because the demo shows the way; `edgecat benchmark` measures.
 _NUM_ROUNDS = 50
@@ -39,6 +43,10 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
         EdgecatError: As each step does.
     """
     started_s = time.perf_counter()
+    if data is not None:
+        if data.resolve().is_relative_to(out.resolve()):
+            raise ConfigError(f"--data {data}: lies inside {out}, which is replaced")
+        find_photos(data)
     _clear(out)
     photos = data
     if photos is None:
@@ -91,20 +99,18 @@ def _clear(out: Path) -> None:
     Raises:
         ConfigError: The folder holds other things.
     """
-    if not out.exists():
-        out.mkdir(parents=True)
-        return
-    known = {"drawings", "run", "demo.edgecat", "benchmark.json"}
-    strangers = {path.name for path in out.iterdir()} - known
-    made_here = (out / "run" / RECORD).exists() or (out / "demo.edgecat" / MANIFEST).exists()
-    if strangers or (any(out.iterdir()) and not made_here and not (out / "drawings").exists()):
-        raise ConfigError(f"{out}: is not empty and no earlier demo; give --out another name")
-    shutil.rmtree(out)
-    out.mkdir()
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise ConfigError(f"{out}: is no folder; give --out another name")
+    if out.exists() and any(out.iterdir()):
+        strangers = {path.name for path in out.iterdir()} - _OURS
+        if strangers or not (out / _MARKER).is_file():
+            raise ConfigError(f"{out}: is not empty and no earlier demo; give --out another name")
+        shutil.rmtree(out)
+    with atomic.storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(out / _MARKER, "made by edgecat demo, which may replace this folder\n")
 
 
 def _is_test(run: Path, photos: Path, path: Path) -> bool:
-    from edgecat.train.run import load_split
-
     name = path.relative_to(photos).as_posix()
     return any(photo.path == name and photo.split == "test" for photo in load_split(run).photos)

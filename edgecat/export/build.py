@@ -14,7 +14,7 @@ import onnx
 import torch
 
 from edgecat import scores
-from edgecat.bundle import hash_files, new_bundle, write_manifest
+from edgecat.bundle import check_replaceable, hash_files, new_bundle, write_manifest
 from edgecat.compare import AccuracyChange, compare_accuracy
 from edgecat.errors import AccuracyLost, DatasetError, TrainError
 from edgecat.evaluate import Answers, answer_photos
@@ -96,6 +96,7 @@ def export_run(
         StorageError: The disk is full; a bundle that stood there is intact.
     """
     progress = progress or Silent()
+    check_replaceable(out)
     record, split = load_run(run), load_split(run)
     if record.outcome is None:
         raise TrainError(
@@ -261,7 +262,9 @@ class _RunPhotos:
         """Return uint8 `[N, 224, 224, 3]`, RGB."""
         batch = []
         with self._progress.phase(title, len(positions)) as step:
-            found = read_photos(self._photos(positions), load_pixels, on_photo=step)
+            found = read_photos(
+                self._photos(positions), load_pixels, on_photo=step, on_broken=_refuse_broken
+            )
             for position, (_, sha256, pixels) in zip(positions, found, strict=True):
                 self._check(position, sha256)
                 batch.append(pixels)
@@ -275,7 +278,9 @@ class _RunPhotos:
     ) -> Answers:
         """Return what models answer to a split's photos."""
         positions = self._split.indices(split)
-        answers = answer_photos(models, labels, self._photos(positions), self._progress)
+        answers = answer_photos(
+            models, labels, self._photos(positions), self._progress, on_broken=_refuse_broken
+        )
         for position, sha256 in zip(positions, answers.hashes, strict=True):
             self._check(position, sha256)
         return answers
@@ -291,6 +296,17 @@ class _RunPhotos:
                 f"{self._root / photo.path}: changed since the run; fine-tune again, or say where "
                 "the run's photos are with --data DIR"
             )
+
+
+def _refuse_broken(problem: str) -> None:
+    """Refuse a photo that could be read during the run.
+
+    Raises:
+        DatasetError: Always.
+    """
+    raise DatasetError(
+        f"{problem}. The run's photos are not what they were; say where they are with --data DIR"
+    )
 
 
 def _choose_proof(split: Split) -> list[int]:

@@ -11,6 +11,19 @@ import torch
 from edgecat import atomic
 from edgecat.errors import TrainError
 
+#: What `torch.load` raises on files that are damaged, of another kind or hold code.
+READ_ERRORS = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    pickle.UnpicklingError,
+)
+
 
 @dataclasses.dataclass
 class State:
@@ -55,7 +68,7 @@ def load_state(path: Path) -> State:
     """
     try:
         return State(**torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
+    except READ_ERRORS as error:
         raise TrainError(
             f"{path}: not a checkpoint of this version ({type(error).__name__}); fine-tune into a "
             "new folder"

@@ -1,6 +1,7 @@
 """Fine-tuning from outside: check what was asked, read and split the photos, train, record."""
 
 import dataclasses
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,6 @@ from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 from edgecat.train.trainer import Trainer
 from edgecat.train.weights import load_weights
-
 
 # Decoded photos while a run lasts; all that a run leaves that was killed while decoding.
 _CACHE = "pixels.cache"
@@ -132,9 +132,9 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (kind == "cpu" and number) or not (number or "0").isdigit():
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise ConfigError(f"--device {name}: accepted are auto, cpu, cuda, cuda:N")
+    kind, _, number = name.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU-only build"
         raise TrainError(
@@ -152,13 +152,13 @@ def _check_folder(job: Job) -> None:
     """Refuse a folder that holds anything but the run to resume.
 
     Raises:
-        ConfigError: A negative seed, or a folder among the photos.
-        TrainError: The folder is taken.
+        ConfigError: A negative seed.
+        TrainError: The folder is taken, lies among the photos, or holds another run.
     """
     if job.run.resolve().is_relative_to(job.data.resolve()):
-        raise ConfigError(
-            f"--out {job.run}: lies in the photos' folder, where it would be taken for a class; "
-            "give --out a folder beside it"
+        raise TrainError(
+            f"--out {job.run}: lies inside the photos' folder, where it would be taken for a "
+            "class; give --out a folder beside it"
         )
     if job.seed < 0:
         raise ConfigError(f"--seed {job.seed}: must be 0 or more")
@@ -168,6 +168,13 @@ def _check_folder(job: Job) -> None:
                 f"{job.run}: holds a run already; go on with it by adding --resume, or give --out "
                 "another name"
             )
+        before = runs.load_run(job.run)
+        _check_same(job.run, "--arch", before.arch, job.arch)
+        _check_same(job.run, "--weights", before.weights, job.weights)
+        _check_same(job.run, "--seed", before.seed, job.seed)
+        for field in dataclasses.fields(Recipe):
+            values = (getattr(recipe, field.name) for recipe in (before.recipe, job.recipe))
+            _check_same(job.run, f"recipe's {field.name}", *values)
     elif job.run.exists() and (
         not job.run.is_dir() or any(path.name != _CACHE for path in job.run.iterdir())
     ):
@@ -183,13 +190,21 @@ def _load_earlier(job: Job, record: RunRecord) -> RunRecord | None:
     if not (job.run / runs.RECORD).exists():
         return None
     before = runs.load_run(job.run)
-    for name in ("arch", "weights", "seed", "recipe", "data_sha256"):
-        if getattr(before, name) != getattr(record, name):
-            raise TrainError(
-                f"{job.run}: --resume needs the same {name.replace('_', ' ')} as before: "
-                f"{getattr(before, name)}, not {getattr(record, name)}"
-            )
+    _check_same(job.run, "photos (SHA-256 of all)", before.data_sha256, record.data_sha256)
     return before
+
+
+def _check_same(run: Path, what: str, before: object, now: object) -> None:
+    """Refuse to resume a run with another setting.
+
+    Raises:
+        TrainError: The two differ.
+    """
+    if before != now:
+        raise TrainError(
+            f"{run}: --resume needs the same {what} as before: {before}, not {now}; or give --out "
+            "another name"
+        )
 
 
 def _split(cache: PhotoCache, job: Job) -> Split:

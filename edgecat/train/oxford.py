@@ -42,6 +42,9 @@ def make_oxford_cats(out: Path, progress: Progress | None = None) -> int:
             "same command"
         ) from error
     folder = download / "oxford-iiit-pet"
+    unpacked = f"remove {folder / 'images'} and {folder / 'annotations'} and run it again"
+    if not (folder / "annotations" / "list.txt").is_file():
+        raise DatasetError(f"{folder}: unpacked only in part; {unpacked}")
     listing = (folder / "annotations" / "list.txt").read_text().splitlines()
     rows = [line.split() for line in listing if not line.startswith("#")]
     names = [row[0] for row in rows if row[2] == _CAT]
@@ -49,6 +52,8 @@ def make_oxford_cats(out: Path, progress: Progress | None = None) -> int:
         for name in names:
             breed = made / name.rpartition("_")[0]
             breed.mkdir(exist_ok=True)
+            if not (folder / "images" / f"{name}.jpg").is_file():
+                raise DatasetError(f"{folder}: {name}.jpg is missing; {unpacked}")
             shutil.copyfile(folder / "images" / f"{name}.jpg", breed / f"{name}.jpg")
             step()
     return len(names)

@@ -1,6 +1,7 @@
 """The two pictures of a run: how it learned, and what it takes for what."""
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -82,5 +83,8 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
 
 def _save(figure: object, path: Path) -> None:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)  # type: ignore[attr-defined]
+    with warnings.catch_warnings():
+        # A script that no installed font has is drawn as boxes; the run is none the worse.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=110)  # type: ignore[attr-defined]
     atomic.write_file(path, lambda file: file.write(buffer.getbuffer()))

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,16 +93,11 @@ class RunRecord:
     run_version: int = RUN_VERSION
 
     def __post_init__(self) -> None:
-        """Check version and network.
+        """Check the network.
 
         Raises:
-            ValueError: Another version, or an unknown network.
+            ValueError: An unknown network.
         """
-        if self.run_version != RUN_VERSION:
-            raise ValueError(
-                f"run_version {self.run_version}, but this edgecat reads {RUN_VERSION}; fine-tune "
-                "again with this version"
-            )
         if self.arch not in ARCHS:
             raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
 
@@ -121,7 +117,14 @@ def load_run(run: Path) -> RunRecord:
     Raises:
         TrainError: No run there, or one of another version.
     """
-    return build(RunRecord, _read_json(run, RECORD), str(run / RECORD), TrainError)
+    values = _read_json(run, RECORD)
+    # First of all: the keys of another version would be called unknown.
+    if isinstance(values, Mapping) and values.get("run_version", RUN_VERSION) != RUN_VERSION:
+        raise TrainError(
+            f"{run / RECORD}: run_version {values['run_version']}, but this edgecat reads "
+            f"{RUN_VERSION}; fine-tune again with this version"
+        )
+    return build(RunRecord, values, str(run / RECORD), TrainError)
 
 
 def load_split(run: Path) -> Split:

@@ -5,7 +5,6 @@ that does not hold them, or holds others, is refused with the names and shapes t
 """
 
 import dataclasses
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from edgecat.bundle import find_bundle, load_bundle, released_names
 from edgecat.errors import BundleError, WeightsError
+from edgecat.train.checkpoint import READ_ERRORS
 from edgecat.train.network import OUTPUT_LAYER
 from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
 from edgecat.train.vision import import_torchvision
@@ -25,16 +25,7 @@ _HIDDEN_LAYER = "classifier.0."
 
 _MAX_NAMED = 8
 
-# What torch and safetensors raise on files that are damaged, of another kind or hold code.
-_READ_ERRORS = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    EOFError,
-    KeyError,
-    pickle.UnpicklingError,
-    SafetensorError,
-)
+_READ_ERRORS = (*READ_ERRORS, SafetensorError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +138,9 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
             state = state[wrapper]
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         raise WeightsError(f"--weights {path}: not a state_dict of tensors")
-    state = {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+    # "module." is DataParallel's prefix, "network." that of a run's model.safetensors.
+    for prefix in ("module.", "network."):
+        state = {str(name).removeprefix(prefix): tensor for name, tensor in state.items()}
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"--weights {path}: {name} holds NaN or infinite values")

@@ -238,7 +238,6 @@ def test_predict_answers_with_the_released_model(photo, capsys):
     assert sum(guess["probability"] for guess in answer["top"]) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.xfail(reason="errors of the operating system that storage_errors does not know")
 @pytest.mark.parametrize("kind", ["missing folder", "below a file", "link to itself", "long name"])
 def test_a_place_that_cannot_be_written_is_a_refusal_too(kind, tmp_path, capsys, monkeypatch):
     pytest.importorskip("torch", reason="needs torch (edgecat[train])")

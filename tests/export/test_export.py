@@ -20,14 +20,14 @@ from edgecat.export.to_openvino import export_openvino  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
 from edgecat.spec import Variant  # noqa: E402
 from edgecat.train.network import build_network, predict_logits  # noqa: E402
-from edgecat.train.unfold import GRAPH_FILE, STATISTICS_FILE, unfold_bundle  # noqa: E402
+from edgecat.train.unfold import BATCHNORM_EPS, GRAPH_FILE, STATISTICS_FILE, unfold_bundle  # noqa: E402
 
 CPU = torch.device("cpu")
 
-# In training BatchNorm adds its eps of 0.001 to the variance of the folded, not of the original
-# channel: channels with a weight of 1e-5 come out weaker, all others the same. Share of the spread
-# of the logits.
-TRAINING_TOLERANCE = 0.05
+# In training BatchNorm adds its eps to the variance of the folded channel, not to that of the
+# original one. Where both are above 50 eps, each gain is off by at most 1 %. Share of the largest
+# value of a channel.
+TRAINING_TOLERANCE = 0.02
 
 
 class FakeEngine:
@@ -161,19 +161,54 @@ def test_a_bundle_gives_the_network_back(small, unfolded, cats):
     assert logits == pytest.approx(small.expected, abs=LOGIT_TOLERANCE)
 
 
-def test_the_network_from_a_bundle_trains_on_as_the_original(small, unfolded, cats):
-    answers = []
-    for network in (small.network, unfolded):
-        network.train()
-        for layer in network.modules():
-            if isinstance(layer, torch.nn.Dropout):
-                layer.p = 0.0
-            if isinstance(layer, torch.nn.BatchNorm2d):
-                layer.momentum = 0.0  # the fixture's statistics stay as they are
+def test_layers_from_a_bundle_train_on_as_the_original(small, unfolded, cats):
+    # Layer by layer: a random network as a whole blows the smallest difference up.
+    batches = capture_batchnorms(small.network, cats)
+    num_compared = 0
+    for name, (maps, expected) in batches.items():
+        convolution, batchnorm = list(unfolded.get_submodule(name))[:2]
+        original = small.network.get_submodule(name)
         with torch.no_grad():
-            answers.append(network(torch.from_numpy(cats)).numpy())
-    gap = np.abs(answers[0] - answers[1]).max() / answers[0].std()
-    assert gap <= TRAINING_TOLERANCE
+            sums, folded_sums = original[0](maps), convolution(maps)
+            made = batchnorm.train()(folded_sums)
+        variance = torch.minimum(spread(sums), spread(folded_sums)) ** 2
+        is_ordinary = variance > 50 * BATCHNORM_EPS
+        gap = (made - expected).abs().amax(dim=(0, 2, 3)) / peak(expected)
+        assert (gap[is_ordinary] <= TRAINING_TOLERANCE).all(), name
+        num_compared += int(is_ordinary.sum())
+    assert num_compared > 1000
+
+
+def spread(maps):
+    return maps.std(dim=(0, 2, 3))
+
+
+def peak(maps):
+    return (maps - maps.mean(dim=(0, 2, 3), keepdim=True)).abs().amax(dim=(0, 2, 3))
+
+
+def capture_batchnorms(network, photos):
+    """Return what each convolution with a BatchNorm gets and makes in training mode."""
+    batches, handles = {}, []
+    for name, layer in network.named_modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 0.0  # the statistics stay as they are
+            block = name.removesuffix(".1")
+
+            def keep_input(_, inputs, block=block):
+                batches[block] = inputs[0]
+
+            def keep_output(_, inputs, output, block=block):
+                batches[block] = (batches[block], output.clone())  # activations work in place
+
+            convolution = network.get_submodule(f"{block}.0")
+            handles.append(convolution.register_forward_pre_hook(keep_input))
+            handles.append(layer.register_forward_hook(keep_output))
+    with torch.no_grad():
+        network.train()(torch.from_numpy(photos))
+    for handle in handles:
+        handle.remove()
+    return batches
 
 
 def test_weights_stand_once_in_a_bundle(small):

@@ -185,11 +185,7 @@ def write_other_zip(path):
     ("name", "write"),
     [
         ("w.pth", lambda path: path.write_bytes(b"")),
-        pytest.param(
-            "w.pth",
-            lambda path: path.write_text("epochs = 3\n"),
-            marks=pytest.mark.xfail(reason="torch.load raises IndexError: not in _READ_ERRORS"),
-        ),
+        ("w.pth", lambda path: path.write_text("epochs = 3\n")),
         ("w.pth", lambda path: path.write_bytes(b"\x80\x02}q\x00.")),
         ("w.pth", lambda path: path.write_bytes(b"\x80\x04]\x94.")),
         ("w.pth", write_other_zip),

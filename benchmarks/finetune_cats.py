@@ -2,7 +2,9 @@
 
 python benchmarks/finetune_cats.py ../shared/cats --weights BACKBONE.pth --work runs
 
-Runs are kept in --work and not made again; on a machine with CUDA, --device cuda.
+Runs are kept in --work and not made again; on a machine with CUDA, --device cuda. The three runs
+of finetune_cats_cpu.json shared the machine with other work, so their seconds mean little; one run
+with the machine to itself is finetune_time_cpu.json (--seeds 1 --name finetune_time_cpu).
 """
 
 import dataclasses
@@ -24,8 +26,15 @@ from edgecat.train.run import load_run
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--set", "settings", multiple=True)
+@click.option("--name", help="Of the result; default: finetune_cats_<device>.")
 def main(
-    data: Path, weights: str, work: Path, seeds: int, device: str, settings: tuple[str, ...]
+    data: Path,
+    weights: str,
+    work: Path,
+    seeds: int,
+    device: str,
+    settings: tuple[str, ...],
+    name: str | None,
 ) -> None:
     """Fine-tune mobilenet_v3_small with the default recipe."""
     rows = []
@@ -42,7 +51,7 @@ def main(
         rows.append({"seed": seed} | dataclasses.asdict(record.outcome))
     mean = sum(row["test_top1_ratio"] for row in rows) / len(rows)
     write_result(
-        f"finetune_cats_{device.partition(':')[0]}",
+        name or f"finetune_cats_{device.partition(':')[0]}",
         {
             "arch": record.arch,
             "weights": Path(weights).name,

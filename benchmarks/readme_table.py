@@ -28,6 +28,8 @@ def format_results() -> str:
     """Return the table and the sentences below it."""
     parts = [_format_export(result) for result in load_results("export_cats")]
     parts += [_format_finetune(result) for result in load_results("finetune_cats_cpu")]
+    parts += [_format_time(result) for result in load_results("finetune_time_cpu")]
+    parts += [_format_naive(result) for result in load_results("naive_int8")]
     parts += [_format_cli(result) for result in load_results("cli_time")]
     return "\n".join(parts)
 
@@ -83,8 +85,27 @@ def _format_finetune(result: dict[str, Any]) -> str:
     scores = ", ".join(f"{100 * row['test_top1_ratio']:.1f}" for row in rows)
     return (
         f"Fine-tuning {result['recipe']['epochs']} epochs on {result['num_photos']['train']} "
-        f"photos, {result['device']}, decoding included: {result['median_duration_s']:.0f} s; "
-        f"test top-1 {100 * result['mean_test_top1_ratio']:.1f} % ({scores}).\n"
+        f"photos: test top-1 {100 * result['mean_test_top1_ratio']:.1f} % ({scores}).\n"
+    )
+
+
+def _format_time(result: dict[str, Any]) -> str:
+    return (
+        f"With the machine to itself ({result['device']}), decoding included, that takes "
+        f"{result['median_duration_s']:.0f} s.\n"
+    )
+
+
+def _format_naive(result: dict[str, Any]) -> str:
+    parts = [
+        f"{row['recipe']}: top-1 {100 * row['change']['top1_ratio']:.1f} % at "
+        f"{row['ratio_to_fp32']:.1f}x the time of fp32"
+        for row in result["rows"]
+    ]
+    num = result["rows"][0]["change"]["num_images"]
+    return (
+        "For comparison, `onnxruntime.quantization.quantize_static` on the same model of seed 0 "
+        f"(n = {num}): {'; '.join(parts)}.\n"
     )
 
 

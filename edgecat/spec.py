@@ -202,9 +202,10 @@ class ModelSpec:
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
         # First of all: the keys of another version would be called unknown.
-        if isinstance(values, Mapping) and values.get("schema_version") != SCHEMA_VERSION:
+        version = values.get("schema_version") if isinstance(values, Mapping) else None
+        if isinstance(version, int) and version != SCHEMA_VERSION:
             raise BundleError(
-                f"{where}: schema_version {values.get('schema_version')}, but this edgecat reads "
-                f"{SCHEMA_VERSION}; export the run again with this version"
+                f"{where}: schema_version {version}, but this edgecat reads {SCHEMA_VERSION}; "
+                "export the run again with this version"
             )
         return build(ModelSpec, values, where, BundleError)

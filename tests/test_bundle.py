@@ -102,16 +102,16 @@ def manifest_too_large(folder):
 
 
 DAMAGE = {
-    "missing file": (remove, r"model\.onnx: is missing"),
+    "missing file": (remove, r"model\.onnx: missing"),
     "changed file": (flip_a_bit, r"model\.onnx: its SHA-256"),
     "longer file": (lengthen, r"model\.onnx: 9 bytes, the manifest says 8"),
     "shorter file": (truncate, r"model\.onnx: 7 bytes, the manifest says 8"),
     "extra file": (add_a_file, r"not in the manifest: evil\.py"),
     "hidden file": (add_a_hidden_file, r"not in the manifest: \.hidden"),
     "extra folder": (add_a_folder, "not in the manifest: deep"),
-    "linked file": (link_a_file, r"model\.onnx: is a link"),
-    "dangling link": (dangle_a_file, r"model\.onnx: is a link"),
-    "folder for a file": (folder_for_a_file, r"model\.onnx: is missing"),
+    "linked file": (link_a_file, r"model\.onnx: a link"),
+    "dangling link": (dangle_a_file, r"model\.onnx: a link"),
+    "folder for a file": (folder_for_a_file, r"model\.onnx: missing"),
     "wrong hash": (wrong_hash, "SHA-256"),
     "negative size": (negative_size, "the manifest says -1"),
     "name with NUL": (strange_name("a\0b"), "bundle"),

@@ -224,10 +224,14 @@ def judge(
         change = compare_accuracy(answers.logits[0], logits, answers.targets)
         progress.say(describe_change(model.variant.name, change))
         if model in quantized and is_lost(change):
-            refused.append(
+            loss = (
                 f"{model.variant.name} lost {change.drop_pp:.1f} pp of "
                 f"{100 * change.reference_top1_ratio:.1f} % ({change.num_images} photos)"
             )
+            if model.variant in INT8_VARIANTS:
+                refused.append(loss)
+            else:  # nobody asked for bf16
+                progress.say(f"left out: {loss}")
             continue
         kept.append(Model(dataclasses.replace(model.variant, score=_score(change)), model.files))
     return kept, refused

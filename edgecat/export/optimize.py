@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import ModuleType
 
+import numpy as np
 import onnx
 
 from edgecat.compare import compare_logits
@@ -21,7 +22,8 @@ PASSES: Mapping[str, ModuleType] = {
     "names, metadata": tidy,
 }
 
-#: An exact pass changes only the order of float32 additions; logits are of the order of 10.
+#: An exact pass changes only the order of float32 additions; for logits of up to 10, larger ones
+#: may move in proportion.
 PASS_TOLERANCE = 1e-4
 
 FLOAT_VARIANT = Variant("onnxruntime-fp32", ("onnxruntime-fp32.onnx",))
@@ -48,7 +50,7 @@ def optimize_graph(
     for name, rewrite in PASSES.items():
         changes[name] = rewrite.apply(graph)
         gap = compare_logits(reference, run_float(optimized, photos)).logit_gap
-        if not gap <= PASS_TOLERANCE:
+        if not gap <= PASS_TOLERANCE * max(1.0, float(np.abs(reference).max()) / 10):
             raise ParityError(
                 f"graph pass {name!r} moved a logit by {gap:.2g}, more than {PASS_TOLERANCE:g}; "
                 "please report this with the run's folder"

@@ -25,8 +25,6 @@ from edgecat.quantize.qdq import QdqGraph
 from edgecat.quantize.ranges import Histogram, check_images, measure_histograms
 from edgecat.quantize.rescale import float_nodes, is_depthwise, rescale_channels
 
-__all__ = ["own_constants", "quantize_for_onnxruntime"]
-
 _ACTIVATIONS = ("Relu", "HardSigmoid", "HardSwish")
 _INTEGER_OPS = (*WEIGHTED, *_ACTIVATIONS, "Reshape", "Mul", "Add", "GlobalAveragePool")
 

@@ -14,7 +14,7 @@ import onnx
 
 from edgecat.export.to_openvino import export_openvino, serialize_openvino
 from edgecat.pixels import Pixels
-from edgecat.quantize.onnxruntime import own_constants
+from edgecat.quantize.prepare import own_constants
 from edgecat.quantize.rescale import float_nodes, rescale_channels
 
 # What NNCF would quantize; all else in the float part is left alone anyway.

@@ -7,8 +7,9 @@ training needs. A bundle keeps them (`STATISTICS_FILE`), so that the next model 
       = (W x - mean) * gamma / sqrt(var + eps) + beta
         with  gamma = sqrt(var + eps)  and  beta = b + mean
 
-where mean and var are those of W x, channel by channel. In evaluation this is the same function,
-in training BatchNorm works as it did before, whose result does not depend on the scale of W.
+where mean and var are those of W x, channel by channel. In evaluation this is the same function;
+in training BatchNorm does what it did before as far as var is well above eps, since its result
+does not depend on the scale of W.
 
 The weights themselves stand in the graph; the file adds only what the graph lacks.
 """

@@ -31,6 +31,8 @@ def apply(graph: Graph) -> int:
 
 def _prune(graph: Graph, conv: onnx.NodeProto) -> int:
     """Remove the dead channels that `conv` computes, if all that reads them allows it."""
+    if len(conv.input) < 3:  # the exporter leaves out a bias of zeros
+        return 0
     weights = graph.weight(conv.input[1])
     is_dead = np.abs(weights).reshape(len(weights), -1).max(axis=1) < _DEAD
     follower = _follow_activation(graph, conv)
@@ -42,6 +44,9 @@ def _prune(graph: Graph, conv: onnx.NodeProto) -> int:
         producer = _producer_of_depthwise(graph, conv)
         if producer is None:
             return 0
+    layers = [layer for layer in (producer, conv, reader) if layer is not None]
+    if any(graph.only_consumer(name) is None for layer in layers for name in layer.input[1:3]):
+        return 0  # another layer reads the same constants
     constants = _ACTIVATIONS[activation](graph.weight(conv.input[2])[is_dead])
     taken = graph.weight(reader.input[1])[:, is_dead, 0, 0] @ constants
     graph.set_weight(reader.input[2], (graph.weight(reader.input[2]) + taken).astype(np.float32))

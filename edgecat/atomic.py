@@ -67,7 +67,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or the folder may not be written.
     """
-    path = path.resolve()  # of a link the folder is replaced, not the link
+    path = Path(os.path.realpath(path))  # of a link the folder is replaced, not the link
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

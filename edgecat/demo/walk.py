@@ -1,6 +1,7 @@
 """The whole path in one call: photos -> checkpoint -> graph -> bundle -> answers."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -44,7 +45,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
     """
     started_s = time.perf_counter()
     if data is not None:
-        if data.resolve().is_relative_to(out.resolve()):
+        if Path(os.path.realpath(data)).is_relative_to(os.path.realpath(out)):
             raise ConfigError(f"--data {data}: lies inside {out}, which is replaced")
         find_photos(data)
     _clear(out)

@@ -1,6 +1,7 @@
 """Fine-tuning from outside: check what was asked, read and split the photos, train, record."""
 
 import dataclasses
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -9,8 +10,8 @@ from pathlib import Path
 import torch
 
 from edgecat import atomic
-from edgecat.errors import ConfigError, TrainError
-from edgecat.photos import find_photos
+from edgecat.errors import ConfigError, DatasetError, TrainError
+from edgecat.photos import count_labels, find_photos
 from edgecat.progress import Progress, Silent
 from edgecat.spec import ARCHS
 from edgecat.split import (
@@ -77,9 +78,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     device = choose_device(job.device)
     _check_folder(job)
     photos = find_photos(job.data)
-    counts: dict[str, int] = {}
-    for photo in photos:
-        counts[photo.label] = counts.get(photo.label, 0) + 1
+    counts = count_labels(photos)
     check_classes(counts)
 
     torch.manual_seed(job.seed)
@@ -93,6 +92,10 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         for line in cache.broken:
             progress.say(f"left out: {line}")
         split = _split(cache, job)
+        if unreadable := sorted(set(counts) - set(split.labels())):
+            raise DatasetError(
+                f"no photo of {', '.join(unreadable)} can be read; mend or remove them"
+            )
         record = RunRecord(
             arch=job.arch,
             labels=split.labels(),
@@ -155,7 +158,8 @@ def _check_folder(job: Job) -> None:
         ConfigError: A negative seed.
         TrainError: The folder is taken, lies among the photos, or holds another run.
     """
-    if job.run.resolve().is_relative_to(job.data.resolve()):
+    # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
+    if Path(os.path.realpath(job.run)).is_relative_to(os.path.realpath(job.data)):
         raise TrainError(
             f"--out {job.run}: lies inside the photos' folder, where it would be taken for a "
             "class; give --out a folder beside it"
@@ -169,9 +173,9 @@ def _check_folder(job: Job) -> None:
                 "another name"
             )
         before = runs.load_run(job.run)
-        _check_same(job.run, "--arch", before.arch, job.arch)
-        _check_same(job.run, "--weights", before.weights, job.weights)
-        _check_same(job.run, "--seed", before.seed, job.seed)
+        _check_same(job.run, "arch", before.arch, job.arch)
+        _check_same(job.run, "weights", before.weights, job.weights)
+        _check_same(job.run, "seed", before.seed, job.seed)
         for field in dataclasses.fields(Recipe):
             values = (getattr(recipe, field.name) for recipe in (before.recipe, job.recipe))
             _check_same(job.run, f"recipe's {field.name}", *values)

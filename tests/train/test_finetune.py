@@ -268,6 +268,8 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_cache(job, tmp_path):
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts background jobs, and so all their children, with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         for line in process.stderr:
             if line.startswith("epoch 1:"):
@@ -340,7 +342,7 @@ def test_resume_refuses_another_run_than_the_one_that_stopped(job, record, tmp_p
 def test_resume_refuses_other_photos(job, record, tmp_path):
     shutil.copytree(job.run, tmp_path / "r")
     others = draw_reds(tmp_path / "others", seed=9)
-    with pytest.raises(TrainError, match="--resume needs the same data"):
+    with pytest.raises(TrainError, match="--resume needs the same photos"):
         finetune(dataclasses.replace(job, run=tmp_path / "r", data=others, resume=True))
 
 
@@ -537,6 +539,6 @@ def test_a_label_with_dollars_can_be_drawn(tmp_path):
 
 def test_a_class_folder_whose_name_is_no_text_is_refused_before_any_work(job, photos, tmp_path):
     shutil.copytree(photos, tmp_path / "photos")
-    (tmp_path / "photos" / "class_1").rename(os.fsencode(tmp_path / "photos") + b"/caf\xe9")
+    (tmp_path / "photos" / "class_1").rename(tmp_path / "photos" / os.fsdecode(b"caf\xe9"))
     with pytest.raises(DatasetError):
         finetune(dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "r"))

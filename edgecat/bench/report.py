@@ -61,14 +61,20 @@ class Report:
         return dataclasses.asdict(self)
 
 
-def find_notes(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Say plainly which INT8 variants are slower than their engine's float one."""
-    return tuple(
+def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
+    """Say plainly which INT8 variants are slower than float, and when threads got in the way."""
+    notes = [
         f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times its "
         "latency; it saves size, not time"
         for row in rows
         if row.variant.endswith("-int8") and row.ratio_to_fp32 and row.ratio_to_fp32 > 1
-    )
+    ]
+    if threads > 1 and len(rows) > 1:
+        notes.append(
+            f"the thread pools of {len(rows)} variants shared the cores during this run, which "
+            "slows some down; for ratios that can be trusted measure with --threads 1"
+        )
+    return tuple(notes)
 
 
 def format_report(report: Report) -> str:
@@ -84,8 +90,8 @@ def format_report(report: Report) -> str:
         [
             format_table(lines),
             "",
-            f"{settings['num_rounds']} rounds of all variants in turn, {settings['threads']} "
-            f"threads, batch 1 (images/s: batch {settings['batch_size']}){precision}",
+            f"{settings['num_rounds']} rounds of all variants in turn, threads: "
+            f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
             f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
             f"governor {host['governor'] or 'unknown'}, "
             f"{host['temperature_c'] or 'unknown'} degrees C, load {host['load_1min']:.1f}",

@@ -17,7 +17,7 @@ from edgecat.bundle import Bundle, load_bundle
 from edgecat.errors import ConfigError, EngineError
 from edgecat.evaluate import Evaluation, evaluate
 from edgecat.progress import Progress, Silent
-from edgecat.runtime.engines.base import Engine, count_physical_cores, open_engine
+from edgecat.runtime.engines.base import Engine, open_engine
 from edgecat.spec import INPUT
 
 # Rounds: p99 needs at least 100 to be more than the maximum.
@@ -32,7 +32,7 @@ def run_benchmark(
     name: str | Path,
     *,
     data: Path | None = None,
-    threads: int | None = None,
+    threads: int = 1,
     num_rounds: int = NUM_ROUNDS,
     progress: Progress | None = None,
 ) -> Report:
@@ -41,7 +41,9 @@ def run_benchmark(
     Args:
         name: A bundle's folder or a released model's name.
         data: Labelled photos to measure the accuracy on, as `edgecat.evaluate.evaluate` does.
-        threads: To compute with; None for one per physical core.
+        threads: To compute with. With more than one, the thread pools of all variants share the
+            cores, and waiting threads spin: on 2 cores OpenVINO took up to 6 times as long beside
+            ONNX Runtime as alone. The report says so.
         num_rounds: Timed single photos of each variant.
         progress: Told of each step.
 
@@ -55,7 +57,6 @@ def run_benchmark(
         raise ConfigError(f"num_rounds {num_rounds}: must be at least 1")
     progress = progress or Silent()
     bundle = load_bundle(name)
-    threads = count_physical_cores() if threads is None else threads
     engines, skipped = _open_all(bundle, threads)
     try:
         evaluations: Mapping[str, Evaluation] = {}
@@ -108,7 +109,7 @@ def run_benchmark(
         "order": "interleaved",
         "split": next((evaluation.split for evaluation in evaluations.values()), None),
     }
-    return Report(describe_host(), settings, tuple(rows), skipped, find_notes(rows))
+    return Report(describe_host(), settings, tuple(rows), skipped, find_notes(rows, threads))
 
 
 def _open_all(bundle: Bundle, threads: int) -> tuple[dict[str, Engine], dict[str, str]]:

@@ -15,7 +15,7 @@ from edgecat.errors import ConfigError
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Labelled photos: measure the accuracy too."
 )
-@click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option("--threads", default=1, show_default=True, help="To compute with.")
 @click.option(
     "--rounds",
     default=200,
@@ -29,9 +29,7 @@ from edgecat.errors import ConfigError
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write the result to a file (- for standard output).",
 )
-def command(
-    bundle: str, data: Path | None, threads: int | None, rounds: int, file: Path | None
-) -> None:
+def command(bundle: str, data: Path | None, threads: int, rounds: int, file: Path | None) -> None:
     """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
 
     All variants take turns (A B C A B C ...), so that a machine's drift hits all of them alike:

@@ -56,7 +56,7 @@ def test_the_host_is_described():
     ],
 )
 def test_an_int8_model_slower_than_fp32_is_called_slower(variant, ratio, is_noted):
-    notes = find_notes([FP32, dataclasses.replace(INT8, variant=variant, ratio_to_fp32=ratio)])
+    notes = find_notes([FP32, dataclasses.replace(INT8, variant=variant, ratio_to_fp32=ratio)], 1)
     assert len(notes) == is_noted
     if is_noted:
         assert f"{variant} is SLOWER" in notes[0]
@@ -99,7 +99,7 @@ def test_a_report_says_what_was_skipped_and_noted_and_how_it_was_measured():
     text = format_report(report(FP32, skipped={"openvino-bf16": "no bf16"}, notes=("mind this",)))
     for line in ("not run: openvino-bf16: no bf16", "NOTE: mind this"):
         assert line in text.splitlines()
-    for part in ("200 rounds", "4 threads", "batch 8", f"{describe_host()['num_cpus']} CPUs"):
+    for part in ("200 rounds", "threads: 4", "batch 8", f"{describe_host()['num_cpus']} CPUs"):
         assert part in text
 
 
@@ -117,3 +117,9 @@ def test_a_report_becomes_plain_json():
     assert set(values) == {"host", "settings", "rows", "skipped", "notes"}
     assert values["rows"][0]["latency_ms"]["p99"] == 123.456
     assert values["rows"][1]["ratio_to_fp32"] == 0.5
+
+
+def test_threads_that_share_the_cores_are_noted():
+    assert find_notes([FP32, INT8], 1) == ()
+    assert "--threads 1" in find_notes([FP32, INT8], 2)[-1]
+    assert find_notes([FP32], 2) == ()

@@ -42,8 +42,7 @@ def run_benchmark(
         name: A bundle's folder or a released model's name.
         data: Labelled photos to measure the accuracy on, as `edgecat.evaluate.evaluate` does.
         threads: To compute with. With more than one, the thread pools of all variants share the
-            cores, and waiting threads spin: on 2 cores OpenVINO took up to 6 times as long beside
-            ONNX Runtime as alone. The report says so.
+            cores, and waiting threads spin, which slows others down. The report says so.
         num_rounds: Timed single photos of each variant.
         progress: Told of each step.
 

@@ -10,7 +10,7 @@ from edgecat import __version__
 from edgecat.errors import ConfigError, EdgecatError, StorageError
 
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
-# or torch, is imported when that command is used: `edgecat --help` takes 0.1 s.
+# or torch, is imported when that command is used, so that `edgecat --help` is quick.
 COMMANDS = {
     "finetune": "Fine-tune a pretrained MobileNetV3 on a folder of labelled photos.",
     "export": "Turn a finished run into a bundle: ONNX, OpenVINO, INT8, each proven.",

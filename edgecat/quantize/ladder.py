@@ -26,9 +26,8 @@ GOOD_DROP_PP = 0.5
 # Photos a call: the first layers' maps take 2 MB a photo.
 _BATCH = 32
 
-# Source: 12 breeds, n = 285 validation photos, 1 thread, against fp32. ONNX Runtime: 2 halvings in
-# float 0.79x the time, RMS logit error 0.10 of the spread; 4: 0.84x, 0.08; 5: 0.86x, 0.04.
-# OpenVINO: 0: 0.76x, 0.17; 2: 0.85x, 0.10; 4: 0.89x, 0.08.
+# Each step leaves more in float: closer to the checkpoint, and slower. What the rungs were worth on
+# 12 breeds stands in benchmarks/results/*/export_cats.json ("ladder", "benchmark").
 RUNGS: Mapping[str, Sequence[int]] = {"onnxruntime-int8": (2, 4, 5), "openvino-int8": (0, 2, 4)}
 
 

@@ -106,7 +106,7 @@ class OpenVinoEngine:
         """Compile for batches of a size.
 
         Single photos, what a device answers, get a model of their own: with a batch of any size
-        OpenVINO plans less ahead and took 1.2 times as long.
+        OpenVINO plans less ahead and is slower.
         """
         model = self._model.clone()
         model.reshape([size, *list(model.input().get_partial_shape())[1:]])

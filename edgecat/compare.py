@@ -35,6 +35,10 @@ class AccuracyChange:
         num_lost: Photos that the reference has right, less those that the other has right.
         drop_pp: The same in percentage points; negative is a gain.
         drop_interval_pp: Its paired 95 % interval.
+        mcnemar_p: How likely such a difference, or a larger one, is by chance, 0-1.
+        reference_calibration_error_ratio: How far the reference's confidence and accuracy are
+            apart, 0-1.
+        calibration_error_ratio: The other's.
     """
 
     num_images: int
@@ -44,6 +48,9 @@ class AccuracyChange:
     num_lost: int
     drop_pp: float
     drop_interval_pp: tuple[float, float]
+    mcnemar_p: float
+    reference_calibration_error_ratio: float
+    calibration_error_ratio: float
 
 
 def compare_logits(reference: Logits, other: Logits) -> Comparison:
@@ -57,13 +64,17 @@ def compare_logits(reference: Logits, other: Logits) -> Comparison:
 
 def compare_accuracy(reference: Logits, other: Logits, targets: Indices) -> AccuracyChange:
     """Compare accuracies on the same photos; logits float32 `[N, K]`, targets int64 `[N]`."""
-    right = [int((logits.argmax(axis=1) == targets).sum()) for logits in (reference, other)]
+    num_worse, num_better = map(int, scores.count_flips(reference, other, targets).sum(axis=0))
+    num_lost = num_worse - num_better
     return AccuracyChange(
         num_images=len(targets),
         reference_top1_ratio=scores.top1_ratio(reference, targets),
         top1_ratio=scores.top1_ratio(other, targets),
         agreement_ratio=scores.agreement_ratio(reference, other),
-        num_lost=right[0] - right[1],
-        drop_pp=100 * (right[0] - right[1]) / max(1, len(targets)),
+        num_lost=num_lost,
+        drop_pp=100 * num_lost / max(1, len(targets)),
         drop_interval_pp=scores.paired_drop_interval_pp(reference, other, targets),
+        mcnemar_p=scores.mcnemar_p(num_worse, num_better),
+        reference_calibration_error_ratio=scores.calibration_error_ratio(reference, targets),
+        calibration_error_ratio=scores.calibration_error_ratio(other, targets),
     )

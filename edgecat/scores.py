@@ -111,3 +111,46 @@ def paired_drop_interval_pp(
     drops_pp = 100 * (draws[:, 2] - draws[:, 0]) / len(lost)
     low, high = np.quantile(drops_pp, (0.025, 0.975))
     return float(low), float(high)
+
+
+def mcnemar_p(num_worse: int, num_better: int) -> float:
+    """Return how likely an imbalance as large as this is by chance, 0-1; exact, two-sided.
+
+    Source: McNemar, "Note on the sampling error of the difference between correlated proportions",
+    Psychometrika 12 (1947); the exact form is a sign test of the discordant pairs.
+
+    Args:
+        num_worse: Photos that only the reference has right.
+        num_better: Photos that only the other model has right.
+    """
+    num = num_worse + num_better
+    fewer = range(min(num_worse, num_better) + 1)
+    return min(1.0, float(2 * sum(math.comb(num, count) for count in fewer) / 2**num))
+
+
+def calibration_error_ratio(logits: Logits, targets: Indices) -> float:
+    """Return how far confidence and accuracy are apart on average, 0-1; of none, 0.
+
+    Photos are sorted into 15 equal bins by their answer's probability; the gaps between the mean
+    probability and the share of right answers are averaged, weighted by the photos in a bin.
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017 (15 bins).
+    """
+    if not len(targets):
+        return 0.0
+    confidence = softmax(logits).max(axis=1)
+    gains = (logits.argmax(axis=1) == targets) - confidence
+    bins = np.minimum((confidence * 15).astype(np.int64), 14)
+    return float(np.abs(np.bincount(bins, weights=gains, minlength=15)).sum() / len(targets))
+
+
+def count_flips(reference: Logits, other: Logits, targets: Indices) -> Indices:
+    """Return, by true class, how many answers only the reference, and only the other, has right.
+
+    Returns:
+        int64 `[K, 2]`: answers lost, answers gained.
+    """
+    was_right, is_right = (logits.argmax(axis=1) == targets for logits in (reference, other))
+    flips = np.zeros((reference.shape[1], 2), np.int64)
+    np.add.at(flips[:, 0], targets[was_right & ~is_right], 1)
+    np.add.at(flips[:, 1], targets[is_right & ~was_right], 1)
+    return flips

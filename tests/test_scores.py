@@ -153,3 +153,43 @@ def test_a_paired_interval_covers_the_true_drop_about_as_often_as_it_says():
         low, high = scores.paired_drop_interval_pp(reference, other, right)
         covered += low <= 5 <= high
     assert 0.90 <= covered / 300 <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("num_worse", "num_better", "expected"),
+    # By hand: two-sided sign test. 5 against 0: 2 / 32; 6 against 1: 2 * 8 / 128.
+    [(0, 0, 1.0), (1, 0, 1.0), (5, 0, 0.0625), (0, 5, 0.0625), (6, 1, 0.125), (4, 4, 1.0)],
+)
+def test_mcnemar_is_an_exact_sign_test(num_worse, num_better, expected):
+    assert scores.mcnemar_p(num_worse, num_better) == pytest.approx(expected)
+
+
+def logits_of(*probabilities):
+    return np.log(np.array(probabilities, np.float32))
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    logits = logits_of([0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2])
+    right, all_right = np.array([0, 0, 0, 0, 1]), np.zeros(5, np.int64)
+    assert scores.calibration_error_ratio(logits, right) == pytest.approx(0, abs=1e-6)
+    assert scores.calibration_error_ratio(logits, all_right) == pytest.approx(0.2)
+    assert scores.calibration_error_ratio(logits, all_right + 1) == pytest.approx(0.8)
+    assert scores.calibration_error_ratio(logits[:0], right[:0]) == 0
+
+
+def test_gaps_of_different_bins_do_not_cancel():
+    logits = logits_of([0.9, 0.1], [0.6, 0.4])
+    targets = np.array([1, 0])
+    assert scores.calibration_error_ratio(logits, targets) == pytest.approx((0.9 + 0.4) / 2)
+
+
+def test_flips_are_counted_by_the_true_class():
+    reference = np.eye(3, dtype=np.float32)[[0, 0, 1, 2, 2]]
+    other = np.eye(3, dtype=np.float32)[[1, 0, 1, 2, 0]]
+    flips = scores.count_flips(reference, other, np.array([0, 0, 0, 0, 2]))
+    assert flips.tolist() == [[1, 0], [0, 0], [1, 0]]
+    assert scores.count_flips(other, reference, np.array([0, 0, 0, 0, 2])).tolist() == [
+        [0, 1],
+        [0, 0],
+        [0, 1],
+    ]

@@ -23,6 +23,10 @@ VARIANTS = (
 )
 
 
+#: Kinds of processors that differ in what INT8 is worth: x86-64 with and without VNNI, 64-bit Arm.
+TARGETS = ("x86-vnni", "x86-avx2", "arm")
+
+
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
     """The pixels that every model file of a bundle takes: uint8 `[N, 224, 224, 3]`, RGB, 0-255.
@@ -60,6 +64,19 @@ class FileRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class Flips:
+    """Answers of one class that changed between the checkpoint and a variant.
+
+    Attributes:
+        num_lost: Right before, wrong now.
+        num_gained: Wrong before, right now.
+    """
+
+    num_lost: int
+    num_gained: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Score:
     """An accuracy as measured: an estimate from `num_images` photos.
 
@@ -71,6 +88,11 @@ class Score:
         agreement_ratio: Share of photos with the same first answer as the checkpoint.
         drop_pp: Top-1 lost against the checkpoint, percentage points; negative is a gain.
         drop_interval_pp: Its paired 95 % interval, low and high.
+        mcnemar_p: How likely such a difference, or a larger one, is by chance, 0-1.
+        reference_calibration_error_ratio: How far the checkpoint's confidence and accuracy are
+            apart (`edgecat.scores.calibration_error_ratio`).
+        calibration_error_ratio: The same of the variant.
+        flips: By label, where answers changed between right and wrong.
     """
 
     split: str
@@ -80,6 +102,38 @@ class Score:
     agreement_ratio: float
     drop_pp: float
     drop_interval_pp: tuple[float, ...]
+    mcnemar_p: float
+    reference_calibration_error_ratio: float
+    calibration_error_ratio: float
+    flips: dict[str, Flips]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether a variant is worth running, for each kind of processor.
+
+    Attributes:
+        ships_to: Those of `TARGETS` for which it is.
+        reasons: For the others, why it is not.
+        measured_on: The target of the machine that measured the latency.
+        latency_ratio: There, its latency by that of "onnxruntime-fp32": single photos, one thread,
+            median of rounds in turn.
+    """
+
+    ships_to: tuple[str, ...]
+    reasons: dict[str, str]
+    measured_on: str
+    latency_ratio: float
+
+    def __post_init__(self) -> None:
+        """Check the targets.
+
+        Raises:
+            ValueError: One that this version does not know, or one that is missing.
+        """
+        known = {*self.ships_to, *self.reasons}
+        if known != set(TARGETS) or self.measured_on not in TARGETS:
+            raise ValueError(f"targets {sorted(known)} are not {', '.join(TARGETS)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +144,13 @@ class Variant:
         name: One of `VARIANTS`.
         files: The engine's files, the graph first ("x.onnx"; or "x.xml", "x.bin").
         score: The test score, where one was measured.
+        verdict: Where it is worth running, where that was measured.
     """
 
     name: str
     files: tuple[str, ...]
     score: Score | None = None
+    verdict: Verdict | None = None
 
     def __post_init__(self) -> None:
         """Check the name.
@@ -126,7 +182,7 @@ class ModelSpec:
         name: What a person calls the model.
         arch: One of `ARCHS`.
         labels: The classes, in the order of the logits.
-        variants: At least one; the first is the one used when nobody asks for another.
+        variants: At least one; `preferred_variants` says which is used when nobody asks.
         files: Every file of the bundle but the manifest, by name.
         input: The expected pixels.
         temperature: What logits are divided by before the softmax, above 0.
@@ -181,6 +237,26 @@ class ModelSpec:
         raise BundleError(
             f"{self.name}: no variant {name!r}; it has {', '.join(v.name for v in self.variants)}"
         )
+
+    def preferred_variants(self, target: str) -> tuple[str, ...]:
+        """Return the variants worth running on a kind of processor, the fastest first.
+
+        Where latencies were measured on another kind, INT8 for ONNX Runtime is taken to be the
+        fastest (benchmarks/results/*/int8_cpus.json). Without any verdict, the manifest's order.
+
+        Args:
+            target: One of `TARGETS`.
+        """
+        judged = [(v.verdict, v) for v in self.variants if v.verdict is not None]
+        if not judged:
+            return tuple(variant.name for variant in self.variants)
+
+        def cost(verdict: Verdict, variant: Variant) -> tuple[float, bool, bool]:
+            ratio = verdict.latency_ratio if verdict.measured_on == target else 0.0
+            return ratio, variant.precision != "int8", variant.engine != "onnxruntime"
+
+        ships = sorted((cost(*pair), pair[1].name) for pair in judged if target in pair[0].ships_to)
+        return tuple(name for _, name in ships)
 
     def to_json(self) -> str:
         """Return the manifest's text, the same for the same content."""

@@ -4,15 +4,38 @@ import json
 import pytest
 
 from edgecat.errors import BundleError
-from edgecat.spec import INPUT, VARIANTS, FileRecord, ModelSpec, Score, Variant
+from edgecat.spec import (
+    INPUT,
+    TARGETS,
+    VARIANTS,
+    FileRecord,
+    Flips,
+    ModelSpec,
+    Score,
+    Variant,
+    Verdict,
+)
 
-SCORE = Score("test", 10, 0.9, (0.6, 0.98), 1.0, -1.5, (-3.0, 0.0))
+SCORE = Score(
+    split="test",
+    num_images=10,
+    top1_ratio=0.9,
+    top1_interval_ratio=(0.6, 0.98),
+    agreement_ratio=1.0,
+    drop_pp=-1.5,
+    drop_interval_pp=(-3.0, 0.0),
+    mcnemar_p=0.5,
+    reference_calibration_error_ratio=0.03,
+    calibration_error_ratio=0.04,
+    flips={"Maine Coon": Flips(1, 2)},
+)
+VERDICT = Verdict(("x86-vnni", "arm"), {"x86-avx2": "saturates"}, "x86-vnni", 0.8)
 SPEC = ModelSpec(
     name="cats",
     arch="mobilenet_v3_small",
     labels=("Maine Coon", 'a, "b"', "고양이", "x"),
     variants=(
-        Variant("onnxruntime-fp32", ("a.onnx",), SCORE),
+        Variant("onnxruntime-fp32", ("a.onnx",), SCORE, VERDICT),
         Variant("openvino-int8", ("a.xml", "a.bin")),
     ),
     files={name: FileRecord("0" * 64, 3) for name in ("a.onnx", "a.xml", "a.bin")},
@@ -114,3 +137,70 @@ def test_a_bad_manifest_is_refused_and_told_where(text, message):
 def test_a_variant_in_the_spec_is_checked_when_made_in_python_too():
     with pytest.raises(ValueError, match="none of onnxruntime-fp32"):
         Variant("onnxruntime-fp16", ("a",))
+
+
+def with_verdicts(**verdicts):
+    """A manifest with a variant for each name (an underscore for the dash)."""
+    variants = tuple(
+        Variant(name.replace("_", "-"), ("a.onnx",), verdict=verdict)
+        for name, verdict in verdicts.items()
+    )
+    return dataclasses.replace(SPEC, variants=variants)
+
+
+def ships(ratio, *targets, measured_on="x86-vnni"):
+    targets = targets or TARGETS
+    reasons = {target: "not" for target in TARGETS if target not in targets}
+    return Verdict(targets, reasons, measured_on, ratio)
+
+
+def test_the_fastest_variant_that_ships_here_is_preferred():
+    spec = with_verdicts(
+        onnxruntime_fp32=ships(1.0),
+        onnxruntime_int8=ships(0.8, "x86-vnni", "arm"),
+        openvino_int8=ships(0.7, "x86-avx2"),
+        openvino_bf16=ships(0.6, "x86-vnni"),
+    )
+    assert spec.preferred_variants("x86-vnni") == (
+        "openvino-bf16",
+        "onnxruntime-int8",
+        "onnxruntime-fp32",
+    )
+
+
+def test_where_nothing_was_measured_int8_for_onnxruntime_is_preferred():
+    spec = with_verdicts(
+        onnxruntime_fp32=ships(1.0),
+        openvino_fp32=ships(0.5),
+        openvino_int8=ships(0.6, "x86-vnni", "x86-avx2"),
+        onnxruntime_int8=ships(0.9),
+    )
+    assert spec.preferred_variants("arm") == (
+        "onnxruntime-int8",
+        "onnxruntime-fp32",
+        "openvino-fp32",
+    )
+
+
+def test_without_verdicts_the_order_of_the_manifest_holds():
+    spec = with_verdicts(onnxruntime_fp32=None, onnxruntime_int8=None)
+    assert spec.preferred_variants("arm") == ("onnxruntime-fp32", "onnxruntime-int8")
+
+
+def test_nothing_may_be_worth_running():
+    spec = with_verdicts(onnxruntime_int8=ships(0.8, "arm"))
+    assert spec.preferred_variants("x86-avx2") == ()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (("arm",), {}, "arm", 1.0),
+        ((*TARGETS, "riscv"), {}, "arm", 1.0),
+        (TARGETS, {}, "riscv", 1.0),
+    ],
+    ids=["targets without a verdict", "an unknown target", "measured nowhere"],
+)
+def test_a_verdict_speaks_of_every_target_and_of_no_other(values):
+    with pytest.raises(ValueError, match="targets"):
+        Verdict(*values)

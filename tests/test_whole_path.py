@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
-pytest.importorskip("nncf", reason="needs nncf (edgecat[train])")
 
 from edgecat.bundle import load_bundle  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
+from edgecat.errors import AccuracyLost  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS  # noqa: E402
+from edgecat.quantize.ladder import Budget  # noqa: E402
 from edgecat.runtime.classifier import Classifier  # noqa: E402
+from edgecat.runtime.cpu import detect_target  # noqa: E402
 from edgecat.spec import VARIANTS  # noqa: E402
 
 # Labels that have broken other tools: a blank, a comma, another script, quotes, a mathematical $.
@@ -23,8 +25,9 @@ CLASSES = {"Maine_Coon": "Maine Coon", "a, b": "a, b", '고양이 "$5"': '고양
 RECIPE = ["epochs=2", "head_epochs=20", "crop_side_px=64", "batch_size=8"]
 
 
-# Of 30. Chance, or labels in another order than the logits, gives about 10.
-MIN_RIGHT = 22
+# Of 30. Chance, or labels in another order than the logits, gives about 10; the float model has 22
+# to 30 right, and one photo of six may be lost to rounding.
+MIN_RIGHT = 18
 
 
 def edgecat(*arguments):
@@ -86,7 +89,8 @@ def run(photos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles") / "first.edgecat"
-    assert edgecat("export", run, "--out", folder, "--int8") == 0
+    arguments = ["--int8", "--ladder", "quick", "--allow-drop"]
+    assert edgecat("export", run, "--out", folder, *arguments) == 0
     return folder
 
 
@@ -99,7 +103,7 @@ def test_a_bundle_holds_every_variant_that_this_cpu_runs(bundle):
         "openvino-int8",
     }
     assert set(names) <= set(VARIANTS)
-    assert names[0] == "onnxruntime-fp32"  # what is used when nobody asks for another
+    assert names[0] == "onnxruntime-fp32"
 
 
 def test_labels_go_through_every_step_unharmed(bundle):
@@ -143,6 +147,53 @@ def test_a_bundle_tells_nothing_of_the_machine_that_made_it(bundle, photos, run)
     assert str(run.parent) not in text
 
 
+# INT8 that is not good enough
+
+QUICK = ("--int8", "--ladder", "quick")
+
+
+@pytest.fixture
+def nothing_holds(monkeypatch):
+    """A budget that no change keeps: six validation photos cannot be lost on purpose."""
+    monkeypatch.setattr(Budget, "holds", lambda budget, change: False)
+    monkeypatch.setattr(Budget, "is_proven", lambda budget, change: False)
+
+
+def test_int8_over_budget_is_refused_and_the_rest_is_written(run, tmp_path, nothing_holds, capsys):
+    out = tmp_path / "b.edgecat"
+    message = error_of(capsys, "export", run, "--out", out, *QUICK, code=AccuracyLost.exit_code)
+    assert "onnxruntime-int8 refused" in message
+    assert "--allow-drop" in message
+    assert not list(out.glob("onnxruntime-int8*"))
+    names = {variant.name for variant in load_bundle(out).spec.variants}
+    assert {"onnxruntime-fp32", "openvino-fp32"} <= names
+
+
+def test_int8_over_budget_may_be_kept_but_does_not_ship(run, tmp_path, nothing_holds):
+    out = tmp_path / "b.edgecat"
+    assert edgecat("export", run, "--out", out, *QUICK, "--allow-drop") == 0
+    spec = load_bundle(out).spec
+    verdict = spec.variant("onnxruntime-int8").verdict
+    assert verdict.ships_to == ()
+    assert all("over budget" in reason for reason in verdict.reasons.values())
+    assert spec.provenance["budget"]["allows_drop"] is True
+    assert "onnxruntime-int8" not in spec.preferred_variants(detect_target())
+
+
+def test_a_checkpoint_that_is_no_number_is_refused_by_name(run, tmp_path, capsys):
+    from safetensors.numpy import load_file, save_file
+
+    broken = shutil.copytree(run, tmp_path / "broken")
+    tensors = load_file(broken / "model.safetensors")
+    name = sorted(tensors)[0]
+    tensors[name] = np.full_like(tensors[name], np.nan)
+    save_file(tensors, broken / "model.safetensors")
+    out = tmp_path / "b.edgecat"
+    message = error_of(capsys, "export", broken, "--out", out, "--int8", code=7)
+    assert f"{name} holds values that are NaN" in message
+    assert not out.exists()
+
+
 # JSON, as other programs read it
 
 
@@ -150,7 +201,8 @@ def test_predict_prints_what_it_promises(bundle, photos, capsys):
     image = str(photos / "Maine_Coon" / "0.png")
     result = edgecat_json(capsys, "predict", bundle, image, "--top", 2, "--json")
     assert list(result) == ["bundle", "variant", "predictions", "errors"]
-    assert (result["bundle"], result["variant"]) == ("first", "onnxruntime-fp32")
+    preferred = load_bundle(bundle).spec.preferred_variants(detect_target())
+    assert (result["bundle"], result["variant"]) == ("first", preferred[0])
     (answer,) = result["predictions"]
     assert list(answer) == ["image", "label", "probability", "top", "stage_ms"]
     assert answer["image"] == image

@@ -11,7 +11,7 @@ from edgecat.cli.output import TerminalProgress, percent, percent_with_interval,
 @click.command("evaluate", short_help=COMMANDS["evaluate"])
 @click.argument("bundle")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--variant", help="Such as onnxruntime-int8; default: the bundle's first.")
+@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
 @click.option(
     "--split",
     type=click.Choice(["test", "all"]),
@@ -44,7 +44,7 @@ def command(
     from edgecat.runtime.engines.base import open_engine
 
     loaded = load_bundle(bundle)
-    engine = open_engine(loaded, variant or loaded.spec.variants[0].name, threads)
+    engine = open_engine(loaded, variant, threads)
     (result,) = evaluate(
         loaded, [engine], data, split=split, skip_broken=skip_broken, progress=TerminalProgress()
     )

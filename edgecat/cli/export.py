@@ -15,24 +15,64 @@ from edgecat.cli.output import TerminalProgress
 )
 @click.option("--int8", is_flag=True, help="Add INT8 variants for ONNX Runtime and OpenVINO.")
 @click.option(
+    "--max-drop",
+    "max_drop_pp",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Most that INT8 may lose in top-1 on the validation photos, percentage points.",
+)
+@click.option(
+    "--ladder",
+    default="full",
+    show_default=True,
+    help="quick: a minute; full: up to ten, with distillation if nothing cheaper is proven.",
+)
+@click.option(
+    "--targets",
+    default="auto",
+    show_default=True,
+    help="Processors that must compute the same: some of x86-vnni,x86-avx2,arm; auto: all.",
+)
+@click.option("--allow-drop", is_flag=True, help="Keep INT8 even if it is over budget.")
+@click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="Where the run's photos are now, if they were moved.",
 )
-def command(run: Path, out: Path, int8: bool, data: Path | None) -> None:
+def command(
+    run: Path,
+    out: Path,
+    int8: bool,
+    max_drop_pp: float,
+    ladder: str,
+    targets: str,
+    allow_drop: bool,
+    data: Path | None,
+) -> None:
     """Turn a finished run into a bundle that a device can run.
 
     The bundle takes uint8 photos: scaling, mean and std are inside the graph. Before it is
-    written, each float model must answer 64 of the run's photos as the checkpoint does, and each
-    INT8 model must keep its accuracy on the test photos; one that does not is left out, and the
-    command fails.
+    written, each float model must answer 64 of the run's photos as the checkpoint does.
+
+    INT8 is made with recipes from cheap to dear. Each is judged on the run's validation photos;
+    the first whose loss is surely below --max-drop is taken. What it loses on the test photos is
+    reported, and each variant gets a verdict: worth running on which processors, and why not on
+    the others. An INT8 model over budget is left out, and the command fails.
 
     \b
       edgecat export runs/first --out first.edgecat --int8
+      edgecat export runs/first --out first.edgecat --int8 --max-drop 0.5 --targets arm
     """
     from edgecat.export.build import export_run
+    from edgecat.quantize.ladder import Budget
+    from edgecat.spec import TARGETS
 
-    spec = export_run(run, out, int8=int8, data=data, progress=TerminalProgress())
+    chosen = TARGETS if targets == "auto" else tuple(targets.split(","))
+    budget = Budget(max_drop_pp, chosen, ladder, allow_drop)
+    spec = export_run(
+        run, out, int8=budget if int8 else None, data=data, progress=TerminalProgress()
+    )
     size_bytes = sum(record.size_bytes for record in spec.files.values())
     names = ", ".join(variant.name for variant in spec.variants)
     click.echo(f"{out}: {names} ({size_bytes / 1e6:.1f} MB)")

@@ -36,10 +36,31 @@ def command(bundle: str, as_json: bool) -> None:
             click.echo(f"  {score.split} top-1 {top1}")
             click.echo(
                 f"  drop {score.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}), same "
-                f"answer as the checkpoint on {percent(score.agreement_ratio)}"
+                f"answer as the checkpoint on {percent(score.agreement_ratio)}, McNemar p "
+                f"{score.mcnemar_p:.2f}, calibration error "
+                f"{percent(score.reference_calibration_error_ratio)} -> "
+                f"{percent(score.calibration_error_ratio)}"
+            )
+            for label, flips in score.flips.items():
+                click.echo(f"    {label}: {flips.num_lost} lost, {flips.num_gained} gained")
+        if verdict := variant.verdict:
+            click.echo(
+                f"  verdict: {verdict.latency_ratio:.2f}x the latency of onnxruntime-fp32 on "
+                f"{verdict.measured_on}; ship to {', '.join(verdict.ships_to) or 'none'}"
+            )
+            for target, reason in verdict.reasons.items():
+                click.echo(f"    not {target}: {reason}")
+        for rung in spec.provenance.get("ladder", {}).get(variant.name, {}).get("rungs", []):
+            change = rung["change"]
+            click.echo(
+                f"  rung: {rung['recipe']['title']}: validation drop {change['drop_pp']:+.1f} pp, "
+                f"same answer on {percent(change['agreement_ratio'])}, "
+                f"{rung['latency_ratio']:.2f}x float, {rung['duration_s']:.0f} s"
             )
     click.echo("\nprovenance")
     for name, value in spec.provenance.items():
+        if name == "ladder":
+            continue
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         click.echo(f"  {name}: {text}")
     click.echo(f"\nall {len(spec.files)} files have the SHA-256 of the manifest")

@@ -24,7 +24,7 @@ COMMANDS = {
 
 # What the extra "train" brings and a device lacks.
 _TRAIN_PACKAGES = (
-    "torch", "torchvision", "onnx", "onnxscript", "nncf", "openvino", "safetensors", "matplotlib",
+    "torch", "torchvision", "onnx", "onnxscript", "openvino", "safetensors", "matplotlib",
 )  # fmt: skip
 
 

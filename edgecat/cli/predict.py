@@ -9,7 +9,7 @@ from edgecat.cli.output import percent, print_json
 @click.command("predict", short_help=COMMANDS["predict"])
 @click.argument("bundle")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--variant", help="Such as onnxruntime-int8; default: the bundle's first.")
+@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
 @click.option(
     "--top",
     default=3,
@@ -56,6 +56,8 @@ def command(
                     f"{guess.label} {percent(guess.probability)}" for guess in prediction.top
                 )
                 click.echo(f"{image}: {', '.join(guesses)}")
+        if variant is None and answers and not as_json:
+            click.echo(f"answered by {classifier.variant}, see edgecat inspect {bundle}", err=True)
         if as_json:
             print_json(
                 {

@@ -4,7 +4,7 @@ Nothing is written at the bundle's path before every proof has been given.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,31 +16,27 @@ import torch
 from edgecat import scores
 from edgecat.bundle import check_replaceable, hash_files, new_bundle, write_manifest
 from edgecat.compare import AccuracyChange, compare_accuracy
-from edgecat.errors import AccuracyLost, DatasetError, TrainError
-from edgecat.evaluate import Answers, answer_photos
+from edgecat.errors import AccuracyLost, TrainError
 from edgecat.export.optimize import optimize_graph
 from edgecat.export.parity import NUM_PHOTOS, check_parity, fill_up
+from edgecat.export.photos import RunPhotos
 from edgecat.export.statistics import collect_statistics
 from edgecat.export.to_onnx import export_onnx
 from edgecat.export.to_openvino import export_openvino
-from edgecat.photos import LabelledPhoto, read_photos
-from edgecat.pixels import Pixels, load_pixels
+from edgecat.export.verdict import decide, describe_verdict, measure_ratios
+from edgecat.pixels import Pixels
 from edgecat.progress import Progress, Silent
 from edgecat.quantize.calibration import choose_calibration
-from edgecat.quantize.ladder import Judges, climb
+from edgecat.quantize.ladder import Budget, Climb, Judges, climb
+from edgecat.quantize.quantizer import Quantizer
 from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.seen import SEEN_FILE, seen_photos
-from edgecat.spec import ModelSpec, Score, Variant
+from edgecat.spec import Flips, ModelSpec, Score, Variant
 from edgecat.split import Split
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
 from edgecat.train.unfold import STATISTICS_FILE
-
-#: Most that an INT8 variant may lose on the test photos, percentage points; a loss of one photo
-#: is never refused, since a small test set cannot tell it from none.
-MAX_DROP_PP = 1.5
-
 
 FLOAT_VARIANTS = (
     Variant("onnxruntime-fp32", ("onnxruntime-fp32.onnx",)),
@@ -54,24 +50,34 @@ INT8_VARIANTS = (
 # Validation photos that judge INT8 recipes: 77 MB of pixels, an interval of about +-1 pp.
 _MAX_JUDGES = 512
 
+# Training photos to distil with: 308 MB of pixels; all steps together see 10,560 photos.
+_MAX_LESSONS = 2048
+
 
 @dataclasses.dataclass
 class Model:
-    """A variant's files while it is being proven."""
+    """A variant's files while it is being proven.
+
+    Attributes:
+        variant: Its name and its files' names.
+        files: The files.
+        change: What it loses on the validation photos; None where it answers as the checkpoint.
+    """
 
     variant: Variant
     files: list[bytes]
+    change: AccuracyChange | None = None
 
-    def open(self) -> Engine:
-        """Open it on all cores."""
-        return open_model(self.variant, self.files)
+    def open(self, threads: int | None = None) -> Engine:
+        """Open it; None for all cores."""
+        return open_model(self.variant, self.files, threads)
 
 
 def export_run(
     run: Path,
     out: Path,
     *,
-    int8: bool = False,
+    int8: Budget | None = None,
     data: Path | None = None,
     progress: Progress | None = None,
 ) -> ModelSpec:
@@ -80,18 +86,19 @@ def export_run(
     Args:
         run: What `edgecat.train.loop.finetune` wrote.
         out: The bundle to make or replace.
-        int8: Add INT8 variants.
+        int8: What INT8 variants may cost; None for a bundle without.
         data: Where the run's photos are now; None for where they were.
         progress: Told of each step.
 
     Returns:
-        The bundle's manifest, with the test scores of each variant.
+        The bundle's manifest, with the test scores and the verdict of each variant.
 
     Raises:
         TrainError: No finished run.
         DatasetError: The run's photos are gone or changed.
         ParityError: An exported model answers otherwise than the checkpoint; nothing is written.
-        AccuracyLost: An INT8 variant lost too much; the bundle is written without it.
+        QuantizeError: The checkpoint cannot be quantized; nothing is written.
+        AccuracyLost: An INT8 variant is over budget; the bundle is written without it.
         BundleError: Something that is no bundle stands at `out`.
         StorageError: The disk is full; a bundle that stood there is intact.
     """
@@ -102,14 +109,13 @@ def export_run(
         raise TrainError(
             f"{run}: the run has not finished; go on with it: edgecat finetune ... --resume"
         )
-    photos = _RunPhotos(split, data or Path(record.data), progress)
+    photos = RunPhotos(split, data or Path(record.data), progress)
     network = load_network(run, record)
 
     proof = fill_up(photos.pixels("photos to prove with", _choose_proof(split)))
     expected = predict_logits(network, proof, torch.device("cpu"))
     progress.say("export to ONNX")
-    plain = export_onnx(network)
-    graph, changes = optimize_graph(plain, proof)
+    graph, changes = optimize_graph(export_onnx(network), proof)
     models = build_float_models(graph)
     parities = {}
     for model in models:
@@ -119,25 +125,29 @@ def export_run(
             f"{model.variant.name}: answers as the checkpoint on {parity.num_images} photos, "
             f"logits within {parity.logit_gap:.1g}"
         )
-    calibration: list[int] = []
-    quantized: list[Model] = []
-    ladder: dict[str, Any] = {}
+    budget = int8 or Budget()
+    judges = _find_judges(photos, split, record, network)
+    bf16 = _build_bf16(models, judges)
+    if bf16 is not None and bf16.change is not None and budget.holds(bf16.change):
+        models.append(bf16)
+    climbs: dict[str, Climb] = {}
+    refused: list[str] = []
+    calibration = choose_calibration(split, record.seed) if int8 else []
     if int8:
-        calibration = choose_calibration(split, record.seed)
-        pixels = photos.pixels("photos to calibrate with", calibration)
-        judges = _find_judges(photos, split, record, network)
-        for variant in INT8_VARIANTS:
-            files, rungs = climb(variant, graph, pixels, judges, progress)
-            quantized.append(Model(variant, files))
-            ladder[variant.name] = [dataclasses.asdict(rung) for rung in rungs]
-    if _has_bf16():
-        # The same files as openvino-fp32, computed otherwise: judged like a quantized model.
-        fp32 = models[-1]
-        quantized.insert(0, Model(Variant("openvino-bf16", fp32.variant.files), fp32.files))
+        quantizer = _prepare(graph, photos, split, calibration, int8)
+        for number, variant in enumerate(INT8_VARIANTS):
+            floats = models[number].open(threads=1)
+            found = climb(variant, quantizer, floats, judges, int8, progress)
+            floats.close()
+            climbs[variant.name] = found
+            if int8.holds(found.chosen.change) or int8.allows_drop:
+                models.append(Model(variant, found.files, found.chosen.change))
+            else:
+                refused.append(_describe_loss(variant, found.chosen.change))
 
-    kept, refused = judge(models, quantized, network, photos, record.labels, progress)
+    variants = _judge(models, network, photos, record.labels, budget, progress)
     with new_bundle(out) as folder:
-        for model in kept:
+        for model in models:
             for name, content in zip(model.variant.files, model.files, strict=True):
                 (folder / name).write_bytes(content)
         (folder / SEEN_FILE).write_text(seen_photos(split, calibration).to_json())
@@ -146,22 +156,24 @@ def export_run(
             name=out.name.removesuffix(".edgecat"),
             arch=record.arch,
             labels=record.labels,
-            variants=tuple(model.variant for model in kept),
+            variants=variants,
             files=hash_files(folder),
             provenance=_provenance(record, split)
             | {
                 "graph_passes": changes,
                 "parity": parities,
                 "num_calibration": len(calibration),
-                "ladder": ladder,
+                "budget": dataclasses.asdict(budget) if int8 else None,
+                "ladder": {name: found.to_dict() for name, found in climbs.items()},
             },
         )
         write_manifest(folder, spec)
     if refused:
         raise AccuracyLost(
-            f"{', '.join(refused)} refused, {out} was written without; accepted is a drop of at "
-            f"most {MAX_DROP_PP} pp on the test photos. More training photos or more epochs "
-            "usually help."
+            f"{', '.join(refused)}; {out} was written without. Accepted is a drop of at most "
+            f"{budget.max_drop_pp:g} pp on the validation photos (--max-drop). More training "
+            "photos or more epochs usually help, --ladder full if it was quick; --allow-drop keeps "
+            "the best all the same."
         )
     return spec
 
@@ -170,7 +182,7 @@ def load_network(run: Path, record: RunRecord) -> PhotoNetwork:
     """Return a run's network with the weights of its best epoch, on the CPU.
 
     Raises:
-        TrainError: The weights are missing, damaged or of another network.
+        TrainError: The weights are missing, damaged, no numbers, or of another network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -183,6 +195,12 @@ def load_network(run: Path, record: RunRecord) -> PhotoNetwork:
             f"{run / runs.MODEL}: not the weights of this run ({str(error).splitlines()[0]}); "
             "fine-tune again"
         ) from error
+    for name, tensor in network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise TrainError(
+                f"{run / runs.MODEL}: {name} holds values that are NaN or infinite; fine-tune "
+                "again with a smaller learning rate: --set backbone_rate=1e-4"
+            )
     return network
 
 
@@ -192,124 +210,62 @@ def build_float_models(graph: onnx.ModelProto) -> list[Model]:
     return [Model(*parts) for parts in zip(FLOAT_VARIANTS, files, strict=True)]
 
 
-def judge(
+def _judge(
     models: Sequence[Model],
-    quantized: Sequence[Model],
     network: PhotoNetwork,
-    photos: "_RunPhotos",
+    photos: RunPhotos,
     labels: Sequence[str],
+    budget: Budget,
     progress: Progress,
-) -> tuple[list[Model], list[str]]:
-    """Measure every variant on the test photos; return those to keep and who was refused, why.
+) -> tuple[Variant, ...]:
+    """Return the models' variants with their verdicts, and their scores on the test photos.
 
-    Args:
-        models: Float variants, proven equal.
-        quantized: Variants that may have lost accuracy.
-        network: The checkpoint, the reference.
-        photos: Of the run.
-        labels: In the order of the logits.
-        progress: Told of each result.
+    The verdicts are given before the test photos are looked at.
     """
+    single = {model.variant.name: model.open(threads=1) for model in models}
+    ratios = measure_ratios(single)
+    for engine in single.values():
+        engine.close()
+    verdicts = [decide(model.variant, ratios, model.change, budget) for model in models]
 
     def answer_checkpoint(batch: Pixels) -> scores.Logits:
         return predict_logits(network, batch, torch.device("cpu"))
 
-    engines = [model.open() for model in (*models, *quantized)]
+    engines = [model.open() for model in models]
     answers = photos.answers("test", labels, [answer_checkpoint, *(e.run for e in engines)])
     for engine in engines:
         engine.close()
-    kept: list[Model] = []
-    refused: list[str] = []
-    for model, logits in zip((*models, *quantized), answers.logits[1:], strict=True):
-        change = compare_accuracy(answers.logits[0], logits, answers.targets)
-        progress.say(describe_change(model.variant.name, change))
-        if model in quantized and is_lost(change):
-            loss = (
-                f"{model.variant.name} lost {change.drop_pp:.1f} pp of "
-                f"{100 * change.reference_top1_ratio:.1f} % ({change.num_images} photos)"
-            )
-            if model.variant in INT8_VARIANTS:
-                refused.append(loss)
-            else:  # nobody asked for bf16
-                progress.say(f"left out: {loss}")
-            continue
-        kept.append(Model(dataclasses.replace(model.variant, score=_score(change)), model.files))
-    return kept, refused
+    judged = []
+    reference, *others = answers.logits
+    for model, verdict, logits in zip(models, verdicts, others, strict=True):
+        change = compare_accuracy(reference, logits, answers.targets)
+        flips = scores.count_flips(reference, logits, answers.targets)
+        score = _score(
+            change, {label: Flips(*map(int, flips[i])) for i, label in enumerate(labels)}
+        )
+        progress.say(_describe_change(model.variant.name, change))
+        judged.append(dataclasses.replace(model.variant, score=score, verdict=verdict))
+    for variant in judged:
+        progress.say(describe_verdict(variant))
+    return tuple(judged)
 
 
-def is_lost(change: AccuracyChange) -> bool:
-    """Return whether a drop is more than `MAX_DROP_PP` and more than one photo."""
-    return change.drop_pp > MAX_DROP_PP and change.num_lost > 1
-
-
-def describe_change(name: str, change: AccuracyChange) -> str:
-    """Return the line that reports a variant's accuracy."""
+def _describe_change(name: str, change: AccuracyChange) -> str:
     low, high = change.drop_interval_pp
     return (
         f"{name}: test top-1 {100 * change.top1_ratio:.1f} % of {change.num_images} photos, drop "
-        f"{change.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}), same answer as the "
-        f"checkpoint on {100 * change.agreement_ratio:.1f} %"
+        f"{change.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}, McNemar p "
+        f"{change.mcnemar_p:.2f}), same answer as the checkpoint on "
+        f"{100 * change.agreement_ratio:.1f} %, calibration error "
+        f"{100 * change.reference_calibration_error_ratio:.1f} -> "
+        f"{100 * change.calibration_error_ratio:.1f} %"
     )
 
 
-class _RunPhotos:
-    """A run's photos, read again and proven to be the same."""
-
-    def __init__(self, split: Split, root: Path, progress: Progress) -> None:
-        if not root.is_dir():
-            raise DatasetError(
-                f"{root}: the run's photos are gone; say where they are now with --data DIR"
-            )
-        self._split, self._root, self._progress = split, root, progress
-
-    def pixels(self, title: str, positions: Sequence[int]) -> Pixels:
-        """Return uint8 `[N, 224, 224, 3]`, RGB."""
-        batch = []
-        with self._progress.phase(title, len(positions)) as step:
-            found = read_photos(
-                self._photos(positions), load_pixels, on_photo=step, on_broken=_refuse_broken
-            )
-            for position, (_, sha256, pixels) in zip(positions, found, strict=True):
-                self._check(position, sha256)
-                batch.append(pixels)
-        return np.stack(batch)
-
-    def answers(
-        self,
-        split: str,
-        labels: Sequence[str],
-        models: Sequence[Callable[[Pixels], scores.Logits]],
-    ) -> Answers:
-        """Return what models answer to a split's photos."""
-        positions = self._split.indices(split)
-        answers = answer_photos(
-            models, labels, self._photos(positions), self._progress, on_broken=_refuse_broken
-        )
-        for position, sha256 in zip(positions, answers.hashes, strict=True):
-            self._check(position, sha256)
-        return answers
-
-    def _photos(self, positions: Sequence[int]) -> list[LabelledPhoto]:
-        photos = [self._split.photos[position] for position in positions]
-        return [LabelledPhoto(self._root / photo.path, photo.label) for photo in photos]
-
-    def _check(self, position: int, sha256: str) -> None:
-        photo = self._split.photos[position]
-        if photo.sha256 != sha256:
-            raise DatasetError(
-                f"{self._root / photo.path}: changed since the run; fine-tune again, or say where "
-                "the run's photos are with --data DIR"
-            )
-
-
-def _refuse_broken(problem: str) -> None:
-    """Refuse a photo that could be read during the run.
-
-    Raises:
-        DatasetError: Always.
-    """
-    raise DatasetError(
-        f"{problem}. The run's photos are not what they were; say where they are with --data DIR"
+def _describe_loss(variant: Variant, change: AccuracyChange) -> str:
+    return (
+        f"{variant.name} refused: its best rung lost {change.drop_pp:.1f} pp of "
+        f"{100 * change.reference_top1_ratio:.1f} % ({change.num_images} validation photos)"
     )
 
 
@@ -318,16 +274,51 @@ def _choose_proof(split: Split) -> list[int]:
     return [*split.indices("val"), *split.indices("train")][:NUM_PHOTOS]
 
 
+def _thin(positions: Sequence[int], most: int) -> list[int]:
+    """Return at most so many positions, evenly spread."""
+    return list(positions[:: -(-len(positions) // most) or 1])
+
+
 def _find_judges(
-    photos: "_RunPhotos", split: Split, record: RunRecord, network: PhotoNetwork
+    photos: RunPhotos, split: Split, record: RunRecord, network: PhotoNetwork
 ) -> Judges:
     """Return validation photos, evenly over the split, and the checkpoint's answers."""
-    positions = split.indices("val")
-    positions = positions[:: -(-len(positions) // _MAX_JUDGES)]
+    positions = _thin(split.indices("val"), _MAX_JUDGES)
     pixels = photos.pixels("photos to judge with", positions)
     targets = [record.labels.index(split.photos[position].label) for position in positions]
     expected = predict_logits(network, pixels, torch.device("cpu"))
     return Judges(pixels, np.array(targets, np.int64), expected)
+
+
+def _prepare(
+    graph: onnx.ModelProto,
+    photos: RunPhotos,
+    split: Split,
+    calibration: Sequence[int],
+    budget: Budget,
+) -> Quantizer:
+    """Read training photos and measure the graph with them."""
+    pixels = photos.pixels("photos to calibrate with", calibration)
+    lessons = None
+    if budget.ladder == "full":
+        lessons = photos.pixels(
+            "photos to distil with", _thin(split.indices("train"), _MAX_LESSONS)
+        )
+    return Quantizer(graph, pixels, lessons)
+
+
+def _build_bf16(models: Sequence[Model], judges: Judges) -> Model | None:
+    """Return the files of openvino-fp32, computed otherwise; None where the CPU has no bf16."""
+    import openvino
+
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return None
+    fp32 = models[-1]
+    model = Model(Variant("openvino-bf16", fp32.variant.files), fp32.files)
+    engine = model.open()
+    model.change = judges.judge(engine)
+    engine.close()
+    return model
 
 
 def _statistics(network: PhotoNetwork, graph: onnx.ModelProto) -> bytes:
@@ -336,7 +327,7 @@ def _statistics(network: PhotoNetwork, graph: onnx.ModelProto) -> bytes:
     return save(collect_statistics(network.network, graph))
 
 
-def _score(change: AccuracyChange) -> Score:
+def _score(change: AccuracyChange, flips: dict[str, Flips]) -> Score:
     num_right = round(change.top1_ratio * change.num_images)
     return Score(
         split="test",
@@ -346,18 +337,16 @@ def _score(change: AccuracyChange) -> Score:
         agreement_ratio=change.agreement_ratio,
         drop_pp=change.drop_pp,
         drop_interval_pp=change.drop_interval_pp,
+        mcnemar_p=change.mcnemar_p,
+        reference_calibration_error_ratio=change.reference_calibration_error_ratio,
+        calibration_error_ratio=change.calibration_error_ratio,
+        flips={label: flip for label, flip in flips.items() if flip.num_lost or flip.num_gained},
     )
-
-
-def _has_bf16() -> bool:
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _provenance(record: RunRecord, split: Split) -> dict[str, Any]:
     """Return where the model is from; nothing of the machine that made it."""
-    names = ("onnx", "onnxruntime", "openvino", "nncf")
+    names = ("onnx", "onnxruntime", "openvino")
     return {
         "weights": Path(record.weights).name,
         "num_tensors_loaded": record.num_loaded,

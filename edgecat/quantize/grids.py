@@ -23,35 +23,65 @@ import numpy.typing as npt
 BIAS_LIMIT = 2**30
 
 
+#: Largest integer of a uint8 activation.
+TOP = 255
+
+#: Largest |weight| in units of its step: all of int8, and what processors without VNNI can add up.
+#: Their instruction VPMADDUBSW sums two products of uint8 and int8 in int16, which saturates at
+#: 32,767; 2 * 255 * 64 fits. Source: Intel 64 and IA-32 Architectures Software Developer's Manual,
+#: volume 2; how much is lost otherwise stands in benchmarks/results/*/int8_cpus.json.
+WEIGHT_LIMIT = 127
+SAFE_WEIGHT_LIMIT = 32_767 // (2 * TOP)
+
+
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """The numbers that a uint8 tensor can hold.
 
     Attributes:
-        scale: The distance between two of them; exact in float32.
-        zero: The integer that means 0.0, 0-255.
+        scale: The distance between two of them, exact in float32: float32 `[]`, or `[C]` where
+            each channel has its own.
+        zero: The integer that means 0.0, 0-255: int32 of the same shape.
     """
 
-    scale: float
-    zero: int
+    scale: npt.NDArray[np.float32]
+    zero: npt.NDArray[np.int32]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "scale", float(np.float32(self.scale)))
+    @property
+    def low(self) -> npt.NDArray[np.float32]:
+        """Return the smallest number."""
+        return np.asarray(-self.zero * self.scale, np.float32)
+
+    @property
+    def high(self) -> npt.NDArray[np.float32]:
+        """Return the largest number."""
+        return np.asarray((TOP - self.zero) * self.scale, np.float32)
 
 
-HARD_SIGMOID = Grid(1 / 255, 0)
+def make_grid(scale: npt.ArrayLike, zero: npt.ArrayLike) -> Grid:
+    """Return a grid of numbers or arrays of any type."""
+    return Grid(np.asarray(scale, np.float32), np.asarray(zero, np.int32))
 
 
-def span_range(low: float, high: float) -> Grid:
-    """Return the grid of 255 steps from `low` (at most 0) to `high` (at least 0)."""
-    scale = max((high - low) / 255, 1e-8)
-    return Grid(scale, int(np.rint(-low / scale)))
+HARD_SIGMOID = make_grid(1 / TOP, 0)
+
+
+def span_range(low: npt.ArrayLike, high: npt.ArrayLike) -> Grid:
+    """Return the grid of 255 steps from `low` (at most 0) to `high` (at least 0).
+
+    Args:
+        low: One number, or one for each channel.
+        high: The same.
+    """
+    low = np.asarray(low, np.float64)
+    scale = np.maximum((np.asarray(high, np.float64) - low) / TOP, 1e-8)
+    return make_grid(scale, np.rint(-low / scale))
 
 
 def span_hard_swish_input(high: float) -> Grid:
     """Return the grid from -3 to at least `high` (from 0) in which 3 is a whole number of steps."""
-    zero = int(np.clip(np.floor(3 * 255 / (high + 3)), 1, 127))
-    return Grid(3 / zero, zero)
+    zero = int(np.clip(np.floor(3 * TOP / (high + 3)), 1, 127))
+    return make_grid(3 / zero, zero)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,19 +115,36 @@ def round_layer(
         input_scale: Of the grid of the layer's input.
         weight_limit: Largest |weight| as an integer.
     """
-    rows = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
     # A dead channel has no weights but may have a bias: its step is the one at which the bias fits.
-    steps = np.maximum(rows / weight_limit, np.abs(bias) / (input_scale * BIAS_LIMIT))
-    steps = np.maximum(steps, 1e-12).astype(np.float32)
-    column = steps.reshape(-1, *[1] * (weight.ndim - 1))
+    smallest = np.abs(bias) / (input_scale * BIAS_LIMIT)
+    steps = np.maximum(weight_steps(weight, weight_limit), smallest).astype(np.float32)
+    biases = np.rint(bias / (steps.astype(np.float64) * input_scale))
     return IntegerLayer(
-        np.clip(np.rint(weight / column), -weight_limit, weight_limit).astype(np.int8),
+        round_weight(weight, steps, weight_limit),
         steps,
-        clip_bias(bias / (steps.astype(np.float64) * input_scale)),
+        np.clip(biases, -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32),
         (steps * np.float32(input_scale)).astype(np.float32),
     )
 
 
-def clip_bias(bias: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-    """Round biases, in units of their steps, to integers of at most `BIAS_LIMIT`."""
-    return np.clip(np.rint(bias), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
+def weight_steps(weight: npt.NDArray[np.float32], weight_limit: int) -> npt.NDArray[np.float32]:
+    """Return the step of each output channel, with which its largest weight is `weight_limit`.
+
+    Args:
+        weight: float32 `[O, ...]`.
+        weight_limit: Largest |weight| as an integer.
+
+    Returns:
+        float32 `[O]`, above 0.
+    """
+    rows = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
+    steps = np.maximum(rows / np.float32(weight_limit), 1e-12)
+    return np.asarray(steps, np.float32)
+
+
+def round_weight(
+    weight: npt.NDArray[np.float32], steps: npt.NDArray[np.float32], weight_limit: int
+) -> npt.NDArray[np.int8]:
+    """Return weights as integers of their channel's step: int8 `[O, ...]`."""
+    integers = np.rint(weight / steps.reshape(-1, *[1] * (weight.ndim - 1)))
+    return np.asarray(np.clip(integers, -weight_limit, weight_limit), np.int8)

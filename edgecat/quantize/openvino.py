@@ -1,77 +1,98 @@
-"""INT8 for OpenVINO: NNCF's post-training quantization.
+"""INT8 in the form that OpenVINO runs fastest: what convolutions read is rounded, nothing else.
 
-OpenVINO runs a scale per channel for the inputs of depthwise convolutions, which is what the
-outlier channels of MobileNetV3 need; NNCF gives it.
+OpenVINO fuses a convolution with the addition, hard-swish and rounding behind it, and takes a scale
+per channel for what depthwise convolutions read, which is what MobileNetV3's outlier channels need:
+no layer has to stay float. Squeeze-and-excite gates, additions and the classifier compute in float
+between the convolutions; the classifier's weights are stored as int8.
+Rounding in more places was slower in every trial; no raw result of these is committed yet.
 """
 
-import contextlib
-import io
-import logging
-import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 
-import onnx
+import numpy as np
 
-from edgecat.export.to_openvino import export_openvino, serialize_openvino
-from edgecat.pixels import Pixels
-from edgecat.quantize.prepare import own_constants
-from edgecat.quantize.rescale import float_nodes, rescale_channels
+from edgecat.export.to_openvino import convert_openvino, serialize_openvino
+from edgecat.quantize.grids import TOP, Grid, round_weight, span_range, weight_steps
+from edgecat.quantize.placement import Parts, Placement
+from edgecat.quantize.ranges import Histogram
+from edgecat.quantize.rescale import is_depthwise
 
-# What NNCF would quantize; all else in the float part is left alone anyway.
-_QUANTIZABLE = ("Conv", "HardSwish", "Sub", "Mul")
+MIN_FLOAT_HALVINGS = 0
 
 
-def quantize_for_openvino(
-    model: onnx.ModelProto, calibration: Pixels, *, num_float_halvings: int = 0
-) -> tuple[bytes, bytes]:
-    """Return an INT8 model as OpenVINO IR.
+def tensors_to_measure(parts: Parts) -> list[str]:
+    """Return the tensors whose range decides a scale: what convolutions read."""
+    return list(dict.fromkeys(n.input[0] for n in parts.layers() if n.op_type == "Conv"))
+
+
+def place(parts: Parts, histograms: Mapping[str, Histogram], *, cuts: bool) -> dict[str, Grid]:
+    """Return the grid of every tensor that becomes uint8.
 
     Args:
-        model: The optimized float model.
-        calibration: uint8 `[N, 224, 224, 3]`, RGB: photos of the training split.
-        num_float_halvings: How far the float part goes, 0 to 5: see `float_nodes`.
+        parts: The float graph.
+        histograms: Of `tensors_to_measure`.
+        cuts: Whether a range may cut rare large values off; else it holds all that was seen. A
+            channel's own range always holds all.
+    """
+    per_channel = {node.input[0] for node in parts.layers() if is_depthwise(node)}
+    grids = {}
+    for name in tensors_to_measure(parts):
+        histogram = histograms[name]
+        if name in per_channel:
+            grids[name] = span_range(*histogram.channel_ranges())
+        else:
+            grids[name] = span_range(*(histogram.best_range() if cuts else histogram.full_range()))
+    return grids
 
-    Returns:
-        Graph and weights.
+
+def write(parts: Parts, placement: Placement) -> list[bytes]:
+    """Return the INT8 model as OpenVINO IR, graph and weights.
+
+    Args:
+        parts: The float graph.
+        placement: Where to round.
 
     Raises:
-        QuantizeError: The model is not one that `edgecat.export` makes.
-        ExportError: OpenVINO does not read it.
+        ExportError: OpenVINO does not read the float graph.
     """
-    rescaled = rescale_channels(own_constants(model), calibration)
-    kept = float_nodes(rescaled.graph, num_float_halvings)
-    kept_names = {node.name for node in kept if node.op_type in _QUANTIZABLE}
-    with _quiet():
-        import nncf
-        import openvino
-
-        read = openvino.Core().read_model(*map(io.BytesIO, export_openvino(rescaled)))
-        shape = read.input().get_partial_shape()
-        read.reshape([1, *list(shape)[1:]])  # NNCF simplifies more where nothing is dynamic
-        # An ONNX node may become several operators: "name", "name/WithoutBiases".
-        names = [operator.get_friendly_name() for operator in read.get_ops()]
-        ignored = [name for name in names if name.split("/WithoutBiases")[0] in kept_names]
-        # MIXED: symmetric weights, asymmetric activations, which hard-swish (-0.375 ...) needs.
-        quantized = nncf.quantize(
-            read,
-            nncf.Dataset([photo[None] for photo in calibration]),
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(calibration),
-            fast_bias_correction=False,
-            ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
-        )
-        quantized.reshape(shape)
-        return serialize_openvino(quantized)
+    model = convert_openvino(parts.model)
+    made = {
+        name: output
+        for operator in model.get_ordered_ops()
+        for output in operator.outputs()
+        for name in output.get_names()
+    }
+    for tensor, grid in placement.grids.items():
+        _round_tensor(made[tensor], grid)
+    for node in parts.layers():
+        if node.name in placement.layers:
+            _round_weight(made[node.output[0]], placement.weight_limit)
+    model.validate_nodes_and_infer_types()
+    return list(serialize_openvino(model))
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep NNCF's log and progress bars off the screen, and its telemetry off the network."""
-    os.environ.setdefault("NNCF_CI", "1")  # read when nncf is imported: no telemetry
-    logging.getLogger("nncf").setLevel(logging.ERROR)
-    with (
-        open(os.devnull, "w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
-        yield
+def _round_tensor(output: object, grid: Grid) -> None:
+    """Put a rounding between a tensor and all that reads it."""
+    from openvino import opset13
+
+    readers = list(output.get_target_inputs())  # type: ignore[attr-defined]
+    shape = (1, -1, 1, 1) if grid.scale.ndim else ()
+    low, high = (opset13.constant(limit.reshape(shape)) for limit in (grid.low, grid.high))
+    rounded = opset13.fake_quantize(output, low, high, low, high, TOP + 1)
+    for reader in readers:
+        reader.replace_source_output(rounded.output(0))
+
+
+def _round_weight(output: object, weight_limit: int) -> None:
+    """Store the weights of the layer that makes a tensor as int8 and a step per output channel."""
+    from openvino import opset13
+
+    layer = output.get_node()  # type: ignore[attr-defined]
+    while layer.get_type_name() not in ("Convolution", "GroupConvolution", "MatMul"):
+        layer = layer.input_value(0).get_node()  # the addition of the bias
+    weight = np.array(layer.input_value(1).get_node().data)  # [O, I, ...], depthwise [O, 1, 1, ...]
+    steps = weight_steps(weight, weight_limit)
+    integers = opset13.constant(round_weight(weight, steps, weight_limit))
+    column = opset13.constant(steps.reshape(-1, *[1] * (weight.ndim - 1)))
+    product = opset13.multiply(opset13.convert(integers, np.float32), column)
+    layer.input(1).replace_source_output(product.output(0))

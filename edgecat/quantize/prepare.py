@@ -12,6 +12,9 @@ from edgecat.errors import QuantizeError
 #: Ops with weights that become integers.
 WEIGHTED = ("Conv", "Gemm")
 
+#: Ops that bend what a layer makes.
+ACTIVATIONS = ("Relu", "HardSigmoid", "HardSwish")
+
 _INTEGER_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm")
 _SHORT_OPS = {"GlobalAveragePool": "pool", "HardSwish": "hswish", "HardSigmoid": "hsigmoid"}
 

@@ -125,8 +125,8 @@ class QdqGraph:
         """Remember a tensor's grid."""
         self._grids[tensor] = grid
         scale, zero = self._grid_names(tensor)
-        self.store(scale, np.array(grid.scale, np.float32))
-        self.store(zero, np.array(grid.zero, np.uint8))
+        self.store(scale, grid.scale)
+        self.store(zero, grid.zero.astype(np.uint8))
 
     def build(self, like: onnx.ModelProto) -> onnx.ModelProto:
         """Return the model, with the input, output and versions of the float one."""

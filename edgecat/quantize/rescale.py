@@ -22,6 +22,9 @@ from edgecat.quantize.ranges import check_images, measure_peaks
 #: one. Source: the widest seen in MobileNetV3-Small is about 1,000 (behind its stem: 0.19 to 186).
 MAX_SPREAD = 1e4
 
+#: Convolutions of stride 2 in a MobileNetV3, small or large.
+MAX_FLOAT_HALVINGS = 5
+
 #: Ops that let a positive factor per channel through from their inputs to their output.
 HOMOGENEOUS = {"Relu", "Add", "GlobalAveragePool", "Mul"}
 
@@ -66,13 +69,12 @@ def rescale_channels(model: onnx.ModelProto, images: Pixels) -> onnx.ModelProto:
 def float_nodes(graph: onnx.GraphProto, num_halvings: int) -> list[onnx.NodeProto]:
     """Return the nodes that stay float: up to a halving of the picture, its activation included.
 
-    In the first layers the channels' ranges differ most (1 to 1,000 behind the stem of
-    MobileNetV3-Small), and ONNX Runtime's float kernels, which fuse the hard-swish, beat its
-    integer ones on few channels and many pixels. Source: measured.
+    In the first layers the channels' ranges differ most: 1 to 1,000 behind the stem of
+    MobileNetV3-Small.
 
     Args:
         graph: Nodes in the order of computation.
-        num_halvings: How many convolutions of stride 2 stay float; MobileNetV3 has 5. 0: none.
+        num_halvings: How many convolutions of stride 2 stay float, 0 to `MAX_FLOAT_HALVINGS`.
 
     Raises:
         QuantizeError: The graph has not so many.

@@ -40,7 +40,8 @@ class Classifier:
 
         Args:
             bundle: A folder, or the name of a released model: "cats12".
-            variant: Such as "onnxruntime-int8"; None for the bundle's first.
+            variant: Such as "onnxruntime-int8"; None for the fastest that the bundle's verdicts
+                recommend for this processor and whose engine is installed.
             threads: How many to compute with; None for one per physical core.
 
         Raises:
@@ -49,8 +50,7 @@ class Classifier:
             ConfigError: `threads` is below 1.
         """
         loaded = load_bundle(bundle)
-        name = variant or loaded.spec.variants[0].name
-        return cls(loaded, open_engine(loaded, name, threads))
+        return cls(loaded, open_engine(loaded, variant, threads))
 
     def predict(self, photo: Photo, *, top: int = 5) -> Prediction:
         """Say what one photo shows.

@@ -191,6 +191,10 @@ def test_a_refusal_is_one_line_on_standard_error(
         (["finetune", ".", "--out", "r", "--recipe", "no.toml"], 2, ["no.toml: cannot be read"]),
         (["finetune", ".", "--out", "r", "--device", "gpu"], 2, ["--device gpu: accepted are"]),
         (["export", "nowhere", "--out", "b"], 7, ["nowhere: no run.json in it"]),
+        (["export", "r", "--out", "b", "--max-drop", "-1"], 2, ["--max-drop -1", "0 to 100"]),
+        (["export", "r", "--out", "b", "--max-drop", "101"], 2, ["--max-drop 101", "0 to 100"]),
+        (["export", "r", "--out", "b", "--targets", "x86"], 2, ["--targets x86", "x86-avx2"]),
+        (["export", "r", "--out", "b", "--ladder", "slow"], 2, ["--ladder slow", "quick and full"]),
     ],
 )
 def test_a_refusal_of_training_is_one_line_too(

@@ -1,7 +1,6 @@
 import pytest
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
-pytest.importorskip("nncf", reason="needs nncf (edgecat[train])")
 
 from edgecat.demo.walk import _clear, walk
 from edgecat.errors import ConfigError, DatasetError

@@ -26,10 +26,21 @@ def large(cats):
 
 
 @pytest.fixture(scope="session")
-def small_int8(small, cats):
-    from edgecat.quantize.onnxruntime import quantize_for_onnxruntime
+def quantizer(small, cats):
+    from edgecat.quantize.quantizer import Quantizer
 
-    return quantize_for_onnxruntime(small, cats)
+    return Quantizer(small, cats)
+
+
+@pytest.fixture(scope="session")
+def small_int8(quantizer):
+    """The small network in INT8 for ONNX Runtime, not distilled."""
+    import onnx
+
+    from edgecat.quantize.recipe import Recipe
+
+    (file,) = quantizer.make("onnxruntime-int8", Recipe("stem in float", 2))
+    return onnx.load_model_from_string(file)
 
 
 @pytest.fixture

@@ -1,82 +1,175 @@
-"""The ladder: the first recipe that is good enough, or the best."""
+"""The ladder: the first recipe that is proven good enough, or the best."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs edgecat[train]")
 
-import onnx
-from onnx import numpy_helper
-
+from edgecat.compare import compare_accuracy
+from edgecat.errors import ConfigError
 from edgecat.export.optimize import run_float
 from edgecat.progress import Silent
 from edgecat.quantize import ladder
-from edgecat.quantize.ladder import Judges, climb
+from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
+from edgecat.quantize.ladder import Budget, Judges, climb
+from edgecat.quantize.recipe import RUNGS, Recipe, choose_rungs
 from edgecat.runtime.engines.base import open_model
 from edgecat.spec import Variant
 
 INT8 = Variant("onnxruntime-int8", ("m.onnx",))
+FLOAT = Variant("onnxruntime-fp32", ("m.onnx",))
+
+NUM = 200
+
+
+class Answering:
+    """An engine that knows its answers; it is given all photos in order."""
+
+    name = "answering"
+
+    def __init__(self, logits):
+        self._logits, self._given = logits, 0
+
+    def run(self, batch):
+        rows = np.arange(self._given, self._given + len(batch)) % len(self._logits)
+        self._given += len(batch)
+        return self._logits[rows]
+
+    def describe(self):
+        return {}
+
+    def close(self):
+        pass
+
+
+@dataclasses.dataclass
+class Tried:
+    """What a rung answers: so many photos wrong, so many others differently wrong; its speed."""
+
+    num_wrong: int
+    num_changed: int = 0
+    ratio: float = 0.8
 
 
 @pytest.fixture
-def fake_ladder(small, cats, monkeypatch):
-    """A function that sets how many of 16 answers each rung gets wrong."""
-    expected = run_float(small, cats)
-    targets = expected.argmax(axis=1)
+def climb_with(monkeypatch):
+    """Climb a ladder of rungs whose answers and latencies are given."""
+    photos = np.zeros((NUM, 1, 1, 3), np.uint8)
+    targets = np.zeros(NUM, np.int64)
+    expected = np.tile(np.array([2, 1, 0], np.float32), (NUM, 1))
+    expected[NUM // 2 :] = [0, 2, 1]  # the second half is wrong already
 
-    def make(num_wrong):
-        right = {halvings: 16 - num for halvings, num in num_wrong.items()}
+    def answers(tried):
+        logits = expected.copy()
+        logits[: tried.num_wrong] = [0, 1, 2]
+        logits[NUM // 2 : NUM // 2 + tried.num_changed] = [0, 1, 2]
+        return logits
 
-        class Engine:
-            def __init__(self, files):
-                self._num_right = int(files[0])
-                self._given = 0
+    def run(*rungs, max_drop_pp=1.0):
+        recipes = tuple(Recipe(str(number), 2) for number in range(len(rungs)))
 
-            def run(self, batch):
-                rows = np.arange(self._given, self._given + len(batch)) % len(expected)
-                self._given += len(batch)
-                hit = rows < self._num_right
-                return np.where(hit[:, None], expected[rows], -expected[rows])
+        class Quantizer:
+            def make(self, variant, recipe, *, weight_limit, progress):
+                return [recipe.title.encode()]
 
-            def close(self):
-                pass
+        def open_model(variant, files, threads=None):
+            return Answering(answers(rungs[int(files[0])]))
 
-        def quantize(graph, calibration, halvings):
-            return [str(right[halvings]).encode()]
+        def measure(variant, files, floats, photo):
+            return rungs[int(files[0])].ratio
 
-        monkeypatch.setattr(ladder, "_QUANTIZERS", {INT8.name: quantize})
-        monkeypatch.setattr(ladder, "RUNGS", {INT8.name: tuple(num_wrong)})
-        monkeypatch.setattr(ladder, "open_model", lambda variant, files: Engine(files))
-        judges = Judges(cats, targets, expected)
-        return climb(INT8, small, cats[:2], judges, Silent())
+        monkeypatch.setattr(ladder, "choose_rungs", lambda variant, name: recipes)
+        monkeypatch.setattr(ladder, "open_model", open_model)
+        monkeypatch.setattr(ladder, "_measure_ratio", measure)
+        judges = Judges(photos, targets, expected)
+        found = climb(INT8, Quantizer(), None, judges, Budget(max_drop_pp), Silent())
+        return int(found.files[0]), len(found.rungs)
 
-    return make
+    return run
 
 
 @pytest.mark.parametrize(
-    ("num_wrong", "tried", "chosen"),
+    ("rungs", "chosen", "num_tried"),
     [
-        ({2: 0, 4: 0}, [2], 2),
-        ({2: 1, 4: 0}, [2], 2),
-        ({2: 5, 4: 0, 5: 0}, [2, 4], 4),
-        ({2: 5, 4: 3, 5: 4}, [2, 4, 5], 4),
-        ({2: 3, 4: 3}, [2, 4], 2),
+        ([Tried(0), Tried(0)], 0, 1),
+        # 2 of 200 are 1 pp, but the interval reaches beyond it
+        ([Tried(2), Tried(0)], 1, 2),
+        ([Tried(9), Tried(2), Tried(8)], 1, 3),
+        ([Tried(9), Tried(8), Tried(9)], 1, 3),
+        # both within: the one that changes fewer answers
+        ([Tried(2, num_changed=5), Tried(2, num_changed=1)], 1, 2),
+        # slower than float only where nothing else is within
+        ([Tried(2, num_changed=5), Tried(2, num_changed=1, ratio=1.2)], 0, 2),
+        ([Tried(9), Tried(2, ratio=1.2)], 1, 2),
+        ([Tried(2, ratio=0.9), Tried(2, ratio=0.7)], 1, 2),
     ],
-    ids=["good", "one photo lost", "second is good", "best of bad", "the faster of equal"],
+    ids=["proven", "not yet proven", "within", "best of bad", "agreement", "no slower than float",
+         "slower but the only one", "equal, faster"],
+)  # fmt: skip
+def test_the_first_proven_rung_is_taken_or_the_best(climb_with, rungs, chosen, num_tried):
+    assert climb_with(*rungs) == (chosen, num_tried)
+
+
+def test_a_larger_budget_stops_earlier(climb_with):
+    assert climb_with(Tried(2), Tried(0), max_drop_pp=5) == (0, 1)
+
+
+def change_of(num_wrong, num_images):
+    targets = np.zeros(num_images, np.int64)
+    expected = np.tile(np.array([1, 0], np.float32), (num_images, 1))
+    answers = expected.copy()
+    answers[:num_wrong] = [0, 1]
+    return compare_accuracy(expected, answers, targets)
+
+
+@pytest.mark.parametrize(
+    ("num_wrong", "num_images", "max_drop_pp", "holds"),
+    [(0, 20, 0, True), (1, 20, 1, True), (2, 20, 1, False), (3, 300, 1, True), (4, 300, 1, False)],
 )
-def test_the_first_good_rung_is_taken_or_the_best(fake_ladder, num_wrong, tried, chosen):
-    files, rungs = fake_ladder(num_wrong)
-    assert [rung.num_float_halvings for rung in rungs] == tried
-    assert [rung.change.num_lost for rung in rungs] == [num_wrong[halvings] for halvings in tried]
-    assert files == [str(16 - num_wrong[chosen]).encode()]
+def test_one_photo_is_never_over_budget(num_wrong, num_images, max_drop_pp, holds):
+    assert Budget(max_drop_pp).holds(change_of(num_wrong, num_images)) is holds
 
 
-def test_the_real_ladder_returns_a_model_that_runs(small, cats, monkeypatch):
-    monkeypatch.setattr(ladder, "RUNGS", {INT8.name: (2,)})
+@pytest.mark.parametrize("max_drop_pp", [-0.1, 100.1, float("nan"), float("inf")])
+def test_a_budget_that_is_no_percentage_is_refused(max_drop_pp):
+    with pytest.raises(ConfigError, match="--max-drop"):
+        Budget(max_drop_pp)
+
+
+@pytest.mark.parametrize("targets", [(), ("",), ("x86",), ("arm", "riscv")])
+def test_unknown_targets_are_refused(targets):
+    with pytest.raises(ConfigError, match="x86-avx2"):
+        Budget(targets=targets)
+
+
+def test_an_unknown_ladder_is_refused():
+    with pytest.raises(ConfigError, match="quick and full"):
+        Budget(ladder="slow")
+
+
+def test_only_processors_without_vnni_ask_for_smaller_weights():
+    assert Budget().weight_limit == SAFE_WEIGHT_LIMIT
+    assert Budget(targets=("x86-avx2",)).weight_limit == SAFE_WEIGHT_LIMIT
+    assert Budget(targets=("x86-vnni", "arm")).weight_limit == WEIGHT_LIMIT
+
+
+@pytest.mark.parametrize("variant", RUNGS)
+def test_the_quick_ladder_is_the_full_one_without_distillation(variant):
+    quick, full = choose_rungs(variant, "quick"), choose_rungs(variant, "full")
+    assert not any(rung.distils for rung in quick)
+    assert any(rung.distils for rung in full)
+    assert [rung for rung in full if rung in quick] == list(quick)
+
+
+def test_the_real_ladder_returns_a_model_that_runs(small, quantizer, cats):
     expected = run_float(small, cats)
     judges = Judges(cats, expected.argmax(axis=1), expected)
-    files, (rung,) = climb(INT8, small, cats[:4], judges, Silent())
-    assert open_model(INT8, files).run(cats[:1]).shape == (1, 12)
-    assert rung.change.num_images == len(cats)
-    weights = onnx.load_model_from_string(files[0]).graph.initializer
-    assert any(numpy_helper.to_array(tensor).dtype == np.int8 for tensor in weights)
+    floats = open_model(FLOAT, [small.SerializeToString()], threads=1)
+    found = climb(INT8, quantizer, floats, judges, Budget(ladder="quick"), Silent())
+    assert open_model(INT8, found.files).run(cats[:1]).shape == (1, 12)
+    assert found.chosen in found.rungs
+    assert all(rung.change.num_images == len(cats) for rung in found.rungs)
+    assert all(0 < rung.latency_ratio < 100 for rung in found.rungs)
+    assert found.to_dict()["chosen"] == found.chosen.recipe.title

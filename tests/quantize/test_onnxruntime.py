@@ -14,9 +14,10 @@ from onnx import TensorProto, numpy_helper
 from edgecat.bundle import load_bundle
 from edgecat.errors import QuantizeError
 from edgecat.export.optimize import run_float
-from edgecat.quantize.grids import BIAS_LIMIT
-from edgecat.quantize.onnxruntime import quantize_for_onnxruntime
+from edgecat.quantize.grids import BIAS_LIMIT, SAFE_WEIGHT_LIMIT
 from edgecat.quantize.prepare import own_constants
+from edgecat.quantize.quantizer import Quantizer
+from edgecat.quantize.recipe import Recipe
 from edgecat.quantize.rescale import float_nodes, rescale_channels
 
 # Root mean square error of the logits, as a share of what they differ by from photo to photo.
@@ -29,6 +30,12 @@ RANDOM_ERROR = 0.5
 
 # Equal but for the order of float32 sums, at logits of the order of 1.
 EXACT = 1e-4
+
+
+def quantize(model, photos, *, num_float_halvings=2, weight_limit=SAFE_WEIGHT_LIMIT):
+    recipe = Recipe("test", num_float_halvings)
+    made = Quantizer(model, photos).make("onnxruntime-int8", recipe, weight_limit=weight_limit)
+    return onnx.load_model_from_string(made[0])
 
 
 def logit_error(reference, other):
@@ -76,7 +83,7 @@ def with_classes(model, num_classes):
 def test_every_layer_behind_the_float_part_runs_in_integers(
     small, cats, tmp_path, num_float_halvings
 ):
-    model = quantize_for_onnxruntime(small, cats[:4], num_float_halvings=num_float_halvings)
+    model = quantize(small, cats[:4], num_float_halvings=num_float_halvings)
     layers = Counter(node.op_type for node in small.graph.node)
     in_float = Counter(node.op_type for node in float_nodes(small.graph, num_float_halvings))
     fused = optimized(model, tmp_path)
@@ -98,17 +105,21 @@ def test_weights_are_stored_as_int8_and_biases_as_int32(small, small_int8):
     for _, integers, steps in found:
         is_bias = integers.ndim == 1
         assert integers.dtype == (np.int32 if is_bias else np.int8)
-        limit = BIAS_LIMIT if is_bias else 127
+        limit = BIAS_LIMIT if is_bias else SAFE_WEIGHT_LIMIT
         assert np.abs(integers.astype(np.int64)).max() <= limit
         assert steps.dtype == np.float32
         assert (steps > 0).all()
         assert len(steps) == len(integers)
 
 
-def test_seven_bit_weights(small, cats):
-    model = quantize_for_onnxruntime(small, cats[:2], weight_limit=63)
-    for _, integers, _ in integer_constants(model):
-        assert integers.dtype == np.int32 or np.abs(integers).max() == 63
+@pytest.mark.parametrize("limit", [SAFE_WEIGHT_LIMIT, 127])
+def test_the_weights_fill_the_integers_that_they_may_take(small, cats, limit):
+    for _, integers, _ in integer_constants(quantize(small, cats[:2], weight_limit=limit)):
+        assert integers.dtype == np.int32 or np.abs(integers.astype(int)).max() == limit
+
+
+def test_two_products_of_safe_weights_fit_in_sixteen_bits():
+    assert 2 * 255 * SAFE_WEIGHT_LIMIT <= np.iinfo(np.int16).max < 2 * 255 * (SAFE_WEIGHT_LIMIT + 1)
 
 
 def test_the_contract_of_input_and_output_stays(small, small_int8):
@@ -140,7 +151,7 @@ def test_a_trained_model_answers_near_to_float(cats):
     model = onnx.load_model_from_string(bundle.read("onnxruntime-fp32.onnx"))
     expected, logits = (
         run_float(model, cats),
-        run_float(quantize_for_onnxruntime(model, cats), cats),
+        run_float(quantize(model, cats), cats),
     )
     assert logit_error(expected, logits) <= TRAINED_ERROR
 
@@ -156,7 +167,7 @@ def test_a_batch_answers_as_single_photos(small_int8, cats):
 
 def test_the_same_input_gives_the_same_bytes(small, small_int8, cats):
     before = small.SerializeToString()
-    again = quantize_for_onnxruntime(small, cats)
+    again = quantize(small, cats)
     assert again.SerializeToString() == small_int8.SerializeToString()
     assert small.SerializeToString() == before
 
@@ -164,13 +175,13 @@ def test_the_same_input_gives_the_same_bytes(small, small_int8, cats):
 @pytest.mark.parametrize("num_classes", [2, 1000])
 def test_any_number_of_classes(small, cats, num_classes):
     model = with_classes(small, num_classes)
-    logits = run_float(quantize_for_onnxruntime(model, cats), cats)
+    logits = run_float(quantize(model, cats), cats)
     assert logits.shape == (16, num_classes)
     assert logit_error(run_float(model, cats), logits) <= RANDOM_ERROR
 
 
 def test_the_large_network(large, cats, tmp_path):
-    model = quantize_for_onnxruntime(large, cats[:8])
+    model = quantize(large, cats[:8])
     assert logit_error(run_float(large, cats), run_float(model, cats)) <= RANDOM_ERROR
     fused = optimized(model, tmp_path)
     num_float = sum(node.op_type == "Conv" for node in float_nodes(large.graph, 2))
@@ -186,14 +197,14 @@ def _dead_rows(values):
 @pytest.mark.parametrize("layer", ["features.4.block.0.0", "features.4.block.1.0"])
 def test_dead_channels_with_a_live_bias(change_small, cats, layer):
     model = change_small(**{f"{layer}.weight": _dead_rows, f"{layer}.bias": _dead_rows})
-    logits = run_float(quantize_for_onnxruntime(model, cats[:8]), cats)
+    logits = run_float(quantize(model, cats[:8]), cats)
     assert logit_error(run_float(model, cats), logits) <= RANDOM_ERROR
 
 
 @pytest.mark.parametrize("layer", ["features.4.block.1.0", "features.5.block.3.0", "classifier.0"])
 def test_a_layer_that_is_zero_throughout(change_small, cats, layer):
     model = change_small(**{f"{layer}.weight": np.zeros_like, f"{layer}.bias": np.zeros_like})
-    quantized = quantize_for_onnxruntime(model, cats[:4])
+    quantized = quantize(model, cats[:4])
     logits, expected = run_float(quantized, cats[:4]), run_float(model, cats[:4])
     assert np.isfinite(logits).all()
     # It does not blow up: the largest error of any logit stays below the logits' spread.
@@ -214,13 +225,13 @@ def test_weights_that_are_no_numbers_are_refused_by_name(change_small, cats, val
 
     model = change_small(**{f"features.2.block.0.0.{part}": spoil})
     with pytest.raises(QuantizeError, match=rf"network\.features\.2\.block\.0\.0\.{part}"):
-        quantize_for_onnxruntime(model, cats)
+        quantize(model, cats)
 
 
 def test_maps_that_grow_beyond_float32_are_refused(change_small, cats):
     model = change_small(**{"features.2.block.0.0.bias": lambda bias: bias + np.float32(3e38)})
     with pytest.raises(QuantizeError, match="finite"):
-        quantize_for_onnxruntime(model, cats[:2])
+        quantize(model, cats[:2])
 
 
 def test_an_int8_model_is_refused(small_int8, cats):
@@ -228,19 +239,13 @@ def test_an_int8_model_is_refused(small_int8, cats):
     for number, node in enumerate(model.graph.node):
         node.name = str(number)
     with pytest.raises(QuantizeError, match="INT8 already"):
-        quantize_for_onnxruntime(model, cats)
+        quantize(model, cats)
 
 
 @pytest.mark.parametrize("num_float_halvings", [-1, 0, 6])
 def test_a_float_part_that_the_model_has_not_is_refused(small, cats, num_float_halvings):
     with pytest.raises(QuantizeError, match=f"num_float_halvings={num_float_halvings}"):
-        quantize_for_onnxruntime(small, cats, num_float_halvings=num_float_halvings)
-
-
-@pytest.mark.parametrize("weight_limit", [0, 128])
-def test_a_weight_limit_outside_int8_is_refused(small, cats, weight_limit):
-    with pytest.raises(QuantizeError, match=f"weight_limit={weight_limit}"):
-        quantize_for_onnxruntime(small, cats, weight_limit=weight_limit)
+        quantize(small, cats, num_float_halvings=num_float_halvings)
 
 
 @pytest.mark.parametrize(
@@ -256,12 +261,12 @@ def test_a_weight_limit_outside_int8_is_refused(small, cats, weight_limit):
 )
 def test_other_calibration_photos_are_refused(small, photos):
     with pytest.raises(QuantizeError, match="calibration photos"):
-        quantize_for_onnxruntime(small, photos)
+        quantize(small, photos)
 
 
 def test_photos_of_one_colour_do_not_blow_up(small):
     photos = np.zeros((2, 224, 224, 3), np.uint8)
-    logits = run_float(quantize_for_onnxruntime(small, photos), photos)
+    logits = run_float(quantize(small, photos), photos)
     assert np.isfinite(logits).all()
 
 
@@ -270,7 +275,7 @@ def test_unnamed_nodes_are_refused(small, cats):
     for node in model.graph.node:
         node.name = ""
     with pytest.raises(QuantizeError, match="name"):
-        quantize_for_onnxruntime(model, cats)
+        quantize(model, cats)
 
 
 def test_an_op_that_mobilenet_has_not_is_refused(small, cats):
@@ -278,7 +283,7 @@ def test_an_op_that_mobilenet_has_not_is_refused(small, cats):
     last = [node for node in model.graph.node if node.op_type == "HardSwish"][-1]
     last.op_type = "Elu"
     with pytest.raises(QuantizeError, match="Elu"):
-        quantize_for_onnxruntime(model, cats[:2])
+        quantize(model, cats[:2])
 
 
 def test_an_activation_that_no_layer_precedes_is_refused(small, cats):
@@ -286,4 +291,4 @@ def test_an_activation_that_no_layer_precedes_is_refused(small, cats):
     pool = [node for node in model.graph.node if node.op_type == "GlobalAveragePool"][-1]
     pool.op_type = "Relu"
     with pytest.raises(QuantizeError, match="stand alone"):
-        quantize_for_onnxruntime(model, cats[:2])
+        quantize(model, cats[:2])

@@ -7,8 +7,10 @@ from PIL import Image
 
 import edgecat
 from edgecat.bundle import load_bundle, released_names
-from edgecat.errors import BundleError, ConfigError, ImageError
+from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
 from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.cpu import detect_target
+from edgecat.spec import TARGETS, Variant, Verdict
 
 # float64 sums of a dozen probabilities.
 SUM_GAP = 1e-9
@@ -142,6 +144,61 @@ def test_an_unknown_variant_names_those_there(make_bundle, colour_model):
     folder = make_bundle(files={"model.onnx": colour_model})
     with pytest.raises(BundleError, match=r"'openvino-int8'; it has onnxruntime-fp32"):
         Classifier.open(folder, "openvino-int8")
+
+
+def verdict(ratio, *targets):
+    reasons = {target: "not" for target in TARGETS if target not in targets}
+    return Verdict(targets, reasons, detect_target(), ratio)
+
+
+@pytest.fixture
+def judged(make_bundle, colour_model):
+    """A bundle of several variants; the fastest that ships is no OpenVINO model at all."""
+
+    def make(**verdicts):
+        files = {"model.onnx": colour_model, "x.xml": b"no model", "x.bin": b""}
+        variants = tuple(
+            Variant(
+                name.replace("_", "-"),
+                ("model.onnx",) if name.startswith("onnx") else ("x.xml", "x.bin"),
+                verdict=value,
+            )
+            for name, value in verdicts.items()
+        )
+        return make_bundle(files=files, variants=variants)
+
+    return make
+
+
+def test_the_fastest_variant_that_ships_here_is_opened(judged):
+    here = detect_target()
+    folder = judged(onnxruntime_fp32=verdict(1.0, here), onnxruntime_int8=verdict(0.8, here))
+    with Classifier.open(folder) as classifier:
+        assert classifier.variant == "onnxruntime-int8"
+    with Classifier.open(folder, "onnxruntime-fp32") as classifier:
+        assert classifier.variant == "onnxruntime-fp32"
+
+
+def test_a_variant_that_does_not_ship_is_opened_on_request_only(judged):
+    folder = judged(onnxruntime_fp32=verdict(1.0, *TARGETS), onnxruntime_int8=verdict(0.8))
+    with Classifier.open(folder) as classifier:
+        assert classifier.variant == "onnxruntime-fp32"
+    with Classifier.open(folder, "onnxruntime-int8") as classifier:
+        assert classifier.variant == "onnxruntime-int8"
+
+
+def test_an_engine_that_is_missing_or_refuses_leaves_the_place_to_the_next(judged):
+    here = detect_target()
+    folder = judged(openvino_int8=verdict(0.5, here), onnxruntime_int8=verdict(0.8, here))
+    with Classifier.open(folder) as classifier:
+        assert classifier.variant == "onnxruntime-int8"
+    with pytest.raises(EngineError, match="openvino-int8"):
+        Classifier.open(folder, "openvino-int8")
+
+
+def test_where_nothing_ships_the_choice_is_left_to_the_user(judged):
+    with pytest.raises(EngineError, match="--variant: onnxruntime-int8"):
+        Classifier.open(judged(onnxruntime_int8=verdict(0.8)))
 
 
 def test_the_released_model_answers_with_probabilities_that_sum_to_1(cats):

@@ -10,6 +10,7 @@ import numpy as np
 from edgecat.bundle import Bundle
 from edgecat.errors import ConfigError, EngineError
 from edgecat.pixels import Pixels
+from edgecat.runtime.cpu import detect_target
 from edgecat.scores import Logits
 from edgecat.spec import INPUT, Variant
 
@@ -43,12 +44,13 @@ _ENGINES = {
 _BLANK = np.zeros((1, INPUT.side_px, INPUT.side_px, 3), np.uint8)
 
 
-def open_engine(bundle: Bundle, variant: str, threads: int | None = None) -> Engine:
+def open_engine(bundle: Bundle, variant: str | None = None, threads: int | None = None) -> Engine:
     """Open a variant of a bundle.
 
     Args:
         bundle: Verified.
-        variant: One of its variants' names.
+        variant: One of its variants' names; None for the fastest that the bundle's verdicts
+            recommend for this processor and whose engine is installed.
         threads: How many to compute with; None for one per physical core.
 
     Raises:
@@ -56,6 +58,24 @@ def open_engine(bundle: Bundle, variant: str, threads: int | None = None) -> Eng
         EngineError: The engine is not installed, or refuses the model.
         ConfigError: `threads` is below 1.
     """
+    if variant is not None:
+        return _open_variant(bundle, variant, threads)
+    target = detect_target()
+    refusals = []
+    for name in bundle.spec.preferred_variants(target):
+        try:
+            return _open_variant(bundle, name, threads)
+        except EngineError as error:
+            refusals.append(str(error))
+    names = ", ".join(item.name for item in bundle.spec.variants)
+    raise EngineError(
+        "; ".join(refusals)
+        or f"{bundle.path}: none of its variants is worth running on this processor ({target}); "
+        f"choose one with --variant: {names}"
+    )
+
+
+def _open_variant(bundle: Bundle, variant: str, threads: int | None) -> Engine:
     chosen = bundle.spec.variant(variant)
     engine = open_model(chosen, [bundle.read(file) for file in chosen.files], threads)
     try:

@@ -1,0 +1,93 @@
+"""The photos of a run, read again for its export."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgecat.errors import DatasetError
+from edgecat.evaluate import Answers, answer_photos
+from edgecat.photos import LabelledPhoto, read_photos
+from edgecat.pixels import Pixels, load_pixels
+from edgecat.progress import Progress
+from edgecat.scores import Logits
+from edgecat.split import Split
+
+
+class RunPhotos:
+    """A run's photos, read again and proven to be the same."""
+
+    def __init__(self, split: Split, root: Path, progress: Progress) -> None:
+        """Look whether the photos are still there.
+
+        Args:
+            split: Of the run.
+            root: The folder that its paths start from.
+            progress: Told of each photo.
+
+        Raises:
+            DatasetError: They are not.
+        """
+        if not root.is_dir():
+            raise DatasetError(
+                f"{root}: the run's photos are gone; say where they are now with --data DIR"
+            )
+        self._split, self._root, self._progress = split, root, progress
+
+    def pixels(self, title: str, positions: Sequence[int]) -> Pixels:
+        """Return photos as pixels.
+
+        Args:
+            title: Of the progress.
+            positions: In the split.
+
+        Returns:
+            uint8 `[N, 224, 224, 3]`, RGB.
+        """
+        batch = []
+        with self._progress.phase(title, len(positions)) as step:
+            found = read_photos(
+                self._photos(positions), load_pixels, on_photo=step, on_broken=_refuse_broken
+            )
+            for position, (_, sha256, pixels) in zip(positions, found, strict=True):
+                self._check(position, sha256)
+                batch.append(pixels)
+        return np.stack(batch)
+
+    def answers(
+        self,
+        split: str,
+        labels: Sequence[str],
+        models: Sequence[Callable[[Pixels], Logits]],
+    ) -> Answers:
+        """Return what models answer to a split's photos."""
+        positions = self._split.indices(split)
+        answers = answer_photos(
+            models, labels, self._photos(positions), self._progress, on_broken=_refuse_broken
+        )
+        for position, sha256 in zip(positions, answers.hashes, strict=True):
+            self._check(position, sha256)
+        return answers
+
+    def _photos(self, positions: Sequence[int]) -> list[LabelledPhoto]:
+        photos = [self._split.photos[position] for position in positions]
+        return [LabelledPhoto(self._root / photo.path, photo.label) for photo in photos]
+
+    def _check(self, position: int, sha256: str) -> None:
+        photo = self._split.photos[position]
+        if photo.sha256 != sha256:
+            raise DatasetError(
+                f"{self._root / photo.path}: changed since the run; fine-tune again, or say where "
+                "the run's photos are with --data DIR"
+            )
+
+
+def _refuse_broken(problem: str) -> None:
+    """Refuse a photo that could be read during the run.
+
+    Raises:
+        DatasetError: Always.
+    """
+    raise DatasetError(
+        f"{problem}. The run's photos are not what they were; say where they are with --data DIR"
+    )

@@ -1,0 +1,38 @@
+"""What this processor can do, as far as it decides which model to run."""
+
+import platform
+from pathlib import Path
+
+#: Instructions that decide how fast int8 and bf16 are, as /proc/cpuinfo spells them (x86, Arm).
+FEATURES = (
+    "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8",
+    "asimd", "asimddp", "i8mm", "bf16", "fphp",
+)  # fmt: skip
+
+_VNNI = {"avx_vnni", "avx512_vnni", "amx_int8"}
+
+
+def read_cpuinfo() -> dict[str, str]:
+    """Return the fields of the first processor in /proc/cpuinfo; {} where there is none."""
+    fields: dict[str, str] = {}
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return fields
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def list_features(cpuinfo: dict[str, str]) -> list[str]:
+    """Return those of `FEATURES` that a processor has."""
+    flags = (cpuinfo.get("flags") or cpuinfo.get("Features") or "").split()
+    return [name for name in FEATURES if name in flags]
+
+
+def detect_target() -> str:
+    """Return which of `edgecat.spec.TARGETS` this is; without a sign of VNNI, "x86-avx2"."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return "arm"
+    return "x86-vnni" if _VNNI & set(list_features(read_cpuinfo())) else "x86-avx2"

@@ -1,0 +1,98 @@
+"""A verdict says where a variant is worth running, and why not elsewhere."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs edgecat[train]")
+
+from edgecat.compare import compare_accuracy
+from edgecat.export import verdict as verdicts
+from edgecat.export.verdict import decide, describe_verdict, measure_ratios
+from edgecat.quantize.ladder import Budget
+from edgecat.spec import TARGETS, Variant
+
+RATIOS = {
+    "onnxruntime-fp32": 1.0,
+    "onnxruntime-int8": 0.8,
+    "openvino-fp32": 1.1,
+    "openvino-int8": 0.7,
+    "openvino-bf16": 0.75,
+}
+
+
+@pytest.fixture(autouse=True)
+def on_vnni(monkeypatch):
+    monkeypatch.setattr(verdicts, "detect_target", lambda: "x86-vnni")
+
+
+def loss_of(num_wrong):
+    targets = np.zeros(100, np.int64)
+    expected = np.tile(np.array([1, 0], np.float32), (100, 1))
+    answers = expected.copy()
+    answers[:num_wrong] = [0, 1]
+    return compare_accuracy(expected, answers, targets)
+
+
+def decide_on(name, ratios=RATIOS, num_wrong=0, budget=None):
+    change = None if name.endswith("fp32") else loss_of(num_wrong)
+    return decide(Variant(name, ("m",)), ratios, change, budget or Budget())
+
+
+@pytest.mark.parametrize(
+    ("name", "ships_to"),
+    [
+        ("onnxruntime-fp32", TARGETS),
+        ("openvino-fp32", TARGETS),
+        ("onnxruntime-int8", TARGETS),
+        ("openvino-int8", ("x86-vnni", "x86-avx2")),
+        ("openvino-bf16", ("x86-vnni",)),
+    ],
+)
+def test_good_variants_ship_where_they_run_well(name, ships_to):
+    verdict = decide_on(name)
+    assert verdict.ships_to == ships_to
+    assert verdict.measured_on == "x86-vnni"
+    assert verdict.latency_ratio == RATIOS[name]
+
+
+def test_over_budget_ships_nowhere():
+    verdict = decide_on("onnxruntime-int8", num_wrong=5)
+    assert verdict.ships_to == ()
+    assert all("loses 5.0 pp" in reason for reason in verdict.reasons.values())
+
+
+def test_slower_than_its_own_float_does_not_ship_here_but_may_elsewhere():
+    verdict = decide_on("openvino-int8", RATIOS | {"openvino-int8": 1.21})
+    assert "1.10 times the latency of openvino-fp32" in verdict.reasons["x86-vnni"]
+    assert verdict.ships_to == ("x86-avx2",)
+
+
+def test_eight_bit_weights_do_not_ship_where_they_saturate():
+    verdict = decide_on("onnxruntime-int8", budget=Budget(targets=("x86-vnni", "arm")))
+    assert verdict.ships_to == ("x86-vnni", "arm")
+    assert "saturate" in verdict.reasons["x86-avx2"]
+
+
+def test_float_ships_whatever_int8_was_made_for():
+    assert decide_on("onnxruntime-fp32", budget=Budget(targets=("arm",))).ships_to == TARGETS
+
+
+def test_the_line_names_targets_and_reasons():
+    variant = Variant("openvino-int8", ("m",), verdict=decide_on("openvino-int8"))
+    line = describe_verdict(variant)
+    assert "0.70x the latency of onnxruntime-fp32 on this x86-vnni" in line
+    assert "ship to x86-vnni, x86-avx2" in line
+    assert "not arm: OpenVINO runs INT8 on Arm" in line
+
+
+def test_ratios_are_to_the_reference():
+    class Engine:
+        def __init__(self, num_products):
+            self._values = np.ones((num_products, 400, 400), np.float32)
+
+        def run(self, batch):
+            return self._values @ self._values
+
+    ratios = measure_ratios({"onnxruntime-fp32": Engine(1), "onnxruntime-int8": Engine(8)})
+    assert ratios["onnxruntime-fp32"] == 1
+    assert ratios["onnxruntime-int8"] > 2

@@ -21,6 +21,7 @@ from edgecat.errors import AccuracyLost
 from edgecat.export.build import export_run, load_network
 from edgecat.export.optimize import FLOAT_VARIANT
 from edgecat.export.to_onnx import export_onnx
+from edgecat.quantize.ladder import Budget
 from edgecat.runtime.engines.base import open_engine, open_model
 from edgecat.train.run import load_run
 
@@ -53,7 +54,7 @@ def main(data: Path, work: Path) -> None:
         bundle = work / f"{run.name}.edgecat"
         refused = None
         try:
-            export_run(run, bundle, int8=True, data=data, progress=TerminalProgress())
+            export_run(run, bundle, int8=Budget(), data=data, progress=TerminalProgress())
         except AccuracyLost as error:
             refused = str(error).replace(str(bundle), bundle.name)
             click.echo(refused, err=True)

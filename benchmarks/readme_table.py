@@ -1,8 +1,8 @@
-"""Write the README's result table from the committed raw results.
+"""Write the result tables of README.md and benchmarks/INT8.md from the committed raw results.
 
 python benchmarks/readme_table.py
 
-`tests/test_readme.py` fails when the table and the results differ.
+`tests/test_readme.py` fails when tables and results differ.
 """
 
 import re
@@ -34,9 +34,21 @@ def format_results() -> str:
     return "\n".join(parts)
 
 
-def update(text: str) -> str:
-    """Return the README with the table of the committed results."""
-    return _MARKS.sub(lambda match: f"{match[1]}{format_results()}{match[2]}", text)
+def format_int8() -> str:
+    """Return the tables of benchmarks/INT8.md."""
+    parts = [_format_rungs(result) for result in load_results("export_cats")]
+    parts += [_format_cpus(result) for result in load_results("int8_cpus")]
+    parts += [_format_large(result) for result in load_results("int8_large")]
+    return "\n".join(parts)
+
+
+#: Pages with results, and what stands between their marks.
+PAGES = {README: format_results, README.parent / "benchmarks" / "INT8.md": format_int8}
+
+
+def update(page: Path) -> str:
+    """Return a page's text with the committed results."""
+    return _MARKS.sub(lambda match: f"{match[1]}{PAGES[page]()}{match[2]}", page.read_text())
 
 
 def _format_export(result: dict[str, Any]) -> str:
@@ -66,6 +78,11 @@ def _format_export(result: dict[str, Any]) -> str:
             f" | {f'{mean(ratios):.2f}x' if ratios else '1'}"
             f" | {mean(bench['size_bytes'] for bench in benches) / 1e6:.2f} |"
         )
+    refusals = [
+        f"{row['run']}: {row['refused'].partition(';')[0]}" for row in rows if row["refused"]
+    ]
+    if refusals:
+        lines += ["", f"Missing above: {'; '.join(refusals)}."]
     num_test = rows[0]["scores"]["onnxruntime-fp32"]["num_images"]
     passes = mean(row["passes"]["ratio"] for row in rows)
     host = result["host"]
@@ -78,6 +95,70 @@ def _format_export(result: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _format_rungs(result: dict[str, Any]) -> str:
+    """Return what each rung of the ladder was worth, mean of the runs that tried it."""
+    lines = [
+        "What each rung of the ladder is worth, on the validation photos:",
+        "",
+        "| variant | rung | drop pp | same answer % | to its fp32 | s | tried, chosen |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    ladders = [row["ladder"] for row in result["rows"]]
+    for variant in ladders[0]:
+        tried: dict[str, list[dict[str, Any]]] = {}
+        for ladder in ladders:
+            for rung in ladder[variant]["rungs"]:
+                tried.setdefault(rung["recipe"]["title"], []).append(rung)
+        for title, rungs in tried.items():
+            changes = [rung["change"] for rung in rungs]
+            num_chosen = sum(ladder[variant]["chosen"] == title for ladder in ladders)
+            lines.append(
+                f"| `{variant}` | {title} | {mean(change['drop_pp'] for change in changes):+.1f}"
+                f" | {100 * mean(change['agreement_ratio'] for change in changes):.1f}"
+                f" | {mean(rung['latency_ratio'] for rung in rungs):.2f}x"
+                f" | {mean(rung['duration_s'] for rung in rungs):.0f}"
+                f" | {len(rungs)}, {num_chosen} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+def _format_cpus(result: dict[str, Any]) -> str:
+    """Return how the INT8 models answer on other processors."""
+    lines = [
+        f"The models of seed 0 on other processors, {result['num_images']} test photos, compared "
+        "with this one:",
+        "",
+        "| processor | model | top-1 % | same answer % | logit gap | M instructions a photo |",
+        "|---|---|---|---|---|---|",
+    ]
+    floats = {
+        row["machine"]: row["instructions_per_image"]
+        for row in result["rows"]
+        if row["model"] == "onnxruntime-fp32"
+    }
+    for row in result["rows"]:
+        if row["machine"] == "this one":
+            continue
+        count, cell = row["instructions_per_image"], "-"
+        if count:
+            cell = f"{count / 1e6:.1f} ({count / floats[row['machine']]:.2f}x fp32)"
+        lines.append(
+            f"| {row['machine']} | `{row['model']}` | {100 * row['top1_ratio']:.1f}"
+            f" | {100 * row['agreement_with_this_machine_ratio']:.1f}"
+            f" | {row['logit_gap_to_this_machine']:.2g} | {cell} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _format_large(result: dict[str, Any]) -> str:
+    ratios = ", ".join(
+        f"`{row['variant']}` {row['ratio_to_fp32']:.2f}x its fp32"
+        for row in result["rows"]
+        if row["variant"].endswith("int8")
+    )
+    return f"`mobilenet_v3_large` with random weights, latency alone: {ratios}.\n"
 
 
 def _format_finetune(result: dict[str, Any]) -> str:
@@ -119,4 +200,5 @@ def _format_cli(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(update(README.read_text()))
+    for page in PAGES:
+        page.write_text(update(page))

@@ -1,20 +1,18 @@
 """Make the released model again: edgecat/assets/cats12, from the run of seed 0.
 
 python benchmarks/finetune_cats.py ../shared/cats --weights BACKBONE.pth --work runs
-python benchmarks/release_cats12.py ../shared/cats --work runs
+python benchmarks/export_cats.py ../shared/cats --work runs
+python benchmarks/release_cats12.py --work runs
 
 Seed 0 because it is the first: no seed was chosen by its score.
 """
 
 import dataclasses
-import tempfile
 from pathlib import Path
 
 import click
 
 from edgecat.bundle import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
-from edgecat.cli.output import TerminalProgress
-from edgecat.export.build import export_run
 from edgecat.seen import SEEN_FILE
 from edgecat.train.unfold import STATISTICS_FILE
 
@@ -29,26 +27,23 @@ _LICENCE = {
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
 @click.option("--work", type=click.Path(path_type=Path), default="runs", show_default=True)
-def main(data: Path, work: Path) -> None:
-    """Export seed 0 with INT8 and keep the ONNX Runtime variants."""
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / "cats12"
-        export_run(work / "seed0", whole, int8=True, data=data, progress=TerminalProgress())
-        bundle = load_bundle(whole)
-        variants = tuple(v for v in bundle.spec.variants if v.engine == "onnxruntime")
-        kept = {file for v in variants for file in v.files} | {SEEN_FILE, STATISTICS_FILE}
-        with new_bundle(ASSETS / "cats12") as released:
-            for file in sorted(kept):
-                (released / file).write_bytes(bundle.read(file))
-            spec = dataclasses.replace(
-                bundle.spec,
-                variants=variants,
-                files=hash_files(released),
-                provenance={"licence": _LICENCE} | bundle.spec.provenance,
-            )
-            write_manifest(released, spec)
+def main(work: Path) -> None:
+    """Keep the ONNX Runtime variants of the bundle of seed 0."""
+    bundle = load_bundle(work / "seed0.edgecat")
+    variants = tuple(v for v in bundle.spec.variants if v.engine == "onnxruntime")
+    kept = {file for v in variants for file in v.files} | {SEEN_FILE, STATISTICS_FILE}
+    with new_bundle(ASSETS / "cats12") as released:
+        for file in sorted(kept):
+            (released / file).write_bytes(bundle.read(file))
+        spec = dataclasses.replace(
+            bundle.spec,
+            name="cats12",
+            variants=variants,
+            files=hash_files(released),
+            provenance={"licence": _LICENCE} | bundle.spec.provenance,
+        )
+        write_manifest(released, spec)
     size_bytes = sum(path.stat().st_size for path in (ASSETS / "cats12").iterdir())
     if size_bytes > _MAX_BYTES:
         raise click.ClickException(f"{size_bytes} bytes, more than {_MAX_BYTES}")

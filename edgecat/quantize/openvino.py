@@ -1,10 +1,11 @@
-"""INT8 in the form that OpenVINO runs fastest: what convolutions read is rounded, nothing else.
+"""INT8 in a form that OpenVINO fuses: what convolutions read is rounded, nothing else.
 
 OpenVINO fuses a convolution with the addition, hard-swish and rounding behind it, and takes a scale
 per channel for what depthwise convolutions read, which is what MobileNetV3's outlier channels need:
 no layer has to stay float. Squeeze-and-excite gates, additions and the classifier compute in float
 between the convolutions; the classifier's weights are stored as int8.
-Rounding in more places was slower in every trial; no raw result of these is committed yet.
+Rounding gates, additions and averages, too, takes as long and adds errors.
+Source: benchmarks/results/*/openvino_places.json.
 """
 
 from collections.abc import Mapping

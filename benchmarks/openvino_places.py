@@ -1,0 +1,88 @@
+"""Where should INT8 for OpenVINO round? The latency of three choices.
+
+python benchmarks/openvino_places.py ../shared/cats --bundle runs/seed0.edgecat
+"""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import onnx
+from results import write_result
+
+from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
+from edgecat.bundle import load_bundle
+from edgecat.photos import find_photos
+from edgecat.pixels import load_batch
+from edgecat.quantize import openvino
+from edgecat.quantize.grids import HARD_SIGMOID, SAFE_WEIGHT_LIMIT, span_range
+from edgecat.quantize.placement import Parts, Placement
+from edgecat.quantize.quantizer import Quantizer
+from edgecat.quantize.ranges import measure_histograms
+from edgecat.runtime.engines.base import open_engine, open_model
+from edgecat.spec import Variant
+
+_INT8 = Variant("openvino-int8", ("model.xml", "model.bin"))
+_NUM_ROUNDS, _NUM_WARMUP = 500, 50
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--bundle", type=click.Path(path_type=Path), required=True)
+def main(data: Path, bundle: Path) -> None:
+    """Quantize a bundle's float graph with more and more roundings; time all in turn."""
+    photos = load_batch([photo.path for photo in find_photos(data)[::60]])
+    loaded = load_bundle(bundle)
+    graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
+    parts = Parts(Quantizer(graph, photos).model, 0)
+    floats = open_engine(loaded, "openvino-fp32", threads=1)
+    engines = {"float": floats}
+    for title, placement in _choose_places(parts, photos).items():
+        engines[title] = open_model(_INT8, openvino.write(parts, placement), threads=1)
+    actions = {title: lambda e=engine: e.run(photos[:1]) for title, engine in engines.items()}
+    times = measure_interleaved_ms(actions, _NUM_ROUNDS, _NUM_WARMUP)
+    rows = [
+        {
+            "places": title,
+            "latency_ms": percentiles(times[title]),
+            "ratio_to_fp32": median_ratio(times[title], times["float"]),
+        }
+        for title in engines
+    ]
+    for row in rows:
+        click.echo(f"{row['places']}: {row['ratio_to_fp32']:.3f}x fp32")
+    write_result("openvino_places", {"num_rounds": _NUM_ROUNDS, "rows": rows})
+
+
+def _choose_places(parts: Parts, photos: np.ndarray) -> dict[str, Placement]:
+    """Return the shipped placement, and others that round more."""
+    read = openvino.tensors_to_measure(parts)
+    factors, others = [], []
+    for node in parts.int_nodes:
+        if node.op_type == "Mul":
+            factors += list(node.input)
+        elif node.op_type in ("Add", "GlobalAveragePool"):
+            others += [*node.input, *node.output]
+        elif node.op_type == "Gemm":
+            others.append(node.input[0])
+    names = list(dict.fromkeys([*read, *factors, *others]))
+    histograms = measure_histograms(parts.model, dict.fromkeys(names), photos)
+    shipped = openvino.place(parts, histograms, cuts=True)
+    layers = frozenset(node.name for node in parts.layers())
+    gates = {node.output[0] for node in parts.int_nodes if node.op_type == "HardSigmoid"}
+
+    def also(more: list[str]) -> Placement:
+        grids = {
+            n: HARD_SIGMOID if n in gates else span_range(*histograms[n].full_range()) for n in more
+        }
+        return Placement(layers, grids | shipped, SAFE_WEIGHT_LIMIT)
+
+    return {
+        "what convolutions read": also([]),
+        "and both factors of gates": also(factors),
+        "and additions, averages, what the classifier reads": also([*factors, *others]),
+    }
+
+
+if __name__ == "__main__":
+    main()

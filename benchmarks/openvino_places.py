@@ -68,14 +68,13 @@ def _choose_places(parts: Parts, photos: np.ndarray) -> dict[str, Placement]:
     names = list(dict.fromkeys([*read, *factors, *others]))
     histograms = measure_histograms(parts.model, dict.fromkeys(names), photos)
     shipped = openvino.place(parts, histograms, cuts=True)
-    layers = frozenset(node.name for node in parts.layers())
     gates = {node.output[0] for node in parts.int_nodes if node.op_type == "HardSigmoid"}
 
     def also(more: list[str]) -> Placement:
         grids = {
             n: HARD_SIGMOID if n in gates else span_range(*histograms[n].full_range()) for n in more
         }
-        return Placement(layers, grids | shipped, SAFE_WEIGHT_LIMIT)
+        return Placement(grids | shipped, SAFE_WEIGHT_LIMIT)
 
     return {
         "what convolutions read": also([]),

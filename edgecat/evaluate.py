@@ -197,6 +197,19 @@ def find_known_photos(bundle: Bundle, data: Path) -> tuple[LabelledPhoto, ...]:
     return photos
 
 
+def answer_pixels(model: Callable[[Pixels], Logits], photos: Pixels) -> Logits:
+    """Return what a model answers to pixels in memory: float32 `[N, K]`.
+
+    Args:
+        model: Takes uint8 `[N, 224, 224, 3]`.
+        photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
+    """
+    batches = range(0, len(photos), _BATCH)
+    return np.concatenate(
+        [model(np.ascontiguousarray(photos[start : start + _BATCH])) for start in batches]
+    )
+
+
 def answer_photos(
     models: Sequence[Callable[[Pixels], Logits]],
     labels: Sequence[str],

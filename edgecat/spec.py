@@ -135,6 +135,18 @@ class Verdict:
         if known != set(TARGETS) or self.measured_on not in TARGETS:
             raise ValueError(f"targets {sorted(known)} are not {', '.join(TARGETS)}")
 
+    def describe(self) -> str:
+        """Return the verdict as a line of text."""
+        ships = f"ship to {', '.join(self.ships_to)}" if self.ships_to else "do not ship"
+        by_reason: dict[str, list[str]] = {}
+        for target, reason in self.reasons.items():
+            by_reason.setdefault(reason, []).append(target)
+        whys = [f"not {', '.join(targets)}: {why}" for why, targets in by_reason.items()]
+        return (
+            f"{self.latency_ratio:.2f}x the latency of onnxruntime-fp32 on {self.measured_on}; "
+            f"{'; '.join([ships, *whys])}"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Variant:

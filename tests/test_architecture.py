@@ -106,11 +106,11 @@ LAYERS = {
     # Calibrated OpenVINO models are made from the exported ones.
     "edgecat.quantize": [
         "edgecat.quantize", "edgecat.runtime", "edgecat.compare", "edgecat.export.to_openvino",
-        "edgecat.bench.clock", *SECOND,
+        "edgecat.bench.clock", "edgecat.bench.latency", "edgecat.evaluate", *SECOND,
     ],
     "edgecat.export": [
         "edgecat.export", "edgecat.quantize", "edgecat.train", "edgecat.runtime", "edgecat.compare",
-        "edgecat.evaluate", "edgecat.bench.clock", *SECOND,
+        "edgecat.evaluate", "edgecat.bench.clock", "edgecat.bench.latency", *SECOND,
     ],
     "edgecat.demo": ["edgecat.demo", *ALL_BUT_CLI, *SECOND],
     "edgecat.cli": ["edgecat"],

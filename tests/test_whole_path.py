@@ -162,7 +162,7 @@ def nothing_holds(monkeypatch):
 def test_int8_over_budget_is_refused_and_the_rest_is_written(run, tmp_path, nothing_holds, capsys):
     out = tmp_path / "b.edgecat"
     message = error_of(capsys, "export", run, "--out", out, *QUICK, code=AccuracyLost.exit_code)
-    assert "onnxruntime-int8 refused" in message
+    assert "refused: the best rung of onnxruntime-int8 lost" in message
     assert "--allow-drop" in message
     assert not list(out.glob("onnxruntime-int8*"))
     names = {variant.name for variant in load_bundle(out).spec.variants}

@@ -8,17 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
+from edgecat.bench.clock import median_ratio, percentiles
 from edgecat.bench.host import describe_host
+from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.errors import ConfigError, EngineError
 from edgecat.evaluate import Evaluation, evaluate
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engines.base import Engine, open_engine
-from edgecat.spec import INPUT
 
 # Rounds: p99 needs at least 100 to be more than the maximum.
 NUM_ROUNDS = 200
@@ -132,12 +130,8 @@ def _open_all(bundle: Bundle, threads: int) -> tuple[dict[str, Engine], dict[str
 def _measure(
     engines: Mapping[str, Engine], size: int, num_rounds: int, num_warmup: int, progress: Progress
 ) -> dict[str, list[float]]:
-    # Noise, seeded: the time of a convolution does not depend on the picture.
-    rng = np.random.default_rng(0)
-    batch = rng.integers(0, 256, (size, INPUT.side_px, INPUT.side_px, 3), dtype=np.uint8)
-    actions = {name: lambda engine=engine: engine.run(batch) for name, engine in engines.items()}
     with progress.phase(f"batch {size}", num_rounds + num_warmup) as step:
-        return measure_interleaved_ms(actions, num_rounds, num_warmup, step)
+        return measure_latencies_ms(engines, num_rounds, num_warmup, size=size, on_round=step)
 
 
 def _measure_cold(

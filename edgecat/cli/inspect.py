@@ -44,12 +44,7 @@ def command(bundle: str, as_json: bool) -> None:
             for label, flips in score.flips.items():
                 click.echo(f"    {label}: {flips.num_lost} lost, {flips.num_gained} gained")
         if verdict := variant.verdict:
-            click.echo(
-                f"  verdict: {verdict.latency_ratio:.2f}x the latency of onnxruntime-fp32 on "
-                f"{verdict.measured_on}; ship to {', '.join(verdict.ships_to) or 'none'}"
-            )
-            for target, reason in verdict.reasons.items():
-                click.echo(f"    not {target}: {reason}")
+            click.echo(f"  verdict: {verdict.describe()}")
         for rung in spec.provenance.get("ladder", {}).get(variant.name, {}).get("rungs", []):
             change = rung["change"]
             click.echo(

@@ -23,7 +23,7 @@ from edgecat.export.photos import RunPhotos
 from edgecat.export.statistics import collect_statistics
 from edgecat.export.to_onnx import export_onnx
 from edgecat.export.to_openvino import export_openvino
-from edgecat.export.verdict import decide, describe_verdict, measure_ratios
+from edgecat.export.verdict import decide, measure_ratios
 from edgecat.pixels import Pixels
 from edgecat.progress import Progress, Silent
 from edgecat.quantize.calibration import choose_calibration
@@ -128,8 +128,11 @@ def export_run(
     budget = int8 or Budget()
     judges = _find_judges(photos, split, record, network)
     bf16 = _build_bf16(models, judges)
-    if bf16 is not None and bf16.change is not None and budget.holds(bf16.change):
-        models.append(bf16)
+    if bf16 is not None and bf16.change is not None:
+        if budget.holds(bf16.change):
+            models.append(bf16)
+        else:
+            progress.say(f"left out: {_describe_loss(bf16.variant, bf16.change)}")
     climbs: dict[str, Climb] = {}
     refused: list[str] = []
     calibration = choose_calibration(split, record.seed) if int8 else []
@@ -143,7 +146,8 @@ def export_run(
             if int8.holds(found.chosen.change) or int8.allows_drop:
                 models.append(Model(variant, found.files, found.chosen.change))
             else:
-                refused.append(_describe_loss(variant, found.chosen.change))
+                loss = _describe_loss(variant, found.chosen.change)
+                refused.append(f"refused: the best rung of {loss}")
 
     variants = _judge(models, network, photos, record.labels, budget, progress)
     with new_bundle(out) as folder:
@@ -245,8 +249,8 @@ def _judge(
         )
         progress.say(_describe_change(model.variant.name, change))
         judged.append(dataclasses.replace(model.variant, score=score, verdict=verdict))
-    for variant in judged:
-        progress.say(describe_verdict(variant))
+    for model, verdict in zip(models, verdicts, strict=True):
+        progress.say(f"{model.variant.name}: {verdict.describe()}")
     return tuple(judged)
 
 
@@ -264,7 +268,7 @@ def _describe_change(name: str, change: AccuracyChange) -> str:
 
 def _describe_loss(variant: Variant, change: AccuracyChange) -> str:
     return (
-        f"{variant.name} refused: its best rung lost {change.drop_pp:.1f} pp of "
+        f"{variant.name} lost {change.drop_pp:.1f} pp of "
         f"{100 * change.reference_top1_ratio:.1f} % ({change.num_images} validation photos)"
     )
 

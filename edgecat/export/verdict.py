@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio
+from edgecat.bench.clock import median_ratio
+from edgecat.bench.latency import measure_latencies_ms
 from edgecat.compare import AccuracyChange
 from edgecat.quantize.ladder import Budget
 from edgecat.runtime.cpu import detect_target
 from edgecat.runtime.engines.base import Engine
-from edgecat.spec import INPUT, TARGETS, Variant, Verdict
+from edgecat.spec import TARGETS, Variant, Verdict
 
 _REFERENCE = "onnxruntime-fp32"
 _NUM_ROUNDS, _NUM_WARMUP = 100, 20
 
-# Source: on emulated Cortex-A76 2,263 M instructions a photo against 41.5 M in float, with OpenVINO
-# 2026.4.1; its Arm plugin has no INT8 kernels for this graph.
-_OPENVINO_ON_ARM = "OpenVINO runs INT8 on Arm many times slower than float"
+_NOT_MEASURED_ON_ARM = "OpenVINO's INT8 was not measured on Arm"
 
 
 def measure_ratios(engines: Mapping[str, Engine]) -> dict[str, float]:
@@ -25,11 +22,7 @@ def measure_ratios(engines: Mapping[str, Engine]) -> dict[str, float]:
     Args:
         engines: By variant, open with one thread; the reference among them.
     """
-    # Noise, seeded: the time of a convolution does not depend on the picture.
-    shape = (1, INPUT.side_px, INPUT.side_px, 3)
-    photo = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    actions = {name: lambda engine=engine: engine.run(photo) for name, engine in engines.items()}
-    times = measure_interleaved_ms(actions, _NUM_ROUNDS, _NUM_WARMUP)
+    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
     return {name: median_ratio(times[name], times[_REFERENCE]) for name in engines}
 
 
@@ -60,7 +53,7 @@ def decide(
                 else "its 8-bit weights saturate the 16-bit sums of processors without VNNI"
             )
         elif variant.name == "openvino-int8" and target == "arm":
-            reasons[target] = _OPENVINO_ON_ARM
+            reasons[target] = _NOT_MEASURED_ON_ARM
         elif variant.precision == "bf16" and target != here:
             reasons[target] = "bf16 was measured on another kind of processor only"
         elif target == here and variant.precision != "fp32" and ratios[variant.name] > own_float:
@@ -73,20 +66,4 @@ def decide(
         reasons=reasons,
         measured_on=here,
         latency_ratio=ratios[variant.name],
-    )
-
-
-def describe_verdict(variant: Variant) -> str:
-    """Return the line that reports a variant's verdict."""
-    verdict = variant.verdict
-    if verdict is None:
-        return f"{variant.name}: no verdict"
-    parts = [f"ship to {', '.join(verdict.ships_to)}"] if verdict.ships_to else ["do not ship"]
-    by_reason: dict[str, list[str]] = {}
-    for target, reason in verdict.reasons.items():
-        by_reason.setdefault(reason, []).append(target)
-    parts += [f"not {', '.join(targets)}: {reason}" for reason, targets in by_reason.items()]
-    return (
-        f"{variant.name}: {verdict.latency_ratio:.2f}x the latency of {_REFERENCE} on this "
-        f"{verdict.measured_on}; {'; '.join(parts)}"
     )

@@ -41,10 +41,8 @@ def mend_biases(student: Student, images: Pixels) -> None:
         student.shift_bias(node.name, -shift)
         return maps - shift.reshape(1, -1, *[1] * (maps.ndim - 2))
 
-    as_before = student.on_layer
-    for student.rounds, student.on_layer in ((False, remember), (True, mend)):
-        student(photos)
-    student.on_layer = as_before
+    student(photos, rounds=False, on_layer=remember)
+    student(photos, on_layer=mend)
 
 
 def _channel_means(maps: Tensor) -> Tensor:

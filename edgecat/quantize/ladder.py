@@ -14,11 +14,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio
+from edgecat.bench.clock import median_ratio
+from edgecat.bench.latency import measure_latencies_ms
 from edgecat.compare import AccuracyChange, compare_accuracy
 from edgecat.errors import ConfigError
+from edgecat.evaluate import answer_pixels
 from edgecat.pixels import Pixels
 from edgecat.progress import Progress
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
@@ -28,10 +28,7 @@ from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.scores import Indices, Logits
 from edgecat.spec import TARGETS, Variant
 
-# Photos a call: the first layers' maps take 2 MB a photo.
-_BATCH = 32
-
-# Rounds against float: the median of 60 ratios is within 2 % on a machine that is not too busy.
+# Rounds against float: enough to tell faster from slower.
 _NUM_ROUNDS, _NUM_WARMUP = 60, 10
 
 
@@ -102,9 +99,8 @@ class Judges:
 
     def judge(self, engine: Engine) -> AccuracyChange:
         """Return what a model loses against the checkpoint."""
-        batches = range(0, len(self.photos), _BATCH)
-        answers = [engine.run(self.photos[start : start + _BATCH]) for start in batches]
-        return compare_accuracy(self.expected, np.concatenate(answers), self.targets)
+        answers = answer_pixels(engine.run, self.photos)
+        return compare_accuracy(self.expected, answers, self.targets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +173,7 @@ def climb(
         engine = open_model(variant, files)
         change = judges.judge(engine)
         engine.close()
-        ratio = _measure_ratio(variant, files, floats, judges.photos[:1])
+        ratio = _measure_ratio(variant, files, floats)
         rungs.append(Rung(recipe, change, ratio, time.perf_counter() - started_s))
         made.append(files)
         progress.say(describe_rung(variant.name, rungs[-1]))
@@ -210,9 +206,9 @@ def _find_best(rungs: Sequence[Rung], budget: Budget) -> int:
     return min(range(len(rungs)), key=cost)
 
 
-def _measure_ratio(variant: Variant, files: list[bytes], floats: Engine, photo: Pixels) -> float:
+def _measure_ratio(variant: Variant, files: list[bytes], floats: Engine) -> float:
     engine = open_model(variant, files, threads=1)
-    actions = {"int8": lambda: engine.run(photo), "float": lambda: floats.run(photo)}
-    times = measure_interleaved_ms(actions, _NUM_ROUNDS, _NUM_WARMUP)
+    engines = {"int8": engine, "float": floats}
+    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
     engine.close()
     return median_ratio(times["int8"], times["float"])

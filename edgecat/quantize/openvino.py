@@ -4,7 +4,7 @@ OpenVINO fuses a convolution with the addition, hard-swish and rounding behind i
 per channel for what depthwise convolutions read, which is what MobileNetV3's outlier channels need:
 no layer has to stay float. Squeeze-and-excite gates, additions and the classifier compute in float
 between the convolutions; the classifier's weights are stored as int8.
-Rounding gates, additions and averages, too, takes as long and adds errors.
+Rounding gates, additions and averages, too, takes as long.
 Source: benchmarks/results/*/openvino_places.json.
 """
 
@@ -66,8 +66,7 @@ def write(parts: Parts, placement: Placement) -> list[bytes]:
     for tensor, grid in placement.grids.items():
         _round_tensor(made[tensor], grid)
     for node in parts.layers():
-        if node.name in placement.layers:
-            _round_weight(made[node.output[0]], placement.weight_limit)
+        _round_weight(made[node.output[0]], placement.weight_limit)
     model.validate_nodes_and_infer_types()
     return list(serialize_openvino(model))
 

@@ -1,4 +1,4 @@
-"""Where an INT8 graph rounds: which layers have int8 weights, which tensors have a grid.
+"""Where an INT8 graph rounds: which nodes are integer, which tensors have a grid.
 
 An engine's form (`edgecat.quantize.onnxruntime`, `edgecat.quantize.openvino`) chooses the places,
 the student (`edgecat.quantize.student`) rounds in them while it learns, and the form writes them.
@@ -22,12 +22,10 @@ class Placement:
     """Where and how an INT8 graph rounds.
 
     Attributes:
-        layers: Names of the Conv and Gemm nodes with int8 weights.
         grids: For each tensor of the float graph that has a uint8 version, its grid.
         weight_limit: Largest |weight| as an integer.
     """
 
-    layers: frozenset[str]
     grids: Mapping[str, Grid]
     weight_limit: int
 

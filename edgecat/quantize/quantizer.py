@@ -61,7 +61,8 @@ class Quantizer:
             for halvings in range(form.MIN_FLOAT_HALVINGS, MAX_FLOAT_HALVINGS + 1):
                 parts = Parts(self.model, halvings)
                 for name in form.tensors_to_measure(parts):
-                    weights.setdefault(name, parts.channel_weights(name))
+                    if name not in weights:
+                        weights[name] = parts.channel_weights(name)
         self._histograms: dict[str, Histogram] = measure_histograms(
             self.model, weights, calibration
         )
@@ -88,9 +89,8 @@ class Quantizer:
         form = FORMS[variant]
         parts = Parts(self.model, recipe.num_float_halvings)
         grids = form.place(parts, self._histograms, cuts=recipe.cuts_ranges)
-        layers = frozenset(node.name for node in parts.layers())
-        placement = Placement(layers, grids, weight_limit)
-        student = Student(self.model, placement)
+        placement = Placement(grids, weight_limit)
+        student = Student(parts, placement)
         if recipe.mends_biases:
             mend_biases(student, self._calibration)
         if recipe.distils:

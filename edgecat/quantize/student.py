@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecat.quantize.grids import TOP, Grid, weight_steps
-from edgecat.quantize.placement import Placement
+from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.prepare import ACTIVATIONS, WEIGHTED
 
 #: Sees each layer's output before its activation, and returns what to go on with.
@@ -36,22 +36,19 @@ class Student(nn.Module):
     Attributes:
         weights: By layer, in INT8 steps: float32 `[O, ...]`.
         biases: By layer, in steps of which the largest has `weight_limit`: float32 `[O]`.
-        rounds: Whether to round; without, it answers as the float graph does.
-        on_layer: Called in each layer.
     """
 
-    def __init__(self, model: onnx.ModelProto, placement: Placement) -> None:
+    def __init__(self, parts: Parts, placement: Placement) -> None:
         """Read a graph.
 
         Args:
-            model: MobileNetV3 as `edgecat.quantize.prepare` names it; left as it is.
+            parts: MobileNetV3 as `edgecat.quantize.prepare` names it; the layers of its integer
+                part round their weights.
             placement: Where to round.
         """
         super().__init__()
-        self.rounds = True
-        self.on_layer: Hook = lambda _, maps: maps
-        self._model, self._placement = model, placement
-        self._nodes = list(model.graph.node)
+        self._model, self._weight_limit = parts.model, placement.weight_limit
+        self._nodes = [*parts.float_nodes, *parts.int_nodes]
         self._attributes = {
             node.name: {item.name: helper.get_attribute_value(item) for item in node.attribute}
             for node in self._nodes
@@ -59,19 +56,17 @@ class Student(nn.Module):
         self._last_reader = {name: node.name for node in self._nodes for name in node.input}
         self._grids = {name: _to_torch(grid) for name, grid in placement.grids.items()}
         self._constants = {
-            item.name: torch.from_numpy(numpy_helper.to_array(item).copy())
-            for item in model.graph.initializer
+            name: torch.from_numpy(values.copy()) for name, values in parts.weights.items()
         }
         self._steps: dict[str, Tensor] = {}
         self._bias_steps: dict[str, float] = {}
         self.weights, self.biases = nn.ParameterDict(), nn.ParameterDict()
-        for node in self._nodes:
-            if node.name in placement.layers:
-                self._add_layer(node)
+        for node in parts.layers():
+            self._add_layer(node)
 
     def _add_layer(self, node: onnx.NodeProto) -> None:
         weight, bias = (self._constants.pop(name) for name in node.input[1:])
-        limit = self._placement.weight_limit
+        limit = self._weight_limit
         steps = torch.from_numpy(weight_steps(weight.numpy(), limit))
         self._steps[node.name] = steps.reshape(-1, *[1] * (weight.ndim - 1))
         in_steps = weight / self._steps[node.name]
@@ -83,22 +78,27 @@ class Student(nn.Module):
         self._bias_steps[node.name] = max(float(bias.abs().max()) / limit, 1e-12)
         self.biases[node.name] = nn.Parameter(bias / self._bias_steps[node.name])
 
-    def forward(self, photos: Tensor) -> Tensor:
+    def forward(
+        self, photos: Tensor, *, rounds: bool = True, on_layer: Hook | None = None
+    ) -> Tensor:
         """Return float32 logits `[N, K]`.
 
         Args:
             photos: uint8 `[N, 224, 224, 3]`, RGB, 0-255.
+            rounds: Whether to round; without, it answers as a float graph.
+            on_layer: Called in each layer.
         """
         tensors = {self._model.graph.input[0].name: photos}
         for node in self._nodes:
             inputs = [tensors[name] for name in node.input if name in tensors]
             if node.op_type in WEIGHTED:
-                made = self.on_layer(node, self._compute_layer(node, inputs[0]))
+                made = self._compute_layer(node, inputs[0], rounds)
+                made = on_layer(node, made) if on_layer else made
             else:
                 constants = [self._constants[n] for n in node.input if n in self._constants]
                 made = _OPS[node.op_type](self._attributes[node.name], *inputs, *constants)
             name = node.output[0]
-            if self.rounds and name in self._grids:
+            if rounds and name in self._grids:
                 made = _round(made, *self._grids[name])
             tensors[name] = made
             for read in node.input:  # maps are large: keep none longer than needed
@@ -116,7 +116,7 @@ class Student(nn.Module):
         learned = {}
         for node in self._nodes:
             if node.name in self.weights:
-                learned[node.input[1]] = self._weight(node.name)
+                learned[node.input[1]] = self._weight(node.name, rounds=True)
                 learned[node.input[2]] = self._bias(node.name)
         for item in model.graph.initializer:
             if item.name in learned:
@@ -124,9 +124,9 @@ class Student(nn.Module):
                 item.CopyFrom(numpy_helper.from_array(values, item.name))
         return model
 
-    def _compute_layer(self, node: onnx.NodeProto, maps: Tensor) -> Tensor:
+    def _compute_layer(self, node: onnx.NodeProto, maps: Tensor, rounds: bool) -> Tensor:
         if node.name in self.weights:
-            weight, bias = self._weight(node.name), self._bias(node.name)
+            weight, bias = self._weight(node.name, rounds), self._bias(node.name)
         else:
             weight, bias = (self._constants[name] for name in node.input[1:])
         if node.op_type == "Gemm":
@@ -141,10 +141,10 @@ class Student(nn.Module):
             groups=settings["group"],
         )
 
-    def _weight(self, layer: str) -> Tensor:
+    def _weight(self, layer: str, rounds: bool) -> Tensor:
         weight: Tensor = self.weights[layer]
-        if self.rounds:
-            limit = self._placement.weight_limit
+        if rounds:
+            limit = self._weight_limit
             weight = weight + (weight.round() - weight).detach()
             weight = weight.clamp(-limit, limit)
         return weight * self._steps[layer]

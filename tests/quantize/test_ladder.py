@@ -77,7 +77,7 @@ def climb_with(monkeypatch):
         def open_model(variant, files, threads=None):
             return Answering(answers(rungs[int(files[0])]))
 
-        def measure(variant, files, floats, photo):
+        def measure(variant, files, floats):
             return rungs[int(files[0])].ratio
 
         monkeypatch.setattr(ladder, "choose_rungs", lambda variant, name: recipes)

@@ -46,13 +46,12 @@ def trained(cats):
 def make_student(quantizer, variant, halvings):
     parts = Parts(quantizer.model, halvings)
     grids = FORMS[variant].place(parts, quantizer._histograms, cuts=True)
-    layers = frozenset(node.name for node in parts.layers())
-    return Student(quantizer.model, Placement(layers, grids, SAFE_WEIGHT_LIMIT))
+    return Student(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
 
 
-def answers(student, photos):
+def answers(student, photos, **settings):
     with torch.no_grad():
-        return student(torch.from_numpy(photos)).numpy()
+        return student(torch.from_numpy(photos), **settings).numpy()
 
 
 def spread_of(logits):
@@ -74,8 +73,9 @@ def test_it_answers_as_the_engine(trained, cats, variant, halvings):
 
 def test_without_rounding_it_answers_as_the_float_graph(trained, cats):
     student = make_student(trained, "openvino-int8", 0)
-    student.rounds = False
-    assert answers(student, cats) == pytest.approx(run_float(trained.model, cats), abs=EXACT)
+    assert answers(student, cats, rounds=False) == pytest.approx(
+        run_float(trained.model, cats), abs=EXACT
+    )
 
 
 @pytest.mark.parametrize(("variant", "halvings"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
@@ -99,8 +99,8 @@ def test_it_learns_and_what_it_learned_is_written_exactly(trained, cats, monkeyp
 
     model = student.to_model()
     parts = Parts(model, 2)
-    placement = student._placement
-    (file,) = onnxruntime.write(parts, placement)
+    grids = onnxruntime.place(parts, trained._histograms, cuts=True)
+    (file,) = onnxruntime.write(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
     written = {
         item.name: numpy_helper.to_array(item)
         for item in onnx.load_model_from_string(file).graph.initializer

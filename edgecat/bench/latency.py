@@ -1,0 +1,33 @@
+"""The latency of engines: all of them in turn, on the same photos."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from edgecat.bench.clock import measure_interleaved_ms
+from edgecat.runtime.engines.base import Engine
+from edgecat.spec import INPUT
+
+
+def measure_latencies_ms(
+    engines: Mapping[str, Engine],
+    num_rounds: int,
+    num_warmup: int,
+    *,
+    size: int = 1,
+    on_round: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """Return the milliseconds of each timed call, as `measure_interleaved_ms` does.
+
+    Args:
+        engines: By name, open.
+        num_rounds: Timed calls of each.
+        num_warmup: Calls of each before, not timed.
+        size: Photos a call.
+        on_round: Called after each round, outside of any timing.
+    """
+    # Noise, seeded: the time of a convolution does not depend on the picture.
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 256, (size, INPUT.side_px, INPUT.side_px, 3), dtype=np.uint8)
+    actions = {name: lambda engine=engine: engine.run(batch) for name, engine in engines.items()}
+    return measure_interleaved_ms(actions, num_rounds, num_warmup, on_round)

@@ -1,15 +1,19 @@
 """The runtime: a bundle in, answers out. Knows numpy, Pillow and one inference engine."""
 
+import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+
+import numpy as np
 
 from edgecat import scores
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.errors import ConfigError
 from edgecat.pixels import Photo, Pixels, load_pixels
 from edgecat.runtime.engines.base import Engine, open_engine
-from edgecat.runtime.prediction import Guess, Prediction, StageTimes
+from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
 from edgecat.scores import Logits
 
 
@@ -63,22 +67,40 @@ class Classifier:
             ImageError: The photo cannot be read.
             ConfigError: `top` is below 1.
         """
-        if top < 1:
-            raise ConfigError(f"--top {top}: must be at least 1")
+        _check_top(top)
         started = time.perf_counter()
         pixels = load_pixels(photo)
         read = time.perf_counter()
-        logits = self._engine.run(pixels[None])
+        answer = self.answer(pixels)
         answered = time.perf_counter()
-        probabilities = scores.softmax(logits, self.bundle.spec.temperature)[0]
-        best = probabilities.argsort()[::-1][:top]
-        guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
+        prediction = self.judge([answer], top=top)
         stage_ms = StageTimes(
             pixels=1e3 * (read - started),
             model=1e3 * (answered - read),
             scores=1e3 * (time.perf_counter() - answered),
         )
-        return Prediction(guesses[0].label, guesses[0].probability, guesses, stage_ms)
+        return dataclasses.replace(prediction, stage_ms=stage_ms)
+
+    def answer(self, pixels: Pixels) -> Answer:
+        """Return what the model computes for uint8 `[224, 224, 3]`, RGB."""
+        return Answer(self._engine.run(pixels[None])[0], familiarity=None)
+
+    def judge(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
+        """Make a prediction of the answers to one photo, or to several of the same thing.
+
+        Args:
+            answers: 1 or more; probabilities and familiarity are averaged.
+            top: How many of the likeliest classes to return, 1 or more.
+
+        Raises:
+            ConfigError: `top` is below 1.
+        """
+        _check_top(top)
+        logits = np.stack([answer.logits for answer in answers])
+        probabilities = scores.softmax(logits, self.bundle.spec.temperature).mean(axis=0)
+        best = probabilities.argsort()[::-1][:top]
+        guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
+        return Prediction(guesses[0].label, guesses[0].probability, guesses)
 
     def compute_logits(self, batch: Pixels) -> Logits:
         """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
@@ -100,3 +122,8 @@ class Classifier:
     ) -> None:
         """Close."""
         self.close()
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise ConfigError(f"--top {top}: must be at least 1")

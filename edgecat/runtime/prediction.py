@@ -3,6 +3,25 @@
 import dataclasses
 from typing import Any
 
+from edgecat.scores import Logits
+
+#: What a photo is called that shows none of the known classes.
+UNKNOWN = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a model computes for one photo, before anything is made of it.
+
+    Attributes:
+        logits: float32 `[K]`.
+        familiarity: How much the photo is like those of the known classes (`edgecat.known`); None
+            where the bundle has no measure of it.
+    """
+
+    logits: Logits
+    familiarity: float | None
+
 
 @dataclasses.dataclass(frozen=True)
 class StageTimes:
@@ -38,16 +57,24 @@ class Prediction:
 
     Attributes:
         label: The likeliest class.
-        probability: Of that class, 0-1.
+        probability: Of that class among the known ones, 0-1.
         top: The likeliest classes, likeliest first.
-        stage_ms: Where the time went.
+        is_known: Whether the photo shows one of the known classes at all; None where the bundle
+            has no threshold to tell.
+        stage_ms: Where the time went; None where several photos were averaged.
     """
 
     label: str
     probability: float
     top: tuple[Guess, ...]
-    stage_ms: StageTimes
+    is_known: bool | None = None
+    stage_ms: StageTimes | None = None
+
+    @property
+    def answer(self) -> str:
+        """Return what to tell a person: the label, or "unknown"."""
+        return UNKNOWN if self.is_known is False else self.label
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as `edgecat predict --json` prints them."""
-        return dataclasses.asdict(self)
+        return {"answer": self.answer} | dataclasses.asdict(self)

@@ -97,7 +97,7 @@ def test_an_answer_can_be_sent_to_another_process(colours):
 
 def test_an_answer_becomes_plain_values(colours):
     values = colours.predict(flat("red"), top=2).to_dict()
-    assert set(values) == {"label", "probability", "top", "stage_ms"}
+    assert set(values) == {"answer", "label", "probability", "top", "is_known", "stage_ms"}
     assert [set(guess) for guess in values["top"]] == [{"label", "probability"}] * 2
     assert set(values["stage_ms"]) == {"pixels", "model", "scores"}
     assert all(duration_ms >= 0 for duration_ms in values["stage_ms"].values())

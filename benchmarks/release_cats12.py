@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from edgecat.bundle import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
+from edgecat.known import KNOWN_FILE
 from edgecat.seen import SEEN_FILE
 from edgecat.train.unfold import STATISTICS_FILE
 
@@ -32,7 +33,7 @@ def main(work: Path) -> None:
     """Keep the ONNX Runtime variants of the bundle of seed 0."""
     bundle = load_bundle(work / "seed0.edgecat")
     variants = tuple(v for v in bundle.spec.variants if v.engine == "onnxruntime")
-    kept = {file for v in variants for file in v.files} | {SEEN_FILE, STATISTICS_FILE}
+    kept = {file for v in variants for file in v.files} | {SEEN_FILE, STATISTICS_FILE, KNOWN_FILE}
     with new_bundle(ASSETS / "cats12") as released:
         for file in sorted(kept):
             (released / file).write_bytes(bundle.read(file))

@@ -1,7 +1,7 @@
 """Accuracy of models on labelled photos: each photo is read once and answered by all of them."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,10 +204,13 @@ def answer_pixels(model: Callable[[Pixels], Logits], photos: Pixels) -> Logits:
         model: Takes uint8 `[N, 224, 224, 3]`.
         photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
     """
-    batches = range(0, len(photos), _BATCH)
-    return np.concatenate(
-        [model(np.ascontiguousarray(photos[start : start + _BATCH])) for start in batches]
-    )
+    return np.concatenate([model(batch) for batch in batches_of(photos)])
+
+
+def batches_of(photos: Pixels) -> Iterator[Pixels]:
+    """Yield photos in batches, uint8 `[n, 224, 224, 3]` each, contiguous."""
+    for start in range(0, len(photos), _BATCH):
+        yield np.ascontiguousarray(photos[start : start + _BATCH])
 
 
 def answer_photos(

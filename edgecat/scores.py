@@ -143,6 +143,32 @@ def calibration_error_ratio(logits: Logits, targets: Indices) -> float:
     return float(np.abs(np.bincount(bins, weights=gains, minlength=15)).sum() / len(targets))
 
 
+def fit_temperature(logits: Logits, targets: Indices) -> float:
+    """Return the temperature with which a model is as sure as it is right; of none, 1.
+
+    It minimizes the mean negative log-likelihood, which has one minimum, by golden sections over
+    the temperature's logarithm, from 1/20 to 20.
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+
+    Args:
+        logits: float32 `[N, K]`, of photos that the model was not trained on.
+        targets: int64 `[N]`.
+    """
+    if not len(targets):
+        return 1.0
+
+    def loss(exponent: float) -> float:
+        likely = softmax(logits, math.exp(exponent))[np.arange(len(targets)), targets]
+        return float(-np.log(np.maximum(likely, 1e-300)).mean())
+
+    low, high = -math.log(20), math.log(20)
+    shrink = (math.sqrt(5) - 1) / 2
+    while high - low > 1e-4:
+        left, right = high - shrink * (high - low), low + shrink * (high - low)
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return math.exp((low + high) / 2)
+
+
 def count_flips(reference: Logits, other: Logits, targets: Indices) -> Indices:
     """Return, by true class, how many answers only the reference, and only the other, has right.
 

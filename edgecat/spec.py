@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -154,15 +155,18 @@ class Variant:
 
     Attributes:
         name: One of `VARIANTS`.
-        files: The engine's files, the graph first ("x.onnx"; or "x.xml", "x.bin").
+        files: The engine's files, the graph first ("x.onnx"; or "x.xml.gz", "x.bin").
         score: The test score, where one was measured.
         verdict: Where it is worth running, where that was measured.
+        known_threshold: Familiarity (`edgecat.known`) below which a photo shows none of the known
+            classes; None where the bundle cannot tell.
     """
 
     name: str
     files: tuple[str, ...]
     score: Score | None = None
     verdict: Verdict | None = None
+    known_threshold: float | None = None
 
     def __post_init__(self) -> None:
         """Check the name.
@@ -174,6 +178,8 @@ class Variant:
             raise ValueError(f"variant {self.name!r} is none of {', '.join(VARIANTS)}")
         if not self.files:
             raise ValueError(f"variant {self.name!r} names no file")
+        if self.known_threshold is not None and not math.isfinite(self.known_threshold):
+            raise ValueError(f"variant {self.name!r}: known_threshold {self.known_threshold}")
 
     @property
     def engine(self) -> str:
@@ -184,6 +190,19 @@ class Variant:
     def precision(self) -> str:
         """Return "fp32", "bf16" or "int8": what was asked for, not what an engine runs."""
         return self.name.split("-")[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownSpec:
+    """How photos of known classes are told from others, see `edgecat.known`.
+
+    Attributes:
+        file: The file with the directions of known features.
+        residual_weight: What the rest of a feature vector weighs, above 0.
+    """
+
+    file: str
+    residual_weight: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +217,7 @@ class ModelSpec:
         files: Every file of the bundle but the manifest, by name.
         input: The expected pixels.
         temperature: What logits are divided by before the softmax, above 0.
+        known: How photos of known classes are told from others; None where the model cannot.
         provenance: Where the model is from: data, weights, licence, recipe, seed, versions.
         schema_version: Of this manifest's form.
     """
@@ -209,6 +229,7 @@ class ModelSpec:
     files: dict[str, FileRecord]
     input: InputSpec = INPUT
     temperature: float = 1.0
+    known: KnownSpec | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -236,6 +257,13 @@ class ModelSpec:
             for file in variant.files:
                 if file not in self.files:
                     raise ValueError(f"variant {variant.name}: file {file!r} is not in 'files'")
+            if variant.known_threshold is not None and self.known is None:
+                raise ValueError(f"variant {variant.name} has a known_threshold, but no 'known'")
+        if self.known is not None:
+            if self.known.file not in self.files:
+                raise ValueError(f"known: file {self.known.file!r} is not in 'files'")
+            if not 0 < self.known.residual_weight < 1e6:
+                raise ValueError(f"residual_weight {self.known.residual_weight} is not in (0, 1e6)")
 
     def variant(self, name: str) -> Variant:
         """Return the variant of this name.

@@ -77,6 +77,7 @@ FIRST = ["edgecat.errors", "edgecat.strict", "edgecat.spec", "edgecat.progress"]
 SECOND = [
     *FIRST,
     *(f"edgecat.{m}" for m in ("atomic", "bundle", "pixels", "scores", "photos", "split", "seen")),
+    "edgecat.known",
 ]
 ALL_BUT_CLI = [
     "edgecat." + name
@@ -98,6 +99,7 @@ LAYERS = {
     "edgecat.photos": ["edgecat.pixels", *FIRST],
     "edgecat.split": ["edgecat.pixels", *FIRST],
     "edgecat.seen": ["edgecat.bundle", "edgecat.split", *FIRST],
+    "edgecat.known": ["edgecat.bundle", "edgecat.scores", *FIRST],
     "edgecat.compare": ["edgecat.scores"],
     "edgecat.runtime": ["edgecat.runtime", *SECOND],
     "edgecat.evaluate": ["edgecat.runtime", *SECOND],

@@ -193,3 +193,18 @@ def test_flips_are_counted_by_the_true_class():
         [0, 0],
         [0, 1],
     ]
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+def test_the_fitted_temperature_is_the_one_that_the_answers_were_drawn_with(temperature):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2 * temperature, (20_000, 5)).astype(np.float32)
+    chances = scores.softmax(logits, temperature)
+    targets = (chances.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1)
+    assert scores.fit_temperature(logits, targets) == pytest.approx(temperature, rel=0.05)
+
+
+def test_a_temperature_of_nothing_is_1_and_of_perfect_answers_finite():
+    assert scores.fit_temperature(np.zeros((0, 3), np.float32), np.zeros(0, np.int64)) == 1
+    sure = scores.fit_temperature(np.eye(3, dtype=np.float32), np.arange(3))
+    assert 0.04 < sure < 0.06

@@ -17,6 +17,7 @@ from edgecat import scores
 from edgecat.bundle import check_replaceable, hash_files, new_bundle, write_manifest
 from edgecat.compare import AccuracyChange, compare_accuracy
 from edgecat.errors import AccuracyLost, TrainError
+from edgecat.export.familiarity import find_threshold, learn_known
 from edgecat.export.optimize import optimize_graph
 from edgecat.export.parity import NUM_PHOTOS, check_parity, fill_up
 from edgecat.export.photos import RunPhotos
@@ -24,6 +25,7 @@ from edgecat.export.statistics import collect_statistics
 from edgecat.export.to_onnx import export_onnx
 from edgecat.export.to_openvino import export_openvino
 from edgecat.export.verdict import decide, measure_ratios
+from edgecat.known import KNOWN_FILE, KnownFeatures
 from edgecat.pixels import Pixels
 from edgecat.progress import Progress, Silent
 from edgecat.quantize.calibration import choose_calibration
@@ -31,7 +33,7 @@ from edgecat.quantize.ladder import Budget, Climb, Judges, climb
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.seen import SEEN_FILE, seen_photos
-from edgecat.spec import Flips, ModelSpec, Score, Variant
+from edgecat.spec import Flips, KnownSpec, ModelSpec, Score, Variant
 from edgecat.split import Split
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
@@ -40,11 +42,11 @@ from edgecat.train.unfold import STATISTICS_FILE
 
 FLOAT_VARIANTS = (
     Variant("onnxruntime-fp32", ("onnxruntime-fp32.onnx",)),
-    Variant("openvino-fp32", ("openvino-fp32.xml", "openvino-fp32.bin")),
+    Variant("openvino-fp32", ("openvino-fp32.xml.gz", "openvino-fp32.bin")),
 )
 INT8_VARIANTS = (
     Variant("onnxruntime-int8", ("onnxruntime-int8.onnx",)),
-    Variant("openvino-int8", ("openvino-int8.xml", "openvino-int8.bin")),
+    Variant("openvino-int8", ("openvino-int8.xml.gz", "openvino-int8.bin")),
 )
 
 # Validation photos that judge INT8 recipes: 77 MB of pixels, an interval of about +-1 pp.
@@ -135,9 +137,10 @@ def export_run(
             progress.say(f"left out: {_describe_loss(bf16.variant, bf16.change)}")
     climbs: dict[str, Climb] = {}
     refused: list[str] = []
-    calibration = choose_calibration(split, record.seed) if int8 else []
+    calibration = choose_calibration(split, record.seed)
+    pixels = photos.pixels("photos to calibrate with", calibration)
     if int8:
-        quantizer = _prepare(graph, photos, split, calibration, int8)
+        quantizer = Quantizer(graph, pixels, _find_lessons(photos, split, int8))
         for number, variant in enumerate(INT8_VARIANTS):
             floats = models[number].open(threads=1)
             found = climb(variant, quantizer, floats, judges, int8, progress)
@@ -149,19 +152,24 @@ def export_run(
                 loss = _describe_loss(variant, found.chosen.change)
                 refused.append(f"refused: the best rung of {loss}")
 
-    variants = _judge(models, network, photos, record.labels, budget, progress)
+    temperature = scores.fit_temperature(judges.expected, judges.targets)
+    known = _set_thresholds(models, pixels, judges)
+    variants = _judge(models, network, photos, record.labels, temperature, budget, progress)
     with new_bundle(out) as folder:
         for model in models:
             for name, content in zip(model.variant.files, model.files, strict=True):
                 (folder / name).write_bytes(content)
         (folder / SEEN_FILE).write_text(seen_photos(split, calibration).to_json())
         (folder / STATISTICS_FILE).write_bytes(_statistics(network, graph))
+        (folder / KNOWN_FILE).write_bytes(known.to_bytes())
         spec = ModelSpec(
             name=out.name.removesuffix(".edgecat"),
             arch=record.arch,
             labels=record.labels,
             variants=variants,
             files=hash_files(folder),
+            temperature=temperature,
+            known=KnownSpec(KNOWN_FILE, known.residual_weight),
             provenance=_provenance(record, split)
             | {
                 "graph_passes": changes,
@@ -219,12 +227,14 @@ def _judge(
     network: PhotoNetwork,
     photos: RunPhotos,
     labels: Sequence[str],
+    temperature: float,
     budget: Budget,
     progress: Progress,
 ) -> tuple[Variant, ...]:
     """Return the models' variants with their verdicts, and their scores on the test photos.
 
-    The verdicts are given before the test photos are looked at.
+    The verdicts are given before the test photos are looked at. Confidence is judged at the
+    bundle's temperature, as a user will see it.
     """
     single = {model.variant.name: model.open(threads=1) for model in models}
     ratios = measure_ratios(single)
@@ -240,7 +250,7 @@ def _judge(
     for engine in engines:
         engine.close()
     judged = []
-    reference, *others = answers.logits
+    reference, *others = (logits / np.float32(temperature) for logits in answers.logits)
     for model, verdict, logits in zip(models, verdicts, others, strict=True):
         change = compare_accuracy(reference, logits, answers.targets)
         flips = scores.count_flips(reference, logits, answers.targets)
@@ -294,21 +304,24 @@ def _find_judges(
     return Judges(pixels, np.array(targets, np.int64), expected)
 
 
-def _prepare(
-    graph: onnx.ModelProto,
-    photos: RunPhotos,
-    split: Split,
-    calibration: Sequence[int],
-    budget: Budget,
-) -> Quantizer:
-    """Read training photos and measure the graph with them."""
-    pixels = photos.pixels("photos to calibrate with", calibration)
-    lessons = None
-    if budget.ladder == "full":
-        lessons = photos.pixels(
-            "photos to distil with", _thin(split.indices("train"), _MAX_LESSONS)
-        )
-    return Quantizer(graph, pixels, lessons)
+def _find_lessons(photos: RunPhotos, split: Split, budget: Budget) -> Pixels | None:
+    """Return training photos to distil with, where the ladder has a rung that does."""
+    if budget.ladder != "full":
+        return None
+    return photos.pixels("photos to distil with", _thin(split.indices("train"), _MAX_LESSONS))
+
+
+def _set_thresholds(models: Sequence[Model], calibration: Pixels, judges: Judges) -> KnownFeatures:
+    """Give every variant the familiarity below which it calls a photo unknown."""
+    floats = models[0].open()
+    known = learn_known(floats, calibration)
+    floats.close()
+    for model in models:
+        engine = model.open()
+        threshold = find_threshold(engine, known, judges.photos)
+        engine.close()
+        model.variant = dataclasses.replace(model.variant, known_threshold=threshold)
+    return known
 
 
 def _build_bf16(models: Sequence[Model], judges: Judges) -> Model | None:

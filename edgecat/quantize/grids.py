@@ -39,9 +39,8 @@ class Grid:
     """The numbers that a uint8 tensor can hold.
 
     Attributes:
-        scale: The distance between two of them, exact in float32: float32 `[]`, or `[C]` where
-            each channel has its own.
-        zero: The integer that means 0.0, 0-255: int32 of the same shape.
+        scale: The distance between two of them, exact in float32: float32 `[]`.
+        zero: The integer that means 0.0, 0-255: int32 `[]`.
     """
 
     scale: npt.NDArray[np.float32]
@@ -59,22 +58,16 @@ class Grid:
 
 
 def make_grid(scale: npt.ArrayLike, zero: npt.ArrayLike) -> Grid:
-    """Return a grid of numbers or arrays of any type."""
+    """Return a grid of numbers of any type."""
     return Grid(np.asarray(scale, np.float32), np.asarray(zero, np.int32))
 
 
 HARD_SIGMOID = make_grid(1 / TOP, 0)
 
 
-def span_range(low: npt.ArrayLike, high: npt.ArrayLike) -> Grid:
-    """Return the grid of 255 steps from `low` (at most 0) to `high` (at least 0).
-
-    Args:
-        low: One number, or one for each channel.
-        high: The same.
-    """
-    low = np.asarray(low, np.float64)
-    scale = np.maximum((np.asarray(high, np.float64) - low) / TOP, 1e-8)
+def span_range(low: float, high: float) -> Grid:
+    """Return the grid of 255 steps from `low` (at most 0) to `high` (at least 0)."""
+    scale = max((high - low) / TOP, 1e-8)
     return make_grid(scale, np.rint(-low / scale))
 
 

@@ -190,3 +190,5 @@ class _Writer:
         self._graph.store(shape, self._parts.weights[shape])
         self._graph.add(node, [f"{source}q", shape], f"{output}q")
         self._graph.store_grid(output, self._graph.grid(source))
+        if self._parts.is_output(output):
+            self._graph.dequantize(output, into=output)

@@ -1,10 +1,10 @@
-"""INT8 in a form that OpenVINO fuses: what convolutions read is rounded, nothing else.
+"""INT8 in a form that OpenVINO fuses: what dense layers read is rounded, nothing else.
 
-OpenVINO fuses a convolution with the addition, hard-swish and rounding behind it, and takes a scale
-per channel for what depthwise convolutions read, which is what MobileNetV3's outlier channels need:
-no layer has to stay float. Squeeze-and-excite gates, additions and the classifier compute in float
-between the convolutions; the classifier's weights are stored as int8.
-Rounding gates, additions and averages, too, takes as long.
+OpenVINO fuses a convolution with the addition, hard-swish and rounding behind it. Depthwise
+convolutions multiply little and run faster in float than in INT8; that they stay float is what
+spares this network its outlier channels, too, which only they read, so no layer's accuracy asks
+for more. Squeeze-and-excite gates and additions compute in float between the convolutions. All
+weights are stored as int8.
 Source: benchmarks/results/*/openvino_places.json.
 """
 
@@ -22,8 +22,8 @@ MIN_FLOAT_HALVINGS = 0
 
 
 def tensors_to_measure(parts: Parts) -> list[str]:
-    """Return the tensors whose range decides a scale: what convolutions read."""
-    return list(dict.fromkeys(n.input[0] for n in parts.layers() if n.op_type == "Conv"))
+    """Return the tensors whose range decides a scale: what dense layers read."""
+    return list(dict.fromkeys(n.input[0] for n in parts.layers() if not is_depthwise(n)))
 
 
 def place(parts: Parts, histograms: Mapping[str, Histogram], *, cuts: bool) -> dict[str, Grid]:
@@ -32,17 +32,12 @@ def place(parts: Parts, histograms: Mapping[str, Histogram], *, cuts: bool) -> d
     Args:
         parts: The float graph.
         histograms: Of `tensors_to_measure`.
-        cuts: Whether a range may cut rare large values off; else it holds all that was seen. A
-            channel's own range always holds all.
+        cuts: Whether a range may cut rare large values off; else it holds all that was seen.
     """
-    per_channel = {node.input[0] for node in parts.layers() if is_depthwise(node)}
     grids = {}
     for name in tensors_to_measure(parts):
         histogram = histograms[name]
-        if name in per_channel:
-            grids[name] = span_range(*histogram.channel_ranges())
-        else:
-            grids[name] = span_range(*(histogram.best_range() if cuts else histogram.full_range()))
+        grids[name] = span_range(*(histogram.best_range() if cuts else histogram.full_range()))
     return grids
 
 
@@ -75,9 +70,12 @@ def _round_tensor(output: object, grid: Grid) -> None:
     """Put a rounding between a tensor and all that reads it."""
     from openvino import opset13
 
-    readers = list(output.get_target_inputs())  # type: ignore[attr-defined]
-    shape = (1, -1, 1, 1) if grid.scale.ndim else ()
-    low, high = (opset13.constant(limit.reshape(shape)) for limit in (grid.low, grid.high))
+    readers = [
+        reader
+        for reader in output.get_target_inputs()  # type: ignore[attr-defined]
+        if reader.get_node().get_type_name() != "Result"
+    ]
+    low, high = (opset13.constant(limit) for limit in (grid.low, grid.high))
     rounded = opset13.fake_quantize(output, low, high, low, high, TOP + 1)
     for reader in readers:
         reader.replace_source_output(rounded.output(0))

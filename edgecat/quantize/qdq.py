@@ -112,9 +112,14 @@ class QdqGraph:
             )
         return self._grids[tensor]
 
-    def dequantize(self, tensor: str) -> str:
-        """Return the name of a uint8 tensor's float view, which is made on first use."""
-        view = f"{tensor}f"
+    def dequantize(self, tensor: str, into: str | None = None) -> str:
+        """Return the name of a uint8 tensor's float view, which is made on first use.
+
+        Args:
+            tensor: The uint8 one.
+            into: The view's name; None for the usual one, tensor "12" having "12f".
+        """
+        view = into or f"{tensor}f"
         if view not in self._views:
             self._views.add(view)
             inputs = [f"{tensor}q", *self._grid_names(tensor)]

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,24 +33,16 @@ class Histogram:
         high: Largest value seen.
         counts: float64 `[NUM_BINS]`.
         costs: float64 `[NUM_BINS]`, the same with each channel counted by what its errors weigh.
-        channel_lows: float64 `[C]`, each channel's smallest value.
-        channel_highs: float64 `[C]`, each channel's largest.
     """
 
     low: float
     high: float
     counts: npt.NDArray[np.float64]
     costs: npt.NDArray[np.float64]
-    channel_lows: npt.NDArray[np.float64]
-    channel_highs: npt.NDArray[np.float64]
 
     def full_range(self) -> tuple[float, float]:
         """Return the range of all values seen: low (at most 0) and high (at least 0)."""
         return min(0.0, self.low), max(0.0, self.high)
-
-    def channel_ranges(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return each channel's own full range: low (at most 0) and high (at least 0)."""
-        return np.minimum(self.channel_lows, 0), np.maximum(self.channel_highs, 0)
 
     def best_range(self, floor: float | None = None) -> tuple[float, float]:
         """Return the range that loses the least in mean square when 255 equal steps span it.
@@ -143,15 +134,10 @@ def measure_histograms(
         QuantizeError: A tensor grows beyond float32.
     """
     names = list(weights)
-    channel_lows: list[Any] = [np.inf] * len(names)
-    channel_highs: list[Any] = [-np.inf] * len(names)
+    lows, highs = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     for results in run_batches(model, names, images):
-        for row, values in enumerate(results):
-            pixels = values.reshape(*values.shape[:2], -1)
-            channel_lows[row] = np.minimum(channel_lows[row], pixels.min(axis=(0, 2)))
-            channel_highs[row] = np.maximum(channel_highs[row], pixels.max(axis=(0, 2)))
-    lows = np.array([channels.min() for channels in channel_lows])
-    highs = np.array([channels.max() for channels in channel_highs])
+        lows = np.minimum(lows, [values.min() for values in results])
+        highs = np.maximum(highs, [values.max() for values in results])
     for name, low, high in zip(names, lows, highs, strict=True):
         _check_range(name, low, high)
     highs = np.maximum(highs, lows + 1e-6)  # a constant tensor still needs a bin
@@ -163,14 +149,7 @@ def measure_histograms(
             counts[row] += found.sum(axis=0)
             costs[row] += found.sum(axis=0) if weight is None else weight @ found
     return {
-        name: Histogram(
-            float(lows[row]),
-            float(highs[row]),
-            counts[row],
-            costs[row],
-            channel_lows[row].astype(np.float64),
-            channel_highs[row].astype(np.float64),
-        )
+        name: Histogram(float(lows[row]), float(highs[row]), counts[row], costs[row])
         for row, name in enumerate(names)
     }
 

@@ -13,7 +13,6 @@ the straight-through gradient.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import onnx
@@ -22,7 +21,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecat.quantize.grids import TOP, Grid, weight_steps
+from edgecat.quantize.grids import TOP, weight_steps
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.prepare import ACTIVATIONS, WEIGHTED
 
@@ -54,7 +53,9 @@ class Student(nn.Module):
             for node in self._nodes
         }
         self._last_reader = {name: node.name for node in self._nodes for name in node.input}
-        self._grids = {name: _to_torch(grid) for name, grid in placement.grids.items()}
+        self._grids = {
+            name: (float(grid.scale), int(grid.zero)) for name, grid in placement.grids.items()
+        }
         self._constants = {
             name: torch.from_numpy(values.copy()) for name, values in parts.weights.items()
         }
@@ -99,7 +100,7 @@ class Student(nn.Module):
                 made = _OPS[node.op_type](self._attributes[node.name], *inputs, *constants)
             name = node.output[0]
             if rounds and name in self._grids:
-                made = _round(made, *self._grids[name])
+                made = torch.fake_quantize_per_tensor_affine(made, *self._grids[name], 0, TOP)
             tensors[name] = made
             for read in node.input:  # maps are large: keep none longer than needed
                 if self._last_reader[read] == node.name:
@@ -171,16 +172,3 @@ _OPS: dict[str, Callable[..., Tensor]] = {
     "GlobalAveragePool": lambda _, x: x.mean((2, 3), keepdim=True),
     "Reshape": lambda _, x, __: x.flatten(1),
 }
-
-
-def _to_torch(grid: Grid) -> tuple[Any, Any]:
-    """Return scale and zero as torch's rounding wants them: numbers, or tensors `[C]`."""
-    if grid.scale.ndim:
-        return torch.from_numpy(grid.scale), torch.from_numpy(grid.zero)
-    return float(grid.scale), int(grid.zero)
-
-
-def _round(maps: Tensor, scale: Any, zero: Any) -> Tensor:
-    if isinstance(scale, Tensor):
-        return torch.fake_quantize_per_channel_affine(maps, scale, zero, 1, 0, TOP)
-    return torch.fake_quantize_per_tensor_affine(maps, scale, zero, 0, TOP)

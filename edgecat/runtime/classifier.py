@@ -11,6 +11,7 @@ import numpy as np
 from edgecat import scores
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.errors import ConfigError
+from edgecat.known import load_known
 from edgecat.pixels import Photo, Pixels, load_pixels
 from edgecat.runtime.engines.base import Engine, open_engine
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
@@ -35,6 +36,8 @@ class Classifier:
         self.variant = engine.name
         self.labels = bundle.spec.labels
         self._engine = engine
+        self._known = load_known(bundle)
+        self._threshold = bundle.spec.variant(engine.name).known_threshold
 
     @classmethod
     def open(
@@ -83,7 +86,10 @@ class Classifier:
 
     def answer(self, pixels: Pixels) -> Answer:
         """Return what the model computes for uint8 `[224, 224, 3]`, RGB."""
-        return Answer(self._engine.run(pixels[None])[0], familiarity=None)
+        if self._known is None:
+            return Answer(self._engine.run(pixels[None])[0], familiarity=None)
+        logits, features = self._engine.run_with_features(pixels[None])
+        return Answer(logits[0], float(self._known.familiarity(logits, features)[0]))
 
     def judge(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
         """Make a prediction of the answers to one photo, or to several of the same thing.
@@ -100,7 +106,15 @@ class Classifier:
         probabilities = scores.softmax(logits, self.bundle.spec.temperature).mean(axis=0)
         best = probabilities.argsort()[::-1][:top]
         guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
-        return Prediction(guesses[0].label, guesses[0].probability, guesses)
+        return Prediction(
+            guesses[0].label, guesses[0].probability, guesses, self._is_known(answers)
+        )
+
+    def _is_known(self, answers: Sequence[Answer]) -> bool | None:
+        found = [answer.familiarity for answer in answers if answer.familiarity is not None]
+        if self._threshold is None or not found:
+            return None
+        return sum(found) / len(found) >= self._threshold
 
     def compute_logits(self, batch: Pixels) -> Logits:
         """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""

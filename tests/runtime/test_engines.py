@@ -1,3 +1,4 @@
+import gzip
 import subprocess
 import sys
 
@@ -110,7 +111,9 @@ def test_there_is_at_least_one_core():
 def test_openvino_refuses_what_is_no_model():
     pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
     variant = Variant("openvino-fp32", ("a.xml", "a.bin"))
-    for files in ([b"<xml/>", b""], [b"", b""], [b"<net"]):
+    bomb = gzip.compress(bytes(17 * 2**20))
+    cut_off = gzip.compress(b"<net/>")[:-9]
+    for files in ([b"<xml/>", b""], [b"", b""], [b"<net"], [bomb, b""], [cut_off, b""]):
         with pytest.raises(EngineError, match=r"openvino-fp32: OpenVINO .* refuses"):
             open_model(variant, files, 1)
 

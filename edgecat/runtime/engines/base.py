@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecat.bundle import Bundle
 from edgecat.errors import ConfigError, EngineError
+from edgecat.known import Features
 from edgecat.pixels import Pixels
 from edgecat.runtime.cpu import detect_target
 from edgecat.scores import Logits
@@ -16,7 +17,7 @@ from edgecat.spec import INPUT, Variant
 
 
 class Engine(Protocol):
-    """A loaded model: four members, so that a test needs ten lines to fake one."""
+    """A loaded model: few members, so that a test needs ten lines to fake one."""
 
     name: str
 
@@ -25,6 +26,13 @@ class Engine(Protocol):
 
         Args:
             batch: uint8 `[N, 224, 224, 3]`, RGB, 0-255, any N from 1.
+        """
+
+    def run_with_features(self, batch: Pixels) -> tuple[Logits, Features]:
+        """Return float32 logits `[N, K]` and what the classifier read, float32 `[N, F]`.
+
+        Args:
+            batch: As for `run`. The model must have both outputs.
         """
 
     def describe(self) -> dict[str, Any]:
@@ -80,6 +88,8 @@ def _open_variant(bundle: Bundle, variant: str, threads: int | None) -> Engine:
     engine = open_model(chosen, [bundle.read(file) for file in chosen.files], threads)
     try:
         outputs = engine.run(_BLANK)
+        if bundle.spec.known is not None:
+            engine.run_with_features(_BLANK)
     except Exception as error:  # the engines' exceptions share no public base class
         engine.close()
         raise EngineError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgecat.errors import EngineError
+from edgecat.known import FEATURES_NAME, Features
 from edgecat.pixels import Pixels
 from edgecat.scores import Logits
 from edgecat.spec import INPUT, Variant
@@ -40,7 +41,8 @@ class OnnxRuntimeEngine:
         self._model = files[0]
         self._session = self._open(onnxruntime.SessionOptions())
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
+        is_ours = [output.name for output in outputs[1:]] in ([], [FEATURES_NAME])
+        if len(inputs) != 1 or not is_ours or inputs[0].type != "tensor(uint8)":
             raise EngineError(
                 f"{variant.name}: takes {[(i.name, i.type) for i in inputs]}; an edgecat model "
                 "takes one uint8 [N, 224, 224, 3]; export it again"
@@ -51,6 +53,11 @@ class OnnxRuntimeEngine:
         """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
         logits: Logits = self._session.run(None, {self._input: batch})[0]
         return logits
+
+    def run_with_features(self, batch: Pixels) -> tuple[Logits, Features]:
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, 224, 224, 3]`."""
+        logits, features = self._session.run(None, {self._input: batch})
+        return logits, features
 
     def describe(self) -> dict[str, Any]:
         """Return version, threads and what the multiplications really ran in.

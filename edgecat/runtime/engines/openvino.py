@@ -1,19 +1,26 @@
 """OpenVINO on the CPU."""
 
+import gzip
 import io
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecat.errors import EngineError
+from edgecat.known import Features
 from edgecat.pixels import Pixels
 from edgecat.scores import Logits
 from edgecat.spec import Variant
 
 # A batch dimension that is left open.
 _ANY = -1
+
+# A graph's XML is about 300 kB; a packed file of a stranger could unpack to more than the memory.
+_MAX_GRAPH_BYTES = 16 * 2**20
 
 # Layers that multiply: their precision is what "the model runs in int8" means.
 _MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
@@ -31,7 +38,7 @@ class OpenVinoEngine:
 
         Args:
             variant: Of the engine "openvino".
-            files: The IR's XML, then its weights.
+            files: The IR's XML, plain or packed by gzip, then its weights.
             threads: To compute with, 1 or more.
 
         Raises:
@@ -56,9 +63,9 @@ class OpenVinoEngine:
                 f"{variant.name}: this CPU has no bf16 arithmetic; choose --variant openvino-fp32"
             )
         try:
-            self._model = core.read_model(io.BytesIO(files[0]), io.BytesIO(files[1]))
+            self._model = core.read_model(io.BytesIO(_unpack(files[0])), io.BytesIO(files[1]))
             self._requests = {1: self._compile(1)}
-        except (RuntimeError, IndexError, TypeError) as error:
+        except (RuntimeError, IndexError, TypeError, OSError, EOFError, zlib.error) as error:
             raise EngineError(
                 f"{variant.name}: OpenVINO {self._version} refuses the model "
                 f"({str(error).splitlines()[0] if str(error) else 'no reason given'}); "
@@ -67,13 +74,12 @@ class OpenVinoEngine:
 
     def run(self, batch: Pixels) -> Logits:
         """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
-        size = 1 if len(batch) == 1 else _ANY
-        if size not in self._requests:
-            self._requests[size] = self._compile(size)
-        request = self._requests[size]
-        request.infer([np.ascontiguousarray(batch)], share_inputs=True)
-        # A copy: the request's own tensor is overwritten by the next call.
-        return np.array(request.get_output_tensor(0).data, np.float32)
+        return self._outputs(batch, 1)[0]
+
+    def run_with_features(self, batch: Pixels) -> tuple[Logits, Features]:
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, 224, 224, 3]`."""
+        logits, features = self._outputs(batch, 2)
+        return logits, features
 
     def describe(self) -> dict[str, Any]:
         """Return version, threads and the precision of the compiled layers that multiply."""
@@ -102,6 +108,15 @@ class OpenVinoEngine:
         self._requests.clear()
         self._model = None
 
+    def _outputs(self, batch: Pixels, num_outputs: int) -> list[npt.NDArray[np.float32]]:
+        size = 1 if len(batch) == 1 else _ANY
+        if size not in self._requests:
+            self._requests[size] = self._compile(size)
+        request = self._requests[size]
+        request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+        # Copies: the request's own tensors are overwritten by the next call.
+        return [np.array(request.get_output_tensor(i).data, np.float32) for i in range(num_outputs)]
+
     def _compile(self, size: int) -> Any:
         """Compile for batches of a size.
 
@@ -116,3 +131,18 @@ class OpenVinoEngine:
             "NUM_STREAMS": "1",
         }
         return self._core.compile_model(model, "CPU", settings).create_infer_request()
+
+
+def _unpack(graph: bytes) -> bytes:
+    """Return a graph's XML.
+
+    Raises:
+        OSError: Packed, it is no gzip file or too large.
+    """
+    if graph[:2] != b"\x1f\x8b":  # gzip's mark, RFC 1952
+        return graph
+    with gzip.open(io.BytesIO(graph)) as file:
+        xml = file.read(_MAX_GRAPH_BYTES + 1)
+    if len(xml) > _MAX_GRAPH_BYTES:
+        raise OSError(f"the graph unpacks to more than {_MAX_GRAPH_BYTES // 2**20} MiB")
+    return xml

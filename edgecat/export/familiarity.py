@@ -1,0 +1,40 @@
+"""Teach a bundle what its known classes look like, and where "unknown" begins."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgecat.evaluate import batches_of
+from edgecat.known import Features, KnownFeatures, choose_threshold, fit_known
+from edgecat.pixels import Pixels
+from edgecat.runtime.engines.base import Engine
+from edgecat.scores import Logits
+
+
+def learn_known(engine: Engine, photos: Pixels) -> KnownFeatures:
+    """Learn where the features of known classes lie.
+
+    Args:
+        engine: The float model.
+        photos: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
+    """
+    return fit_known(*_run_with_features(engine, photos))
+
+
+def find_threshold(engine: Engine, known: KnownFeatures, photos: Pixels) -> float:
+    """Return the familiarity below which a variant calls a photo unknown.
+
+    Args:
+        engine: The variant; each has a threshold of its own, since rounding moves features, too.
+        known: What `learn_known` learned from the float model.
+        photos: uint8 `[N, 224, 224, 3]`, RGB: validation photos.
+    """
+    return choose_threshold(known.familiarity(*_run_with_features(engine, photos)))
+
+
+def _run_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Features]:
+    pairs: Sequence[tuple[Logits, Features]] = [
+        engine.run_with_features(batch) for batch in batches_of(photos)
+    ]
+    logits, features = zip(*pairs, strict=True)
+    return np.concatenate(logits), np.concatenate(features)

@@ -101,6 +101,7 @@ LAYERS = {
     "edgecat.compare": ["edgecat.scores"],
     "edgecat.runtime": ["edgecat.runtime", *SECOND],
     "edgecat.evaluate": ["edgecat.runtime", *SECOND],
+    "edgecat.selftest": ["edgecat.runtime", *SECOND],
     "edgecat.bench": ["edgecat.bench", "edgecat.runtime", "edgecat.evaluate", *SECOND],
     "edgecat.train": ["edgecat.train", *SECOND],
     # Calibrated OpenVINO models are made from the exported ones.
@@ -108,7 +109,10 @@ LAYERS = {
         "edgecat.quantize", "edgecat.runtime", "edgecat.compare", "edgecat.export.to_openvino",
         "edgecat.bench.clock", "edgecat.bench.latency", "edgecat.evaluate", *SECOND,
     ],
+    "edgecat.demo.drawings": [],
+    # The golden photos of a bundle are drawings.
     "edgecat.export": [
+        "edgecat.demo.drawings", "edgecat.selftest",
         "edgecat.export", "edgecat.quantize", "edgecat.train", "edgecat.runtime", "edgecat.compare",
         "edgecat.evaluate", "edgecat.bench.clock", "edgecat.bench.latency", *SECOND,
     ],

@@ -38,7 +38,12 @@ class Classifier:
 
     @classmethod
     def open(
-        cls, bundle: str | Path, variant: str | None = None, *, threads: int | None = None
+        cls,
+        bundle: str | Path,
+        variant: str | None = None,
+        *,
+        threads: int | None = None,
+        power_save: bool = False,
     ) -> "Classifier":
         """Open a bundle; every file's SHA-256 is checked.
 
@@ -47,6 +52,8 @@ class Classifier:
             variant: Such as "onnxruntime-int8"; None for the fastest that the bundle's verdicts
                 recommend for this processor and whose engine is installed.
             threads: How many to compute with; None for one per physical core.
+            power_save: Threads that wait for work sleep, instead of asking for it in a loop: for
+                a photo now and then. Photos in a row take longer.
 
         Raises:
             BundleError: No bundle, a damaged one, or one without that variant.
@@ -54,7 +61,7 @@ class Classifier:
             ConfigError: `threads` is below 1.
         """
         loaded = load_bundle(bundle)
-        return cls(loaded, open_engine(loaded, variant, threads))
+        return cls(loaded, open_engine(loaded, variant, threads, power_save=power_save))
 
     def predict(self, photo: Photo, *, top: int = 5) -> Prediction:
         """Say what one photo shows.

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -93,6 +94,24 @@ def test_an_engine_says_what_it_is(colour_model, threads):
     }
     assert engine.run(np.zeros((2, 224, 224, 3), np.uint8)).shape == (2, 3)
     engine.close()
+
+
+def measure_idle_cpu_s(model, *, power_save):
+    """Processor time that an engine's threads take while they wait for the next photo."""
+    engine = open_model(ONNX, [model], 2, power_save=power_save)
+    idle_s = 0.0
+    for _ in range(5):
+        engine.run(np.zeros((1, 224, 224, 3), np.uint8))
+        answered = time.process_time()
+        time.sleep(0.05)
+        idle_s += time.process_time() - answered
+    engine.close()
+    return idle_s
+
+
+def test_waiting_threads_sleep_if_asked_to(colour_model):
+    spinning = measure_idle_cpu_s(colour_model, power_save=False)
+    assert measure_idle_cpu_s(colour_model, power_save=True) < spinning / 2
 
 
 def test_answers_are_not_overwritten_by_the_next_call(colour_model):

@@ -90,8 +90,8 @@ class SelfTest:
         if not self.num_photos:
             return "no golden photos stored, nothing proven; export the bundle again"
         return (
-            f"the pixels of {self.num_photos} golden photos are bit-equal, their logits within "
-            f"{self.logit_gap:.2g} of the stored ones (accepted: {self.tolerance:g})"
+            f"{self.num_photos} golden photos, pixels bit-equal, logits {self.logit_gap:.2g} off "
+            f"(accepted: {self.tolerance:g})"
         )
 
 
@@ -122,8 +122,8 @@ def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
         if not this_gap <= tolerance:  # NaN neither
             raise SelfTestError(
                 f"{where}: logits of {engine.name} are up to {this_gap:.2g} from those of the "
-                f"machine that exported, accepted are {tolerance:g}; this machine would answer "
-                "otherwise than was measured. Choose another --variant, or install "
+                f"machine that exported, accepted are {tolerance:g}: here it would answer "
+                "otherwise than was measured; choose another --variant, or install "
                 f"{_exported_with(bundle, engine.name.split('-')[0])}"
             )
         gap = max(gap, this_gap)

@@ -102,6 +102,7 @@ LAYERS = {
     "edgecat.runtime": ["edgecat.runtime", *SECOND],
     "edgecat.evaluate": ["edgecat.runtime", *SECOND],
     "edgecat.selftest": ["edgecat.runtime", *SECOND],
+    "edgecat.doctor": ["edgecat.doctor", "edgecat.runtime", "edgecat.selftest", *SECOND],
     "edgecat.bench": ["edgecat.bench", "edgecat.runtime", "edgecat.evaluate", *SECOND],
     "edgecat.train": ["edgecat.train", *SECOND],
     # Calibrated OpenVINO models are made from the exported ones.

@@ -64,8 +64,7 @@ def test_the_exporting_machine_passes_its_own_test(make_golden_bundle, golden):
     result = run_self_test(make_golden_bundle(golden.to_json()), MeanEngine())
     assert (result.num_photos, result.logit_gap) == (len(draw_photos()), 0.0)
     assert result.describe() == (
-        "the pixels of 3 golden photos are bit-equal, their logits within 0 of the stored ones "
-        "(accepted: 0.001)"
+        "3 golden photos, pixels bit-equal, logits 0 off (accepted: 0.001)"
     )
 
 

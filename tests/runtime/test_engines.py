@@ -7,6 +7,7 @@ import pytest
 
 from edgecat.bundle import load_bundle
 from edgecat.errors import BundleError, ConfigError, EngineError
+from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.engines.base import count_physical_cores, open_engine, open_model
 from edgecat.spec import Variant
 
@@ -96,22 +97,23 @@ def test_an_engine_says_what_it_is(colour_model, threads):
     engine.close()
 
 
-def measure_idle_cpu_s(model, *, power_save):
-    """Processor time that an engine's threads take while they wait for the next photo."""
-    engine = open_model(ONNX, [model], 2, power_save=power_save)
+def measure_idle_cpu_s(bundle, variant, *, power_save):
+    """Processor time that a model's threads take while they wait for the next photo."""
     idle_s = 0.0
-    for _ in range(5):
-        engine.run(np.zeros((1, 224, 224, 3), np.uint8))
-        answered = time.process_time()
-        time.sleep(0.05)
-        idle_s += time.process_time() - answered
-    engine.close()
+    with Classifier.open(bundle, variant, threads=2, power_save=power_save) as classifier:
+        for _ in range(5):
+            classifier.compute_logits(np.zeros((1, 224, 224, 3), np.uint8))
+            answered = time.process_time()
+            time.sleep(0.05)
+            idle_s += time.process_time() - answered
     return idle_s
 
 
-def test_waiting_threads_sleep_if_asked_to(colour_model):
-    spinning = measure_idle_cpu_s(colour_model, power_save=False)
-    assert measure_idle_cpu_s(colour_model, power_save=True) < spinning / 2
+@pytest.mark.parametrize("variant", [None, "onnxruntime-fp32"])
+def test_waiting_threads_sleep_if_asked_to(make_bundle, colour_model, variant):
+    bundle = make_bundle(files={"model.onnx": colour_model})
+    spinning_s = measure_idle_cpu_s(bundle, variant, power_save=False)
+    assert measure_idle_cpu_s(bundle, variant, power_save=True) < spinning_s / 2
 
 
 def test_answers_are_not_overwritten_by_the_next_call(colour_model):

@@ -70,7 +70,7 @@ def check_throttling(machine: Machine) -> Finding | None:
         flags = int(text or "", 16)
     except ValueError:
         return Finding(
-            "throttling", "warning", f"no flags to be read from {_VCGENCMD} ({text})",
+            "throttling", "warning", f"unknown, vcgencmd says {text or 'nothing'}",
             "sudo apt install raspi-utils, and sudo usermod -aG video for the user that asks",
         )  # fmt: skip
     now, past = _name(flags), _name(flags >> _SINCE_START)

@@ -27,8 +27,8 @@ THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
         ("10000", "warning", "now nothing; since the start under-voltage", "power supply"),
         ("80008", "warning", "now soft temperature limit; since the start soft temp", "fan"),
         ("0x2", "warning", "now clock capped", "fan"),
-        ("rubbish", "warning", "no flags to be read", "raspi-utils"),
-        (None, "warning", "no flags to be read", "raspi-utils"),
+        ("rubbish", "warning", "unknown, vcgencmd says rubbish", "raspi-utils"),
+        (None, "warning", "unknown, vcgencmd says nothing", "raspi-utils"),
     ],
 )
 def test_a_pis_throttling_flags_are_read_and_decoded(make_pi, flags, status, words, mend):

@@ -95,6 +95,14 @@ def test_a_variant_that_does_not_open_is_told_and_another_one_taken(
     assert found["choice"].found.startswith("onnxruntime-fp32, ")
 
 
+def test_a_variant_that_does_not_open_is_no_trouble_if_a_faster_one_does(make_golden_bundle):
+    files = {"a.xml": b"<xml/>", "a.bin": b""}
+    found = by_subject(make_golden_bundle((BROKEN, FP32, INT8), files=files), "arm")
+    assert found["openvino-fp32"].status == "ok"
+    assert "not opened, and not needed here" in found["openvino-fp32"].found
+    assert found["choice"].found.startswith("onnxruntime-int8, ")
+
+
 def test_a_bundle_without_self_test_is_a_warning(make_bundle, colour_model):
     found = by_subject(make_bundle(files={"model.onnx": colour_model}), "arm")
     assert found["onnxruntime-fp32"].status == "warning"

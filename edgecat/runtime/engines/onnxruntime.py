@@ -94,6 +94,8 @@ class OnnxRuntimeEngine:
     def _open(self, options: Any) -> Any:
         import onnxruntime
 
+        # Its memory arena stays on: without it a process ends up with as much or more after some
+        # photos (benchmarks/results/*/memory.json).
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         if not self._spins:

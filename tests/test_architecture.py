@@ -133,10 +133,15 @@ def test_a_module_imports_only_from_its_own_layer_and_below(module):
     assert {name for name in inner if not is_within(name, *LAYERS[layer])} == set()
 
 
+LIGHT = [
+    f"edgecat.{name}" for name in ("cli", "runtime", "bench", "evaluate", "selftest", "doctor")
+]
+
+
 def test_the_command_line_and_the_engines_import_nothing_heavy_at_their_top():
     heavy = [name for name in LIBRARIES if name != "click"]
     for module, tree in MODULES.items():
-        if is_within(module, "edgecat.cli", "edgecat.runtime", "edgecat.bench", "edgecat.evaluate"):
+        if is_within(module, *LIGHT):
             top = set(imports_of(tree, at_the_top=True))
             assert {name for name in top if is_within(name, *heavy)} == set(), module
         if is_within(module, "edgecat.cli"):

@@ -1,5 +1,6 @@
 """Work that may crash, done in a process of its own."""
 
+import contextlib
 import multiprocessing
 import signal
 from collections.abc import Callable
@@ -52,6 +53,8 @@ def run_apart(what: str, action: Callable[[], Any]) -> Any:
 
 
 def _report(sender: Connection, action: Callable[[], Any]) -> None:
+    # Ctrl-C reaches the copy too; it is the original that stops, and stops it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     outcome: object
     try:
         outcome = action()
@@ -59,7 +62,8 @@ def _report(sender: Connection, action: Callable[[], Any]) -> None:
         outcome = error
     except Exception as error:  # of a library that is not whole, anything may come
         outcome = EngineError(f"{type(error).__name__}: {error}")
-    sender.send(outcome)
+    with contextlib.suppress(BrokenPipeError):  # the original was ended meanwhile
+        sender.send(outcome)
 
 
 def _describe_exit(exitcode: int | None) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -82,6 +84,22 @@ def test_numpy_may_crash_too(make_package):
     code, out, _ = run_doctor("cats12", path=[site])
     assert code == 15
     assert "self-test of onnxruntime-fp32: crashed (SIGILL)" in out
+
+
+def test_ctrl_c_ends_it_and_the_copy_at_work(make_package):
+    site = make_package("onnxruntime", "1.20.9", "import time; time.sleep(600)")
+    with subprocess.Popen(
+        [sys.executable, "-c", "from edgecat.cli.main import main; main()", "doctor"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+    ) as process:  # fmt: skip
+        assert any(" temperature " in line for line in process.stdout)
+        time.sleep(0.5)  # until the import of onnxruntime is under way
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.strip()) == (130, "stopped")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_a_bundle_that_is_none_is_a_problem_and_the_machine_is_told_all_the_same(tmp_path):

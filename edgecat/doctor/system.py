@@ -5,7 +5,7 @@ from edgecat.doctor.machine import Machine, is_older
 
 _MACHINES = ("x86_64", "aarch64")
 
-# Source: the tags of the wheels, manylinux_2_28 (onnxruntime 1.32, numpy 2.4) and, for 64-bit Arm,
+# Source: the tags of the wheels, manylinux_2_28 (onnxruntime 1.32) and, for 64-bit Arm,
 # manylinux_2_35 (openvino 2026.4).
 _MIN_GLIBC = "2.28"
 _MIN_GLIBC_OPENVINO_ARM = "2.35"

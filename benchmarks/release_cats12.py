@@ -15,6 +15,7 @@ import click
 from edgecat.bundle import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
 from edgecat.known import KNOWN_FILE
 from edgecat.seen import SEEN_FILE
+from edgecat.selftest import GOLDEN_FILE, load_golden
 from edgecat.train.unfold import STATISTICS_FILE
 
 # The wheel carries both variants that run without an extra, and what --weights cats12 needs.
@@ -37,6 +38,8 @@ def main(work: Path) -> None:
     with new_bundle(ASSETS / "cats12") as released:
         for file in sorted(kept):
             (released / file).write_bytes(bundle.read(file))
+        golden = load_golden(bundle).keep({variant.name for variant in variants})
+        (released / GOLDEN_FILE).write_text(golden.to_json())
         spec = dataclasses.replace(
             bundle.spec,
             name="cats12",

@@ -5,6 +5,7 @@
     ├── DatasetError             3   a folder of labelled photos
     ├── ImageError               4   one photo
     ├── BundleError              5   a bundle: its manifest or one of its files
+    │   └── SelfTestError       14   a bundle whose golden photos are answered otherwise here
     ├── EngineError              6   an inference engine: not installed, or it refused
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   └── WeightsError         8   pretrained weights: out of reach, or of another shape
@@ -12,7 +13,8 @@
     │   └── ParityError         10   an exported model that does not answer as the checkpoint does
     ├── QuantizeError           11   INT8
     │   └── AccuracyLost        12   an INT8 model that lost more accuracy than allowed
-    └── StorageError            13   the disk: full, read-only, no permission
+    ├── StorageError            13   the disk: full, read-only, no permission
+    └── DeviceError             15   this machine: `edgecat doctor` found a problem
 
 A message says what was given, what is accepted and the command that mends it. Exit code 2 is
 also what click uses for a wrong command line; 130 is Ctrl-C, as in every shell.
@@ -47,6 +49,12 @@ class BundleError(EdgecatError):
     """A bundle that is missing, changed, incomplete or of another version."""
 
     exit_code = 5
+
+
+class SelfTestError(BundleError):
+    """A bundle that this machine does not answer as the one that exported it."""
+
+    exit_code = 14
 
 
 class EngineError(EdgecatError):
@@ -95,3 +103,9 @@ class StorageError(EdgecatError):
     """A file that could not be written; what stood there before is untouched."""
 
     exit_code = 13
+
+
+class DeviceError(EdgecatError):
+    """A machine that is not fit to run a bundle."""
+
+    exit_code = 15

@@ -101,8 +101,10 @@ LAYERS = {
     "edgecat.seen": ["edgecat.bundle", "edgecat.split", *FIRST],
     "edgecat.known": ["edgecat.bundle", "edgecat.scores", *FIRST],
     "edgecat.compare": ["edgecat.scores"],
-    "edgecat.runtime": ["edgecat.runtime", *SECOND],
+    "edgecat.runtime": ["edgecat.runtime", "edgecat.selftest", *SECOND],
     "edgecat.evaluate": ["edgecat.runtime", *SECOND],
+    "edgecat.selftest": ["edgecat.runtime", *SECOND],
+    "edgecat.doctor": ["edgecat.doctor", "edgecat.runtime", "edgecat.selftest", *SECOND],
     "edgecat.bench": ["edgecat.bench", "edgecat.runtime", "edgecat.evaluate", *SECOND],
     "edgecat.train": ["edgecat.train", *SECOND],
     # Calibrated OpenVINO models are made from the exported ones.
@@ -110,7 +112,10 @@ LAYERS = {
         "edgecat.quantize", "edgecat.runtime", "edgecat.compare", "edgecat.export.to_openvino",
         "edgecat.bench.clock", "edgecat.bench.latency", "edgecat.evaluate", *SECOND,
     ],
+    "edgecat.demo.drawings": [],
+    # The golden photos of a bundle are drawings.
     "edgecat.export": [
+        "edgecat.demo.drawings", "edgecat.selftest",
         "edgecat.export", "edgecat.quantize", "edgecat.train", "edgecat.runtime", "edgecat.compare",
         "edgecat.evaluate", "edgecat.bench.clock", "edgecat.bench.latency", *SECOND,
     ],
@@ -130,10 +135,15 @@ def test_a_module_imports_only_from_its_own_layer_and_below(module):
     assert {name for name in inner if not is_within(name, *LAYERS[layer])} == set()
 
 
+LIGHT = [
+    f"edgecat.{name}" for name in ("cli", "runtime", "bench", "evaluate", "selftest", "doctor")
+]
+
+
 def test_the_command_line_and_the_engines_import_nothing_heavy_at_their_top():
     heavy = [name for name in LIBRARIES if name != "click"]
     for module, tree in MODULES.items():
-        if is_within(module, "edgecat.cli", "edgecat.runtime", "edgecat.bench", "edgecat.evaluate"):
+        if is_within(module, *LIGHT):
             top = set(imports_of(tree, at_the_top=True))
             assert {name for name in top if is_within(name, *heavy)} == set(), module
         if is_within(module, "edgecat.cli"):

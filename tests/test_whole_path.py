@@ -16,6 +16,8 @@ from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS  # noqa: E402
 from edgecat.quantize.ladder import Budget  # noqa: E402
 from edgecat.runtime.classifier import Classifier  # noqa: E402
 from edgecat.runtime.cpu import detect_target  # noqa: E402
+from edgecat.runtime.engines.base import open_engine  # noqa: E402
+from edgecat.selftest import run_self_test  # noqa: E402
 from edgecat.spec import VARIANTS  # noqa: E402
 
 # Labels that have broken other tools: a blank, a comma, another script, quotes, a mathematical $.
@@ -119,6 +121,13 @@ def test_every_variant_answers_every_photo_rightly(bundle, photos):
         right = [CLASSES[path.parent.name] == label for path, label in answers.items()]
 
         assert sum(right) >= MIN_RIGHT, variant.name
+
+
+def test_every_variant_passes_the_self_test_that_the_export_stored(bundle):
+    loaded = load_bundle(bundle)
+    for variant in loaded.spec.variants:
+        result = run_self_test(loaded, open_engine(loaded, variant.name))
+        assert result.num_photos == 3, variant.name
 
 
 def test_the_proofs_stand_in_the_manifest(bundle):

@@ -20,10 +20,10 @@ def main(bundle: str, variant: str, threads: str) -> None:
     photo = np.full((INPUT.shorter_side_px, INPUT.shorter_side_px, 3), 128, np.uint8)
     with Classifier.open(bundle, variant, threads=int(threads)) as classifier:
         classifier.predict(photo)
-    sys.stdout.write(json.dumps({"peak_rss_bytes": _peak_rss_bytes()}) + "\n")
+    sys.stdout.write(json.dumps({"peak_rss_bytes": peak_rss_bytes()}) + "\n")
 
 
-def _peak_rss_bytes() -> int:
+def peak_rss_bytes() -> int:
     """Return this process's peak memory.
 
     Not from `getrusage` on Linux: its peak is handed down by the process that started this one.

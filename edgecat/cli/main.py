@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "Measure a bundle's accuracy on labelled photos.",
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "predict": "Say what photos show.",
+    "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
     "inspect": "Show what is in a bundle and where it is from.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",

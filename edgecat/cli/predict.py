@@ -18,6 +18,7 @@ from edgecat.cli.output import percent, print_json
     help="How many of the likeliest classes to show.",
 )
 @click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
 @click.pass_context
 def command(
@@ -27,6 +28,7 @@ def command(
     variant: str | None,
     top: int,
     threads: int | None,
+    power_save: bool,
     as_json: bool,
 ) -> None:
     """Say what photos show.
@@ -42,7 +44,7 @@ def command(
     from edgecat.runtime.classifier import Classifier
 
     answers, failures = [], []
-    with Classifier.open(bundle, variant, threads=threads) as classifier:
+    with Classifier.open(bundle, variant, threads=threads, power_save=power_save) as classifier:
         for image in images:
             try:
                 prediction = classifier.predict(image, top=top)

@@ -18,6 +18,7 @@ from edgecat.bundle import check_replaceable, hash_files, new_bundle, write_mani
 from edgecat.compare import AccuracyChange, compare_accuracy
 from edgecat.errors import AccuracyLost, TrainError
 from edgecat.export.familiarity import find_threshold, learn_known
+from edgecat.export.golden import build_golden
 from edgecat.export.optimize import optimize_graph
 from edgecat.export.parity import NUM_PHOTOS, check_parity, fill_up
 from edgecat.export.photos import RunPhotos
@@ -33,6 +34,7 @@ from edgecat.quantize.ladder import Budget, Climb, Judges, climb
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.seen import SEEN_FILE, seen_photos
+from edgecat.selftest import GOLDEN_FILE
 from edgecat.spec import Flips, KnownSpec, ModelSpec, Score, Variant
 from edgecat.split import Split
 from edgecat.train import run as runs
@@ -162,6 +164,7 @@ def export_run(
         (folder / SEEN_FILE).write_text(seen_photos(split, calibration).to_json())
         (folder / STATISTICS_FILE).write_bytes(_statistics(network, graph))
         (folder / KNOWN_FILE).write_bytes(known.to_bytes())
+        (folder / GOLDEN_FILE).write_text(_answer_golden(models))
         spec = ModelSpec(
             name=out.name.removesuffix(".edgecat"),
             arch=record.arch,
@@ -342,6 +345,14 @@ def _statistics(network: PhotoNetwork, graph: onnx.ModelProto) -> bytes:
     from safetensors.torch import save
 
     return save(collect_statistics(network.network, graph))
+
+
+def _answer_golden(models: Sequence[Model]) -> str:
+    engines = [model.open() for model in models]
+    golden = build_golden(engines)
+    for engine in engines:
+        engine.close()
+    return golden.to_json()
 
 
 def _score(change: AccuracyChange, flips: dict[str, Flips]) -> Score:

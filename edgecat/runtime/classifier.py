@@ -28,6 +28,7 @@ class Classifier:
         bundle: What it was opened from.
         variant: The name of the variant in use.
         labels: The classes it knows.
+        engine: The open model.
     """
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
@@ -35,13 +36,18 @@ class Classifier:
         self.bundle = bundle
         self.variant = engine.name
         self.labels = bundle.spec.labels
-        self._engine = engine
+        self.engine = engine
         self._known = load_known(bundle)
         self._threshold = bundle.spec.variant(engine.name).known_threshold
 
     @classmethod
     def open(
-        cls, bundle: str | Path, variant: str | None = None, *, threads: int | None = None
+        cls,
+        bundle: str | Path,
+        variant: str | None = None,
+        *,
+        threads: int | None = None,
+        power_save: bool = False,
     ) -> "Classifier":
         """Open a bundle; every file's SHA-256 is checked.
 
@@ -50,6 +56,8 @@ class Classifier:
             variant: Such as "onnxruntime-int8"; None for the fastest that the bundle's verdicts
                 recommend for this processor and whose engine is installed.
             threads: How many to compute with; None for one per physical core.
+            power_save: Threads that wait for work sleep, instead of asking for it in a loop: for
+                a photo now and then. Photos in a row take longer.
 
         Raises:
             BundleError: No bundle, a damaged one, or one without that variant.
@@ -57,7 +65,7 @@ class Classifier:
             ConfigError: `threads` is below 1.
         """
         loaded = load_bundle(bundle)
-        return cls(loaded, open_engine(loaded, variant, threads))
+        return cls(loaded, open_engine(loaded, variant, threads, power_save=power_save))
 
     def predict(self, photo: Photo, *, top: int = 5) -> Prediction:
         """Say what one photo shows.
@@ -87,8 +95,8 @@ class Classifier:
     def answer(self, pixels: Pixels) -> Answer:
         """Return what the model computes for uint8 `[224, 224, 3]`, RGB."""
         if self._known is None:
-            return Answer(self._engine.run(pixels[None])[0], familiarity=None)
-        logits, features = self._engine.run_with_features(pixels[None])
+            return Answer(self.engine.run(pixels[None])[0], familiarity=None)
+        logits, features = self.engine.run_with_features(pixels[None])
         return Answer(logits[0], float(self._known.familiarity(logits, features)[0]))
 
     def judge(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
@@ -118,11 +126,11 @@ class Classifier:
 
     def compute_logits(self, batch: Pixels) -> Logits:
         """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
-        return self._engine.run(batch)
+        return self.engine.run(batch)
 
     def close(self) -> None:
         """Give the model's memory back."""
-        self._engine.close()
+        self.engine.close()
 
     def __enter__(self) -> "Classifier":
         """Return itself."""

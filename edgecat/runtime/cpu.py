@@ -12,11 +12,15 @@ FEATURES = (
 _VNNI = {"avx_vnni", "avx512_vnni", "amx_int8"}
 
 
-def read_cpuinfo() -> dict[str, str]:
-    """Return the fields of the first processor in /proc/cpuinfo; {} where there is none."""
+def read_cpuinfo(root: Path = Path("/")) -> dict[str, str]:
+    """Return the fields of the first processor in /proc/cpuinfo; {} where there is none.
+
+    Args:
+        root: Below it lies proc/cpuinfo.
+    """
     fields: dict[str, str] = {}
     try:
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        text = (root / "proc/cpuinfo").read_text(errors="replace")
     except OSError:
         return fields
     for line in text.splitlines():
@@ -32,7 +36,17 @@ def list_features(cpuinfo: dict[str, str]) -> list[str]:
 
 
 def detect_target() -> str:
-    """Return which of `edgecat.spec.TARGETS` this is; without a sign of VNNI, "x86-avx2"."""
-    if platform.machine().lower() in ("aarch64", "arm64"):
+    """Return which of `edgecat.spec.TARGETS` this is."""
+    return tell_target(platform.machine(), list_features(read_cpuinfo()))
+
+
+def tell_target(machine: str, features: list[str]) -> str:
+    """Return which of `edgecat.spec.TARGETS` a processor is; without VNNI, "x86-avx2".
+
+    Args:
+        machine: Its architecture: "x86_64", "aarch64".
+        features: Those of `FEATURES` that it has.
+    """
+    if machine.lower() in ("aarch64", "arm64"):
         return "arm"
-    return "x86-vnni" if _VNNI & set(list_features(read_cpuinfo())) else "x86-avx2"
+    return "x86-vnni" if _VNNI & set(features) else "x86-avx2"

@@ -11,6 +11,7 @@ from edgecat.errors import EdgecatError
 from edgecat.pixels import Photo, Pixels
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.prediction import Answer, Prediction
+from edgecat.selftest import run_self_test
 
 # Names a bundle at a path: where the path leads to, and which manifest stands there.
 _Identity = tuple[str, int, int, int]
@@ -19,7 +20,7 @@ _Identity = tuple[str, int, int, int]
 class LiveClassifier:
     """A classifier that goes over to a new bundle at the same path, if that one is good.
 
-    A bundle that does not open goes unused, and the old one answers on. May be called from several
+    A bundle that does not open or fails its self-test goes unused, and the old one answers on. May be called from several
     threads; answers under way end with the bundle that they began with.
 
     Attributes:
@@ -98,4 +99,6 @@ class LiveClassifier:
         return str(real), found.st_ino, found.st_mtime_ns, found.st_size
 
     def _open(self) -> Classifier:
-        return Classifier.open(self.path.resolve(), self._variant, **self._options)
+        classifier = Classifier.open(self.path.resolve(), self._variant, **self._options)
+        run_self_test(classifier.bundle, classifier.engine)
+        return classifier

@@ -234,8 +234,9 @@ def test_inspect_shows_the_released_model(capsys):
     assert "test top-1" in text
 
 
-def test_predict_answers_with_the_released_model(photo, capsys):
-    assert _run(["predict", "cats12", str(photo), "--top", "12", "--json"]) == 0
+@pytest.mark.parametrize("options", [[], ["--threads", "2", "--power-save"]])
+def test_predict_answers_with_the_released_model(photo, capsys, options):
+    assert _run(["predict", "cats12", str(photo), "--top", "12", "--json", *options]) == 0
     (answer,) = json.loads(capsys.readouterr().out)["predictions"]
     assert len(answer["top"]) == 12
     # Twelve float64 that sum to 1, each rounded once.

@@ -1,12 +1,14 @@
 import gzip
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from edgecat.bundle import load_bundle
 from edgecat.errors import BundleError, ConfigError, EngineError
+from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.engines.base import count_physical_cores, open_engine, open_model
 from edgecat.spec import Variant
 
@@ -94,6 +96,25 @@ def test_an_engine_says_what_it_is(colour_model, threads):
     }
     assert engine.run(np.zeros((2, 224, 224, 3), np.uint8)).shape == (2, 3)
     engine.close()
+
+
+def measure_idle_cpu_s(bundle, variant, *, power_save):
+    """Processor time that a model's threads take while they wait for the next photo."""
+    idle_s = 0.0
+    with Classifier.open(bundle, variant, threads=2, power_save=power_save) as classifier:
+        for _ in range(5):
+            classifier.compute_logits(np.zeros((1, 224, 224, 3), np.uint8))
+            answered = time.process_time()
+            time.sleep(0.05)
+            idle_s += time.process_time() - answered
+    return idle_s
+
+
+@pytest.mark.parametrize("variant", [None, "onnxruntime-fp32"])
+def test_waiting_threads_sleep_if_asked_to(make_bundle, colour_model, variant):
+    bundle = make_bundle(files={"model.onnx": colour_model})
+    spinning_s = measure_idle_cpu_s(bundle, variant, power_save=False)
+    assert measure_idle_cpu_s(bundle, variant, power_save=True) < spinning_s / 2
 
 
 def test_answers_are_not_overwritten_by_the_next_call(colour_model):

@@ -52,7 +52,13 @@ _ENGINES = {
 _BLANK = np.zeros((1, INPUT.side_px, INPUT.side_px, 3), np.uint8)
 
 
-def open_engine(bundle: Bundle, variant: str | None = None, threads: int | None = None) -> Engine:
+def open_engine(
+    bundle: Bundle,
+    variant: str | None = None,
+    threads: int | None = None,
+    *,
+    power_save: bool = False,
+) -> Engine:
     """Open a variant of a bundle.
 
     Args:
@@ -60,6 +66,7 @@ def open_engine(bundle: Bundle, variant: str | None = None, threads: int | None 
         variant: One of its variants' names; None for the fastest that the bundle's verdicts
             recommend for this processor and whose engine is installed.
         threads: How many to compute with; None for one per physical core.
+        power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
         BundleError: The bundle has no such variant, or a file was changed meanwhile.
@@ -67,12 +74,12 @@ def open_engine(bundle: Bundle, variant: str | None = None, threads: int | None 
         ConfigError: `threads` is below 1.
     """
     if variant is not None:
-        return _open_variant(bundle, variant, threads)
+        return _open_variant(bundle, variant, threads, power_save)
     target = detect_target()
     refusals = []
     for name in bundle.spec.preferred_variants(target):
         try:
-            return _open_variant(bundle, name, threads)
+            return _open_variant(bundle, name, threads, power_save)
         except EngineError as error:
             refusals.append(str(error))
     names = ", ".join(item.name for item in bundle.spec.variants)
@@ -83,9 +90,10 @@ def open_engine(bundle: Bundle, variant: str | None = None, threads: int | None 
     )
 
 
-def _open_variant(bundle: Bundle, variant: str, threads: int | None) -> Engine:
+def _open_variant(bundle: Bundle, variant: str, threads: int | None, power_save: bool) -> Engine:
     chosen = bundle.spec.variant(variant)
-    engine = open_model(chosen, [bundle.read(file) for file in chosen.files], threads)
+    files = [bundle.read(file) for file in chosen.files]
+    engine = open_model(chosen, files, threads, power_save=power_save)
     try:
         outputs = engine.run(_BLANK)
         if bundle.spec.known is not None:
@@ -111,13 +119,20 @@ def _open_variant(bundle: Bundle, variant: str, threads: int | None) -> Engine:
     return engine
 
 
-def open_model(variant: Variant, files: Sequence[bytes], threads: int | None = None) -> Engine:
+def open_model(
+    variant: Variant,
+    files: Sequence[bytes],
+    threads: int | None = None,
+    *,
+    power_save: bool = False,
+) -> Engine:
     """Open model files that are in memory.
 
     Args:
         variant: Whose files they are.
         files: The graph first.
         threads: How many to compute with; None for one per physical core.
+        power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
         EngineError: The engine is not installed, or refuses the model.
@@ -127,7 +142,7 @@ def open_model(variant: Variant, files: Sequence[bytes], threads: int | None = N
         raise ConfigError(f"--threads {threads}: must be at least 1")
     module, name = _ENGINES[variant.engine]
     engine: Engine = getattr(importlib.import_module(module), name)(
-        variant, files, threads or count_physical_cores()
+        variant, files, threads or count_physical_cores(), power_save
     )
     return engine
 

@@ -23,13 +23,16 @@ class OnnxRuntimeEngine:
         name: The variant's.
     """
 
-    def __init__(self, variant: Variant, files: Sequence[bytes], threads: int) -> None:
+    def __init__(
+        self, variant: Variant, files: Sequence[bytes], threads: int, power_save: bool
+    ) -> None:
         """Load a model.
 
         Args:
             variant: Of the engine "onnxruntime".
             files: One ONNX file.
             threads: To compute with, 1 or more.
+            power_save: Idle threads sleep. Otherwise they spin for a while after each photo.
 
         Raises:
             EngineError: ONNX Runtime refuses the model.
@@ -37,7 +40,7 @@ class OnnxRuntimeEngine:
         import onnxruntime
 
         self.name = variant.name
-        self._threads = threads
+        self._threads, self._spins = threads, not power_save
         self._model = files[0]
         self._session = self._open(onnxruntime.SessionOptions())
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -98,8 +101,12 @@ class OnnxRuntimeEngine:
     def _open(self, options: Any) -> Any:
         import onnxruntime
 
+        # Its memory arena stays on: without it a process ends up with as much or more after some
+        # photos (benchmarks/results/*/memory.json).
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
+        if not self._spins:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # warnings about the graph are of no use to a user
         try:
             return onnxruntime.InferenceSession(

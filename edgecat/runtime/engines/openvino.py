@@ -33,13 +33,17 @@ class OpenVinoEngine:
         name: The variant's.
     """
 
-    def __init__(self, variant: Variant, files: Sequence[bytes], threads: int) -> None:
+    def __init__(
+        self, variant: Variant, files: Sequence[bytes], threads: int, power_save: bool
+    ) -> None:
         """Load a model.
 
         Args:
             variant: Of the engine "openvino".
             files: The IR's XML, plain or packed by gzip, then its weights.
             threads: To compute with, 1 or more.
+            power_save: Without effect: OpenVINO's threads sleep as soon as there is no work
+                (benchmarks/results/*/memory.json), and there is no property for it.
 
         Raises:
             EngineError: OpenVINO is not installed, refuses the model, or the CPU lacks bf16.

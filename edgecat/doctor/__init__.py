@@ -1,0 +1,1 @@
+"""Is this machine fit to run a bundle? One file for each thing that is looked at."""

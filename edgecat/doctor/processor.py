@@ -1,0 +1,44 @@
+"""What the processor has for integers and short floats, and what that favours."""
+
+from edgecat.doctor.finding import Finding
+from edgecat.doctor.machine import Machine
+
+# Feature -> what it is; those of x86 first.
+_MEANINGS = {
+    "avx512_vnni": "VNNI",
+    "avx_vnni": "VNNI",
+    "amx_int8": "AMX",
+    "asimddp": "dot product",
+    "i8mm": "int8 matrix products",
+    "avx512_bf16": "bf16",
+    "bf16": "bf16",
+    "fphp": "fp16",
+}
+
+
+def check_processor(machine: Machine) -> Finding:
+    """The instructions that decide which variant is fast."""
+    features = machine.features
+    names = dict.fromkeys(_MEANINGS[name] for name in features if name in _MEANINGS)
+    name = machine.cpuinfo.get("model name") or machine.model or machine.machine
+    found = f"{name}: {', '.join(names) or 'neither VNNI, dot product, bf16 nor fp16'}"
+    if machine.machine == "x86_64" and "avx2" not in features:
+        return Finding(
+            "processor", "warning", f"{found}; no AVX2, models are several times slower",
+            "use a processor from 2013 or later; in a virtual machine, pass the host's through",
+        )  # fmt: skip
+    return Finding("processor", "ok", f"{found}; {_favour(machine)}")
+
+
+def _favour(machine: Machine) -> str:
+    """Return what the instructions mean for the choice of a variant.
+
+    Source: benchmarks/INT8.md, times and instructions of INT8 by those of fp32.
+    """
+    if machine.target == "x86-avx2":
+        return "without VNNI, see in the bundle's verdict whether INT8 is faster"
+    if machine.target == "arm" and "asimddp" in machine.features:
+        return "favours INT8: a third of the instructions"
+    if machine.target == "arm":
+        return "favours INT8: less than half of the instructions"
+    return "favours INT8"

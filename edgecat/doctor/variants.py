@@ -1,0 +1,98 @@
+"""A bundle on this machine: is it whole, what does each variant answer, which one is taken?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecat.bundle import Bundle, load_bundle
+from edgecat.doctor.apart import CrashError, run_apart
+from edgecat.doctor.finding import Finding
+from edgecat.errors import BundleError, EngineError
+from edgecat.spec import ModelSpec
+
+_CHOOSE = "choose another --variant"
+
+
+def check_bundle(name: str | Path, target: str) -> Iterator[Finding]:
+    """Look at a bundle, each of its variants, and the choice among them.
+
+    Args:
+        name: A folder, or a released model's name.
+        target: The kind of processor, one of `edgecat.spec.TARGETS`.
+    """
+    try:
+        bundle = load_bundle(name)
+    except BundleError as error:
+        yield Finding.of_error("bundle", "problem", error, "export the bundle again")
+        return
+    spec = bundle.spec
+    found = f"{spec.name}: {len(spec.labels)} classes, the SHA-256 of every file is right"
+    yield Finding("bundle", "ok", found)
+    preferred = spec.preferred_variants(target)
+    others = [variant.name for variant in spec.variants if variant.name not in preferred]
+    taken = None
+    for variant in (*preferred, *others):
+        outcome = _try(bundle, variant)
+        ships = variant in preferred
+        yield _judge(variant, outcome, ships=ships, is_needed=ships and taken is None)
+        if ships and taken is None and not isinstance(outcome, EngineError):
+            taken = variant
+    yield _describe_choice(spec, target, taken)
+
+
+def _try(bundle: Bundle, variant: str) -> str | BundleError | EngineError:
+    """Return how the self-test was passed, empty if there is none; or what came up."""
+
+    def answer() -> str:
+        # Here, so that neither numpy nor an engine can take down the process that reports.
+        from edgecat.runtime.engines.base import open_engine
+        from edgecat.selftest import run_self_test
+
+        result = run_self_test(bundle, open_engine(bundle, variant))
+        return result.describe() if result.num_photos else ""
+
+    try:
+        passed: str = run_apart(f"self-test of {variant}", answer)
+    except (BundleError, EngineError) as error:
+        return error
+    return passed
+
+
+def _judge(
+    variant: str, outcome: str | BundleError | EngineError, *, ships: bool, is_needed: bool
+) -> Finding:
+    """Make a finding of a variant's outcome.
+
+    Args:
+        variant: Its name.
+        outcome: What `_try` returned.
+        ships: To this kind of processor; what does not is no reason to fail.
+        is_needed: No variant that is preferred to it opens here.
+    """
+    if outcome == "":
+        found = "opens, but the bundle stores no self-test"
+        return Finding(variant, "warning", found, "export the bundle again")
+    if isinstance(outcome, str):
+        return Finding(variant, "ok", f"self-test passed: {outcome}")
+    if isinstance(outcome, EngineError) and not isinstance(outcome, CrashError):
+        if not is_needed:
+            return Finding(variant, "ok", f"not opened, and not needed here: {outcome}")
+        return Finding.of_error(variant, "warning", outcome, _CHOOSE)
+    return Finding.of_error(variant, "problem" if ships else "warning", outcome, _CHOOSE)
+
+
+def _describe_choice(spec: ModelSpec, target: str, taken: str | None) -> Finding:
+    """Say what `Classifier.open` takes where nobody asks for a variant."""
+    if taken is None:
+        return Finding(
+            "choice", "problem", f"no variant that ships to {target} opens here",
+            "mend what is said of the variants above, or name one with --variant",
+        )  # fmt: skip
+    verdict = spec.variant(taken).verdict
+    if verdict is None:
+        return Finding("choice", "ok", f"{taken}, the first that opens: there are no verdicts")
+    return Finding(
+        "choice",
+        "ok",
+        f"{taken}, the fastest that opens of those that ship to {target} "
+        f"({verdict.latency_ratio:.2f}x the latency of onnxruntime-fp32 on {verdict.measured_on})",
+    )

@@ -1,0 +1,90 @@
+import faulthandler
+import importlib.metadata
+import os
+import signal
+import sys
+
+import pytest
+
+from edgecat.doctor.apart import CrashError, run_apart
+from edgecat.doctor.packages import check_onnxruntime, check_openvino
+from edgecat.errors import BundleError, EngineError
+
+
+def fail():
+    raise BundleError("a bundle; mend it")
+
+
+def die_of(number):
+    faulthandler.disable()  # pytest's report of it
+    os.kill(os.getpid(), number)
+
+
+def test_work_apart_returns_its_value_and_leaves_no_trace_here():
+    here = []
+    assert run_apart("work", lambda: [here.append(1), os.getpid()][1]) != os.getpid()
+    assert here == []
+
+
+def test_an_error_apart_arrives_as_it_was_raised():
+    with pytest.raises(BundleError, match="a bundle; mend it"):
+        run_apart("work", fail)
+
+
+def test_any_other_exception_apart_is_an_error_of_the_engine():
+    with pytest.raises(EngineError, match="ZeroDivisionError"):
+        run_apart("work", lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (lambda: die_of(signal.SIGILL), "work: crashed \\(SIGILL\\)"),
+        (lambda: die_of(signal.SIGSEGV), "work: crashed \\(SIGSEGV\\)"),
+        (lambda: os._exit(3), "work: crashed \\(exit code 3\\)"),
+    ],
+)
+def test_a_crash_apart_is_an_error_here(action, words):
+    with pytest.raises(CrashError, match=words):
+        run_apart("work", action)
+
+
+def test_the_version_that_crashes_on_a_pi_4_is_known_before_it_is_imported(make_pi):
+    finding = check_onnxruntime(make_pi(packages={"onnxruntime": "1.21.0"}))
+    assert finding.status == "problem"
+    assert "onnxruntime#23957" in finding.found
+    assert finding.mend == "pip install 'onnxruntime!=1.21.0'"
+
+
+def test_on_other_processors_that_version_is_as_good_as_any(make_pi):
+    machine = make_pi(machine="x86_64", packages={"onnxruntime": "1.21.0"})
+    assert check_onnxruntime(machine).status == "ok"
+
+
+def test_without_onnxruntime_nothing_runs(make_pi):
+    finding = check_onnxruntime(make_pi(packages={}))
+    assert (finding.status, finding.found) == ("problem", "not installed")
+    assert "pip install edgecat" in finding.mend
+
+
+def test_openvino_may_be_missing(make_pi):
+    finding = check_openvino(make_pi())
+    assert finding.status == "ok"
+    assert "edgecat[openvino]" in finding.found
+
+
+def test_a_package_that_does_not_import_is_a_problem(make_pi, tmp_path, monkeypatch):
+    broken = tmp_path / "site" / "openvino"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    finding = check_openvino(make_pi(packages={"openvino": "2026.4.1"}))
+    assert finding.status == "problem"
+    assert "2026.4.1: ModuleNotFoundError: No module named 'no_such_module'" in finding.found
+    assert finding.mend
+
+
+def test_the_pinned_version_is_none_that_crashes():
+    requires = importlib.metadata.requires("edgecat")
+    assert any("onnxruntime" in line and "!=1.21.0" in line for line in requires)

@@ -1,0 +1,162 @@
+"""A bundle on this machine, every variant tried in a copy of the test's process."""
+
+import dataclasses
+
+import pytest
+
+from edgecat.bundle import load_bundle
+from edgecat.doctor.examine import examine
+from edgecat.doctor.variants import check_bundle
+from edgecat.export.golden import build_golden
+from edgecat.runtime.engines.base import open_engine
+from edgecat.selftest import GOLDEN_FILE, Golden
+from edgecat.spec import TARGETS, Variant, Verdict
+
+EVERYWHERE = Verdict(TARGETS, {}, "arm", 1.0)
+ON_ARM = Verdict(("arm",), {"x86-vnni": "slower", "x86-avx2": "slower"}, "arm", 0.5)
+FP32 = Variant("onnxruntime-fp32", ("model.onnx",), verdict=EVERYWHERE)
+INT8 = Variant("onnxruntime-int8", ("model.onnx",), verdict=ON_ARM)
+BROKEN = Variant("openvino-fp32", ("a.xml", "a.bin"), verdict=ON_ARM)
+
+
+@pytest.fixture
+def make_golden_bundle(make_bundle, colour_model):
+    """A function that makes a bundle which stores what its model answers."""
+
+    def make(variants=(FP32, INT8), change=lambda photo: photo, files=None):
+        files = {"model.onnx": colour_model} | (files or {})
+        plain = load_bundle(make_bundle(files=files, variants=variants, name="plain"))
+        names = [v.name for v in variants if v.engine == "onnxruntime"]
+        golden = build_golden([open_engine(plain, name, 1) for name in names])
+        golden = Golden(tuple(change(photo) for photo in golden.photos))
+        files[GOLDEN_FILE] = golden.to_json().encode()
+        return make_bundle(files=files, variants=variants, name="golden")
+
+    return make
+
+
+def by_subject(bundle, target):
+    return {finding.subject: finding for finding in check_bundle(bundle, target)}
+
+
+def add_to_logits(amount):
+    def change(photo):
+        logits = {name: tuple(x + amount for x in xs) for name, xs in photo.logits.items()}
+        return dataclasses.replace(photo, logits=logits)
+
+    return change
+
+
+def test_a_good_bundle_is_proven_and_the_fastest_variant_that_ships_is_named(make_golden_bundle):
+    found = by_subject(make_golden_bundle(), "arm")
+    assert {finding.status for finding in found.values()} == {"ok"}
+    assert "3 golden photos, pixels bit-equal" in found["onnxruntime-int8"].found
+    assert found["choice"].found == (
+        "onnxruntime-int8, the fastest that opens of those that ship to arm "
+        "(0.50x the latency of onnxruntime-fp32 on arm)"
+    )
+
+
+def test_another_processor_takes_another_variant(make_golden_bundle):
+    found = by_subject(make_golden_bundle(), "x86-vnni")
+    assert found["choice"].found.startswith("onnxruntime-fp32, the fastest")
+
+
+def test_other_answers_are_a_problem_with_a_mend(make_golden_bundle):
+    found = by_subject(make_golden_bundle(change=add_to_logits(1.9)), "arm")
+    for name in ("onnxruntime-fp32", "onnxruntime-int8"):
+        assert found[name].status == "problem"
+        assert "golden photo large.jpg: logits" in found[name].found
+        assert "choose another --variant" in found[name].mend
+
+
+def test_other_pixels_are_a_problem_with_a_mend(make_golden_bundle):
+    bundle = make_golden_bundle(
+        change=lambda photo: dataclasses.replace(photo, pixels_sha256="0" * 64)
+    )
+    finding = by_subject(bundle, "arm")["onnxruntime-fp32"]
+    assert finding.status == "problem"
+    assert finding.mend.startswith("install the pillow")
+
+
+def test_what_would_not_be_taken_here_is_only_a_warning(make_golden_bundle):
+    found = by_subject(make_golden_bundle(change=add_to_logits(1.9)), "x86-avx2")
+    assert found["onnxruntime-fp32"].status == "problem"
+    assert found["onnxruntime-int8"].status == "warning"
+
+
+@pytest.mark.parametrize(("target", "status"), [("arm", "warning"), ("x86-vnni", "ok")])
+def test_a_variant_that_does_not_open_is_told_and_another_one_taken(
+    make_golden_bundle, target, status
+):
+    files = {"a.xml": b"<xml/>", "a.bin": b""}
+    found = by_subject(make_golden_bundle((BROKEN, FP32), files=files), target)
+    assert found["openvino-fp32"].status == status
+    assert found["choice"].found.startswith("onnxruntime-fp32, ")
+
+
+def test_a_variant_that_does_not_open_is_no_trouble_if_a_faster_one_does(make_golden_bundle):
+    files = {"a.xml": b"<xml/>", "a.bin": b""}
+    found = by_subject(make_golden_bundle((BROKEN, FP32, INT8), files=files), "arm")
+    assert found["openvino-fp32"].status == "ok"
+    assert "not opened, and not needed here" in found["openvino-fp32"].found
+    assert found["choice"].found.startswith("onnxruntime-int8, ")
+
+
+def test_a_bundle_without_self_test_is_a_warning(make_bundle, colour_model):
+    found = by_subject(make_bundle(files={"model.onnx": colour_model}), "arm")
+    assert found["onnxruntime-fp32"].status == "warning"
+    assert found["onnxruntime-fp32"].mend == "export the bundle again"
+    assert found["choice"].found == (
+        "onnxruntime-fp32, the first that opens: there are no verdicts"
+    )
+
+
+def test_a_bundle_with_nothing_to_run_here_is_a_problem(make_golden_bundle):
+    found = by_subject(make_golden_bundle((INT8,)), "x86-vnni")
+    assert found["choice"].status == "problem"
+    assert "no variant that ships to x86-vnni" in found["choice"].found
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: (folder / "bundle.json").write_text("{"), "not JSON"),
+        (
+            lambda folder: (folder / "model.onnx").write_bytes(b"other"),
+            "5 bytes, the manifest says",
+        ),
+        (lambda folder: (folder / GOLDEN_FILE).unlink(), "missing"),
+    ],
+)
+def test_a_damaged_bundle_is_one_problem(make_golden_bundle, damage, words):
+    folder = make_golden_bundle()
+    damage(folder)
+    (finding,) = check_bundle(folder, "arm")
+    assert (finding.subject, finding.status) == ("bundle", "problem")
+    assert words in finding.found
+    assert finding.mend
+
+
+def test_a_healthy_pi_with_a_good_bundle_has_no_trouble_at_all(make_pi, make_golden_bundle):
+    findings = list(examine(make_golden_bundle(), make_pi()))
+    assert {finding.status for finding in findings} == {"ok"}
+    subjects = [finding.subject for finding in findings]
+    assert len(set(subjects)) == len(subjects) == 14
+
+
+def test_a_pi_in_trouble_is_told_all_of_it(make_pi):
+    machine = make_pi(
+        {
+            "sys/devices/platform/soc/soc:firmware/get_throttled": "50005",
+            "sys/class/thermal/thermal_zone0/temp": "84000",
+            "proc/meminfo": "MemAvailable: 90000 kB",
+        },
+        bits=32,
+        packages={"onnxruntime": "1.21.0"},
+    )
+    findings = {finding.subject: finding for finding in examine(machine=machine)}
+    problems = {name for name, finding in findings.items() if finding.status == "problem"}
+    assert problems == {"system", "memory", "throttling", "onnxruntime"}
+    assert findings["temperature"].status == "warning"
+    assert all(finding.mend for finding in findings.values() if finding.status != "ok")

@@ -114,6 +114,7 @@ class _Writer:
         """Return the integer graph."""
         for node in self._parts.float_nodes:
             self._keep(node)
+        self._centre_pixels()
         border = self._parts.float_nodes[-1].output[0]
         self._graph.quantize(border, self._grids[border])
         write_op = {
@@ -136,6 +137,24 @@ class _Writer:
             if name in self._parts.weights:
                 self._graph.store(name, self._parts.weights[name])
         self._graph.add(node, node.input, node.output[0])
+
+    def _centre_pixels(self) -> None:
+        """Take the mean off the pixels in one step: `DequantizeLinear` with it as zero point.
+
+        Cast and Sub read and write 150,000 floats each, 1 % of the instructions of an answer on a
+        Raspberry Pi 4. Zero points are whole numbers; what they leave of the mean goes into the
+        bias of the first convolution. In its padding alone, where there is no pixel to take it
+        from, that is too much: by less than half a grey level.
+        """
+        cast, subtract = (self._graph.find(op) for op in ("Cast", "Sub"))
+        (stem,) = (node for node in self._graph.nodes if subtract.output[0] in node.input)
+        mean = self._graph.constants.pop(subtract.input[1]).reshape(-1)
+        weight, bias = (self._graph.constants[name] for name in stem.input[1:])
+        zeros = np.rint(mean).astype(np.uint8)
+        self._graph.store(stem.input[2], bias + weight.sum(axis=(2, 3)) @ (zeros - mean))
+        scales = self._graph.store("pixels", np.ones(len(mean), np.float32))
+        inputs = [cast.input[0], scales, self._graph.store("pixelz", zeros)]
+        self._graph.replace([cast, subtract], "DequantizeLinear", inputs, axis=1)
 
     def _leave_out(self, node: onnx.NodeProto) -> None:
         """Write nothing: the layer before has a grid that saturates where this activation does."""

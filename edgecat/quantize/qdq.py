@@ -65,6 +65,28 @@ class QdqGraph:
             copy.attribute.extend(_telling_attributes(node.attribute))
         self.nodes.append(copy)
 
+    def find(self, op: str) -> onnx.NodeProto:
+        """Return the first node of a kind.
+
+        Raises:
+            QuantizeError: There is none.
+        """
+        for node in self.nodes:
+            if node.op_type == op:
+                return node
+        raise QuantizeError(
+            f"no {op} before the first convolution; only a MobileNetV3 as `edgecat export` makes "
+            "it can be quantized"
+        )
+
+    def replace(
+        self, nodes: Sequence[onnx.NodeProto], op: str, inputs: Sequence[str], **attributes: Any
+    ) -> None:
+        """Write one node in the place of several that follow each other."""
+        place = self.nodes.index(nodes[0])
+        made = helper.make_node(op, inputs, nodes[-1].output, **attributes)
+        self.nodes[place : place + len(nodes)] = [made]
+
     def add_layer(
         self, node: onnx.NodeProto, source: str, layer: IntegerLayer, output: str
     ) -> None:

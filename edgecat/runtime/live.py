@@ -20,8 +20,8 @@ _Identity = tuple[str, int, int, int]
 class LiveClassifier:
     """A classifier that goes over to a new bundle at the same path, if that one is good.
 
-    A bundle that does not open or fails its self-test goes unused, and the old one answers on. May be called from several
-    threads; answers under way end with the bundle that they began with.
+    A bundle that does not open or fails its self-test goes unused, and the old one answers on. May
+    be called from several threads; answers under way end with the bundle that they began with.
 
     Attributes:
         path: Where the bundle is read from: a folder, or a link that is led to another one.

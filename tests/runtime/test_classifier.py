@@ -106,14 +106,14 @@ def test_an_answer_becomes_plain_values(colours):
 
 def test_the_engine_gets_one_uint8_photo(colours):
     colours.predict(flat("red"))
-    (batch,) = colours._engine.batches
+    (batch,) = colours.engine.batches
     assert (batch.dtype, batch.shape) == (np.uint8, (1, 224, 224, 3))
 
 
 def test_a_broken_photo_never_reaches_the_engine(colours):
     with pytest.raises(ImageError):
         colours.predict(b"no photo")
-    assert colours._engine.batches == []
+    assert colours.engine.batches == []
 
 
 def test_leaving_the_block_closes_the_engine_also_after_an_error(make_bundle):

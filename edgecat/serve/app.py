@@ -123,7 +123,7 @@ def build_app(
             yield
         line.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/predict", service.predict, methods=["POST"]),
             Route("/healthz", service.show_health),
@@ -136,6 +136,8 @@ def build_app(
         exception_handlers={HTTPException: service.refuse, Exception: service.refuse},
         lifespan=live,
     )
+    app.router.redirect_slashes = False  # an address that is not there is refused, not guessed
+    return app
 
 
 def _to_refusal(request: Request, error: Exception) -> Refusal:

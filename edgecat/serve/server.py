@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import ipaddress
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -74,7 +75,8 @@ def serve(
     Raises:
         EdgecatError: The bundle, the token or the address is not accepted.
     """
-    listener, token = listen(address), check_token(address)
+    token = check_token(address)  # before anybody can connect
+    listener = listen(address)
     classifier = LiveClassifier(
         bundle, variant, threads=threads or max(1, count_physical_cores() - 1)
     )
@@ -167,7 +169,8 @@ def listen(address: Address) -> socket.socket:
     try:
         return socket.create_server((str(ip), address.port), family=family, backlog=128)
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise ConfigError(
-            f"--host {address.host} --port {address.port}: {error.strerror}; choose another "
+            f"--host {address.host} --port {address.port}: {reason}; choose another "
             "--port (0 for any free one), or an address of this machine"
         ) from error

@@ -167,10 +167,14 @@ def listen(address: Address) -> socket.socket:
     ip = address.ip
     family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
     try:
-        return socket.create_server((str(ip), address.port), family=family, backlog=128)
+        listener = socket.create_server((str(ip), address.port), family=family, backlog=128)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ConfigError(
             f"--host {address.host} --port {address.port}: {reason}; choose another "
             "--port (0 for any free one), or an address of this machine"
         ) from error
+    # Connections inherit it. Without it the second part of each answer waits 40 ms for the client
+    # to confirm the first; asyncio sets it only on sockets made with an explicit IPPROTO_TCP.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

@@ -1,5 +1,7 @@
 """Who is let in: names of the server, tokens, token files."""
 
+import socket
+
 import pytest
 
 from edgecat.errors import ConfigError
@@ -92,6 +94,13 @@ def test_a_port_that_is_taken_is_refused():
         port = first.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"--port {port}: .*in use; choose another"):
             listen(Address(port=port))
+
+
+def test_answers_are_not_held_back_for_the_clients_confirmation():
+    with listen(Address(port=0)) as listener, socket.create_connection(listener.getsockname()):
+        connection = listener.accept()[0]
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ import gzip
 import subprocess
 import sys
 import time
-
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np

@@ -17,6 +17,7 @@ pytest.importorskip("starlette", reason="needs edgecat[serve]")
 from edgecat.runtime.live import LiveClassifier
 from edgecat.serve.limits import Limits
 from edgecat.serve.server import Address, build_server, check_token, listen
+from tests.conftest import write_bundle
 
 TIMEOUT_S = 30  # a server that hangs fails the test
 
@@ -41,6 +42,10 @@ class Served:
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
+
+    def count(self, outcome):
+        """Return how many requests ended so."""
+        return self.metric(f'edgecat_requests_total{{outcome="{outcome}"}}')
 
     def metric(self, line):
         """Return the number of a line of the metrics; 0 while nothing was counted there."""
@@ -103,10 +108,11 @@ def colours(make_bundle, colour_model):
     return make_bundle(files={"model.onnx": colour_model}, name="colours")
 
 
-@pytest.fixture
-def served(colours):
-    """A server with that bundle and the usual limits."""
-    with running(colours) as server:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, colour_model):
+    """A server with such a bundle and the usual limits; a module's tests share it."""
+    files = {"model.onnx": colour_model}
+    with running(write_bundle(tmp_path_factory.mktemp("served"), files=files)) as server:
         yield server
 
 

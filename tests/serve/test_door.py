@@ -7,23 +7,26 @@ import pytest
 from edgecat.errors import ConfigError
 from edgecat.serve.door import load_token
 from edgecat.serve.server import Address, check_token, listen
+from tests.conftest import write_bundle
 from tests.serve.conftest import draw, running
 
 TOKEN = "0123456789abcdef"
 
 
-@pytest.fixture
-def token_file(tmp_path):
-    path = tmp_path / "token"
+@pytest.fixture(scope="module")
+def token_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("secret") / "token"
     path.write_text(TOKEN + "\n")
     path.chmod(0o600)
     return path
 
 
-@pytest.fixture
-def guarded(colours, token_file):
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory, colour_model, token_file):
     """A server that asks for the token; bound to loopback, as nothing else may be in a test."""
-    with running(colours, Address(port=0, token_file=token_file)) as server:
+    files = {"model.onnx": colour_model}
+    bundle = write_bundle(tmp_path_factory.mktemp("guarded"), files=files)
+    with running(bundle, Address(port=0, token_file=token_file)) as server:
         yield server
 
 
@@ -35,11 +38,11 @@ def test_a_loopback_server_answers_to_the_names_of_loopback(served, host):
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "", ":80"]
 )
-@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/v1/predict", "/nowhere"])
-def test_a_name_that_was_led_to_loopback_is_refused(served, host, path):
-    status, _, answer = served.ask("GET", path, headers={"Host": host})
-    assert (status, answer["error"]["code"]) == (400, "wrong_host")
-    assert "localhost" in answer["error"]["message"]
+def test_a_name_that_was_led_to_loopback_is_refused(served, host):
+    for path in ("/", "/healthz", "/metrics", "/v1/predict", "/nowhere"):
+        status, _, answer = served.ask("GET", path, headers={"Host": host})
+        assert (status, answer["error"]["code"]) == (400, "wrong_host")
+        assert "localhost" in answer["error"]["message"]
 
 
 def test_the_right_token_opens(guarded):
@@ -129,9 +132,10 @@ def test_a_token_file_that_protects_nothing_is_refused(tmp_path, content, mode, 
     assert TOKEN not in str(caught.value)
 
 
-def test_a_group_may_read_the_token_as_systemd_arranges_it(token_file):
-    token_file.chmod(0o440)
-    assert load_token(token_file) == TOKEN
+def test_a_group_may_read_the_token_as_systemd_arranges_it(tmp_path):
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o440)
+    assert load_token(tmp_path / "token") == TOKEN
 
 
 def test_a_folder_is_no_token_file(tmp_path):

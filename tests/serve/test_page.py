@@ -96,7 +96,7 @@ def photo(tmp_path):
 
 def test_a_photo_is_shown_with_its_bars_and_the_time(page, served, photo):
     page.open(served)
-    assert page.find("model").text == "colours on onnxruntime-fp32"
+    assert page.find("model").text == "bundle on onnxruntime-fp32"
     page.find("pick").send_keys(str(photo))
     page.wait_for("status", "red, in ")
     assert page.find("answer").text == "red"

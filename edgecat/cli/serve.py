@@ -47,7 +47,7 @@ from edgecat.cli.main import COMMANDS
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help="Of the model; default: all cores but the one that decodes.",
+    help="Of the model; default: all cores but one.",
 )
 def command(
     bundle: str,
@@ -80,9 +80,11 @@ def command(
     The token travels unencrypted: outside of a network that you trust, put a web server with TLS
     in front. GET /healthz and GET /metrics (Prometheus) are for machines.
     """
+    from edgecat.runtime.live import LiveClassifier
     from edgecat.serve.limits import Limits
-    from edgecat.serve.server import Address, serve
+    from edgecat.serve.server import Address, choose_threads, serve
 
     limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
     address = Address(host, port, token_file)
-    serve(bundle, variant, threads, address, limits, lambda line: click.echo(line, err=True))
+    classifier = LiveClassifier(bundle, variant, threads=threads or choose_threads())
+    serve(classifier, address, limits, lambda line: click.echo(line, err=True))

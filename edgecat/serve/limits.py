@@ -11,7 +11,7 @@ class Limits:
 
     Attributes:
         max_body_bytes: Of a request's body: phones write photos of 3-10 MB.
-        max_waiting: Photos that may wait while the workers are busy. With a body each, they bound
+        max_waiting: Photos that may wait while the worker is busy. With a body each, they bound
             the memory that requests can take.
         max_head_bytes: Of a request line with its headers; browsers send about 1 kB.
         max_connections: Open at the same time, idle ones included. A browser opens 6.

@@ -1,4 +1,4 @@
-"""Where photos wait for a worker: a line of limited length."""
+"""Where photos wait for the worker: a line of limited length."""
 
 import asyncio
 import contextlib
@@ -8,33 +8,32 @@ from typing import TypeVar
 
 from edgecat.serve.refusal import Refusal
 
-# One photo is decoded while the model looks at another. Measured on 2 cores: 1 worker gives 13 %
-# fewer answers a second, and with more than 2 photos just wait for cores instead of in line.
-NUM_WORKERS = 2
-
 _Result = TypeVar("_Result")
 
 
 class Line:
-    """Worker threads and the line before them; whoever finds it full is turned away.
+    """The worker thread and the line before it; whoever finds it full is turned away.
+
+    One worker, because on 2 cores more of them give no more answers a second, only a longer tail
+    (benchmarks/results/*/serve_workers.json), and a hostile photo takes its memory only once.
 
     All methods are called on the event loop, so that counting needs no lock.
     """
 
     def __init__(self, max_waiting: int) -> None:
-        """Start the workers.
+        """Start the worker.
 
         Args:
-            max_waiting: How many may wait beside those that are being worked on.
+            max_waiting: How many may wait beside the one that is being worked on.
         """
-        self._workers = ThreadPoolExecutor(NUM_WORKERS, thread_name_prefix="edgecat-worker")
-        self._max_inside = NUM_WORKERS + max_waiting
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="edgecat-worker")
+        self._max_inside = 1 + max_waiting
         self._num_inside = 0
 
     @property
     def num_waiting(self) -> int:
-        """Return how many requests wait for a worker or send their photo."""
-        return max(0, self._num_inside - NUM_WORKERS)
+        """Return how many requests wait for the worker or send their photo."""
+        return max(0, self._num_inside - 1)
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
@@ -58,9 +57,9 @@ class Line:
             self._num_inside -= 1
 
     async def work(self, task: Callable[[], _Result]) -> _Result:
-        """Return what a worker makes of a task."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, task)
+        """Return what the worker makes of a task."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, task)
 
     def close(self) -> None:
-        """Wait for the task in each worker's hands; drop the others."""
-        self._workers.shutdown(cancel_futures=True)
+        """Wait for the task in the worker's hands; drop the others."""
+        self._worker.shutdown(cancel_futures=True)

@@ -45,7 +45,7 @@ class Metrics:
         )
         self._queue = Gauge(
             "edgecat_queue_length",
-            "Requests that wait for a worker or send their photo.",
+            "Requests that wait for the worker or send their photo.",
             registry=self._registry,
         )
         self._reloads = Counter(

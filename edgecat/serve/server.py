@@ -54,32 +54,31 @@ class Address:
             ) from None
 
 
+def choose_threads() -> int:
+    """Return with how many threads the model of a server computes: all cores but one.
+
+    That one is the network's: on 2 cores a second thread costs a third of the answers a second
+    (benchmarks/results/*/serve_workers.json).
+    """
+    return max(1, count_physical_cores() - 1)
+
+
 def serve(
-    bundle: str | Path,
-    variant: str | None,
-    threads: int | None,
-    address: Address,
-    limits: Limits,
-    say: Callable[[str], object],
+    classifier: LiveClassifier, address: Address, limits: Limits, say: Callable[[str], object]
 ) -> None:
-    """Serve a bundle until SIGTERM or SIGINT; SIGHUP reloads it. To be called in the main thread.
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads the bundle. To be called in the main thread.
 
     Args:
-        bundle: As for `LiveClassifier`.
-        variant: As for `LiveClassifier`.
-        threads: Of the model; None for all cores but one, which decodes the next photo meanwhile.
+        classifier: Answers.
         address: Where to listen.
         limits: What clients may ask at most.
         say: Tells the operator what happens.
 
     Raises:
-        EdgecatError: The bundle, the token or the address is not accepted.
+        ConfigError: The token or the address is not accepted.
     """
     token = check_token(address)  # before anybody can connect
     listener = listen(address)
-    classifier = LiveClassifier(
-        bundle, variant, threads=threads or max(1, count_physical_cores() - 1)
-    )
     server, upkeep = build_server(classifier, address, token, limits, say)
 
     def stop(*_: object) -> None:

@@ -65,7 +65,7 @@ class Upkeep:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             asked, self._reload_asked = self._reload_asked, False
-            # In a thread of its own: the workers go on with the old bundle meanwhile.
+            # In a thread of its own: the worker goes on with the old bundle meanwhile.
             try:
                 if asked:
                     await asyncio.to_thread(self._classifier.reload)

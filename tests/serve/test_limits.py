@@ -7,7 +7,6 @@ from functools import partial
 import pytest
 
 from edgecat.serve.limits import Limits
-from edgecat.serve.line import NUM_WORKERS
 from tests.conftest import write_bundle
 from tests.serve.conftest import begin_upload, draw, finish, running, wait_until
 
@@ -134,7 +133,7 @@ def test_the_second_request_of_a_connection_has_the_same_time(strict):
 @pytest.mark.parametrize("num_bytes", [0, 50])
 def test_a_body_that_does_not_come_is_refused_and_its_place_is_free_again(strict, num_bytes):
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(strict.connect()) for _ in range(NUM_WORKERS + 1)]
+        clients = [stack.enter_context(strict.connect()) for _ in range(2)]
         for client in clients:
             begin_upload(client, draw("red"), num_bytes)
         for client in clients:
@@ -150,7 +149,7 @@ def has_counted(served, outcome, number):
 
 
 def test_a_client_that_leaves_half_way_frees_its_place(served):
-    for number in range(NUM_WORKERS + Limits.max_waiting + 1):  # one more than there are places
+    for number in range(Limits.max_waiting + 2):  # one more than there are places
         with served.connect() as client:
             begin_upload(client, draw("red"), 50)
         wait_until(partial(has_counted, served, "cut_off", number + 1))
@@ -163,7 +162,7 @@ def test_a_full_line_answers_503_and_those_in_it_are_answered(colours):
         running(colours, limits=Limits(max_waiting=1)) as served,
         contextlib.ExitStack() as stack,
     ):
-        clients = [stack.enter_context(served.connect()) for _ in range(NUM_WORKERS + 1)]
+        clients = [stack.enter_context(served.connect()) for _ in range(2)]
         for client in clients:
             begin_upload(client, photo, 50)
         wait_until(lambda: served.metric("edgecat_queue_length") == 1)

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import threading
+from functools import partial
 
 import pytest
 
-from edgecat.serve.line import NUM_WORKERS, Line
+from edgecat.serve.line import Line
 from edgecat.serve.refusal import Refusal
 
 
@@ -14,9 +15,9 @@ def test_places_end_and_become_free_again():
     line = Line(max_waiting=2)
     for _ in range(2):
         with contextlib.ExitStack() as places:
-            for number in range(NUM_WORKERS + 2):
+            for number in range(3):
                 places.enter_context(line.place())
-                assert line.num_waiting == max(0, number + 1 - NUM_WORKERS)
+                assert line.num_waiting == number
             with pytest.raises(Refusal) as caught, line.place():
                 pass
             assert (caught.value.status_code, caught.value.code) == (503, "busy")
@@ -24,14 +25,21 @@ def test_places_end_and_become_free_again():
     line.close()
 
 
-def test_the_workers_work_side_by_side():
-    async def meet():
+def test_the_worker_does_one_task_at_a_time_and_in_order():
+    running, done = threading.Lock(), []
+
+    def task(number):
+        assert running.acquire(blocking=False)
+        done.append(number)
+        running.release()
+
+    async def fill():
         line = Line(max_waiting=2)
-        barrier = threading.Barrier(NUM_WORKERS)  # passed only by all of them at once
-        await asyncio.gather(*[line.work(lambda: barrier.wait(30)) for _ in range(NUM_WORKERS)])
+        await asyncio.gather(*[line.work(partial(task, number)) for number in range(100)])
         line.close()
 
-    asyncio.run(meet())
+    asyncio.run(fill())
+    assert done == list(range(100))
 
 
 def test_an_error_of_a_task_comes_back():

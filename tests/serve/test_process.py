@@ -11,7 +11,6 @@ import sys
 
 import pytest
 
-from edgecat.serve.line import NUM_WORKERS
 from tests.serve.conftest import TIMEOUT_S, Served, begin_upload, draw, finish, wait_until
 
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()", "serve"]
@@ -54,7 +53,7 @@ def test_a_signal_ends_the_server_in_good_order(colours, number):
 def test_requests_under_way_are_answered_before_the_end(colours):
     photo = draw("green")
     with process(colours) as (running, served), contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(served.connect()) for _ in range(NUM_WORKERS + 1)]
+        clients = [stack.enter_context(served.connect()) for _ in range(2)]
         for client in clients:
             begin_upload(client, photo, 50)
         wait_until(lambda: served.metric("edgecat_queue_length") == 1)

@@ -49,6 +49,7 @@ from edgecat.cli.main import COMMANDS
     type=click.IntRange(1),
     help="Of the model; default: all cores but one.",
 )
+@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
 def command(
     bundle: str,
     variant: str | None,
@@ -58,6 +59,7 @@ def command(
     max_body_mb: int,
     max_waiting: int,
     threads: int | None,
+    power_save: bool,
 ) -> None:
     """Answer photos over HTTP, with a page for people.
 
@@ -86,5 +88,7 @@ def command(
 
     limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
     address = Address(host, port, token_file)
-    classifier = LiveClassifier(bundle, variant, threads=threads or choose_threads())
+    classifier = LiveClassifier(
+        bundle, variant, threads=threads or choose_threads(), power_save=power_save
+    )
     serve(classifier, address, limits, lambda line: click.echo(line, err=True))

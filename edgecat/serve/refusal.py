@@ -79,8 +79,8 @@ class RefusalResponse(JSONResponse):
         """
         body = describe_refusal(refusal.code, refusal.detail)
         super().__init__(body, refusal.status_code, refusal.headers)
-        # A client that was too slow once is not waited for again.
-        self._discard_s = 0 if refusal.status_code == 408 else discard_s
+        # A client that was waited for once is not waited for again.
+        self._discard_s = 0 if refusal.code in ("too_slow", "stopping") else discard_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Throw the rest of the body away, then answer."""

@@ -71,7 +71,7 @@ class Upkeep:
                     await asyncio.to_thread(self._classifier.reload)
                 elif not await asyncio.to_thread(self._classifier.reload_if_changed):
                     continue
-            except EdgecatError as error:
+            except (EdgecatError, OSError) as error:  # OSError: it is just being copied
                 self._metrics.count_reload(accepted=False)
                 self._say(f"new bundle refused, the old one serves on: {error}")
             else:

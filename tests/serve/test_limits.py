@@ -1,7 +1,6 @@
 """Clients that send too much, too slowly, too often or no HTTP at all."""
 
 import contextlib
-import socket
 from functools import partial
 
 import pytest
@@ -91,7 +90,6 @@ def test_a_long_address_is_a_large_head(strict):
 def test_what_is_no_http_is_refused(strict, garbage):
     with strict.connect() as client:
         client.sendall(garbage)
-        client.shutdown(socket.SHUT_WR) if garbage[:1] == b"\x16" else None
         status, _, answer = finish(client)
     assert status in {400, 408, 431}
     assert answer["error"]["code"] in {"bad_request", "too_slow", "head_too_large"}
@@ -175,6 +173,17 @@ def test_a_full_line_answers_503_and_those_in_it_are_answered(colours):
             client.sendall(photo[50:])
             assert finish(client)[2]["answer"] == "blue"
         assert served.predict(photo)[0] == 200
+
+
+def test_a_body_that_does_not_come_does_not_hold_up_the_end(colours):
+    limits = Limits(body_s=TIMEOUT_S, stop_s=0.5)
+    with contextlib.ExitStack() as stack:
+        with running(colours, limits=limits) as served:
+            client = stack.enter_context(served.connect())
+            begin_upload(client, draw("red"), 50)
+            assert served.ask("GET", "/healthz")[0] == 200  # so that the upload has begun, too
+        status, _, answer = finish(client)
+    assert (status, answer["error"]["code"]) == (503, "stopping")
 
 
 def test_more_connections_than_allowed_are_turned_away(colours):

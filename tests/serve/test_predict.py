@@ -1,6 +1,7 @@
 """What is at which address, and what becomes of good and of bad requests."""
 
 import json
+import tempfile
 import threading
 
 import pytest
@@ -42,6 +43,16 @@ def test_the_content_says_what_it_is_not_the_type(served, kind):
 
 def test_a_form_with_one_file_is_answered(served):
     status, _, answer = served.predict(form(("photo", "a.png", draw("red"))), Content_Type=FORM)
+    assert (status, answer["answer"]) == (200, "red")
+
+
+def test_a_large_form_needs_no_disk(served, monkeypatch):
+    def write_to_disk(_):
+        raise AssertionError("a device's disk may be read-only")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", write_to_disk)
+    photo = draw("red", "BMP", size=(1000, 1000))  # 3 MB
+    status, _, answer = served.predict(form(("photo", "a.bmp", photo)), Content_Type=FORM)
     assert (status, answer["answer"]) == (200, "red")
 
 

@@ -31,6 +31,7 @@ from results import write_result
 from edgecat.bench.clock import percentiles
 from edgecat.pixels import open_photo
 from edgecat.runtime.classifier import Classifier
+from edgecat.serve.server import choose_threads
 
 _NUM_REQUESTS = 20_000
 _NUM_CLIENTS = 2
@@ -221,7 +222,7 @@ def main(folder: Path) -> None:
     control_ms = [measure_control()]
     with server() as (process, port):
         variant = json.loads(get(port, "/healthz"))["variant"]
-        requests = plan(photos, variant, threads=1)
+        requests = plan(photos, variant, choose_threads())
 
         def on_done(request: Request) -> None:
             with lock:

@@ -57,8 +57,8 @@ class Address:
 def choose_threads() -> int:
     """Return with how many threads the model of a server computes: all cores but one.
 
-    That one is the network's: on 2 cores a second thread costs a third of the answers a second
-    (benchmarks/results/*/serve_workers.json).
+    That one is the network's: on 2 cores a second thread costs a quarter to a half of the answers
+    a second (benchmarks/results/*/serve_workers.json).
     """
     return max(1, count_physical_cores() - 1)
 

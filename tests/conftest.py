@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,24 +50,25 @@ def draw_picture(rng, size=(96, 72)):
 
 @pytest.fixture
 def make_bundle(tmp_path):
-    """A function that writes a bundle of the given files and one ONNX Runtime variant."""
+    """A function that writes a bundle, as `write_bundle`, into the test's own folder."""
+    return partial(write_bundle, tmp_path)
 
-    def make(labels=("red", "green", "blue"), files=None, name="bundle", **spec):
-        folder = tmp_path / name
-        folder.mkdir()
-        files = {"model.onnx": b"no model"} | (files or {})
-        for file, data in files.items():
-            (folder / file).write_bytes(data)
-        records = {
-            file: FileRecord(hashlib.sha256(data).hexdigest(), len(data))
-            for file, data in files.items()
-        }
-        variants = (Variant("onnxruntime-fp32", ("model.onnx",)),)
-        values = {"arch": "mobilenet_v3_small", "variants": variants} | spec
-        write_manifest(folder, ModelSpec(name=name, labels=labels, files=records, **values))
-        return folder
 
-    return make
+def write_bundle(parent, labels=("red", "green", "blue"), files=None, name="bundle", **spec):
+    """Write a bundle of the given files and one ONNX Runtime variant."""
+    folder = parent / name
+    folder.mkdir()
+    files = {"model.onnx": b"no model"} | (files or {})
+    for file, data in files.items():
+        (folder / file).write_bytes(data)
+    records = {
+        file: FileRecord(hashlib.sha256(data).hexdigest(), len(data))
+        for file, data in files.items()
+    }
+    variants = (Variant("onnxruntime-fp32", ("model.onnx",)),)
+    values = {"arch": "mobilenet_v3_small", "variants": variants} | spec
+    write_manifest(folder, ModelSpec(name=name, labels=labels, files=records, **values))
+    return folder
 
 
 @pytest.fixture(scope="session")

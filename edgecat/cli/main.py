@@ -18,15 +18,17 @@ COMMANDS = {
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "predict": "Say what photos show.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
+    "serve": "Answer photos over HTTP, with a page for people.",
     "inspect": "Show what is in a bundle and where it is from.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",
 }
 
-# What the extra "train" brings and a device lacks.
-_TRAIN_PACKAGES = (
-    "torch", "torchvision", "onnx", "onnxscript", "openvino", "safetensors", "matplotlib",
-)  # fmt: skip
+# What the base install lacks, and the extra that brings it.
+_EXTRAS = dict.fromkeys(
+    ("torch", "torchvision", "onnx", "onnxscript", "openvino", "safetensors", "matplotlib"),
+    "train",
+) | dict.fromkeys(("uvicorn", "h11", "starlette", "prometheus_client"), "serve")
 
 
 class _LazyGroup(click.Group):
@@ -86,11 +88,11 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _TRAIN_PACKAGES:
+        if package not in _EXTRAS:
             raise
         click.echo(
-            f"error: {package} is not installed: this command is for the workshop, not the device; "
-            "install what it needs with pip install 'edgecat[train]'",
+            f"error: {package} is not installed: this command needs more than the device's base "
+            f"install; pip install 'edgecat[{_EXTRAS[package]}]'",
             err=True,
         )
         return ConfigError.exit_code

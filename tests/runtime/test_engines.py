@@ -2,6 +2,7 @@ import gzip
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -123,6 +124,31 @@ def test_answers_are_not_overwritten_by_the_next_call(colour_model):
     kept = first.copy()
     engine.run(np.full((1, 224, 224, 3), 200, np.uint8))
     assert np.array_equal(first, kept)
+
+
+def to_openvino(model):
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
+    from edgecat.export.to_openvino import export_openvino
+
+    return Variant("openvino-fp32", ("m.xml", "m.bin")), export_openvino(
+        onnx.load_from_string(model)
+    )
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "openvino"])
+def test_each_of_several_threads_gets_its_own_answer(colour_model, library):
+    variant, files = (
+        (ONNX, [colour_model]) if library == "onnxruntime" else to_openvino(colour_model)
+    )
+    engine = open_model(variant, files, 1)
+
+    def answer(value):
+        return engine.run(np.full((1, 224, 224, 3), value, np.uint8))[0, 0]
+
+    values = list(range(200))
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(answer, values)) == pytest.approx(values, abs=1e-3)
 
 
 def test_there_is_at_least_one_core():

@@ -22,7 +22,7 @@ class Engine(Protocol):
     name: str
 
     def run(self, batch: Pixels) -> Logits:
-        """Return float32 logits `[N, K]`.
+        """Return float32 logits `[N, K]`; may be called from several threads at once.
 
         Args:
             batch: uint8 `[N, 224, 224, 3]`, RGB, 0-255, any N from 1.

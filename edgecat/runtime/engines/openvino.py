@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ class OpenVinoEngine:
             ) from error
         self.name = variant.name
         self._threads = threads
+        self._running = threading.Lock()
         self._version = openvino.__version__
         self._core = core = openvino.Core()
         # Without a hint OpenVINO computes float models in bf16 or f16 where the CPU has it.
@@ -114,12 +116,15 @@ class OpenVinoEngine:
 
     def _outputs(self, batch: Pixels, num_outputs: int) -> list[npt.NDArray[np.float32]]:
         size = 1 if len(batch) == 1 else _ANY
-        if size not in self._requests:
-            self._requests[size] = self._compile(size)
-        request = self._requests[size]
-        request.infer([np.ascontiguousarray(batch)], share_inputs=True)
-        # Copies: the request's own tensors are overwritten by the next call.
-        return [np.array(request.get_output_tensor(i).data, np.float32) for i in range(num_outputs)]
+        # Two threads in one request would get each other's answers.
+        with self._running:
+            if size not in self._requests:
+                self._requests[size] = self._compile(size)
+            request = self._requests[size]
+            request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+            # Copies: the request's own tensors are overwritten by the next call.
+            tensors = [request.get_output_tensor(i).data for i in range(num_outputs)]
+            return [np.array(tensor, np.float32) for tensor in tensors]
 
     def _compile(self, size: int) -> Any:
         """Compile for batches of a size.

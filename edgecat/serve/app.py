@@ -1,0 +1,156 @@
+"""The web application: what is at which address, and how every error is told."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from edgecat.errors import ImageError
+from edgecat.runtime.live import LiveClassifier
+from edgecat.runtime.prediction import Prediction
+from edgecat.serve.body import read_photo
+from edgecat.serve.door import Door
+from edgecat.serve.limits import Limits
+from edgecat.serve.line import Line
+from edgecat.serve.metrics import METRICS_TYPE, Metrics
+from edgecat.serve.page import load_page
+from edgecat.serve.refusal import Refusal, RefusalResponse
+from edgecat.serve.upkeep import Upkeep
+
+_ADDRESSES = "POST /v1/predict, GET /healthz, GET /metrics and GET /"
+
+
+class PhotoService:
+    """Answers requests with a classifier."""
+
+    def __init__(
+        self, classifier: LiveClassifier, line: Line, limits: Limits, metrics: Metrics
+    ) -> None:
+        """Join what answers take."""
+        self._classifier = classifier
+        self._line = line
+        self._limits = limits
+        self._metrics = metrics
+        self._page, self._page_headers = load_page()
+
+    async def predict(self, request: Request) -> Response:
+        """Answer POST /v1/predict.
+
+        Raises:
+            Refusal: The line is full, the body is not accepted or no photo, or the server stops.
+        """
+        started = time.perf_counter()
+        try:
+            with self._line.place():
+                photo = await read_photo(request, self._limits)
+                answer = await self._line.work(lambda: self._predict(photo))
+        except ImageError as error:
+            raise Refusal(422, "not_a_photo", str(error)) from error
+        except ClientDisconnect:
+            self._metrics.count_refusal("cut_off")
+            return Response()  # nobody is there to read it
+        except asyncio.CancelledError:
+            raise Refusal(503, "stopping", "the server is being stopped; send it again") from None
+        self._metrics.count_answer(time.perf_counter() - started)
+        return JSONResponse(answer)
+
+    def _predict(self, photo: bytes) -> dict[str, object]:
+        current = self._classifier.current
+        prediction: Prediction = current.predict(photo)
+        names = {"bundle": current.bundle.spec.name, "variant": current.variant}
+        return prediction.to_dict() | names
+
+    async def show_health(self, request: Request) -> Response:
+        """Answer GET /healthz."""
+        current = self._classifier.current
+        return JSONResponse(
+            {
+                "status": "ok",
+                "bundle": current.bundle.spec.name,
+                "variant": current.variant,
+                "refused_reload": self._classifier.refusal,
+            }
+        )
+
+    async def show_metrics(self, request: Request) -> Response:
+        """Answer GET /metrics."""
+        return Response(self._metrics.to_text(), media_type=METRICS_TYPE)
+
+    async def show_page(self, request: Request) -> Response:
+        """Answer GET /."""
+        return Response(self._page, headers=self._page_headers)
+
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """Tell an error of a request."""
+        refusal = _to_refusal(request, error)
+        self._metrics.count_refusal(refusal.code)
+        return RefusalResponse(refusal, self._limits.discard_s)
+
+
+def build_app(
+    classifier: LiveClassifier,
+    limits: Limits,
+    metrics: Metrics,
+    upkeep: Upkeep,
+    line: Line,
+    *,
+    token: str | None,
+    host_names: tuple[str, ...] | None,
+) -> Starlette:
+    """Return the ASGI application.
+
+    Args:
+        classifier: Answers.
+        limits: What clients may ask at most.
+        metrics: Counts.
+        upkeep: Runs as long as the application does.
+        line: Where photos wait; closed with the application.
+        token: As for `Door`.
+        host_names: As for `Door`.
+    """
+    service = PhotoService(classifier, line, limits, metrics)
+
+    @contextlib.asynccontextmanager
+    async def live(app: Starlette) -> AsyncIterator[None]:
+        async with upkeep.running():
+            yield
+        line.close()
+
+    app = Starlette(
+        routes=[
+            Route("/v1/predict", service.predict, methods=["POST"]),
+            Route("/healthz", service.show_health),
+            Route("/metrics", service.show_metrics),
+            Route("/", service.show_page),
+        ],
+        middleware=[
+            Middleware(Door, limits, metrics, token=token, host_names=host_names),
+        ],
+        exception_handlers={HTTPException: service.refuse, Exception: service.refuse},
+        lifespan=live,
+    )
+    app.router.redirect_slashes = False  # an address that is not there is refused, not guessed
+    return app
+
+
+def _to_refusal(request: Request, error: Exception) -> Refusal:
+    """Return what to tell the client; of our own mistakes, only that it was one."""
+    if isinstance(error, Refusal):
+        return error
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    if status == 404:
+        text = f"nothing is at {request.url.path}; there are {_ADDRESSES}"
+        return Refusal(404, "not_found", text)
+    if status == 405:
+        text = f"{request.method} {request.url.path} is not offered; there are {_ADDRESSES}"
+        return Refusal(405, "wrong_method", text, headers)
+    text = "the server made a mistake, not you; its log says which"
+    return Refusal(500, "internal", text)

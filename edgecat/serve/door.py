@@ -1,0 +1,149 @@
+"""Who may come in: looked at before anything else of a request is."""
+
+import hmac
+import stat
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from edgecat.errors import ConfigError
+from edgecat.serve.limits import Limits
+from edgecat.serve.metrics import Metrics
+from edgecat.serve.refusal import Incoming, Refusal, RefusalResponse
+
+#: Open to everybody: the page, which asks for the token, and whether the server is well.
+OPEN_PATHS = ("/", "/healthz")
+
+#: What a client on the same machine calls it.
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+# 16 random letters and digits are 95 bits: nobody guesses that over a network.
+_MIN_TOKEN_CHARACTERS = 16
+_MAX_TOKEN_CHARACTERS = 1024
+
+_MEND = "make one: (umask 077; openssl rand -hex 32 > FILE)"
+
+
+def load_token(path: Path) -> str:
+    """Return the token in a file, which only its owner (and a group) may read.
+
+    A group may, because systemd's LoadCredential= gives a service its file that way.
+
+    Raises:
+        ConfigError: No such file, readable by everybody, or not one line of 16 or more characters.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = path.stat().st_mode
+            data = file.read(_MAX_TOKEN_CHARACTERS + 2)
+    except OSError as error:
+        raise ConfigError(f"--token-file {path}: {error.strerror}; {_MEND}") from error
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise ConfigError(
+            f"--token-file {path}: everybody on this machine may read or change it (mode "
+            f"{stat.S_IMODE(mode):04o}); chmod 600 {path}"
+        )
+    token = data.decode("latin-1").strip()
+    if not _MIN_TOKEN_CHARACTERS <= len(token) <= _MAX_TOKEN_CHARACTERS:
+        raise ConfigError(
+            f"--token-file {path}: its token has {len(token)} characters; accepted are "
+            f"{_MIN_TOKEN_CHARACTERS} to {_MAX_TOKEN_CHARACTERS}; {_MEND}"
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(
+            f"--token-file {path}: a token is one line of letters, digits and signs, without "
+            f"blanks; {_MEND}"
+        )
+    return token
+
+
+class Door:
+    """The outermost layer of the app: header size, Host, token."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        token: str | None,
+        host_names: tuple[str, ...] | None,
+    ) -> None:
+        """Stand before an app.
+
+        Args:
+            app: What lies behind.
+            limits: Those of the server.
+            metrics: Counts who is turned away.
+            token: What a client has to know; None to ask for nothing.
+            host_names: By which names the server may be called, without port; None for any.
+                Without this check a page of any web site could lead its own name to 127.0.0.1
+                ("DNS rebinding") and read the answers.
+        """
+        self._app = app
+        self._limits = limits
+        self._metrics = metrics
+        self._token = token
+        self._host_names = host_names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or refuse it."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        incoming = Incoming(receive)
+        try:
+            self._check(scope)
+        except Refusal as refusal:
+            self._metrics.count_refusal(refusal.code)
+            return await RefusalResponse(refusal, self._limits.discard_s)(scope, incoming, send)
+        return await self._app(scope, incoming, send)
+
+    def _check(self, scope: Scope) -> None:
+        # uvicorn limits a head only while it is incomplete: one that comes in one piece passes.
+        head_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+        head_bytes += sum(len(name) + len(value) for name, value in scope["headers"])
+        if head_bytes > self._limits.max_head_bytes:
+            raise head_too_large(self._limits)
+        headers = Headers(scope=scope)
+        if self._host_names is not None:
+            host = headers.get("host", "")
+            if _without_port(host) not in self._host_names:
+                raise Refusal(
+                    400,
+                    "wrong_host",
+                    f"Host {host!r}: this server listens to this machine only and is called "
+                    f"{', '.join(self._host_names)}; use one of these in the address",
+                )
+        if self._token is not None and scope["path"] not in OPEN_PATHS:
+            self._check_token(headers.get("authorization"))
+
+    def _check_token(self, authorization: str | None) -> None:
+        scheme, _, given = (authorization or "").partition(" ")
+        is_right = hmac.compare_digest(given.strip().encode(), (self._token or "").encode())
+        if scheme.lower() != "bearer" or not is_right:
+            what = (
+                "no token was given" if authorization is None else "the token is not the right one"
+            )
+            raise Refusal(
+                401,
+                "unauthorized",
+                f"{what}; send the header 'Authorization: Bearer TOKEN' with the token that is in "
+                "the server's --token-file",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+
+def head_too_large(limits: Limits) -> Refusal:
+    """Return the refusal of a head above the limit."""
+    return Refusal(
+        431,
+        "head_too_large",
+        f"request line and headers are larger than {limits.max_head_bytes} bytes; send fewer or "
+        "shorter headers",
+    )
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdecimal() else host).lower()

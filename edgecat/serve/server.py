@@ -1,0 +1,179 @@
+"""The server: an address, the application behind it, and an orderly end."""
+
+import asyncio
+import dataclasses
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import uvicorn
+
+from edgecat.errors import ConfigError
+from edgecat.runtime.engines.base import count_physical_cores
+from edgecat.runtime.live import LiveClassifier
+from edgecat.serve.app import build_app
+from edgecat.serve.connection import guard_connections
+from edgecat.serve.door import LOOPBACK_NAMES, load_token
+from edgecat.serve.limits import Limits
+from edgecat.serve.line import Line
+from edgecat.serve.metrics import Metrics
+from edgecat.serve.upkeep import Upkeep
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """Where to listen.
+
+    Attributes:
+        host: An IP address; "localhost" for 127.0.0.1.
+        port: 0 for any free one.
+        token_file: Holds what clients have to know; None on a loopback address only.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token_file: Path | None = None
+
+    @property
+    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """Return the address as one.
+
+        Raises:
+            ConfigError: It is none.
+        """
+        try:
+            return ipaddress.ip_address("127.0.0.1" if self.host == "localhost" else self.host)
+        except ValueError:
+            raise ConfigError(
+                f"--host {self.host}: not an IP address; accepted are such as 127.0.0.1 (this "
+                "machine only), 0.0.0.0 (every network) or ::1"
+            ) from None
+
+
+def choose_threads() -> int:
+    """Return with how many threads the model of a server computes: all cores but one.
+
+    That one is the network's: on 2 cores a second thread costs a quarter to a half of the answers
+    a second (benchmarks/results/*/serve_workers.json).
+    """
+    return max(1, count_physical_cores() - 1)
+
+
+def serve(
+    classifier: LiveClassifier, address: Address, limits: Limits, say: Callable[[str], object]
+) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads the bundle. To be called in the main thread.
+
+    Args:
+        classifier: Answers.
+        address: Where to listen.
+        limits: What clients may ask at most.
+        say: Tells the operator what happens.
+
+    Raises:
+        ConfigError: The token or the address is not accepted.
+    """
+    token = check_token(address)  # before anybody can connect
+    listener = listen(address)
+    server, upkeep = build_server(classifier, address, token, limits, say)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn puts its own handlers over these, and raises the signal again when it has stopped in
+    # good order: then these take it, so that a stop that was asked for is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, lambda *_: upkeep.ask_reload())
+    host, port = listener.getsockname()[:2]
+    current = classifier.current
+    say(
+        f"serving {current.bundle.spec.name} ({current.variant}) at "
+        f"http://{f'[{host}]' if ':' in host else host}:{port}/, "
+        f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
+    )
+    server.run(sockets=[listener])
+    say("stopped")
+
+
+def build_server(
+    classifier: LiveClassifier,
+    address: Address,
+    token: str | None,
+    limits: Limits,
+    say: Callable[[str], object],
+) -> tuple[uvicorn.Server, Upkeep]:
+    """Return a server to run on a listening socket, and its upkeep."""
+    metrics, line = Metrics(), Line(limits.max_waiting)
+    metrics.watch_queue(lambda: line.num_waiting)
+    upkeep = Upkeep(classifier, line, metrics, say)
+    app = build_app(
+        classifier,
+        limits,
+        metrics,
+        upkeep,
+        line,
+        token=token,
+        host_names=LOOPBACK_NAMES if address.ip.is_loopback else None,
+    )
+    config = uvicorn.Config(
+        app,
+        http=cast(type[asyncio.Protocol], guard_connections(limits, metrics)),
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        h11_max_incomplete_event_size=limits.max_head_bytes,
+        timeout_keep_alive=limits.head_s,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=limits.stop_s,  # type: ignore[arg-type]
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="error",
+    )
+    return uvicorn.Server(config), upkeep
+
+
+def check_token(address: Address) -> str | None:
+    """Return the token that clients of this address need; None for none.
+
+    Raises:
+        ConfigError: Other machines can reach the address and there is no token, or the token's
+            file is not accepted.
+    """
+    if address.token_file is not None:
+        return load_token(address.token_file)
+    if not address.ip.is_loopback:
+        raise ConfigError(
+            f"--host {address.host}: other machines can reach it, so clients need a token; add "
+            "--token-file FILE with one (umask 077; openssl rand -hex 32 > FILE), or use "
+            "--host 127.0.0.1"
+        )
+    return None
+
+
+def listen(address: Address) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        ConfigError: The address is not this machine's, is taken, or may not be used.
+    """
+    ip = address.ip
+    family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
+    try:
+        listener = socket.create_server((str(ip), address.port), family=family, backlog=128)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise ConfigError(
+            f"--host {address.host} --port {address.port}: {reason}; choose another "
+            "--port (0 for any free one), or an address of this machine"
+        ) from error
+    # Connections inherit it. Without it the second part of each answer waits 40 ms for the client
+    # to confirm the first; asyncio sets it only on sockets made with an explicit IPPROTO_TCP.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

@@ -1,0 +1,87 @@
+"""What the server does beside answering: look for a new bundle, show that it is alive."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from edgecat.errors import EdgecatError
+from edgecat.notify import notify, watchdog_interval_s
+from edgecat.runtime.live import LiveClassifier
+from edgecat.serve.line import Line
+from edgecat.serve.metrics import Metrics
+
+# How long a new bundle, or a SIGHUP, waits at most.
+_LOOK_EVERY_S = 1
+
+
+class Upkeep:
+    """Two small tasks beside the requests."""
+
+    def __init__(
+        self,
+        classifier: LiveClassifier,
+        line: Line,
+        metrics: Metrics,
+        say: Callable[[str], object],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            classifier: Gets the new bundles.
+            line: Has to move, or the watchdog is not fed.
+            metrics: Counts the reloads.
+            say: Tells the operator what became of a new bundle.
+        """
+        self._classifier = classifier
+        self._line = line
+        self._metrics = metrics
+        self._say = say
+        self._reload_asked = False
+
+    def ask_reload(self) -> None:
+        """Reload within a second, whether the bundle changed or not; safe in a signal handler."""
+        self._reload_asked = True
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Do it as long as the block lasts.
+
+        Raises:
+            ConfigError: systemd's watchdog time does not read.
+        """
+        interval_s = watchdog_interval_s()
+        tasks = [asyncio.create_task(self._look_for_bundles())]
+        if interval_s is not None:
+            tasks.append(asyncio.create_task(self._feed_watchdog(interval_s)))
+        notify("READY=1")
+        try:
+            yield
+        finally:
+            notify("STOPPING=1")
+            for task in tasks:
+                task.cancel()
+
+    async def _look_for_bundles(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            asked, self._reload_asked = self._reload_asked, False
+            # In a thread of its own: the worker goes on with the old bundle meanwhile.
+            try:
+                if asked:
+                    await asyncio.to_thread(self._classifier.reload)
+                elif not await asyncio.to_thread(self._classifier.reload_if_changed):
+                    continue
+            except (EdgecatError, OSError) as error:  # OSError: it is just being copied
+                self._metrics.count_reload(accepted=False)
+                self._say(f"new bundle refused, the old one serves on: {error}")
+            else:
+                self._metrics.count_reload(accepted=True)
+                current = self._classifier.current
+                self._say(f"now serving {current.bundle.spec.name} ({current.variant})")
+
+    async def _feed_watchdog(self, interval_s: float) -> None:
+        """Tell systemd that photos still get through: a pulse goes the way of a photo."""
+        while True:
+            await self._line.work(lambda: None)
+            notify("WATCHDOG=1")
+            await asyncio.sleep(interval_s)

@@ -1,0 +1,143 @@
+"""Who is let in: names of the server, tokens, token files."""
+
+import socket
+
+import pytest
+
+from edgecat.errors import ConfigError
+from edgecat.serve.door import load_token
+from edgecat.serve.server import Address, check_token, listen
+from tests.conftest import write_bundle
+from tests.serve.conftest import draw, running
+
+TOKEN = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def token_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("secret") / "token"
+    path.write_text(TOKEN + "\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory, colour_model, token_file):
+    """A server that asks for the token; bound to loopback, as nothing else may be in a test."""
+    files = {"model.onnx": colour_model}
+    bundle = write_bundle(tmp_path_factory.mktemp("guarded"), files=files)
+    with running(bundle, Address(port=0, token_file=token_file)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "LOCALHOST", "[::1]", "[::1]:80"])
+def test_a_loopback_server_answers_to_the_names_of_loopback(served, host):
+    assert served.ask("GET", "/healthz", headers={"Host": host})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "", ":80"]
+)
+def test_a_name_that_was_led_to_loopback_is_refused(served, host):
+    for path in ("/", "/healthz", "/metrics", "/v1/predict", "/nowhere"):
+        status, _, answer = served.ask("GET", path, headers={"Host": host})
+        assert (status, answer["error"]["code"]) == (400, "wrong_host")
+        assert "localhost" in answer["error"]["message"]
+
+
+def test_the_right_token_opens(guarded):
+    for scheme in ("Bearer", "bearer"):
+        status, _, answer = guarded.predict(draw("red"), Authorization=f"{scheme} {TOKEN}")
+        assert (status, answer["answer"]) == (200, "red")
+    assert guarded.ask("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}",
+     TOKEN, f"Bearer {TOKEN.upper()}", "Bearer é" + TOKEN],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/v1/predict", "/metrics", "/nowhere"])
+def test_any_other_token_is_refused(guarded, given, path):
+    headers = {} if given is None else {"Authorization": given.encode("latin-1")}
+    status, answered, answer = guarded.ask("POST", path, draw("red"), headers)
+    assert (status, answer["error"]["code"]) == (401, "unauthorized")
+    assert answered["www-authenticate"] == "Bearer"
+    assert "Authorization: Bearer" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz"])
+def test_the_page_and_health_need_no_token(guarded, path):
+    assert guarded.ask("GET", path)[0] == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "::ffff:127.0.0.1"])
+def test_an_address_that_others_can_reach_needs_a_token(host):
+    with pytest.raises(ConfigError, match="--token-file FILE"):
+        check_token(Address(host))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
+def test_a_loopback_address_needs_none(host):
+    assert check_token(Address(host)) is None
+
+
+def test_an_address_with_a_token_is_accepted(token_file):
+    assert check_token(Address("0.0.0.0", token_file=token_file)) == TOKEN
+
+
+@pytest.mark.parametrize("host", ["raspberrypi", "", "300.1.1.1", "127.0.0.1:8000"])
+def test_a_host_that_is_no_address_is_refused(host):
+    with pytest.raises(ConfigError, match="not an IP address"):
+        listen(Address(host))
+
+
+def test_a_port_that_is_taken_is_refused():
+    with listen(Address(port=0)) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"--port {port}: .*in use; choose another"):
+            listen(Address(port=port))
+
+
+def test_answers_are_not_held_back_for_the_clients_confirmation():
+    with listen(Address(port=0)) as listener, socket.create_connection(listener.getsockname()):
+        connection = listener.accept()[0]
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        (None, 0, "No such file"),
+        (TOKEN, 0o644, "chmod 600"),
+        (TOKEN, 0o602, "chmod 600"),
+        ("", 0o600, "0 characters"),
+        ("\n\n", 0o600, "0 characters"),
+        (TOKEN[1:], 0o600, "15 characters"),
+        ("x" * 2000, 0o600, "accepted are 16 to 1024"),
+        ("two words of which none", 0o600, "without blanks"),
+        (f"{TOKEN}\n{TOKEN}", 0o600, "one line"),
+        ("0123456789abcdéf", 0o600, "letters, digits and signs"),
+    ],
+)
+def test_a_token_file_that_protects_nothing_is_refused(tmp_path, content, mode, words):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_token(path)
+    assert "openssl rand" in str(caught.value) or "chmod" in str(caught.value)
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_group_may_read_the_token_as_systemd_arranges_it(tmp_path):
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o440)
+    assert load_token(tmp_path / "token") == TOKEN
+
+
+def test_a_folder_is_no_token_file(tmp_path):
+    with pytest.raises(ConfigError, match="directory"):
+        load_token(tmp_path)

@@ -1,0 +1,200 @@
+"""Clients that send too much, too slowly, too often or no HTTP at all."""
+
+import contextlib
+from functools import partial
+
+import pytest
+
+from edgecat.serve.limits import Limits
+from tests.conftest import write_bundle
+from tests.serve.conftest import TIMEOUT_S, begin_upload, draw, finish, running, wait_until
+
+HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory, colour_model):
+    """A server with little patience."""
+    limits = Limits(max_body_bytes=MIB, max_waiting=1, head_s=0.5, body_s=0.5, discard_s=1)
+    bundle = write_bundle(tmp_path_factory.mktemp("strict"), files={"model.onnx": colour_model})
+    with running(bundle, limits=limits) as server:
+        yield server
+
+
+def test_a_body_above_the_limit_is_refused_before_it_is_sent(strict):
+    with strict.connect() as client:
+        client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 9999999\r\n\r\n")
+        status, _, answer = finish(client)
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+    assert "1 MiB" in answer["error"]["message"]
+
+
+def test_a_client_that_sends_all_of_a_large_body_reads_the_refusal_too(strict):
+    status, _, answer = strict.predict(bytes(40 * MIB))
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+
+
+def test_a_large_body_in_chunks_is_refused_as_well(strict):
+    status, _, answer = strict.predict(bytes(MIB // 2) for _ in range(40))
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+
+
+def test_a_refused_body_is_not_held_in_memory(colours):
+    limits = Limits(max_body_bytes=MIB, discard_s=TIMEOUT_S)
+    with running(colours, limits=limits) as patient:
+        assert patient.predict(bytes(MIB) for _ in range(10))[0] == 413
+        before = patient.metric("process_resident_memory_bytes")
+        # What the test itself sends is one chunk, over and over.
+        assert patient.predict(bytes(MIB) for _ in range(200))[0] == 413
+        assert patient.metric("process_resident_memory_bytes") - before < 50 * MIB
+
+
+def test_a_refused_body_without_end_is_cut_off(strict):
+    with strict.connect() as client:
+        client.sendall(HEAD + b"Content-Length: 99999999999\r\n\r\n")
+        # 413 after discard_s at the latest, whether or not the client goes on.
+        status, headers, _ = finish(client)
+        assert (status, headers["connection"]) == (413, "close")
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("num_bytes", [20_000, 200_000, 2_000_000])
+def test_a_head_above_the_limit_is_refused(strict, num_bytes):
+    with strict.connect() as client:
+        with contextlib.suppress(ConnectionError):  # the server need not read all of it
+            client.sendall(HEAD + b"X: " + b"x" * num_bytes + b"\r\n\r\n")
+        status, _, answer = finish(client)
+        assert (status, answer["error"]["code"]) == (431, "head_too_large")
+        assert client.recv(1) == b""  # an orderly end: a reset can cost the client the response
+
+
+def test_a_long_address_is_a_large_head(strict):
+    status, _, answer = strict.ask("GET", "/" + "x" * 20_000)
+    assert (status, answer["error"]["code"]) == (431, "head_too_large")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"HELLO\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",  # no Host
+        HEAD + b"Content-Length: many\r\n\r\n",
+        HEAD + b"Content-Length: -5\r\n\r\n",
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nno size\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\r\n" * 9_000,
+    ],
+)
+def test_what_is_no_http_is_refused(strict, garbage):
+    with strict.connect() as client:
+        client.sendall(garbage)
+        status, _, answer = finish(client)
+    assert status in {400, 408, 431}
+    assert answer["error"]["code"] in {"bad_request", "too_slow", "head_too_large"}
+    assert strict.predict(draw("red"))[0] == 200
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /v1", HEAD])
+def test_a_head_that_does_not_come_ends_the_connection(strict, begun):
+    with strict.connect() as client:
+        client.sendall(begun)
+        if begun:
+            status, _, answer = finish(client)
+            assert (status, answer["error"]["code"]) == (408, "too_slow")
+        assert client.recv(1) == b""
+
+
+def test_a_head_that_drips_ends_the_connection(strict):
+    with strict.connect() as client:
+        client.settimeout(0.05)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            for byte in HEAD * 20:
+                with contextlib.suppress(TimeoutError):
+                    client.sendall(bytes([byte]))
+                    answer += client.recv(4096)
+                if answer:
+                    break
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_the_second_request_of_a_connection_has_the_same_time(strict):
+    with strict.connect() as client:
+        for _ in range(2):
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert finish(client)[0] == 200
+        client.sendall(b"GET /heal")
+        assert finish(client)[0] == 408
+
+
+@pytest.mark.parametrize("num_bytes", [0, 50])
+def test_a_body_that_does_not_come_is_refused_and_its_place_is_free_again(strict, num_bytes):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(strict.connect()) for _ in range(2)]
+        for client in clients:
+            begin_upload(client, draw("red"), num_bytes)
+        for client in clients:
+            status, headers, answer = finish(client)
+            assert (status, answer["error"]["code"]) == (408, "too_slow")
+            assert headers["connection"] == "close"
+    assert strict.predict(draw("red"))[0] == 200
+    assert strict.metric("edgecat_queue_length") == 0
+
+
+def has_counted(served, outcome, number):
+    return served.count(outcome) == number
+
+
+def test_a_client_that_leaves_half_way_frees_its_place(served):
+    for number in range(Limits.max_waiting + 2):  # one more than there are places
+        with served.connect() as client:
+            begin_upload(client, draw("red"), 50)
+        wait_until(partial(has_counted, served, "cut_off", number + 1))
+    assert served.predict(draw("red"))[0] == 200
+
+
+def test_a_full_line_answers_503_and_those_in_it_are_answered(colours):
+    photo = draw("blue")
+    with (
+        running(colours, limits=Limits(max_waiting=1)) as served,
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(served.connect()) for _ in range(2)]
+        for client in clients:
+            begin_upload(client, photo, 50)
+        wait_until(lambda: served.metric("edgecat_queue_length") == 1)
+        status, headers, answer = served.predict(photo)
+        assert (status, answer["error"]["code"]) == (503, "busy")
+        assert headers["retry-after"] == "1"
+        assert served.metric("edgecat_refused_total") == 1
+        for client in clients:
+            client.sendall(photo[50:])
+            assert finish(client)[2]["answer"] == "blue"
+        assert served.predict(photo)[0] == 200
+
+
+def test_a_body_that_does_not_come_does_not_hold_up_the_end(colours):
+    limits = Limits(body_s=TIMEOUT_S, stop_s=0.5)
+    with contextlib.ExitStack() as stack:
+        with running(colours, limits=limits) as served:
+            client = stack.enter_context(served.connect())
+            begin_upload(client, draw("red"), 50)
+            assert served.ask("GET", "/healthz")[0] == 200  # so that the upload has begun, too
+        status, _, answer = finish(client)
+    assert (status, answer["error"]["code"]) == (503, "stopping")
+
+
+def test_more_connections_than_allowed_are_turned_away(colours):
+    with running(colours, limits=Limits(max_connections=3)) as served:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(served.connect()) for _ in range(3)]
+            clients[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert finish(clients[-1])[0] == 200
+            with served.connect() as one_more:
+                status, headers, answer = finish(one_more)
+                assert (status, answer["error"]["code"]) == (503, "too_many_connections")
+                assert headers["retry-after"] == "1"
+        wait_until(lambda: served.ask("GET", "/healthz")[0] == 200)

@@ -1,0 +1,152 @@
+"""A Raspberry Pi that runs Python, emulated by QEMU's user mode on an x86-64 Debian.
+
+python tests/emulated/pi.py pi4 script.py arguments...
+python tests/emulated/pi.py --debian 13 pi5 -c 'import platform; print(platform.machine())'
+
+The Python is Debian's for aarch64 and has the packages that edgecat needs; edgecat itself comes
+from PYTHONPATH. The first use takes a minute and fills $XDG_CACHE_HOME/edgecat-emulated (240 MB a
+release). At each os.getppid() of the script "ICOUNT n" is printed to standard error: n instructions
+since the last call.
+
+What it cannot do: milliseconds, and processes that start sys.executable again (the host would try
+to run an aarch64 program). Compute with one thread: others are counted unreliably.
+"""
+
+import dataclasses
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import arm64
+import click
+from arm64 import RELEASES, UnavailableError
+from processors import PROCESSORS, write_system_files
+
+from edgecat.atomic import new_folder
+
+_PLUGIN_SOURCE = Path(__file__).with_name("count_instructions.c")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pi:
+    """An emulated Pi, ready to run.
+
+    Attributes:
+        name: A key of `PROCESSORS`.
+        sysroot: What it sees instead of the host's files, where there is such a file.
+        python: Its interpreter.
+        site: The packages that edgecat needs.
+        plugin: Counts instructions.
+    """
+
+    name: str
+    sysroot: Path
+    python: Path
+    site: Path
+    plugin: Path
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """Return the command line that runs Python with these arguments."""
+        cpu = PROCESSORS[self.name].qemu_cpu
+        qemu = ["qemu-aarch64", "-cpu", cpu, "-plugin", str(self.plugin), "-L", str(self.sysroot)]
+        return [*qemu, str(self.python), *arguments]
+
+    def environment(self, *packages: str) -> dict[str, str]:
+        """Return all the variables that it sees: the host's would not suit it.
+
+        Args:
+            packages: Folders to import from before its own.
+        """
+        return {
+            "HOME": "/nonexistent",
+            "LC_ALL": "C.UTF-8",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PATH": os.environ["PATH"],
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": os.pathsep.join([*packages, str(self.site)]),
+        }
+
+    def run(self, arguments: Sequence[str], *packages: str) -> subprocess.CompletedProcess[str]:
+        """Run Python to its end and return what it printed, whatever its exit code."""
+        return subprocess.run(
+            self.command(arguments), env=self.environment(*packages), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=600,
+        )  # fmt: skip
+
+
+def open_pi(name: str, debian: str = "12") -> Pi:
+    """Return an emulated Pi, made of what is cached or can be downloaded.
+
+    Args:
+        name: A key of `PROCESSORS`.
+        debian: A key of `RELEASES`.
+
+    Raises:
+        UnavailableError: QEMU, a compiler, the Debian packages or the wheels are not to be had.
+    """
+    _check_qemu()
+    release = RELEASES[debian]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecat-emulated"
+    home = cache / f"debian{debian}"
+    root = _cached(home / "root", lambda folder: arm64.unpack_root(release, folder))
+    pins = arm64.CONSTRAINTS.read_text() + " ".join(arm64.list_dependencies())
+    site = _cached(
+        home / f"site-{_hash(pins)}", lambda folder: arm64.install_wheels(release, folder)
+    )
+    processor = PROCESSORS[name]
+
+    def make_sysroot(folder: Path) -> None:
+        for entry in root.iterdir():
+            (folder / entry.name).symlink_to(entry)
+        write_system_files(processor, folder)
+
+    sysroot = _cached(home / f"{name}-{_hash(repr(processor))}", make_sysroot)
+    plugin = _cached(cache / f"plugin-{_hash(_PLUGIN_SOURCE.read_text())}", _compile_plugin)
+    python = root / f"usr/bin/python{release.python}"
+    return Pi(name, sysroot, python, site, plugin / "count_instructions.so")
+
+
+def _cached(folder: Path, fill: Callable[[Path], object]) -> Path:
+    """Return a folder that `fill` has filled, now or in an earlier run: whole, or not there."""
+    if not folder.exists():
+        with new_folder(folder) as new:
+            fill(new)
+    return folder
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _check_qemu() -> None:
+    version = arm64.run(["qemu-aarch64", "--version"])
+    major = int(re.findall(r"version (\d+)", version)[0])
+    if not 6 <= major <= 8:
+        raise UnavailableError(f"needs QEMU 6 to 8, whose plugins count inline; this is {major}")
+
+
+def _compile_plugin(folder: Path) -> None:
+    library = folder / "count_instructions.so"
+    arm64.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(_PLUGIN_SOURCE)])
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--debian", type=click.Choice(list(RELEASES)), default="12", show_default=True)
+@click.argument("name", type=click.Choice(list(PROCESSORS)))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def main(debian: str, name: str, arguments: tuple[str, ...]) -> None:
+    """Run an emulated Raspberry Pi's Python with ARGUMENTS."""
+    try:
+        pi = open_pi(name, debian)
+    except UnavailableError as error:
+        raise click.ClickException(str(error)) from None
+    packages = filter(None, [os.environ.get("PYTHONPATH")])
+    command = pi.command(arguments)
+    os.execvpe(command[0], command, pi.environment(*packages))
+
+
+if __name__ == "__main__":
+    main()

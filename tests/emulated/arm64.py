@@ -93,19 +93,18 @@ def install_wheels(release: Release, folder: Path, *wheels: str) -> None:
     Args:
         release: Whose Python they are for.
         folder: The packages land in here, the scripts in its bin/.
-        wheels: Requirements or files, with all they depend on; none for what edgecat needs.
+        wheels: Requirements or files; what these depend on comes with them.
 
     Raises:
         UnavailableError: The wheels cannot be had.
     """
-    wanted = wheels or list_dependencies()
     platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
     run(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--root-user-action=ignore"),
             *("--only-binary=:all:", "--implementation=cp", *platforms),
             *("--python-version", release.python, "--target", str(folder)),
-            *("-c", str(CONSTRAINTS), *wanted),
+            *("-c", str(CONSTRAINTS), *wheels),
         ]
     )
 
@@ -127,7 +126,9 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> str:
             command, env=environment, capture_output=True, text=True, check=False, timeout=600
         )
     except OSError as error:
-        raise UnavailableError(f"needs {command[0]} ({error.strerror})") from None
+        raise UnavailableError(
+            f"needs {command[0]} ({error.strerror}): apt-get install qemu-user gcc"
+        ) from None
     if done.returncode:
         raise UnavailableError(f"{' '.join(command)} failed: {done.stderr.strip()[-1000:]}")
     return done.stdout

@@ -38,14 +38,12 @@ class Pi:
         name: A key of `PROCESSORS`.
         sysroot: What it sees instead of the host's files, where there is such a file.
         python: Its interpreter.
-        site: The packages that edgecat needs.
         plugin: Counts instructions.
     """
 
     name: str
     sysroot: Path
     python: Path
-    site: Path
     plugin: Path
 
     def command(self, arguments: Sequence[str]) -> list[str]:
@@ -54,27 +52,35 @@ class Pi:
         qemu = ["qemu-aarch64", "-cpu", cpu, "-plugin", str(self.plugin), "-L", str(self.sysroot)]
         return [*qemu, str(self.python), *arguments]
 
-    def environment(self, *packages: str) -> dict[str, str]:
-        """Return all the variables that it sees: the host's would not suit it.
+    def run(
+        self, arguments: Sequence[str], packages: Sequence[Path]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python to its end and return what it printed, whatever its exit code.
 
         Args:
-            packages: Folders to import from before its own.
+            arguments: Those of Python.
+            packages: Folders to import from.
         """
-        return {
-            "HOME": "/nonexistent",
-            "LC_ALL": "C.UTF-8",
-            "OPENBLAS_NUM_THREADS": "1",
-            "PATH": os.environ["PATH"],
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join([*packages, str(self.site)]),
-        }
-
-    def run(self, arguments: Sequence[str], *packages: str) -> subprocess.CompletedProcess[str]:
-        """Run Python to its end and return what it printed, whatever its exit code."""
         return subprocess.run(
-            self.command(arguments), env=self.environment(*packages), stdin=subprocess.DEVNULL,
+            self.command(arguments), env=make_environment(packages), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
+
+
+def make_environment(packages: Sequence[Path]) -> dict[str, str]:
+    """Return all the variables that a Pi sees: the host's would not suit it.
+
+    Args:
+        packages: Folders to import from.
+    """
+    return {
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PATH": os.environ["PATH"],
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(map(str, packages)),
+    }
 
 
 def open_pi(name: str, debian: str = "12") -> Pi:
@@ -85,18 +91,12 @@ def open_pi(name: str, debian: str = "12") -> Pi:
         debian: A key of `RELEASES`.
 
     Raises:
-        UnavailableError: QEMU, a compiler, the Debian packages or the wheels are not to be had.
+        UnavailableError: QEMU, a compiler or the Debian packages are not to be had.
     """
     _check_qemu()
-    release = RELEASES[debian]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecat-emulated"
-    home = cache / f"debian{debian}"
+    release, processor = RELEASES[debian], PROCESSORS[name]
+    home = _cache() / f"debian{debian}"
     root = _cached(home / "root", lambda folder: arm64.unpack_root(release, folder))
-    pins = arm64.CONSTRAINTS.read_text() + " ".join(arm64.list_dependencies())
-    site = _cached(
-        home / f"site-{_hash(pins)}", lambda folder: arm64.install_wheels(release, folder)
-    )
-    processor = PROCESSORS[name]
 
     def make_sysroot(folder: Path) -> None:
         for entry in root.iterdir():
@@ -104,9 +104,30 @@ def open_pi(name: str, debian: str = "12") -> Pi:
         write_system_files(processor, folder)
 
     sysroot = _cached(home / f"{name}-{_hash(repr(processor))}", make_sysroot)
-    plugin = _cached(cache / f"plugin-{_hash(_PLUGIN_SOURCE.read_text())}", _compile_plugin)
+    plugin = _cached(_cache() / f"plugin-{_hash(_PLUGIN_SOURCE.read_text())}", _compile_plugin)
     python = root / f"usr/bin/python{release.python}"
-    return Pi(name, sysroot, python, site, plugin / "count_instructions.so")
+    return Pi(name, sysroot, python, plugin / "count_instructions.so")
+
+
+def open_site(debian: str = "12") -> Path:
+    """Return a folder with all packages that edgecat needs on a Pi, cached or downloaded.
+
+    Args:
+        debian: A key of `RELEASES`.
+
+    Raises:
+        UnavailableError: The wheels are not to be had.
+    """
+    needs = arm64.list_dependencies()
+    pins = _hash(arm64.CONSTRAINTS.read_text() + " ".join(needs))
+    return _cached(
+        _cache() / f"debian{debian}" / f"site-{pins}",
+        lambda folder: arm64.install_wheels(RELEASES[debian], folder, *needs),
+    )
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecat-emulated"
 
 
 def _cached(folder: Path, fill: Callable[[Path], object]) -> Path:
@@ -140,12 +161,12 @@ def _compile_plugin(folder: Path) -> None:
 def main(debian: str, name: str, arguments: tuple[str, ...]) -> None:
     """Run an emulated Raspberry Pi's Python with ARGUMENTS."""
     try:
-        pi = open_pi(name, debian)
+        command, packages = open_pi(name, debian).command(arguments), [open_site(debian)]
     except UnavailableError as error:
         raise click.ClickException(str(error)) from None
-    packages = filter(None, [os.environ.get("PYTHONPATH")])
-    command = pi.command(arguments)
-    os.execvpe(command[0], command, pi.environment(*packages))
+    if ours := os.environ.get("PYTHONPATH"):
+        packages.insert(0, Path(ours))
+    os.execvpe(command[0], command, make_environment(packages))
 
 
 if __name__ == "__main__":

@@ -87,13 +87,13 @@ def unpack_root(release: Release, root: Path) -> None:
     (root / "usr/lib/python3/dist-packages").mkdir(parents=True, exist_ok=True)
 
 
-def install_wheels(release: Release, folder: Path, *wheels: str) -> None:
-    """Install aarch64 wheels at the versions of constraints.txt.
+def install_wheels(release: Release, folder: Path, *arguments: str) -> None:
+    """Install aarch64 wheels.
 
     Args:
         release: Whose Python they are for.
         folder: The packages land in here, the scripts in its bin/.
-        wheels: Requirements or files; what these depend on comes with them.
+        arguments: What to install, as pip takes it.
 
     Raises:
         UnavailableError: The wheels cannot be had.
@@ -104,15 +104,16 @@ def install_wheels(release: Release, folder: Path, *wheels: str) -> None:
             *(sys.executable, "-m", "pip", "install", "--quiet", "--root-user-action=ignore"),
             *("--only-binary=:all:", "--implementation=cp", *platforms),
             *("--python-version", release.python, "--target", str(folder)),
-            *("-c", str(CONSTRAINTS), *wheels),
+            *arguments,
         ]
     )
 
 
-def list_dependencies() -> list[str]:
-    """Return the requirements that `pip install edgecat` brings."""
+def list_pins() -> list[str]:
+    """Return what `pip install edgecat` brings, at the versions of constraints.txt."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    return list(project["dependencies"])
+    names = {re.match(r"[\w-]+", line)[0] for line in project["dependencies"]}
+    return [line for line in CONSTRAINTS.read_text().split() if line.partition("==")[0] in names]
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> str:

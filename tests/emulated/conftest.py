@@ -7,8 +7,6 @@ so; in CI that is a failure.
 
 import functools
 import os
-import subprocess
-import sys
 
 import arm64
 import pytest
@@ -38,16 +36,6 @@ def get_pi():
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """The wheel of this source."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder)]
-    subprocess.run([*build, str(arm64.PROJECT)], check=True)
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="session")
 def install(tmp_path_factory, wheel):
     """A function that returns a folder with all that `pip install edgecat` brings: (debian)."""
 
@@ -55,7 +43,8 @@ def install(tmp_path_factory, wheel):
     def install_on(debian):
         folder = tmp_path_factory.mktemp(f"debian{debian}")
         try:
-            arm64.install_wheels(arm64.RELEASES[debian], folder, str(wheel))
+            constraints = str(arm64.CONSTRAINTS)
+            arm64.install_wheels(arm64.RELEASES[debian], folder, "-c", constraints, str(wheel))
         except arm64.UnavailableError as error:
             _skip_unless_in_ci(error)
         return folder

@@ -118,11 +118,10 @@ def open_site(debian: str = "12") -> Path:
     Raises:
         UnavailableError: The wheels are not to be had.
     """
-    needs = arm64.list_dependencies()
-    pins = _hash(arm64.CONSTRAINTS.read_text() + " ".join(needs))
+    pins = arm64.list_pins()
     return _cached(
-        _cache() / f"debian{debian}" / f"site-{pins}",
-        lambda folder: arm64.install_wheels(RELEASES[debian], folder, *needs),
+        _cache() / f"debian{debian}" / f"site-{_hash(' '.join(pins))}",
+        lambda folder: arm64.install_wheels(RELEASES[debian], folder, *pins),
     )
 
 

@@ -102,6 +102,11 @@ link_bundle "$root/opt/edgecat"
 make_settings "$root/etc/edgecat"
 install_units "$root/etc/systemd/system"
 
-echo "installed: $("$root/opt/edgecat/venv/bin/edgecat" --version)"
+
+edgecat=$root/opt/edgecat/venv/bin/edgecat
+echo "installed: $("$edgecat" --version)"
 echo "settings:  $root/etc/edgecat/watch.env, serve.env"
 echo "start:     sudo systemctl enable --now edgecat-watch    (or edgecat-serve)"
+echo
+# Last, so that its exit code is the script's: is the machine fit, are its answers right?
+ORT_DISABLE_TELEMETRY=1 "$edgecat" doctor "$root/opt/edgecat/bundle"

@@ -7,6 +7,8 @@ base image's Python is the one that runs the tests.
 import json
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -102,9 +104,44 @@ def image(tmp_path_factory):
     return folder
 
 
+def find_free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
+
+
+def read_command(image, argument, **changes):
+    """Return a command in JSON form as it runs in the folder."""
+    for old, new in changes.items():
+        argument = argument.replace(old, new)
+    return json.loads(image.place(argument))
+
+
 @pytest.mark.installs
-def test_its_steps_make_an_edgecat_that_answers_with_openvino(image, tmp_path):
-    (entry,) = json.loads(image.place(find_step("ENTRYPOINT")))
-    assert "edgecat" in image.run([entry, "--version"])
-    python = Path(entry).with_name("python")
-    assert image.run([python, "-c", "import openvino; print(openvino.__version__)"])
+def test_its_steps_make_an_edgecat_with_openvino(image):
+    (edgecat,) = read_command(image, find_step("ENTRYPOINT"))
+    assert "edgecat" in image.run([edgecat, "--version"])
+    python = Path(edgecat).with_name("python")
+    find_devices = "import openvino; print(openvino.Core().available_devices)"
+    assert "CPU" in image.run([python, "-c", find_devices])
+
+
+@pytest.mark.installs
+def test_its_command_serves_and_its_health_check_sees_it(image):
+    token = image.root / "run/secrets/token"
+    token.parent.mkdir(parents=True)
+    token.write_text("0123456789abcdef")
+    token.chmod(0o600)
+    port = find_free_port()
+    _, check = find_step("HEALTHCHECK").split("CMD ", 1)
+    check = read_command(image, check, **{"8000": port})
+    command = read_command(image, find_step("ENTRYPOINT"))
+    command += read_command(image, find_step("CMD"), **{"8000": port, "0.0.0.0": "127.0.0.1"})
+    with subprocess.Popen(command, env=image.environment, cwd=image.root) as process:
+        try:
+            while subprocess.run(check, env=image.environment, capture_output=True).returncode:
+                assert process.poll() is None, "the server has stopped"
+            process.terminate()
+            assert process.wait(60) in {0, -signal.SIGTERM}
+        finally:
+            process.kill()
+    assert subprocess.run(check, env=image.environment, capture_output=True).returncode

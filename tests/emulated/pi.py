@@ -77,6 +77,7 @@ def make_environment(packages: Sequence[Path]) -> dict[str, str]:
         "HOME": "/nonexistent",
         "LC_ALL": "C.UTF-8",
         "OPENBLAS_NUM_THREADS": "1",
+        "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime otherwise reports its use to its maker
         "PATH": os.environ["PATH"],
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join(map(str, packages)),

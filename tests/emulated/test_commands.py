@@ -33,3 +33,11 @@ def test_predict_answers_as_it_does_here(edgecat, ten_photos, variant):
     here = json.loads(subprocess.check_output([*python, *arguments]))["predictions"]
     assert len(there) == 10
     assert [one["label"] for one in there] == [one["label"] for one in here]
+
+
+def test_doctor_proves_that_its_pixels_and_logits_are_those_of_the_export(edgecat):
+    findings = json.loads(edgecat("doctor", "cats12", "--json"))["findings"]
+    found = {finding["subject"]: finding["found"] for finding in findings}
+    assert "Raspberry Pi" in found["system"]
+    answers = {variant: found[variant].partition(":")[0] for variant in VARIANTS}
+    assert answers == dict.fromkeys(VARIANTS, "self-test passed")

@@ -2,7 +2,7 @@
 # Install edgecat as a service on 64-bit Raspberry Pi OS, or bring an installation up to date.
 #
 #   sudo ./install.sh edgecat-0.1.0-py3-none-any.whl    this wheel
-#   sudo ./install.sh                                   the newest from the package index
+#   sudo ./install.sh edgecat==0.1.0                    from the package index
 #
 # What it makes, and uninstall.sh removes:
 #   /opt/edgecat/venv      Python packages, of the versions and hashes in requirements.txt
@@ -16,7 +16,8 @@ set -euo pipefail
 umask 022 # the services run as users of their own and read what is installed
 here=$(cd "$(dirname "$0")" && pwd)
 root=
-edgecat=edgecat
+edgecat=
+unset PYTHONPATH # nothing but what is installed is to be imported
 
 fail() {
     echo "error: $*" >&2
@@ -34,7 +35,9 @@ done
 
 check_machine() {
     [ -n "$root" ] || [ "$(id -u)" = 0 ] || fail "not root; run: sudo $0"
-    [ "$edgecat" = edgecat ] || [ -f "$edgecat" ] || fail "$edgecat: no such wheel"
+    [ -n "$edgecat" ] || fail "what to install? give a wheel or edgecat==VERSION; see $0 --help"
+    [ -f "$edgecat" ] || [[ $edgecat == edgecat==* ]] ||
+        fail "$edgecat: no such file; give a wheel or edgecat==VERSION"
     command -v python3 >/dev/null || fail "no python3; run: apt-get install python3 python3-venv"
     python3 -c 'import sys; sys.exit(sys.maxsize <= 2**32)' ||
         fail "this system is 32-bit, for which there is no ONNX Runtime;" \
@@ -49,7 +52,8 @@ check_machine() {
 make_venv() {
     local venv=$1 version
     version=$(python3 -c 'import platform; print(platform.python_version())')
-    if ! grep -qs "^version = $version$" "$venv/pyvenv.cfg" || ! "$venv/bin/pip" --version >/dev/null; then
+    if ! grep -qs "^version = $version$" "$venv/pyvenv.cfg" ||
+        ! "$venv/bin/pip" --version >/dev/null; then
         python3 -m venv --clear "$venv"
     fi
 }
@@ -75,7 +79,7 @@ make_settings() {
 # A link that leads elsewhere, even nowhere, is the owner's choice.
 link_bundle() {
     local opt=$1 released
-    released=$("$opt/venv/bin/python" -c \
+    released=$("$opt/venv/bin/python" -I -c \
         'from edgecat.bundle import find_bundle; print(find_bundle("cats12"))')
     if [ -L "$opt/bundle" ] && [[ $(readlink "$opt/bundle") == "$opt/venv/"* ]]; then
         rm "$opt/bundle" # the released model of an older Python or edgecat
@@ -103,10 +107,10 @@ make_settings "$root/etc/edgecat"
 install_units "$root/etc/systemd/system"
 
 
-edgecat=$root/opt/edgecat/venv/bin/edgecat
-echo "installed: $("$edgecat" --version)"
+command=$root/opt/edgecat/venv/bin/edgecat
+echo "installed: $("$command" --version)"
 echo "settings:  $root/etc/edgecat/watch.env, serve.env"
 echo "start:     sudo systemctl enable --now edgecat-watch    (or edgecat-serve)"
 echo
 # Last, so that its exit code is the script's: is the machine fit, are its answers right?
-ORT_DISABLE_TELEMETRY=1 "$edgecat" doctor "$root/opt/edgecat/bundle"
+ORT_DISABLE_TELEMETRY=1 "$command" doctor "$root/opt/edgecat/bundle"

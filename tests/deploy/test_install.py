@@ -27,6 +27,13 @@ def list_files(root):
 
 
 @pytest.mark.installs
+def test_the_model_in_use_is_at_first_the_released_one(installed):
+    bundle = (installed / "opt/edgecat/bundle").resolve()
+    assert bundle.name == "cats12"
+    assert bundle.is_relative_to(installed / "opt/edgecat/venv")
+
+
+@pytest.mark.installs
 def test_installing_again_keeps_settings_and_packages(run_script, installed, wheel):
     settings = installed / "etc/edgecat/watch.env"
     settings.write_text(settings.read_text() + "# mine\n")
@@ -62,7 +69,8 @@ def test_uninstalling_leaves_what_it_did_not_install(run_script, tmp_path):
     ("arguments", "words"),
     [
         (["--verbose"], ["--verbose: no such option", "--root DIR"]),
-        (["no-such.whl"], ["no-such.whl: no such wheel"]),
+        (["no-such.whl"], ["no-such.whl: no such file", "edgecat==VERSION"]),
+        ([], ["give a wheel or edgecat==VERSION"]),
         (["--root"], ["--root needs a folder"]),
     ],
 )
@@ -90,7 +98,8 @@ def test_a_system_that_cannot_run_it_is_told_why(python, words, tmp_path):
     fake.write_text(f'#!/bin/sh\ncase "$*" in *{check}*) exit 1;; esac\n')
     fake.chmod(0o755)
     done = subprocess.run(
-        [PI / "install.sh", "--root", tmp_path / "root"], capture_output=True, text=True,
+        [PI / "install.sh", "--root", tmp_path / "root", "edgecat==1"],
+        capture_output=True, text=True,
         env=os.environ | {"PATH": f"{fake.parent}:{os.environ['PATH']}"},
     )  # fmt: skip
     assert done.returncode == 1

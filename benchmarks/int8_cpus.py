@@ -1,19 +1,21 @@
 """Does the INT8 model answer alike on other processors, and what does it save there?
 
 python benchmarks/int8_cpus.py ../shared/cats --run runs/seed0 --bundle runs/seed0.edgecat
+    --arm "python tests/emulated/pi.py"
 
 Runs the bundle's variants in edgecat's own runtime on emulated processors: an x86-64 without VNNI
 (`qemu-x86_64 -cpu Haswell`, of Debian's package qemu-user) and, with --arm COMMAND, 64-bit Arm.
 COMMAND is called as `COMMAND pi4 script.py arguments...` and has to run the script with an aarch64
 Python that has numpy, pillow and onnxruntime, emulating that Raspberry Pi's processor; where it
 prints "ICOUNT n" at each call of os.getppid(), n being the instructions since the last,
-instructions per photo are counted.
+instructions per photo are counted. `tests/emulated/pi.py` does all that.
 
 On Haswell the same recipe is tried with weights of 8 bits, to show what these cost.
 """
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -95,7 +97,7 @@ def main(data: Path, run: Path, bundle: Path, arm: str | None, num_photos: int) 
                 if name in ("onnxruntime-fp32", "onnxruntime-int8")
             }
             for pi in ("pi3", "pi4", "pi5"):
-                command = [arm, pi, str(work / "child.py")]
+                command = [*shlex.split(arm), pi, str(work / "child.py")]
                 rows += _measure(f"{pi} (emulated)", command, work, portable, targets)
     write_result("int8_cpus", {"num_images": len(photos), "rows": _compare(rows, targets)})
 
@@ -132,7 +134,7 @@ def _measure(
     out = work / "out.npz"
     out.unlink(missing_ok=True)
     arguments = [*command, str(work / "photos.npy"), str(out), *models.values()]
-    environment = os.environ | {"PYTHONPATH": str(_PROJECT), "ICOUNT": "1"}
+    environment = os.environ | {"PYTHONPATH": str(_PROJECT)}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise click.ClickException(f"{machine}: {done.stderr[-2000:]}")

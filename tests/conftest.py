@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -92,6 +94,16 @@ def build_colour_model(onnx, side_px):
     # Old numbers on purpose: every ONNX Runtime that edgecat accepts reads them.
     opsets = [helper.make_opsetid("", 17)]
     return helper.make_model(graph, ir_version=8, opset_imports=opsets).SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel of this source; pip downloads what builds it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder)]
+    subprocess.run([*build, str(ROOT)], check=True)
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 def pytest_runtest_logreport(report):

@@ -18,6 +18,8 @@ COMMANDS = {
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "predict": "Say what photos show.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
+    "watch": "Classify photos as they arrive in a folder, each once.",
+    "stream": "Classify the newest frame of a camera, JPEG frames on standard input.",
     "inspect": "Show what is in a bundle and where it is from.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",

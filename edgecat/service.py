@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from types import FrameType, TracebackType
+from typing import Any
 
 from edgecat.errors import EdgecatError
 from edgecat.progress import Progress
@@ -36,7 +37,7 @@ class Service:
         self._stopping = threading.Event()
         self._reload_asked = threading.Event()
         self._next_look_s = 0.0
-        self._before: dict[int, signal.Handlers] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Service":
         """Take the signals over."""
@@ -57,7 +58,6 @@ class Service:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    @property
     def is_stopping(self) -> bool:
         """Return whether a signal asked for the end."""
         return self._stopping.is_set()

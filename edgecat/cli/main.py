@@ -99,9 +99,8 @@ def _run(arguments: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output (head, less) has left; nothing more to say to anyone.
-        sys.stderr.close()
+    except SystemExit:
+        # click's own end after EPIPE: whoever read our output (head, less) has left.
         return 0
     except OSError as error:
         click.echo(f"error: {error.filename or 'the system'}: {error.strerror}", err=True)

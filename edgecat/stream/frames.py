@@ -7,18 +7,27 @@ anything may stand, such as the part headers of an HTTP stream (multipart/x-mixe
 Source: ITU-T T.81 (JPEG), annex B.1.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 
-from edgecat.errors import ImageError
+#: Why bytes were skipped.
+NO_FRAME = "bytes that belong to no frame"
+BROKEN = "a frame whose segments do not fit together"
+THUMBNAIL = "a thumbnail inside of a broken frame"
+TOO_LARGE = "a frame that is too large"
+CUT_OFF = "the last frame, which is cut off"
 
-_START = b"\xff\xd8"
+_SOI = 0xD8
 _EOI = 0xD9
 _SOS = 0xDA
 # Markers without a length behind them: TEM and RST0 to RST7.
 _ALONE = {0x01, *range(0xD0, 0xD8)}
 
-# The end of entropy-coded data: a marker that is neither a stuffed 0xFF, fill, nor a restart.
+# SOI, and the 0xFF of the marker that must follow.
+_START = re.compile(rb"\xff\xd8\xff")
+
+# The end of entropy-coded data: a marker that is neither a stuffed 0xFF, nor fill, nor a restart.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 _READ_BYTES = 64 * 1024
@@ -29,14 +38,160 @@ def read_frames(
 ) -> Iterator[bytes]:
     """Yield the frames of a stream, each as soon as its last byte is there.
 
-    Memory stays below `max_bytes` and two reads, whatever comes in.
+    Memory stays below `max_bytes` and a few reads, whatever comes in.
 
     Args:
-        read: Returns up to that many bytes, at least one; none at the end of the stream.
+        read: Returns up to so many bytes, at least one; none at the end of the stream.
         max_bytes: Of a frame; a larger one is skipped.
-        on_skipped: Called with what was skipped and why, in words.
+        on_skipped: Called with one of the reasons above for whatever is skipped.
     """
     stream = _Stream(read, max_bytes)
-    num_frames = 0
-    while stream.skip_to_start(on_skipped if num_frames else lambda reason: None):
-        ...
+    is_in_step = stream.starts_with_frame()
+    while True:
+        begin = stream.begin
+        start = stream.skip_to_start()
+        if stream.begin > begin:
+            on_skipped(NO_FRAME)
+        if start is None:
+            return
+        try:
+            end = _find_end(stream, start)
+        except _BrokenError as problem:
+            on_skipped(problem.reason)
+            stream.cut(problem.next_start)
+            stream.skip_to_start()
+            is_in_step = False
+            continue
+        if stream.begin > start or end - start > max_bytes:
+            on_skipped(TOO_LARGE)
+        elif not is_in_step and stream.has_marker(end):
+            # What began before it goes on behind it: it stands inside of a frame.
+            on_skipped(THUMBNAIL)
+            stream.cut(end)
+            continue
+        else:
+            yield stream.between(start, end)
+        stream.cut(end)
+        is_in_step = True
+
+
+class _BrokenError(Exception):
+    def __init__(self, reason: str, next_start: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.next_start = next_start  # no frame begins before
+
+
+def _find_end(stream: "_Stream", start: int) -> int:
+    """Return where the frame that begins at `start` ends.
+
+    Raises:
+        _BrokenError: It is no JPEG, or the stream ends before it.
+    """
+    broken = _BrokenError(BROKEN, start + 2)
+    at = start + 2
+    try:
+        while True:
+            if stream[at] != 0xFF:
+                raise broken
+            marker = stream[at + 1]
+            if marker == _EOI:
+                return at + 2
+            if marker == _SOI:  # the camera began anew
+                raise _BrokenError(BROKEN, at)
+            if marker == 0xFF:  # fill
+                at += 1
+            elif marker in _ALONE:
+                at += 2
+            else:
+                length = stream[at + 2] << 8 | stream[at + 3]  # counts its own two bytes
+                if length < 2 or not marker:
+                    raise broken
+                at += 2 + length
+                if marker == _SOS:
+                    at = stream.find(_MARKER, at)
+    except EOFError:
+        raise _BrokenError(CUT_OFF, start + 2) from None
+
+
+class _Stream:
+    """The part of a stream that is in memory. Positions count from the stream's first byte.
+
+    Attributes:
+        begin: The first position in memory.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], max_bytes: int) -> None:
+        self.begin = 0
+        self._read = read
+        self._max_bytes = max_bytes
+        self._buffer = bytearray()
+
+    def __getitem__(self, at: int) -> int:
+        """Return one byte.
+
+        Raises:
+            EOFError: The stream ends before.
+        """
+        while at >= self._end:
+            self._read_on(keep_from=at)
+        return self._buffer[at - self.begin]
+
+    def find(self, pattern: re.Pattern[bytes], at: int) -> int:
+        """Return where a pattern of 2 or 3 bytes is found first, at `at` or behind it.
+
+        Raises:
+            EOFError: Nowhere.
+        """
+        while True:
+            if found := pattern.search(self._buffer, max(0, at - self.begin)):
+                return self.begin + found.start()
+            at = max(at, self._end - 2)
+            self._read_on(keep_from=at)
+
+    def skip_to_start(self) -> int | None:
+        """Let go all before the next frame and return where it begins; None at the end."""
+        start = None
+        with contextlib.suppress(EOFError):
+            start = self.find(_START, self.begin)
+        self.cut(self._end if start is None else start)
+        return start
+
+    def starts_with_frame(self) -> bool:
+        """Return whether a frame begins with the stream."""
+        with contextlib.suppress(EOFError):
+            return self[0] == 0xFF and self[1] == _SOI
+        return False
+
+    def has_marker(self, at: int) -> bool:
+        """Return whether a marker other than SOI stands at a position."""
+        with contextlib.suppress(EOFError):
+            return self[at] == 0xFF and self[at + 1] != _SOI
+        return False
+
+    def between(self, start: int, end: int) -> bytes:
+        """Return bytes that are in memory."""
+        return bytes(self._buffer[start - self.begin : end - self.begin])
+
+    def cut(self, at: int) -> None:
+        """Let go what stands before a position."""
+        at = min(max(at, self.begin), self._end)
+        del self._buffer[: at - self.begin]
+        self.begin = at
+
+    @property
+    def _end(self) -> int:
+        return self.begin + len(self._buffer)
+
+    def _read_on(self, keep_from: int) -> None:
+        """Read a little more; of a frame that is too large, let go what is walked already.
+
+        Raises:
+            EOFError: There is no more.
+        """
+        if len(self._buffer) > self._max_bytes:
+            self.cut(keep_from)
+        data = self._read(_READ_BYTES)
+        if not data:
+            raise EOFError
+        self._buffer += data

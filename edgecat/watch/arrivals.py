@@ -140,17 +140,17 @@ class Arrivals:
         while folders:
             folder = folders.pop()
             for entry in self._list(self._folder / folder):
-                name = os.path.join(folder, entry.name)
+                name = folder + entry.name
                 if not entry.is_dir(follow_symlinks=False):
                     self._note(name, _look(entry.path), is_closed=False)
                 elif not entry.name.startswith(".") and entry.name not in LITTER:
-                    folders.append(name)
+                    folders.append(f"{name}/")
         now_s = time.monotonic()
         self._next_scan_s = now_s + max(_SCAN_EVERY_S, (now_s - started_s) / _SCAN_SHARE_RATIO)
 
     def _note(self, photo: str, found: os.stat_result | None, *, is_closed: bool) -> None:
         """Let a file wait for its answer, if it is one to answer."""
-        name = os.path.basename(photo)
+        name = Path(photo).name
         is_temporary = name.lower().endswith(TEMPORARY) or name.startswith(".") or name in LITTER
         if found is None or is_temporary or self._journal.is_same_file(found):
             return

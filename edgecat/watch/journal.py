@@ -151,7 +151,9 @@ class Journal:
             ) from error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError(f"{self.path}: no file; give --out a file, new or of edgecat watch")
+                raise ConfigError(
+                    f"{self.path}: no file; give --out a file, new or of edgecat watch"
+                )
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)

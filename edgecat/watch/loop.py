@@ -116,10 +116,10 @@ class _Watcher:
     def run(self) -> None:
         self.arrivals.wait()  # which scans: what is there at the start
         wanted = self.arrivals.waiting
-        while not self.service.is_stopping and (wanted or not self.job.once):
+        while not self.service.is_stopping() and (wanted or not self.job.once):
             self.service.attend(self.classifier)
             for arrival in self.arrivals.take_whole():
-                if self.service.is_stopping:
+                if self.service.is_stopping():
                     return
                 self.service.attend(self.classifier)
                 self._look_at(arrival)
@@ -159,7 +159,11 @@ class _Watcher:
             self.on_line(arrival.photo, result)
 
     def _write(self, arrival: Arrival, sha256: str, result: dict[str, Any]) -> bool:
-        """Write a line, however long the disk is full; return False if the end came first."""
+        """Write a line, however long the disk is full; return False if the end came first.
+
+        Raises:
+            StorageError: It cannot be written, and `once` asks not to wait.
+        """
         while True:
             try:
                 self.journal.append(arrival.photo, arrival.stamp, sha256, result)
@@ -171,7 +175,7 @@ class _Watcher:
                 self.troubles.end(str(self.job.out))
                 return True
             self.service.wait(_RETRY_S)
-            if self.service.is_stopping:
+            if self.service.is_stopping():
                 return False
             self.service.attend(self.classifier)
 

@@ -223,6 +223,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback(photo):
         process.stdout.readline()
         process.stdout.close()
         err = process.stderr.read()
+    assert process.returncode == 0
     assert "Traceback" not in err
     assert "Error" not in err
 

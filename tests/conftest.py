@@ -1,7 +1,9 @@
 """What all tests share: drawn photos, tiny bundles, the real photos where they are."""
 
+import contextlib
 import hashlib
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,22 @@ def make_bundle(tmp_path):
         return folder
 
     return make
+
+
+@pytest.fixture
+def largest_file():
+    """A block in which no file of this process grows past a size: EFBIG, as of a full disk."""
+
+    @contextlib.contextmanager
+    def limit(size_bytes):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def command(
     from edgecat.service import Service
     from edgecat.watch.loop import WatchJob, watch
 
-    progress = TerminalProgress()
+    progress = _Log()
     with Service(progress) as service:
         classifier = LiveClassifier(bundle, variant, threads=threads)
         job = WatchJob(folder, out, settle_s, patience_s, once)
@@ -86,9 +86,25 @@ def command(
     context.exit(ImageError.exit_code if outcome.num_unreadable else service.exit_code)
 
 
+class _Log(TerminalProgress):
+    """Notes that may get lost: a log on a full disk is no reason to stop."""
+
+    def say(self, line: str) -> None:
+        _print(line, err=True)
+
+
 def _print_line(photo: str, result: dict[str, Any]) -> None:
     name = photo if photo.isprintable() else repr(photo)  # whoever uploads chooses the names
     if "error" in result:
-        click.echo(f"{name}: broken: {result['error']}")
+        _print(f"{name}: broken: {result['error']}")
     else:
-        click.echo(f"{name}: {result['answer']} {percent(result['probability'])}")
+        _print(f"{name}: {result['answer']} {percent(result['probability'])}")
+
+
+def _print(line: str, *, err: bool = False) -> None:
+    try:
+        click.echo(line, err=err)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass

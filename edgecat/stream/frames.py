@@ -23,6 +23,9 @@ _EOI = 0xD9
 _SOS = 0xDA
 # Markers without a length behind them: TEM and RST0 to RST7.
 _ALONE = {0x01, *range(0xD0, 0xD8)}
+# Markers of segments that hold anything, other pictures too: APP0 to APP15, COM. The others hold
+# tables: if a frame begins inside of one, it was cut off there.
+_FREE = {*range(0xE0, 0xF0), 0xFE}
 
 # SOI, and the 0xFF of the marker that must follow.
 _START = re.compile(rb"\xff\xd8\xff")
@@ -56,15 +59,18 @@ def read_frames(
             return
         try:
             end = _find_end(stream, start)
+        except EOFError:
+            on_skipped(CUT_OFF)
+            return
         except _BrokenError as problem:
-            on_skipped(problem.reason)
+            on_skipped(BROKEN)
             stream.cut(problem.next_start)
             stream.skip_to_start()
             is_in_step = False
             continue
         if stream.begin > start or end - start > max_bytes:
             on_skipped(TOO_LARGE)
-        elif not is_in_step and stream.has_marker(end):
+        elif not is_in_step and stream.has_segment(end):
             # What began before it goes on behind it: it stands inside of a frame.
             on_skipped(THUMBNAIL)
             stream.cut(end)
@@ -76,9 +82,8 @@ def read_frames(
 
 
 class _BrokenError(Exception):
-    def __init__(self, reason: str, next_start: int) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, next_start: int) -> None:
+        super().__init__()
         self.next_start = next_start  # no frame begins before
 
 
@@ -86,32 +91,30 @@ def _find_end(stream: "_Stream", start: int) -> int:
     """Return where the frame that begins at `start` ends.
 
     Raises:
-        _BrokenError: It is no JPEG, or the stream ends before it.
+        _BrokenError: It is no JPEG.
+        EOFError: The stream ends before it.
     """
-    broken = _BrokenError(BROKEN, start + 2)
     at = start + 2
-    try:
-        while True:
-            if stream[at] != 0xFF:
-                raise broken
-            marker = stream[at + 1]
-            if marker == _EOI:
-                return at + 2
-            if marker == _SOI:  # the camera began anew
-                raise _BrokenError(BROKEN, at)
-            if marker == 0xFF:  # fill
-                at += 1
-            elif marker in _ALONE:
-                at += 2
-            else:
-                length = stream[at + 2] << 8 | stream[at + 3]  # counts its own two bytes
-                if length < 2 or not marker:
-                    raise broken
-                at += 2 + length
-                if marker == _SOS:
-                    at = stream.find(_MARKER, at)
-    except EOFError:
-        raise _BrokenError(CUT_OFF, start + 2) from None
+    while True:
+        if stream[at] != 0xFF:
+            raise _BrokenError(start + 2)
+        marker = stream[at + 1]
+        if marker == _EOI:
+            return at + 2
+        if marker == _SOI:  # the frame was cut off, the next one begins
+            raise _BrokenError(at)
+        if marker == 0xFF:  # fill
+            at += 1
+        elif marker in _ALONE:
+            at += 2
+        else:
+            length = stream[at + 2] << 8 | stream[at + 3]  # counts its own two bytes
+            end = at + 2 + length
+            if length < 2 or not marker:
+                raise _BrokenError(start + 2)
+            if marker not in _FREE and (inner := stream.find_within(_START, at, end + 1)):
+                raise _BrokenError(inner)
+            at = stream.find(_MARKER, end) if marker == _SOS else end
 
 
 class _Stream:
@@ -149,6 +152,16 @@ class _Stream:
             at = max(at, self._end - 2)
             self._read_on(keep_from=at)
 
+    def find_within(self, pattern: re.Pattern[bytes], at: int, end: int) -> int | None:
+        """Return where a pattern is found first between two positions, None if nowhere.
+
+        Where the stream ends before `end`, what there is of it is searched.
+        """
+        with contextlib.suppress(EOFError):
+            self[end - 1]
+        found = pattern.search(self._buffer, max(0, at - self.begin), end - self.begin)
+        return self.begin + found.start() if found else None
+
     def skip_to_start(self) -> int | None:
         """Let go all before the next frame and return where it begins; None at the end."""
         start = None
@@ -163,10 +176,10 @@ class _Stream:
             return self[0] == 0xFF and self[1] == _SOI
         return False
 
-    def has_marker(self, at: int) -> bool:
-        """Return whether a marker other than SOI stands at a position."""
+    def has_segment(self, at: int) -> bool:
+        """Return whether a segment of a frame begins at a position."""
         with contextlib.suppress(EOFError):
-            return self[at] == 0xFF and self[at + 1] != _SOI
+            return self[at] == 0xFF and self[at + 1] not in (_SOI, _EOI, 0xFF)
         return False
 
     def between(self, start: int, end: int) -> bytes:

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.atomic import sync_folder
-from edgecat.errors import ConfigError, StorageError
+from edgecat.errors import ConfigError, EdgecatError, StorageError
+from edgecat.progress import Progress
 
 # Every line begins so; what begins otherwise was not written here and is never cut.
 _BEGINNING = b'{"photo": '
@@ -66,14 +67,19 @@ class Journal:
         num_before: How many lines it had when it was opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Progress) -> None:
         """Open a results file or begin one; a torn last line is cut off.
+
+        Args:
+            path: The file; its folder must exist.
+            progress: Told when the file is begun anew.
 
         Raises:
             ConfigError: Another process has it open, or it is no results file.
             StorageError: It cannot be opened for writing.
         """
         self.path = path
+        self._progress = progress
         self._last: dict[str, tuple[Stamp, bytes]] = {}
         self._files: set[tuple[Stamp, bytes]] = set()
         self._torn_at_bytes: int | None = None
@@ -150,21 +156,27 @@ class Journal:
                 "in a folder that exists and may be written"
             ) from error
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError(
-                    f"{self.path}: no file; give --out a file, new or of edgecat watch"
-                )
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            raise ConfigError(
-                f"{self.path}: another edgecat watch writes it ({error.strerror}); stop that one, "
-                "or give --out another file"
-            ) from error
-        except ConfigError:
+            self._lock(descriptor)
+        except EdgecatError:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _lock(self, descriptor: int) -> None:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ConfigError(f"{self.path}: is no file; give --out a new file")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{self.path}: another edgecat watch writes it; stop that one, or give --out "
+                "another file"
+            ) from None
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: cannot be locked ({error.strerror}), so a second edgecat watch "
+                "would not be noticed; give --out a file on a local disk"
+            ) from error
 
     def _load(self) -> int:
         """Read every line and return their number; cut off a torn last one.
@@ -206,6 +218,10 @@ class Journal:
         os.close(old)
         self._torn_at_bytes = None
         self._load()
+        self._progress.say(
+            f"{self.path}: was moved away or removed; a new one is begun. What was answered until "
+            "now stays known until the next start."
+        )
 
     def _write(self, line: bytes) -> None:
         self._cut_torn_line()

@@ -84,7 +84,7 @@ def watch(
         raise ConfigError(f"{job.folder}: no such folder; give the one that photos arrive in")
     troubles = Troubles(progress)
     with contextlib.ExitStack() as stack:
-        journal = stack.enter_context(contextlib.closing(Journal(job.out)))
+        journal = stack.enter_context(contextlib.closing(Journal(job.out, progress)))
         arrivals = Arrivals(
             job.folder,
             journal,

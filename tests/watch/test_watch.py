@@ -1,5 +1,6 @@
 """`edgecat watch` as a whole: in this process, and as real processes that are killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -263,21 +264,16 @@ def test_where_there_is_no_inotify_photos_are_found_by_scanning(
 @pytest.fixture
 def start(bundle, folder, out):
     """A function that starts `edgecat watch`; what runs still at the end is killed."""
-    started = []
+    with contextlib.ExitStack() as stack:
 
-    def start_one(*options, **popen):
-        command = [*ENTRY, "watch", bundle, folder, "--out", out, "--settle", "0.3", *options]
-        started.append(
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen
-            )
-        )
-        return started[-1]
+        def start_one(*options, **popen):
+            command = [*ENTRY, "watch", bundle, folder, "--out", out, "--settle", "0.3", *options]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            process = stack.enter_context(subprocess.Popen(command, **pipes, **popen))
+            stack.callback(process.kill)
+            return process
 
-    yield start_one
-    for process in started:
-        process.kill()
-        process.communicate()
+        yield start_one
 
 
 def wait_until(is_true):

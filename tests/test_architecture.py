@@ -86,6 +86,7 @@ ALL_BUT_CLI = [
 LAYERS = {
     "edgecat.errors": [],
     "edgecat.progress": [],
+    "edgecat.notify": ["edgecat.errors"],
     "edgecat.scores": [],
     "edgecat.bench.clock": [],
     "edgecat.runtime.cpu": [],

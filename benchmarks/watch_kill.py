@@ -29,7 +29,7 @@ _EARLY_S = 0.8
 _LATE_S = 1.0
 _EARLY_RATIO = 0.25
 
-# More than one kill is wide of them, so that some photos wait or are written at every kill.
+# Photos per second: about ten arrive from one kill to the next.
 _PHOTOS_PER_S = 10
 
 # The longest pause of a slow upload; longer than --settle, so that half a photo counts as whole

@@ -1,6 +1,7 @@
-"""What a process that runs for long does beside its work: it ends in order and follows its bundle.
+"""What a process that runs for long does beside its work.
 
-`edgecat watch` and `edgecat stream` call `Service.attend` between two photos and while they wait.
+It ends in order, follows its bundle, and tells systemd that it is alive. `edgecat watch` and
+`edgecat stream` call `Service.attend` between two photos and while they wait.
 """
 
 import signal
@@ -10,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from edgecat.errors import EdgecatError
+from edgecat.notify import notify, watchdog_interval_s
 from edgecat.progress import Progress
 from edgecat.runtime.live import LiveClassifier
 
@@ -21,7 +23,7 @@ _LOOK_EVERY_S = 1.0
 
 
 class Service:
-    """The signals of a running service, for as long as its block lasts.
+    """The signals of a running service, and its word to systemd, for as long as its block lasts.
 
     SIGTERM and SIGINT (Ctrl-C) ask it to end after what is under way; a second one ends the
     process at once. SIGHUP asks it to open its bundle again. Only the main thread may make one.
@@ -31,12 +33,21 @@ class Service:
     """
 
     def __init__(self, progress: Progress) -> None:
-        """Prepare; nothing happens before the block is entered."""
+        """Prepare; nothing happens before the block is entered.
+
+        Args:
+            progress: Told of new bundles.
+
+        Raises:
+            ConfigError: As `edgecat.notify.watchdog_interval_s`.
+        """
         self.exit_code = 0
         self._progress = progress
         self._stopping = threading.Event()
         self._reload_asked = threading.Event()
         self._next_look_s = 0.0
+        self._alive_every_s = watchdog_interval_s()
+        self._next_alive_s = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Service":
@@ -55,6 +66,7 @@ class Service:
         traceback: TracebackType | None,
     ) -> None:
         """Give the signals back."""
+        notify("STOPPING=1")
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -66,11 +78,19 @@ class Service:
         """Wait, but no longer than until a signal asks for the end."""
         self._stopping.wait(seconds)
 
-    def attend(self, classifier: LiveClassifier) -> None:
-        """Go over to a new bundle if there is one, or if SIGHUP asked; call it once a second.
+    def tell_ready(self) -> None:
+        """Tell systemd that the work begins."""
+        notify("READY=1")
 
-        A bundle that is refused is told of once, and the old one answers on.
+    def attend(self, classifier: LiveClassifier) -> None:
+        """Tell systemd of being alive, and go over to a new bundle; call it once a second.
+
+        A bundle is opened if there is another one, or if SIGHUP asked. One that is refused is told
+        of once, and the old one answers on.
         """
+        if self._alive_every_s is not None and time.monotonic() >= self._next_alive_s:
+            notify("WATCHDOG=1")
+            self._next_alive_s = time.monotonic() + self._alive_every_s
         is_asked = self._reload_asked.is_set()
         if not is_asked and time.monotonic() < self._next_look_s:
             return

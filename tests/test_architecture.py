@@ -103,7 +103,7 @@ LAYERS = {
     "edgecat.known": ["edgecat.bundle", "edgecat.scores", *FIRST],
     "edgecat.compare": ["edgecat.scores"],
     "edgecat.runtime": ["edgecat.runtime", "edgecat.selftest", *SECOND],
-    "edgecat.service": ["edgecat.runtime.live", *FIRST],
+    "edgecat.service": ["edgecat.notify", "edgecat.runtime.live", *FIRST],
     "edgecat.watch": ["edgecat.watch", "edgecat.runtime", "edgecat.service", *SECOND],
     "edgecat.stream": ["edgecat.stream", "edgecat.runtime", "edgecat.service", *SECOND],
     "edgecat.evaluate": ["edgecat.runtime", *SECOND],

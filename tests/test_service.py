@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 
 import pytest
 
 from edgecat.progress import Silent
+from edgecat.runtime.live import LiveClassifier
 from edgecat.service import Service
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -38,3 +40,20 @@ def test_hanging_up_does_not_ask_for_the_end():
         os.kill(os.getpid(), signal.SIGHUP)
         service.wait(0.01)
         assert not service.is_stopping()
+
+
+def test_systemd_is_told_of_the_beginning_of_being_alive_and_of_the_end(
+    tmp_path, monkeypatch, make_bundle, colour_model
+):
+    classifier = LiveClassifier(make_bundle(files={"model.onnx": colour_model}))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        with Service(Silent()) as service:
+            service.tell_ready()
+            service.attend(classifier)
+            service.attend(classifier)  # too soon to tell again
+        assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]

@@ -67,6 +67,7 @@ def stream(
     """
     mailbox = _Mailbox(read, progress, drop=drop)
     threading.Thread(target=mailbox.fill, name="frames", daemon=True).start()
+    service.tell_ready()
     answers: collections.deque[Answer] = collections.deque(maxlen=window)
     current = classifier.current
     while not service.is_stopping():

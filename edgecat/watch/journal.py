@@ -81,7 +81,7 @@ class Journal:
         self.path = path
         self._progress = progress
         self._last: dict[str, tuple[Stamp, bytes]] = {}
-        self._files: set[tuple[Stamp, bytes]] = set()
+        self._files: dict[Stamp, bytes] = {}
         self._torn_at_bytes: int | None = None
         self._descriptor = self._open()
         self.num_before = self._load()
@@ -89,13 +89,12 @@ class Journal:
     def is_known(self, photo: str, stamp: Stamp) -> bool:
         """Return whether a photo is done, as far as that can be told without reading it.
 
-        The inode does not count here: on FAT it is another one after each mount.
+        Under its own name the inode does not count: on FAT it is another one after each mount.
         """
+        if stamp in self._files:
+            return True
         last = self._last.get(photo)
-        return last is not None and (last[0].size_bytes, last[0].mtime_ns) == (
-            stamp.size_bytes,
-            stamp.mtime_ns,
-        )
+        return last is not None and stamp == dataclasses.replace(last[0], inode=stamp.inode)
 
     def has_answered(self, photo: str, stamp: Stamp, sha256: str) -> bool:
         """Return whether a photo whose content was read is done; see above.
@@ -107,7 +106,7 @@ class Journal:
         """
         content = bytes.fromhex(sha256)
         last = self._last.get(photo)
-        is_done = (last is not None and last[1] == content) or (stamp, content) in self._files
+        is_done = (last is not None and last[1] == content) or self._files.get(stamp) == content
         if is_done:
             self._remember(photo, stamp, content)
         return is_done
@@ -244,7 +243,7 @@ class Journal:
 
     def _remember(self, photo: str, stamp: Stamp, content: bytes) -> None:
         self._last[photo] = stamp, content
-        self._files.add(self._last[photo])
+        self._files[stamp] = content
 
 
 def _parse(line: bytes) -> tuple[str, Stamp, bytes]:

@@ -97,6 +97,7 @@ def watch(
             f"watching {job.folder} with {classifier.current.variant}; {job.out} has "
             f"{journal.num_before} photos"
         )
+        service.tell_ready()
         watcher = _Watcher(classifier, job, service, arrivals, journal, troubles, on_line)
         watcher.run()
         return watcher.outcome
@@ -130,6 +131,8 @@ class _Watcher:
     def _look_at(self, arrival: Arrival) -> None:
         try:
             content = _read(self.job.folder / arrival.photo, arrival.stamp)
+        except FileNotFoundError:
+            return  # it will not be found again either
         except OSError as error:
             self._bear_unreadable(arrival, error)
             return

@@ -116,13 +116,26 @@ def test_a_content_that_comes_back_under_its_name_is_a_new_photo(tmp_path, journ
         assert has_answered(opened, path)
 
 
-def test_a_done_photo_is_known_without_reading_it(tmp_path, journal):
+@pytest.mark.parametrize(
+    ("photo", "stamp", "is_known"),
+    [
+        ("a.jpg", Stamp(7, 1, 1), True),
+        ("a.jpg", Stamp(7, 1, 99), True),  # FAT, mounted again
+        ("renamed.jpg", Stamp(7, 1, 1), True),
+        ("copy.jpg", Stamp(7, 1, 99), False),
+        ("a.jpg", Stamp(8, 1, 1), False),
+        ("a.jpg", Stamp(7, 2, 1), False),
+    ],
+)
+def test_most_done_photos_are_known_without_reading_them(journal, photo, stamp, is_known):
+    append(journal(), "a.jpg", b"content", Stamp(7, 1, 1))
+    assert journal().is_known(photo, stamp) == is_known
+
+
+def test_a_photo_that_was_touched_is_read_only_once_more(tmp_path, journal):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"content")
-    append_file(journal(), path)
-    opened = journal()
-    assert opened.is_known("a.jpg", Stamp.of(path.stat()))
-    assert not opened.is_known("b.jpg", Stamp.of(path.stat()))
+    append_file(opened := journal(), path)
     touch(path)
     assert not opened.is_known("a.jpg", Stamp.of(path.stat()))
     assert has_answered(opened, path)

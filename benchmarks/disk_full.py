@@ -161,7 +161,7 @@ def fill_during_unpack(seed: int) -> dict[str, Any]:
         archive, bundle = Path(top) / "cats12.zip", disk / "cats12.edgecat"
         subprocess.run([_EDGECAT, "bundle", "pack", "cats12", "--out", str(archive)], check=True)
         command = [_EDGECAT, "bundle", "unpack", str(archive), "--out", str(bundle)]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, capture_output=True)
         for _ in range(_NUM_ROUNDS):
             filler = fill(disk, rng.randrange(archive.stat().st_size))
             full = subprocess.run(command, check=False, capture_output=True)
@@ -170,7 +170,7 @@ def fill_during_unpack(seed: int) -> dict[str, Any]:
             num_litter += len(list(disk.iterdir())) - 2
             filler.unlink()
             inode = bundle.stat().st_ino
-            subprocess.run(command, check=True)
+            subprocess.run(command, check=True, capture_output=True)
             num_replaced += is_whole(bundle) and bundle.stat().st_ino != inode
     return {
         "num_rounds": _NUM_ROUNDS,

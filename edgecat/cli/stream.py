@@ -23,7 +23,6 @@ from edgecat.cli.output import TerminalProgress
 )
 @click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
 @click.option("--threads", type=int, help="Default: one per physical core.")
-@click.option("--power-save", is_flag=True, help="Let idle threads sleep: slower, but cooler.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -31,7 +30,6 @@ def command(
     window: int,
     variant: str | None,
     threads: int | None,
-    power_save: bool,
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 

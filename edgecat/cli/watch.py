@@ -20,7 +20,6 @@ from edgecat.cli.output import TerminalProgress, percent
 )
 @click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
 @click.option("--threads", type=int, help="Default: one per physical core.")
-@click.option("--power-save", is_flag=True, help="Let idle threads sleep: slower, but cooler.")
 @click.option("--once", is_flag=True, help="Answer the photos that are there, then end.")
 @click.option(
     "--settle",
@@ -48,7 +47,6 @@ def command(
     out: Path,
     variant: str | None,
     threads: int | None,
-    power_save: bool,
     once: bool,
     settle_s: float,
     patience_s: float,

@@ -23,6 +23,7 @@ from edgecat.cli.output import TerminalProgress
 )
 @click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
 @click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -30,6 +31,7 @@ def command(
     window: int,
     variant: str | None,
     threads: int | None,
+    power_save: bool,
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -61,7 +63,7 @@ def command(
     progress = TerminalProgress()
     with Service(progress) as service:
         stream(
-            LiveClassifier(bundle, variant, threads=threads),
+            LiveClassifier(bundle, variant, threads=threads, power_save=power_save),
             # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
             lambda size: os.read(source, size),
             service,

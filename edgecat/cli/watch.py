@@ -20,6 +20,7 @@ from edgecat.cli.output import TerminalProgress, percent
 )
 @click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
 @click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
 @click.option("--once", is_flag=True, help="Answer the photos that are there, then end.")
 @click.option(
     "--settle",
@@ -47,6 +48,7 @@ def command(
     out: Path,
     variant: str | None,
     threads: int | None,
+    power_save: bool,
     once: bool,
     settle_s: float,
     patience_s: float,
@@ -76,7 +78,7 @@ def command(
 
     progress = _Log()
     with Service(progress) as service:
-        classifier = LiveClassifier(bundle, variant, threads=threads)
+        classifier = LiveClassifier(bundle, variant, threads=threads, power_save=power_save)
         job = WatchJob(folder, out, settle_s, patience_s, once)
         outcome = watch(classifier, job, service, progress, on_line=_print_line)
     if once:

@@ -45,7 +45,7 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             with contextlib.suppress(FileNotFoundError):
                 Path(temporary).unlink()
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -81,7 +81,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                 _exchange(temporary, path)
             else:
                 Path(temporary).rename(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             # After an exchange the temporary name holds the old folder; after an error, the new.
             shutil.rmtree(temporary, ignore_errors=True)
@@ -128,7 +128,7 @@ def _exchange(new: Path, old: Path) -> None:
     Path(aside).rename(new)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename within `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -20,6 +20,9 @@ from edgecat.pixels import read_photo
 #: Sub-folders that mean "this data set is split already".
 SPLITS = ("train", "val", "test")
 
+#: What operating systems leave in folders of photos.
+LITTER = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+
 T = TypeVar("T")
 
 # Photos decoded ahead of their use: enough for all cores, little memory (256 kB each).
@@ -155,8 +158,7 @@ def _entries(folder: Path) -> list[Path]:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
-    litter = {"Thumbs.db", "desktop.ini", "__MACOSX"}
-    return [folder / name for name in names if not name.startswith(".") and name not in litter]
+    return [folder / name for name in names if not name.startswith(".") and name not in LITTER]
 
 
 def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:

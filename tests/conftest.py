@@ -1,7 +1,9 @@
 """What all tests share: drawn photos, tiny bundles, the real photos where they are."""
 
+import contextlib
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 from functools import partial
@@ -71,6 +73,22 @@ def write_bundle(parent, labels=("red", "green", "blue"), files=None, name="bund
     values = {"arch": "mobilenet_v3_small", "variants": variants} | spec
     write_manifest(folder, ModelSpec(name=name, labels=labels, files=records, **values))
     return folder
+
+
+@pytest.fixture
+def largest_file():
+    """A block in which no file of this process grows past a size: EFBIG, as of a full disk."""
+
+    @contextlib.contextmanager
+    def limit(size_bytes):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
-import contextlib
 import errno
 import os
-import resource
 import stat
 import subprocess
 import sys
@@ -14,17 +12,6 @@ from edgecat import atomic
 from edgecat.errors import StorageError
 
 LIMIT_BYTES = 64 * 1024
-
-
-@contextlib.contextmanager
-def largest_file(size_bytes):
-    """No file of this process may grow past this size: the system says EFBIG, as a disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -83,7 +70,7 @@ def test_an_error_midway_leaves_the_old_file_and_no_litter(tmp_path, old, write,
     assert old is None or path.read_bytes() == old
 
 
-def test_a_file_that_grows_too_large_leaves_the_old_one(tmp_path):
+def test_a_file_that_grows_too_large_leaves_the_old_one(tmp_path, largest_file):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(StorageError, match=r"a\.bin.*unchanged"), largest_file(LIMIT_BYTES):

@@ -19,6 +19,8 @@ COMMANDS = {
     "predict": "Say what photos show.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
     "serve": "Answer photos over HTTP, with a page for people.",
+    "watch": "Classify photos as they arrive in a folder, each once.",
+    "stream": "Classify the newest frame of a camera, JPEG frames on standard input.",
     "inspect": "Show what is in a bundle and where it is from.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",
@@ -99,9 +101,8 @@ def _run(arguments: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output (head, less) has left; nothing more to say to anyone.
-        sys.stderr.close()
+    except SystemExit:
+        # click's own end after EPIPE: whoever read our output (head, less) has left.
         return 0
     except OSError as error:
         click.echo(f"error: {error.filename or 'the system'}: {error.strerror}", err=True)

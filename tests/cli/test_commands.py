@@ -70,7 +70,7 @@ def test_a_command_of_a_group_has_help_too():
     assert "--out" in help_of("data", "oxford-cats")
 
 
-@pytest.mark.parametrize("name", ["finetune", "export", "predict"])
+@pytest.mark.parametrize("name", ["finetune", "export", "predict", "watch", "stream"])
 def test_the_commands_of_the_daily_path_show_an_example(name):
     assert f"edgecat {name} " in help_of(name).split("Options:")[0].split("\n", 1)[1]
 
@@ -126,6 +126,9 @@ def test_predict_imports_no_training_library(photo):
         (["finetune", "x", "--out", "y", "--arch", "resnet18"], "'mobilenet_v3_small'"),
         (["finetune", "x", "--out", "y", "--seed", "1.5"], "--seed"),
         (["benchmark", "cats12", "--rounds", "9"], "--rounds"),
+        (["watch", "cats12", "photos"], "Missing option '--out'"),
+        (["watch", "cats12", "photos", "--out", "x", "--settle", "-1"], "--settle"),
+        (["stream", "cats12", "--window", "0"], "--window"),
         (["data", "imagenet"], "No such command 'imagenet'"),
     ],
 )
@@ -166,6 +169,8 @@ def test_each_error_becomes_one_line_and_its_own_exit_code(cls, capsys, monkeypa
         ),
         (["predict", "cats12", "x.jpg", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
         (["evaluate", "cats12", "nowhere"], 3, ["nowhere: no such folder"]),
+        (["watch", "cats12", "nowhere", "--out", "x"], 2, ["nowhere: no such folder"]),
+        (["watch", "nowhere", ".", "--out", "x"], 5, ["nowhere: no such bundle"]),
         (["benchmark", "cats12", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
         (["benchmark", "cats12", "--data", "nowhere"], 3, ["nowhere: no such folder"]),
     ],
@@ -223,6 +228,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback(photo):
         process.stdout.readline()
         process.stdout.close()
         err = process.stderr.read()
+    assert process.returncode == 0
     assert "Traceback" not in err
     assert "Error" not in err
 

@@ -1,0 +1,79 @@
+"""The command `edgecat stream`."""
+
+import json
+import os
+import stat
+import sys
+from typing import Any
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import TerminalProgress
+
+
+@click.command("stream", short_help=COMMANDS["stream"])
+@click.argument("bundle")
+@click.option(
+    "--window",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many frames to average; 1 for each frame alone.",
+)
+@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
+@click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
+@click.pass_context
+def command(
+    context: click.Context,
+    bundle: str,
+    window: int,
+    variant: str | None,
+    threads: int | None,
+    power_save: bool,
+) -> None:
+    """Classify the newest frame of a camera, again and again.
+
+    Reads JPEG frames (MJPEG) on standard input and writes a line of JSON for each that it answers.
+    Where the model is slower than the camera, it takes the newest frame and counts those that it
+    dropped; of a recording (< clip.mjpeg) none is dropped. Probabilities are averaged over a
+    window of frames, so that one odd frame does not change the answer.
+
+    BUNDLE is a folder that 'edgecat export' wrote, a link to one, or the name of a released model
+    (cats12). Another bundle that takes its place is used from then on, if it is good; SIGHUP asks
+    to open it again.
+
+    \b
+      rpicam-vid --codec mjpeg -t 0 -o - | edgecat stream cats12
+      ffmpeg -i rtsp://camera/1 -f mjpeg - | edgecat stream first.edgecat --window 10
+    """
+    from edgecat.errors import ConfigError
+    from edgecat.runtime.live import LiveClassifier
+    from edgecat.service import Service
+    from edgecat.stream.loop import stream
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ConfigError(
+            "standard input: no stream of frames; pipe one in, such as "
+            "rpicam-vid --codec mjpeg -t 0 -o - | edgecat stream cats12"
+        )
+    source = sys.stdin.fileno()
+    is_recording = stat.S_ISREG(os.fstat(source).st_mode)
+    progress = TerminalProgress()
+    with Service(progress) as service:
+        stream(
+            LiveClassifier(bundle, variant, threads=threads, power_save=power_save),
+            # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
+            lambda size: os.read(source, size),
+            service,
+            progress,
+            window=window,
+            drop=not is_recording,
+            on_line=_print_line,
+        )
+    context.exit(service.exit_code)
+
+
+def _print_line(line: dict[str, Any]) -> None:
+    click.echo(json.dumps(line, ensure_ascii=False))

@@ -1,0 +1,110 @@
+"""The command `edgecat watch`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import TerminalProgress, percent
+
+
+@click.command("watch", short_help=COMMANDS["watch"])
+@click.argument("bundle")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Results file, best outside of DIR: a line is added for each photo.",
+)
+@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
+@click.option("--threads", type=int, help="Default: one per physical core.")
+@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
+@click.option("--once", is_flag=True, help="Answer the photos that are there, then end.")
+@click.option(
+    "--settle",
+    "settle_s",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0, max=3600),
+    metavar="SECONDS",
+    help="A file that has not changed for so long has arrived whole.",
+)
+@click.option(
+    "--patience",
+    "patience_s",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0, max=86400),
+    metavar="SECONDS",
+    help="A file that is no photo and has not changed for so long is reported as broken.",
+)
+@click.pass_context
+def command(
+    context: click.Context,
+    bundle: str,
+    folder: Path,
+    out: Path,
+    variant: str | None,
+    threads: int | None,
+    power_save: bool,
+    once: bool,
+    settle_s: float,
+    patience_s: float,
+) -> None:
+    """Classify photos as they arrive in a folder, each once.
+
+    BUNDLE is a folder that 'edgecat export' wrote, a link to one, or the name of a released model
+    (cats12). DIR is watched with its sub-folders; hidden files, links and the temporary names of
+    uploads (.part, .tmp, ...) are passed over.
+
+    Each line of the results file is JSON: the photo's name, size, time and SHA-256, and the answer
+    or, of a broken photo, the error. The file is also the record of what is done: after a restart,
+    a kill or a power cut the same command goes on where it was. A file that is replaced by another
+    content is a new photo; one that is renamed is not.
+
+    Another bundle that takes the place of BUNDLE is used from then on, if it is good. SIGHUP asks
+    to open it again; SIGTERM and Ctrl-C end after the photo under way.
+
+    \b
+      edgecat watch cats12 /srv/camera --out results.jsonl
+      edgecat watch cats12 /srv/camera --out results.jsonl --once          from cron
+    """
+    from edgecat.errors import ImageError
+    from edgecat.runtime.live import LiveClassifier
+    from edgecat.service import Service
+    from edgecat.watch.loop import WatchJob, watch
+
+    progress = _Log()
+    with Service(progress) as service:
+        classifier = LiveClassifier(bundle, variant, threads=threads, power_save=power_save)
+        job = WatchJob(folder, out, settle_s, patience_s, once)
+        outcome = watch(classifier, job, service, progress, on_line=_print_line)
+    if once:
+        click.echo(f"{outcome.num_answered} answered, {outcome.num_broken} broken", err=True)
+    context.exit(ImageError.exit_code if outcome.num_unreadable else service.exit_code)
+
+
+class _Log(TerminalProgress):
+    """Notes that may get lost: a log on a full disk is no reason to stop."""
+
+    def say(self, line: str) -> None:
+        _print(line, err=True)
+
+
+def _print_line(photo: str, result: dict[str, Any]) -> None:
+    name = photo if photo.isprintable() else repr(photo)  # whoever uploads chooses the names
+    if "error" in result:
+        _print(f"{name}: broken: {result['error']}")
+    else:
+        _print(f"{name}: {result['answer']} {percent(result['probability'])}")
+
+
+def _print(line: str, *, err: bool = False) -> None:
+    try:
+        click.echo(line, err=err)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass

@@ -1,0 +1,1 @@
+"""Classify a camera's newest frame: JPEG frames in, smoothed answers out."""

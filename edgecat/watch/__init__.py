@@ -1,0 +1,1 @@
+"""Classify photos as they arrive in a folder, each once, whatever is killed meanwhile."""

@@ -1,0 +1,232 @@
+"""The loop of `edgecat watch`: what arrived whole is read, answered and written down."""
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgecat.errors import ConfigError, ImageError, StorageError
+from edgecat.pixels import MAX_BYTES
+from edgecat.progress import Progress
+from edgecat.runtime.live import LiveClassifier
+from edgecat.service import Service
+from edgecat.watch.arrivals import Arrival, Arrivals
+from edgecat.watch.inotify import Inotify
+from edgecat.watch.journal import Journal, Stamp
+from edgecat.watch.troubles import Troubles
+
+# How often a line is tried again that could not be written.
+_RETRY_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class WatchJob:
+    """What to watch, and how.
+
+    Attributes:
+        folder: Where photos arrive, with its sub-folders.
+        out: The results file, see `edgecat.watch.journal`.
+        settle_s: How long a file must not change to count as whole, where inotify does not tell.
+        patience_s: How long a file that is no photo must not change to count as broken.
+        once: End when the photos that are there at the start are done.
+        inotify: Let the system tell of new files; without it they are found by scanning.
+    """
+
+    folder: Path
+    out: Path
+    settle_s: float = 2.0
+    patience_s: float = 60.0
+    once: bool = False
+    inotify: bool = True
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a watch did.
+
+    Attributes:
+        num_answered: Photos answered.
+        num_broken: Files that are no photos, each with a line that says so.
+        num_unreadable: Files that may not be read and have no line; counted with `once` only.
+    """
+
+    num_answered: int = 0
+    num_broken: int = 0
+    num_unreadable: int = 0
+
+
+def watch(
+    classifier: LiveClassifier,
+    job: WatchJob,
+    service: Service,
+    progress: Progress,
+    *,
+    on_line: Callable[[str, dict[str, Any]], object] = lambda photo, result: None,
+) -> Outcome:
+    """Answer the photos of a folder as they arrive, until a signal or `job.once` ends it.
+
+    Args:
+        classifier: Open.
+        job: What to watch.
+        service: Entered; is attended once a second at least.
+        progress: Told of troubles and their ends.
+        on_line: Called with a photo's name and what its line says, once it is on the disk.
+
+    Raises:
+        ConfigError: No such folder, or a results file that is none or is in use.
+        StorageError: The results file cannot be opened or, with `job.once`, written.
+    """
+    if not job.folder.is_dir():
+        raise ConfigError(f"{job.folder}: no such folder; give the one that photos arrive in")
+    troubles = Troubles(progress)
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(contextlib.closing(Journal(job.out, progress)))
+        arrivals = Arrivals(
+            job.folder,
+            journal,
+            troubles,
+            settle_s=job.settle_s,
+            patience_s=job.patience_s,
+            inotify=_open_inotify(stack, progress) if job.inotify and not job.once else None,
+        )
+        progress.say(
+            f"watching {job.folder} with {classifier.current.variant}; {job.out} has "
+            f"{journal.num_before} photos"
+        )
+        service.tell_ready()
+        watcher = _Watcher(classifier, job, service, arrivals, journal, troubles, on_line)
+        watcher.run()
+        return watcher.outcome
+
+
+@dataclasses.dataclass
+class _Watcher:
+    classifier: LiveClassifier
+    job: WatchJob
+    service: Service
+    arrivals: Arrivals
+    journal: Journal
+    troubles: Troubles
+    on_line: Callable[[str, dict[str, Any]], object]
+    outcome: Outcome = dataclasses.field(default_factory=Outcome)
+
+    def run(self) -> None:
+        self.arrivals.wait()  # which scans: what is there at the start
+        wanted = self.arrivals.waiting
+        while not self.service.is_stopping() and (wanted or not self.job.once):
+            self.service.attend(self.classifier)
+            for arrival in self.arrivals.take_whole():
+                if self.service.is_stopping():
+                    return
+                self.service.attend(self.classifier)
+                self._look_at(arrival)
+            wanted &= self.arrivals.waiting
+            if wanted or not self.job.once:
+                self.arrivals.wait()
+
+    def _look_at(self, arrival: Arrival) -> None:
+        try:
+            content = _read(self.job.folder / arrival.photo, arrival.stamp)
+        except FileNotFoundError:
+            return  # it will not be found again either
+        except OSError as error:
+            self._bear_unreadable(arrival, error)
+            return
+        self.troubles.end(arrival.photo)
+        if content is None:
+            return  # it changed meanwhile, and waits on
+        if self.journal.has_answered(arrival.photo, arrival.stamp, content.sha256):
+            self.arrivals.done(arrival.photo)
+            return
+        classifier = self.classifier.current
+        result: dict[str, Any] = {
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+            "bundle": classifier.bundle.spec.name,
+            "variant": classifier.variant,
+        }
+        try:
+            result |= classifier.predict(content.photo()).to_dict()
+            self.outcome.num_answered += 1
+        except ImageError as error:
+            if not arrival.is_last_chance:
+                self.arrivals.wait_longer(arrival)
+                return
+            result |= {"error": str(error).removeprefix("the photo: ")}
+            self.outcome.num_broken += 1
+        if self._write(arrival, content.sha256, result):
+            self.arrivals.done(arrival.photo)
+            self.on_line(arrival.photo, result)
+
+    def _write(self, arrival: Arrival, sha256: str, result: dict[str, Any]) -> bool:
+        """Write a line, however long the disk is full; return False if the end came first.
+
+        Raises:
+            StorageError: It cannot be written, and `once` asks not to wait.
+        """
+        while True:
+            try:
+                self.journal.append(arrival.photo, arrival.stamp, sha256, result)
+            except StorageError as error:
+                if self.job.once:
+                    raise
+                self.troubles.begin(str(self.job.out), str(error))
+            else:
+                self.troubles.end(str(self.job.out))
+                return True
+            self.service.wait(_RETRY_S)
+            if self.service.is_stopping():
+                return False
+            self.service.attend(self.classifier)
+
+    def _bear_unreadable(self, arrival: Arrival, error: OSError) -> None:
+        self.arrivals.wait_longer(arrival)
+        if arrival.is_last_chance:
+            self.troubles.begin(
+                arrival.photo,
+                f"{arrival.photo}: cannot be read ({error.strerror}); tried again until it can",
+            )
+            if self.job.once:
+                self.outcome.num_unreadable += 1
+                self.arrivals.done(arrival.photo)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Content:
+    """What is in a file: its SHA-256 is of all, `data` ends one byte above what is accepted."""
+
+    data: bytes
+    sha256: str
+
+    def photo(self) -> bytes:
+        if len(self.data) > MAX_BYTES:
+            raise ImageError(f"the photo: larger than {MAX_BYTES // 2**20} MiB")
+        return self.data
+
+
+def _read(path: Path, stamp: Stamp) -> _Content | None:
+    """Read a file; None if it is not, or not any more, what the stamp says."""
+    # Between look and open a file may become a link or a pipe: neither followed nor waited for.
+    with open(path, "rb", opener=_open_no_link) as file:
+        data = file.read(MAX_BYTES + 1)
+        digest = hashlib.sha256(data)
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+        if Stamp.of(os.fstat(file.fileno())) != stamp:
+            return None
+    return _Content(data, digest.hexdigest())
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _open_inotify(stack: contextlib.ExitStack, progress: Progress) -> Inotify | None:
+    try:
+        return stack.enter_context(contextlib.closing(Inotify()))
+    except OSError as error:
+        progress.say(f"inotify: {error.strerror}; photos are found by scanning, a little later")
+        return None

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import helper
 
 from edgecat.errors import QuantizeError
 from edgecat.pixels import Pixels
+from edgecat.runtime.engines.onnxruntime import import_onnxruntime
 
 #: Bins of a histogram: a u8 step (1/255 of the range) spans 8 of them.
 #: Source: TensorRT calibrates on 2,048 bins (S. Migacz, "8-bit inference with TensorRT", GTC 2017).
@@ -167,6 +167,7 @@ def run_batches(
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     del probe.graph.output[:]
     probe.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in tensors)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     # Below 3: warnings about the output shapes, which are left open on purpose.
     options.log_severity_level = 3

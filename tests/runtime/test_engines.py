@@ -1,4 +1,5 @@
 import gzip
+import os
 import subprocess
 import sys
 import time
@@ -182,3 +183,15 @@ except EngineError as error:
     )
     assert "openvino-int8: OpenVINO is not installed" in done.stdout
     assert "pip install 'edgecat[openvino]'" in done.stdout
+
+
+def test_nothing_is_reported_to_the_maker_of_the_library(tmp_path, make_bundle, colour_model):
+    bundle = make_bundle(files={"model.onnx": colour_model})
+    script = "import sys; from edgecat import Classifier; Classifier.open(sys.argv[1])"
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    home = tmp_path / "home"
+    home.mkdir()
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
+    subprocess.run([sys.executable, "-c", script, str(bundle)], env=environment, check=True)
+    # Reports are gathered in a file in the home folder before they are sent.
+    assert list(home.rglob("*")) == []

@@ -1,6 +1,7 @@
 """ONNX Runtime on the CPU."""
 
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,17 @@ from edgecat.known import FEATURES_NAME, Features
 from edgecat.pixels import Pixels
 from edgecat.scores import Logits
 from edgecat.spec import INPUT, Variant
+
+
+def import_onnxruntime() -> Any:
+    """Return the library; what it would report of its use to its maker is switched off.
+
+    Source: onnxruntime/Privacy.md: official builds report unless this is set before the import.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 class OnnxRuntimeEngine:
@@ -37,8 +49,7 @@ class OnnxRuntimeEngine:
         Raises:
             EngineError: ONNX Runtime refuses the model.
         """
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         self.name = variant.name
         self._threads, self._spins = threads, not power_save
         self._model = files[0]
@@ -68,8 +79,7 @@ class OnnxRuntimeEngine:
         ONNX Runtime has no such property; its profiler tells which kernels ran, so a second
         session answers one black picture under it.
         """
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         with tempfile.TemporaryDirectory() as folder:
             options = onnxruntime.SessionOptions()
             options.enable_profiling = True
@@ -99,8 +109,7 @@ class OnnxRuntimeEngine:
         self._session = None
 
     def _open(self, options: Any) -> Any:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         # Its memory arena stays on: without it a process ends up with as much or more after some
         # photos (benchmarks/results/*/memory.json).
         options.intra_op_num_threads = self._threads

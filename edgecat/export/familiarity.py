@@ -18,7 +18,7 @@ def learn_known(engine: Engine, photos: Pixels) -> KnownFeatures:
         engine: The float model.
         photos: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
     """
-    return fit_known(*_run_with_features(engine, photos))
+    return fit_known(*answer_with_features(engine, photos))
 
 
 def find_threshold(engine: Engine, known: KnownFeatures, photos: Pixels) -> float:
@@ -29,10 +29,16 @@ def find_threshold(engine: Engine, known: KnownFeatures, photos: Pixels) -> floa
         known: What `learn_known` learned from the float model.
         photos: uint8 `[N, 224, 224, 3]`, RGB: validation photos.
     """
-    return choose_threshold(known.familiarity(*_run_with_features(engine, photos)))
+    return choose_threshold(known.familiarity(*answer_with_features(engine, photos)))
 
 
-def _run_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Features]:
+def answer_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Features]:
+    """Return a model's logits, float32 `[N, K]`, and features, `[N, F]`, for any number of photos.
+
+    Args:
+        engine: Of a model with both outputs.
+        photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
+    """
     pairs: Sequence[tuple[Logits, Features]] = [
         engine.run_with_features(batch) for batch in batches_of(photos)
     ]

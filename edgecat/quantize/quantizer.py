@@ -33,6 +33,7 @@ class Quantizer:
 
     Attributes:
         model: The float graph, its channels rescaled; it answers as the given one.
+        histograms: Of every tensor whose range decides a scale, by name.
     """
 
     def __init__(
@@ -63,9 +64,7 @@ class Quantizer:
                 for name in form.tensors_to_measure(parts):
                     if name not in weights:
                         weights[name] = parts.channel_weights(name)
-        self._histograms: dict[str, Histogram] = measure_histograms(
-            self.model, weights, calibration
-        )
+        self.histograms: dict[str, Histogram] = measure_histograms(self.model, weights, calibration)
 
     def make(
         self,
@@ -88,7 +87,7 @@ class Quantizer:
         """
         form = FORMS[variant]
         parts = Parts(self.model, recipe.num_float_halvings)
-        grids = form.place(parts, self._histograms, cuts=recipe.cuts_ranges)
+        grids = form.place(parts, self.histograms, cuts=recipe.cuts_ranges)
         placement = Placement(grids, weight_limit)
         student = Student(parts, placement)
         if recipe.mends_biases:

@@ -45,7 +45,7 @@ def trained(cats):
 
 def make_student(quantizer, variant, halvings):
     parts = Parts(quantizer.model, halvings)
-    grids = FORMS[variant].place(parts, quantizer._histograms, cuts=True)
+    grids = FORMS[variant].place(parts, quantizer.histograms, cuts=True)
     return Student(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
 
 
@@ -99,7 +99,7 @@ def test_it_learns_and_what_it_learned_is_written_exactly(trained, cats, monkeyp
 
     model = student.to_model()
     parts = Parts(model, 2)
-    grids = onnxruntime.place(parts, trained._histograms, cuts=True)
+    grids = onnxruntime.place(parts, trained.histograms, cuts=True)
     (file,) = onnxruntime.write(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
     written = {
         item.name: numpy_helper.to_array(item)

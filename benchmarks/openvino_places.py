@@ -1,4 +1,4 @@
-"""Where should INT8 for OpenVINO round? The latency of three choices.
+"""Where should INT8 for OpenVINO round? The latency of five choices.
 
 python benchmarks/openvino_places.py ../shared/cats --bundle runs/seed0.edgecat
 """
@@ -19,6 +19,7 @@ from edgecat.quantize.grids import HARD_SIGMOID, SAFE_WEIGHT_LIMIT, span_range
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.ranges import measure_histograms
+from edgecat.quantize.rescale import is_depthwise
 from edgecat.runtime.engines.base import open_engine, open_model
 from edgecat.spec import Variant
 
@@ -30,7 +31,7 @@ _NUM_ROUNDS, _NUM_WARMUP = 500, 50
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--bundle", type=click.Path(path_type=Path), required=True)
 def main(data: Path, bundle: Path) -> None:
-    """Quantize a bundle's float graph with more and more roundings; time all in turn."""
+    """Quantize a bundle's float graph with other roundings each time; time all in turn."""
     photos = load_batch([photo.path for photo in find_photos(data)[::60]])
     loaded = load_bundle(bundle)
     graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
@@ -55,31 +56,33 @@ def main(data: Path, bundle: Path) -> None:
 
 
 def _choose_places(parts: Parts, photos: np.ndarray) -> dict[str, Placement]:
-    """Return the shipped placement, and others that round more."""
-    read = openvino.tensors_to_measure(parts)
-    factors, others = [], []
+    """Return the shipped placement, and others that round more or less."""
+    depthwise = {node.input[0] for node in parts.layers() if is_depthwise(node)}
+    classifier = {node.input[0] for node in parts.layers() if node.op_type == "Gemm"}
+    factors, others = set(), set()
     for node in parts.int_nodes:
         if node.op_type == "Mul":
-            factors += list(node.input)
+            factors |= set(node.input)
         elif node.op_type in ("Add", "GlobalAveragePool"):
-            others += [*node.input, *node.output]
-        elif node.op_type == "Gemm":
-            others.append(node.input[0])
-    names = list(dict.fromkeys([*read, *factors, *others]))
+            others |= {*node.input, *node.output}
+    dense = set(openvino.tensors_to_measure(parts))
+    names = sorted(dense | depthwise | factors | others)
     histograms = measure_histograms(parts.model, dict.fromkeys(names), photos)
-    shipped = openvino.place(parts, histograms, cuts=True)
     gates = {node.output[0] for node in parts.int_nodes if node.op_type == "HardSigmoid"}
 
-    def also(more: list[str]) -> Placement:
+    def rounding(tensors: set[str]) -> Placement:
         grids = {
-            n: HARD_SIGMOID if n in gates else span_range(*histograms[n].full_range()) for n in more
+            n: HARD_SIGMOID if n in gates else span_range(*histograms[n].full_range())
+            for n in tensors
         }
-        return Placement(grids | shipped, SAFE_WEIGHT_LIMIT)
+        return Placement(grids, SAFE_WEIGHT_LIMIT)
 
     return {
-        "what convolutions read": also([]),
-        "and both factors of gates": also(factors),
-        "and additions, averages, what the classifier reads": also([*factors, *others]),
+        "what dense layers read": rounding(dense),
+        "but not the classifier": rounding(dense - classifier),
+        "and what depthwise layers read": rounding(dense | depthwise),
+        "and factors of gates": rounding(dense | depthwise | factors),
+        "and additions and averages": rounding(dense | depthwise | factors | others),
     }
 
 

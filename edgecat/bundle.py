@@ -1,4 +1,8 @@
-"""A bundle: a folder with `bundle.json` and the files it names, each proven by its SHA-256."""
+"""A bundle: a folder with `bundle.json` and the files it names, each proven by its SHA-256.
+
+A signature, `bundle.sig`, may stand beside them. It is of the bytes of `bundle.json` and, through
+the SHA-256 in there, of every file.
+"""
 
 import contextlib
 import dataclasses
@@ -11,6 +15,7 @@ from edgecat.errors import BundleError
 from edgecat.spec import FileRecord, ModelSpec
 
 MANIFEST = "bundle.json"
+SIGNATURE = "bundle.sig"
 
 #: The released models, each a bundle inside the package.
 ASSETS = Path(__file__).parent / "assets"
@@ -18,6 +23,9 @@ ASSETS = Path(__file__).parent / "assets"
 # A manifest of 1,000 labels and its provenance is about 100 kB; a model file about 20 MB.
 _MAX_MANIFEST_BYTES = 16 * 2**20
 _MAX_FILE_BYTES = 2 * 2**30
+
+# Source: RFC 8032, section 5.1.6.
+_SIGNATURE_BYTES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +35,14 @@ class Bundle:
     Attributes:
         path: Its folder.
         spec: Its manifest.
+        manifest: The manifest's bytes as they stand in the folder: what a signature is of.
+        signature: 64 bytes; None where it is not signed.
     """
 
     path: Path
     spec: ModelSpec
+    manifest: bytes
+    signature: bytes | None
 
     def read(self, file: str) -> bytes:
         """Return a file's bytes, checked once more, so that what is used is what was proven.
@@ -64,19 +76,30 @@ def released_names() -> tuple[str, ...]:
     return tuple(sorted(manifest.parent.name for manifest in ASSETS.glob(f"*/{MANIFEST}")))
 
 
-def load_bundle(name: str | Path) -> Bundle:
+def load_bundle(name: str | Path, *, signer: Path | None = None) -> Bundle:
     """Read a bundle and verify all of it.
 
     Args:
         name: A folder, or a released model's name.
+        signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None to
+            take any bundle, signed or not.
 
     Raises:
         BundleError: No bundle there, a manifest that does not read, a file that is missing,
             changed, of another size, a link or not in the manifest.
+        SignatureError: Not signed by the owner of `signer`, that key cannot be read, or
+            `cryptography` is not installed.
     """
     path = find_bundle(name)
-    spec = load_spec(path)
-    extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST}
+    manifest = _read_manifest(path)
+    signature = _read_signature(path)
+    if signer is not None:
+        # First of all: what nobody vouches for is not even parsed.
+        from edgecat.signature import verify
+
+        verify(manifest, signature, signer, str(path))
+    spec = parse_manifest(manifest, str(path / MANIFEST))
+    extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST, SIGNATURE}
     if extra:
         raise BundleError(
             f"{path}: not in the manifest: {', '.join(sorted(extra))}; a bundle holds only what "
@@ -84,7 +107,7 @@ def load_bundle(name: str | Path) -> Bundle:
         )
     for file in spec.files:
         _read_checked(path, file, spec.files)
-    return Bundle(path, spec)
+    return Bundle(path, spec, manifest, signature)
 
 
 def load_spec(path: Path) -> ModelSpec:
@@ -93,18 +116,24 @@ def load_spec(path: Path) -> ModelSpec:
     Raises:
         BundleError: There is none, or it does not read.
     """
-    manifest = path / MANIFEST
+    return parse_manifest(_read_manifest(path), str(path / MANIFEST))
+
+
+def parse_manifest(manifest: bytes, where: str) -> ModelSpec:
+    """Return what a manifest's bytes say.
+
+    Args:
+        manifest: JSON, UTF-8.
+        where: The file's name, for messages.
+
+    Raises:
+        BundleError: It does not read.
+    """
     try:
-        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise BundleError(f"{manifest}: larger than {_MAX_MANIFEST_BYTES} bytes")
-        text = manifest.read_bytes().decode()
-    except FileNotFoundError:
-        raise BundleError(
-            f"{path}: no {MANIFEST} in it; make a bundle with 'edgecat export RUN --out BUNDLE'"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"{manifest}: cannot be read ({error})") from error
-    return ModelSpec.from_json(text, str(manifest))
+        text = manifest.decode()
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{where}: cannot be read ({error})") from error
+    return ModelSpec.from_json(text, where)
 
 
 def check_replaceable(path: Path) -> None:
@@ -144,6 +173,35 @@ def hash_files(folder: Path) -> dict[str, FileRecord]:
 def write_manifest(folder: Path, spec: ModelSpec) -> None:
     """Write the manifest of a bundle whose files stand in `folder`."""
     (folder / MANIFEST).write_text(spec.to_json())
+
+
+def _read_manifest(path: Path) -> bytes:
+    manifest = path / MANIFEST
+    try:
+        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise BundleError(f"{manifest}: larger than {_MAX_MANIFEST_BYTES} bytes")
+        return manifest.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(
+            f"{path}: no {MANIFEST} in it; make a bundle with 'edgecat export RUN --out BUNDLE'"
+        ) from None
+    except OSError as error:
+        raise BundleError(f"{manifest}: cannot be read ({error.strerror})") from error
+
+
+def _read_signature(path: Path) -> bytes | None:
+    target = path / SIGNATURE
+    if not target.is_symlink() and not target.exists():
+        return None
+    if target.is_symlink() or not target.is_file() or target.stat().st_size != _SIGNATURE_BYTES:
+        raise BundleError(
+            f"{target}: no signature, which is a file of {_SIGNATURE_BYTES} bytes; remove it, or "
+            "sign the bundle again with 'edgecat sign BUNDLE --key KEY.pem'"
+        )
+    try:
+        return target.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{target}: cannot be read ({error.strerror})") from error
 
 
 def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:

@@ -154,6 +154,7 @@ def _no_key(path: Path, kind: str) -> str:
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     with atomic.storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         except FileExistsError as error:

@@ -12,6 +12,9 @@ from edgecat.strict import build
 
 SCHEMA_VERSION = 1
 
+#: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
+NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
+
 ARCHS = ("mobilenet_v3_small", "mobilenet_v3_large")
 
 #: <engine>-<precision>, the same strings in the command line, in files and in JSON.
@@ -253,6 +256,13 @@ class ModelSpec:
             plain = plain and PurePosixPath(file).name == file and "\\" not in file
             if not plain or file in ("", ".", ".."):
                 raise ValueError(f"file {file!r} is no plain name inside the bundle's folder")
+        # Cards and sticks are often formatted so that "A" and "a" are one file.
+        names = [name.casefold() for name in (*self.files, *NOT_IN_MANIFEST)]
+        if len(set(names)) != len(names):
+            raise ValueError(
+                f"files {', '.join(self.files)}: must differ in more than upper and lower case, "
+                f"also from {' and '.join(NOT_IN_MANIFEST)}"
+            )
         for variant in self.variants:
             for file in variant.files:
                 if file not in self.files:

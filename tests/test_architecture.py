@@ -102,6 +102,7 @@ LAYERS = {
     "edgecat.spec": ["edgecat.errors", "edgecat.strict"],
     "edgecat.signature": ["edgecat.atomic", "edgecat.errors"],
     "edgecat.bundle": ["edgecat.atomic", "edgecat.signature", *FIRST],
+    "edgecat.archive": ["edgecat.atomic", "edgecat.bundle", *FIRST],
     "edgecat.pixels": FIRST,
     "edgecat.photos": ["edgecat.pixels", *FIRST],
     "edgecat.split": ["edgecat.pixels", *FIRST],

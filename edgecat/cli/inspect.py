@@ -1,24 +1,28 @@
 """The command `edgecat inspect`."""
 
 import dataclasses
+from pathlib import Path
 
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import signer_option
 from edgecat.cli.output import percent, percent_with_interval, print_json
 
 
 @click.command("inspect", short_help=COMMANDS["inspect"])
 @click.argument("bundle")
+@signer_option
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def command(bundle: str, as_json: bool) -> None:
+def command(bundle: str, signer: Path | None, as_json: bool) -> None:
     """Show what is in a bundle and where it is from; every file's SHA-256 is checked.
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
     """
     from edgecat.bundle import load_bundle
 
-    spec = load_bundle(bundle).spec
+    loaded = load_bundle(bundle, signer=signer)
+    spec = loaded.spec
     if as_json:
         print_json(dataclasses.asdict(spec))
         return
@@ -59,3 +63,9 @@ def command(bundle: str, as_json: bool) -> None:
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         click.echo(f"  {name}: {text}")
     click.echo(f"\nall {len(spec.files)} files have the SHA-256 of the manifest")
+    if signer is not None:
+        click.echo(f"signed by the owner of {signer}")
+    elif loaded.signature is not None:
+        click.echo("signed; by whom, tells --require-signature PUBLIC.pem")
+    else:
+        click.echo("not signed")

@@ -22,6 +22,9 @@ COMMANDS = {
     "watch": "Classify photos as they arrive in a folder, each once.",
     "stream": "Classify the newest frame of a camera, JPEG frames on standard input.",
     "inspect": "Show what is in a bundle and where it is from.",
+    "bundle": "Make one file of a bundle, and a bundle of that file.",
+    "keygen": "Make a pair of keys to sign bundles with.",
+    "sign": "Sign a bundle, so that devices can tell it from others.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",
 }

@@ -121,6 +121,8 @@ def unpack_bundle(archive: Path, out: Path, *, signer: Path | None = None) -> Mo
         signature = None
         if SIGNATURE in entries:
             signature = _read(packed, entries.pop(SIGNATURE), SIGNATURE_BYTES)
+            if len(signature) != SIGNATURE_BYTES:
+                raise BundleError(f"{archive}: {SIGNATURE}: no signature; {_MEND}")
         check_signature(manifest, signature, signer, str(archive))
         spec = parse_manifest(manifest, f"{archive}: {MANIFEST}")
         _check_entries(entries, spec, archive)

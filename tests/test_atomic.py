@@ -14,22 +14,6 @@ from edgecat.errors import StorageError
 LIMIT_BYTES = 64 * 1024
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real disk of 256 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
 def fill_with_error(file):
     file.write(b"half")
     raise KeyError("boom")

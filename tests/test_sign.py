@@ -220,7 +220,7 @@ def test_a_damaged_bundle_is_not_signed(make_bundle, owner):
 
 
 def test_a_released_model_is_signed_only_as_a_copy(owner):
-    with pytest.raises(BundleError, match="sign a copy.*edgecat bundle pack cats12"):
+    with pytest.raises(BundleError, match=r"sign a copy.*edgecat bundle pack cats12"):
         sign_bundle(Path("cats12"), owner[0])
     with pytest.raises(BundleError, match="sign a copy"):
         sign_bundle(find_bundle("cats12"), owner[0])

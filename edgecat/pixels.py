@@ -6,6 +6,7 @@ orientation is applied; grey, CMYK, palette, alpha and 16-bit pictures come out 
 """
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterable
@@ -144,26 +145,7 @@ def open_photo(photo: Photo) -> Image.Image:
             # Pillow warns of bombs far below our own limit, and of harmless EXIF oddities.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width_px, height_px = image.size
-                if width_px * height_px > MAX_PIXELS:
-                    raise ImageError(
-                        f"{name}: {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} in all "
-                        "are accepted, scale it down first"
-                    )
-                num_scans = _count_scans(data) if data.startswith(_START_OF_IMAGE) else 0
-                if num_scans > MAX_SCANS:
-                    raise ImageError(
-                        f"{name}: a JPEG in {num_scans} scans; at most {MAX_SCANS} are accepted"
-                    )
-                scale = 2 * INPUT.shorter_side_px / min(image.size)
-                if scale < 1:
-                    image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
-                if num_scans != 1 and width_px * height_px > MAX_DECODED_PIXELS:
-                    raise ImageError(
-                        f"{name}: {width_px} x {height_px} pixels; at most "
-                        f"{MAX_DECODED_PIXELS:,} in all are accepted of anything but a JPEG that "
-                        "is not progressive; scale it down first"
-                    )
+                _limit_costs(image, data, name)
                 return _to_rgb(_upright(image))
     except UnidentifiedImageError:
         raise ImageError(
@@ -193,6 +175,30 @@ def read_photo(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise ImageError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
     return data
+
+
+def _limit_costs(image: Image.Image, data: bytes, name: str) -> None:
+    # Before anything is decoded: what a header says is free to read.
+    width_px, height_px = image.size
+    if width_px * height_px > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} in all are "
+            "accepted, scale it down first"
+        )
+    num_scans = _count_scans(data) if data.startswith(_START_OF_IMAGE) else 0
+    if num_scans > MAX_SCANS:
+        raise ImageError(f"{name}: a JPEG in {num_scans} scans; at most {MAX_SCANS} are accepted")
+    scale = 2 * INPUT.shorter_side_px / min(image.size)
+    if scale < 1:
+        image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
+    # After `draft` the size is the one that is decoded; several scans decode all of it.
+    decoded_px = math.prod(image.size) if num_scans == 1 else width_px * height_px
+    if decoded_px > MAX_DECODED_PIXELS:
+        raise ImageError(
+            f"{name}: {width_px} x {height_px} pixels, of which {decoded_px:,} would have to be "
+            f"decoded; at most {MAX_DECODED_PIXELS:,} are accepted: scale it down, or save it as "
+            "JPEG that is not progressive"
+        )
 
 
 def _upright(image: Image.Image) -> Image.Image:

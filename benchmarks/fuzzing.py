@@ -132,6 +132,9 @@ def _work(
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     for case in range(first, num_cases, step):
         started_s = time.process_time()
-        word, detail = check(case)
+        try:
+            word, detail = check(case)
+        except Exception as error:
+            word, detail = "broken check", repr(error)
         cpu_s = time.process_time() - started_s
         results.send((word, detail, cpu_s, peak_rss_bytes()))

@@ -22,12 +22,14 @@ def mutate(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
         data: A good file.
         others: Good files, to take parts from.
     """
-    changed = bytearray(data)
-    for _ in range(rng.randint(1, 4)):
-        change = rng.choice(_CHANGES)
-        changed = bytearray(change(rng, changed, others)) or changed[:1]
-    # Decoders stop at a wrong checksum, and would never see what was changed behind it.
-    return _mend_png(bytes(changed)) if rng.random() < 0.7 else bytes(changed)
+    changed = bytes(data)
+    while changed == data:
+        for _ in range(rng.randint(1, 4)):
+            change = rng.choice(_CHANGES)
+            changed = bytes(change(rng, bytearray(changed), others)) or changed[:1]
+        # Decoders stop at a wrong checksum, and would never see what was changed behind it.
+        changed = _mend_png(changed) if rng.random() < 0.7 else changed
+    return changed
 
 
 def _flip_bits(rng: random.Random, data: bytearray, others: Sequence[bytes]) -> bytes:

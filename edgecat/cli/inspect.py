@@ -2,12 +2,14 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import signer_option
 from edgecat.cli.output import percent, percent_with_interval, print_json
+from edgecat.errors import BundleError
 
 
 @click.command("inspect", short_help=COMMANDS["inspect"])
@@ -49,13 +51,8 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
                 click.echo(f"    {label}: {flips.num_lost} lost, {flips.num_gained} gained")
         if verdict := variant.verdict:
             click.echo(f"  verdict: {verdict.describe()}")
-        for rung in spec.provenance.get("ladder", {}).get(variant.name, {}).get("rungs", []):
-            change = rung["change"]
-            click.echo(
-                f"  rung: {rung['recipe']['title']}: validation drop {change['drop_pp']:+.1f} pp, "
-                f"same answer on {percent(change['agreement_ratio'])}, "
-                f"{rung['latency_ratio']:.2f}x float, {rung['duration_s']:.0f} s"
-            )
+        for line in _describe_rungs(spec.provenance, variant.name):
+            click.echo(f"  rung: {line}")
     click.echo("\nprovenance")
     for name, value in spec.provenance.items():
         if name == "ladder":
@@ -69,3 +66,19 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
         click.echo("signed; by whom, tells --require-signature PUBLIC.pem")
     else:
         click.echo("not signed")
+
+
+def _describe_rungs(provenance: dict[str, Any], variant: str) -> list[str]:
+    try:
+        return [
+            f"{rung['recipe']['title']}: validation drop {rung['change']['drop_pp']:+.1f} pp, "
+            f"same answer on {percent(rung['change']['agreement_ratio'])}, "
+            f"{rung['latency_ratio']:.2f}x float, {rung['duration_s']:.0f} s"
+            for rung in provenance.get("ladder", {}).get(variant, {}).get("rungs", [])
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Provenance is free in form, so nobody has checked it yet.
+        raise BundleError(
+            f"provenance: 'ladder' is not what 'edgecat export --int8' writes ({error!r}); export "
+            "the bundle again"
+        ) from error

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from edgecat import __version__
+from edgecat.cli.output import escape
 from edgecat.errors import ConfigError, EdgecatError, StorageError
 
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
@@ -84,7 +85,7 @@ def _run(arguments: list[str] | None) -> int:
     try:
         result: Any = cli.main(arguments, prog_name="edgecat", standalone_mode=False)
     except EdgecatError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {escape(str(error))}", err=True)
         return error.exit_code
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code

@@ -9,8 +9,10 @@ Four kinds of cases, each made of a good, signed bundle by seeded changes:
   oracle in this file, written apart from edgecat's reader, finds that it still describes the files
   beside it; a changed score or licence is such a case, and what signatures are for.
 - damaged models: bytes of the model changed. Every one must be refused: its SHA-256 is wrong.
-- forged models: the same, with the SHA-256 made right. Whoever can do that can put any model there,
-  so it may be refused by the engine or answer anything; but the process must not crash or hang.
+- forged models: the same, or attributes, shapes and links of the graph changed, with the SHA-256
+  made right. Whoever can do that can put any model there, so it may be refused by the engine or
+  answer anything; but the process must not crash or hang. This is about chance: a graph written
+  to run forever (a Loop of 2**62 rounds) does. Only --require-signature keeps such a one out.
 - zip files: for `edgecat bundle unpack`, changed as bytes and entry by entry. One may be accepted
   only if what it makes is, byte for byte, the good bundle, or one whose manifest the oracle takes.
 
@@ -174,7 +176,8 @@ def check_damaged_model(case: int) -> tuple[str, str]:
 def check_forged_model(case: int) -> tuple[str, str]:
     """Answer a photo with a bundle whose model was changed and whose manifest was made to fit."""
     good, _, _ = _make_good()
-    model = _change_model(case)
+    rng = random.Random(f"{_SEED} graph {case}")
+    model = _change_model(case) if case % 2 else change_graph(rng, _read(good, _MODEL))
     with _sandbox() as folder:
         bundle = folder / "bundle"
         shutil.copytree(good, bundle)
@@ -302,6 +305,41 @@ def _change_value(rng: random.Random, values: dict[str, Any]) -> None:
         holder[key] = copy.deepcopy(other)
     else:
         holder[key] = rng.choice(_VALUES)
+
+
+def change_graph(rng: random.Random, model: bytes) -> bytes:
+    """Return a model with attributes, shapes, types, links or weights of its graph changed."""
+    import onnx
+
+    changed = onnx.load_from_string(model)
+    graph = changed.graph
+    number = rng.choice((-1, 0, 1, 2, 3, 255, 2**16, 2**31 - 1, 2**40, 2**63 - 1, -(2**63)))
+    for _ in range(rng.randint(1, 3)):
+        node, tensor = rng.choice(graph.node), rng.choice(graph.initializer)
+        names = [name for each in graph.node for name in (*each.input, *each.output)]
+        kind = rng.choice(
+            ("attribute", "attribute", "dims", "type", "data", "link", "node", "drop")
+        )
+        if kind == "attribute" and node.attribute:
+            attribute = rng.choice(node.attribute)
+            attribute.i = number
+            if attribute.ints:
+                attribute.ints[rng.randrange(len(attribute.ints))] = number
+        elif kind == "dims":
+            tensor.dims[:] = [*tensor.dims, number] if rng.random() < 0.3 else [number]
+        elif kind == "type":
+            tensor.data_type = rng.randrange(25)
+        elif kind == "data":
+            tensor.raw_data = rng.choice(
+                (b"", rng.randbytes(7), rng.randbytes(len(tensor.raw_data)))
+            )
+        elif kind == "link":
+            node.input[rng.randrange(len(node.input))] = rng.choice(names)
+        elif kind == "node":
+            node.op_type = rng.choice(graph.node).op_type
+        elif kind == "drop":
+            graph.node.remove(node)
+    return changed.SerializeToString()
 
 
 def change_entries(rng: random.Random, data: bytes) -> bytes:

@@ -10,6 +10,10 @@ variant_option = click.option(
 
 threads_option = click.option("--threads", type=int, help="Default: one per physical core.")
 
+power_save_option = click.option(
+    "--power-save", is_flag=True, help="Threads that wait for work sleep."
+)
+
 signer_option = click.option(
     "--require-signature",
     "signer",

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import signer_option, threads_option, variant_option
+from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
 from edgecat.cli.output import percent, print_json
 
 
@@ -21,7 +21,7 @@ from edgecat.cli.output import percent, print_json
     help="How many of the likeliest classes to show.",
 )
 @threads_option
-@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
+@power_save_option
 @signer_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
 @click.pass_context

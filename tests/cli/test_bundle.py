@@ -8,6 +8,7 @@ from PIL import Image
 
 from edgecat.bundle import MANIFEST
 from edgecat.cli.main import _run
+from edgecat.errors import DeviceError, SignatureError
 
 KEY, PUBLIC = "owner.pem", "owner.pub.pem"
 
@@ -36,9 +37,9 @@ def test_a_bundle_is_signed_packed_sent_and_used_only_with_its_owners_key(
     assert _run(["inspect", "sent", "--require-signature", PUBLIC]) == 0
     assert capsys.readouterr().out.endswith(f"signed by the owner of {PUBLIC}\n")
     assert _run(["keygen", "--out", "thief.pem"]) == 0
-    assert _run([*use, "thief.pub.pem"]) == 14
+    assert _run([*use, "thief.pub.pem"]) == SignatureError.exit_code
     assert "not signed by the owner of thief.pub.pem" in capsys.readouterr().err
-    assert _run([*use, KEY]) == 14
+    assert _run([*use, KEY]) == SignatureError.exit_code
     assert "a private key; keep it where you sign" in capsys.readouterr().err
 
 
@@ -59,11 +60,21 @@ def test_an_unsigned_bundle_is_refused_wherever_a_signature_is_required(
     assert _run(["bundle", "pack", "bundle", "--out", "b.zip"]) == 0
     assert _run(["keygen", "--out", KEY]) == 0
     capsys.readouterr()
-    assert _run([*command, "--require-signature", PUBLIC]) == 14
+    assert _run([*command, "--require-signature", PUBLIC]) == SignatureError.exit_code
     out, err = capsys.readouterr()
     assert out == ""
     assert "not signed, and a signature by the owner of owner.pub.pem is required" in err
     assert not Path("sent").exists()
+
+
+def test_the_doctor_finds_an_unsigned_bundle(make_bundle, colour_model, capsys):
+    make_bundle(files={"model.onnx": colour_model})
+    _run(["keygen", "--out", KEY])
+    assert _run(["doctor", "bundle", "--require-signature", PUBLIC]) == DeviceError.exit_code
+    assert "not signed, and a signature by the owner of" in capsys.readouterr().out
+    _run(["sign", "bundle", "--key", KEY])
+    _run(["doctor", "bundle", "--require-signature", PUBLIC])
+    assert f"signed by the owner of {PUBLIC}" in capsys.readouterr().out
 
 
 def test_inspect_says_whether_a_bundle_is_signed(make_bundle, capsys):

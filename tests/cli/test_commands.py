@@ -182,7 +182,7 @@ def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
         (["bundle", "unpack", "no.zip", "--out", "b"], 5, ["no.zip: no such zip file"]),
         (["sign", "nowhere", "--key", "k.pem"], 5, ["nowhere: no such bundle"]),
         (["sign", "cats12", "--key", "k.pem"], 5, ["sign a copy"]),
-        (["inspect", "cats12", "--require-signature", "k.pem"], 14, ["k.pem: the key cannot be"]),
+        (["inspect", "cats12", "--require-signature", "k.pem"], 16, ["k.pem: the key cannot be"]),
         (["evaluate", "cats12", "nowhere"], 3, ["nowhere: no such folder"]),
         (["watch", "cats12", "nowhere", "--out", "x"], 2, ["nowhere: no such folder"]),
         (["watch", "nowhere", ".", "--out", "x"], 5, ["nowhere: no such bundle"]),

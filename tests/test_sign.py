@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from edgecat.archive import pack_bundle, unpack_bundle
 from edgecat.bundle import MANIFEST, SIGNATURE, find_bundle, load_bundle, sign_bundle
 from edgecat.errors import BundleError, SignatureError
 from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.live import LiveClassifier
 from edgecat.signature import make_key, sign, verify
 
 
@@ -147,6 +149,27 @@ def test_the_classifier_asks_too(make_bundle, colour_model, owner, stranger):
     Classifier.open(folder, signer=owner[1]).close()
     with pytest.raises(SignatureError, match="not signed by the owner of"):
         Classifier.open(folder, signer=stranger[1])
+
+
+def test_a_running_service_goes_over_to_signed_bundles_only(
+    make_bundle, colour_model, owner, tmp_path
+):
+    files = {"model.onnx": colour_model}
+    first, forged, second = (
+        make_bundle(files=files, name=name) for name in ("first", "forged", "second")
+    )
+    sign_bundle(first, owner[0])
+    sign_bundle(second, owner[0])
+    pack_bundle(forged, tmp_path / "forged.zip")
+    pack_bundle(second, tmp_path / "second.zip")
+    live = LiveClassifier(first, signer=owner[1])
+    unpack_bundle(tmp_path / "forged.zip", first)
+    with pytest.raises(SignatureError):
+        live.reload_if_changed()
+    assert live.current.bundle.spec.name == "first"
+    unpack_bundle(tmp_path / "second.zip", first)
+    assert live.reload_if_changed()
+    assert live.current.bundle.spec.name == "second"
 
 
 def test_signing_again_replaces_the_signature(make_bundle, owner, stranger):

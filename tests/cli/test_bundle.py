@@ -49,6 +49,8 @@ def test_a_bundle_is_signed_packed_sent_and_used_only_with_its_owners_key(
         ["predict", "bundle", "cat.png"],
         ["inspect", "bundle"],
         ["evaluate", "bundle", "."],
+        ["watch", "bundle", ".", "--out", "results.jsonl", "--once"],
+        ["serve", "bundle", "--port", "0"],
         ["bundle", "unpack", "b.zip", "--out", "sent"],
     ],
     ids=lambda command: command[0],

@@ -1,25 +1,31 @@
 """Writes that happen whole or not at all, whatever is killed and however full the disk is.
 
 A file or folder is first written under a temporary name beside its target, flushed to disk, and
-then takes the target's place in one step of the file system.
+then takes the target's place in one step of the file system. What a killed run left under such a
+name is removed by the next run that writes to the same target.
 """
 
 import contextlib
 import ctypes
 import errno
+import fcntl
+import glob
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from edgecat.errors import StorageError
 
 # linux/fs.h: swap two paths in one step; glibc has had the call since 2.28 (Debian 10).
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+
+# Ends temporary names, so that nobody's own hidden files are taken for leftovers.
+_UNFINISHED = ".unfinished"
 
 
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -32,19 +38,13 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         StorageError: The disk is full or the folder may not be written; the old file is intact.
     """
-    with storage_errors(path):
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
-            raise
+    with storage_errors(path), _temporary(path, _make_file) as temporary:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
         sync_folder(path.parent)
 
 
@@ -70,21 +70,18 @@ def new_folder(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))  # of a link the folder is replaced, not the link
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
+        with _temporary(path, tempfile.mkdtemp) as temporary:
             yield temporary
             for file in filter(Path.is_file, temporary.rglob("*")):
                 with file.open("rb") as written:
                     os.fsync(written.fileno())
-            Path(temporary).chmod(0o777 & ~_umask())
+            sync_folder(temporary)
+            temporary.chmod(0o777 & ~_umask())
             if path.exists():
                 _exchange(temporary, path)
             else:
-                Path(temporary).rename(path)
+                temporary.rename(path)
             sync_folder(path.parent)
-        finally:
-            # After an exchange the temporary name holds the old folder; after an error, the new.
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -112,6 +109,61 @@ def storage_errors(path: Path) -> Iterator[None]:
             f"{path}: could not be written ({error.strerror}); what stood there before is "
             f"unchanged. {mend[0].upper()}{mend[1:]}."
         ) from error
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, make: Callable[..., str]) -> Iterator[Path]:
+    """Yield a new file or folder beside `path`; what bears its name at the end is removed.
+
+    A lock is held on it. The kernel lets go of a killed process's locks, so that leftovers can be
+    told from what another process is writing.
+    """
+    _remove_leftovers(path)
+    temporary, lock = _make_locked(path, make)
+    try:
+        yield temporary
+    finally:
+        # After an exchange this is the old folder; after an error, the new one.
+        _remove(temporary)
+        os.close(lock)
+
+
+def _make_locked(path: Path, make: Callable[..., str]) -> tuple[Path, int]:
+    while True:
+        temporary = Path(make(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent))
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(temporary, os.O_RDONLY)
+            with contextlib.suppress(OSError):  # a file system without locks keeps leftovers
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Another process may have taken it for a leftover before it was locked.
+            if temporary.exists():
+                return temporary, descriptor
+            os.close(descriptor)
+
+
+def _make_file(**place: Any) -> str:
+    name: str
+    descriptor, name = tempfile.mkstemp(**place)
+    os.close(descriptor)
+    return name
+
+
+def _remove_leftovers(path: Path) -> None:
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
+        with contextlib.suppress(OSError):  # another process is writing it, or was quicker
+            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(left)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _exchange(new: Path, old: Path) -> None:

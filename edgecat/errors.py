@@ -5,7 +5,8 @@
     ├── DatasetError             3   a folder of labelled photos
     ├── ImageError               4   one photo
     ├── BundleError              5   a bundle: its manifest or one of its files
-    │   └── SelfTestError       14   a bundle whose golden photos are answered otherwise here
+    │   ├── SelfTestError       14   a bundle whose golden photos are answered otherwise here
+    │   └── SignatureError      16   a signature that is missing or wrong, or a key
     ├── EngineError              6   an inference engine: not installed, or it refused
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   └── WeightsError         8   pretrained weights: out of reach, or of another shape
@@ -55,6 +56,12 @@ class SelfTestError(BundleError):
     """A bundle that this machine does not answer as the one that exported it."""
 
     exit_code = 14
+
+
+class SignatureError(BundleError):
+    """A bundle that the required key did not sign, or a key that is none."""
+
+    exit_code = 16
 
 
 class EngineError(EdgecatError):

@@ -6,6 +6,8 @@ orientation is applied; grey, CMYK, palette, alpha and 16-bit pictures come out 
 """
 
 import io
+import math
+import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,13 +25,27 @@ Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
-# Limits before work: a 40,000 x 40,000 picture (a "decompression bomb") would take 4.8 GB. The
-# number is the one above which Pillow itself refuses; 256 MiB is far above any photo's file.
+# Limits before work: a file of 20 kB can hold a picture that takes gigabytes and minutes. The
+# number is the one above which Pillow itself refuses.
 MAX_PIXELS = 2 * 89_478_485
-MAX_BYTES = 256 * 2**20
+
+# Of a usual JPEG an eighth is decoded, of anything else every pixel: WebP takes up to 17 bytes
+# for each (benchmarks/results/*/largest_photos.json). A 24-megapixel camera's photos fit.
+MAX_DECODED_PIXELS = 25_000_000
+
+# A JPEG in many scans (progressive) has its coefficients held in memory and is gone over once a
+# scan; encoders write 20 at most, a file of 1 MB can have 30,000.
+MAX_SCANS = 64
+
+# A BMP of `MAX_DECODED_PIXELS` has 100 MB.
+MAX_BYTES = 128 * 2**20
 
 # Of a panorama or a 1 x 100,000 strip only the middle is scaled up, so memory stays bounded.
 MAX_ASPECT = 2
+
+# Source: ITU T.81, table B.1: the markers but those that have no length, and FF00, which is data.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_START_OF_IMAGE, _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 # Source: Exif 2.32, tag 0x0112, and what undoes each of its values.
 _ORIENTATION = 0x0112
@@ -129,15 +145,7 @@ def open_photo(photo: Photo) -> Image.Image:
             # Pillow warns of bombs far below our own limit, and of harmless EXIF oddities.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width_px, height_px = image.size
-                if width_px * height_px > MAX_PIXELS:
-                    raise ImageError(
-                        f"{name}: {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} in all "
-                        "are accepted, scale it down first"
-                    )
-                scale = 2 * INPUT.shorter_side_px / min(image.size)
-                if scale < 1:
-                    image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
+                _limit_costs(image, data, name)
                 return _to_rgb(_upright(image))
     except UnidentifiedImageError:
         raise ImageError(
@@ -169,6 +177,30 @@ def read_photo(path: Path) -> bytes:
     return data
 
 
+def _limit_costs(image: Image.Image, data: bytes, name: str) -> None:
+    # Before anything is decoded: what a header says is free to read.
+    width_px, height_px = image.size
+    if width_px * height_px > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} in all are "
+            "accepted, scale it down first"
+        )
+    num_scans = _count_scans(data) if data.startswith(_START_OF_IMAGE) else 0
+    if num_scans > MAX_SCANS:
+        raise ImageError(f"{name}: a JPEG in {num_scans} scans; at most {MAX_SCANS} are accepted")
+    scale = 2 * INPUT.shorter_side_px / min(image.size)
+    if scale < 1:
+        image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
+    # After `draft` the size is the one that is decoded; several scans decode all of it.
+    decoded_px = math.prod(image.size) if num_scans == 1 else width_px * height_px
+    if decoded_px > MAX_DECODED_PIXELS:
+        raise ImageError(
+            f"{name}: {width_px} x {height_px} pixels, of which {decoded_px:,} would have to be "
+            f"decoded; at most {MAX_DECODED_PIXELS:,} are accepted: scale it down, or save it as "
+            "JPEG that is not progressive"
+        )
+
+
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
@@ -189,16 +221,43 @@ def _open_image(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return RGB: 16-bit scaled to 8, transparency laid on white."""
-    if image.mode.startswith("I;16") or image.mode == "I":
+    """Return RGB: 16-bit scaled to 8, transparency laid on white.
+
+    In strips of about a million pixels: the steps between would take several times the memory of
+    the picture.
+    """
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    width_px, height_px = image.size
+    rgb = Image.new("RGB", image.size)
+    rows_px = max(1, 2**20 // width_px)
+    for top_px in range(0, height_px, rows_px):
+        bottom_px = min(top_px + rows_px, height_px)
+        rgb.paste(_flatten(image.crop((0, top_px, width_px, bottom_px))), (0, top_px))
+    return rgb
+
+
+def _flatten(strip: Image.Image) -> Image.Image:
+    if strip.mode.startswith("I;16") or strip.mode == "I":
         # Pillow opens 16-bit grey as "I;16" or "I", and its own conversion clips at 255.
-        grey = np.asarray(image).astype(np.int64) >> 8
+        grey = np.asarray(strip).astype(np.int64) >> 8
         return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+    if strip.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in strip.info:
+        rgba = strip.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return strip.convert("RGB")
+
+
+def _count_scans(jpeg: bytes) -> int:
+    """Return how many scans a JPEG's decoder will go over: those before its end of image."""
+    num_scans, at = 0, 2
+    while (found := _MARKER.search(jpeg, at)) and found[0] != _END_OF_IMAGE:
+        num_scans += found[0] == _START_OF_SCAN
+        # What follows a marker begins with its own length; what it holds is not searched, as a
+        # thumbnail has scans of its own.
+        at = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
+    return num_scans
 
 
 def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,6 +12,9 @@ from edgecat.errors import BundleError
 from edgecat.strict import build
 
 SCHEMA_VERSION = 1
+
+#: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
+NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
 
 ARCHS = ("mobilenet_v3_small", "mobilenet_v3_large")
 
@@ -26,6 +30,13 @@ VARIANTS = (
 
 #: Kinds of processors that differ in what INT8 is worth: x86-64 with and without VNNI, 64-bit Arm.
 TARGETS = ("x86-vnni", "x86-avx2", "arm")
+
+
+# Source: Unicode, general categories Cc (control) and Cs (surrogate).
+_PLAIN_TEXT = re.compile("[^\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]*")
+
+# edgecat writes seven levels, in the provenance of INT8.
+_MAX_DEPTH = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +118,16 @@ class Score:
     reference_calibration_error_ratio: float
     calibration_error_ratio: float
     flips: dict[str, Flips]
+
+    def __post_init__(self) -> None:
+        """Check the intervals.
+
+        Raises:
+            ValueError: One that has not two ends.
+        """
+        for interval in (self.top1_interval_ratio, self.drop_interval_pp):
+            if len(interval) != 2:
+                raise ValueError(f"interval {interval} must have two ends")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,6 +260,10 @@ class ModelSpec:
         Raises:
             ValueError: They do not fit, or are of another version.
         """
+        for name, value in vars(self).items():
+            _check_plain(value, name)
+        if self.arch not in ARCHS:
+            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be at least two, each once")
         if self.input != INPUT:
@@ -253,6 +278,13 @@ class ModelSpec:
             plain = plain and PurePosixPath(file).name == file and "\\" not in file
             if not plain or file in ("", ".", ".."):
                 raise ValueError(f"file {file!r} is no plain name inside the bundle's folder")
+        # Cards and sticks are often formatted so that "A" and "a" are one file.
+        names = [name.casefold() for name in (*self.files, *NOT_IN_MANIFEST)]
+        if len(set(names)) != len(names):
+            raise ValueError(
+                f"files {', '.join(self.files)}: must differ in more than upper and lower case, "
+                f"also from {' and '.join(NOT_IN_MANIFEST)}"
+            )
         for variant in self.variants:
             for file in variant.files:
                 if file not in self.files:
@@ -325,3 +357,21 @@ class ModelSpec:
                 "export the run again with this version"
             )
         return build(ModelSpec, values, where, BundleError)
+
+
+def _check_plain(value: object, where: str, depth: int = 0) -> None:
+    # Texts end up in terminals and in UTF-8, nested values in functions that call themselves; and
+    # JSON proper has neither infinity nor NaN.
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"{where}: nested deeper than {_MAX_DEPTH} levels")
+    if dataclasses.is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, str) and not _PLAIN_TEXT.fullmatch(value):
+        raise ValueError(f"{where}: text {value[:60]!a} has control characters or is no Unicode")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where}: {value} is no number that JSON has")
+    if isinstance(value, Mapping):
+        value = (*value, *value.values())
+    if isinstance(value, tuple | list):
+        for item in value:
+            _check_plain(item, where, depth + 1)

@@ -72,7 +72,10 @@ def _value(hint: Any, value: object, where: str, error: type[EdgecatError]) -> A
     if dataclasses.is_dataclass(hint):
         return build(typing.cast(type, hint), value, where, error)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as problem:  # JSON and TOML have integers of any size
+            raise error(f"{where}: a number too large: {_kind(value)}") from problem
     if isinstance(hint, type) and type(value) is hint:
         return value
     wanted = {tuple: "a list", dict: "named values"}.get(origin or hint)

@@ -91,6 +91,22 @@ def largest_file():
     return limit
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real disk of 256 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 @pytest.fixture(scope="session")
 def colour_model():
     """A real, tiny ONNX model: its three logits are the mean red, green and blue, 0-255."""

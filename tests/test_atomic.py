@@ -14,22 +14,6 @@ from edgecat.errors import StorageError
 LIMIT_BYTES = 64 * 1024
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real disk of 256 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
 def fill_with_error(file):
     file.write(b"half")
     raise KeyError("boom")
@@ -178,6 +162,56 @@ def test_what_the_system_says_of_the_disk_becomes_a_storage_error(code):
     told = pytest.raises(StorageError, match=r"x\.bin: .*unchanged")
     with told, atomic.storage_errors(Path("x.bin")):
         raise OSError(code, os.strerror(code))
+
+
+WRITE_FOREVER = """
+import pathlib, sys, time
+from edgecat import atomic
+
+def write(file):
+    file.write(b"half")
+    wait()
+
+def wait():
+    print("writing", flush=True)
+    time.sleep(600)
+
+path = pathlib.Path(sys.argv[2])
+if sys.argv[1] == "file":
+    atomic.write_file(path, write)
+else:
+    with atomic.new_folder(path) as folder:
+        (folder / "half").write_text("half")
+        wait()
+"""
+
+
+def write_again(kind, path):
+    if kind == "file":
+        atomic.write_text(path, "whole")
+    else:
+        with atomic.new_folder(path) as folder:
+            (folder / "whole").write_text("whole")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_left_is_removed_by_the_next_but_not_what_a_living_one_writes(
+    tmp_path, kind
+):
+    path = tmp_path / "run"
+    keep = tmp_path / ".run.settings"
+    keep.write_text("somebody's own")
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE_FOREVER, kind, path], stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        (unfinished,) = set(tmp_path.iterdir()) - {keep}
+        write_again(kind, path)
+        assert set(tmp_path.iterdir()) == {keep, path, unfinished}
+        process.kill()
+    assert set(tmp_path.iterdir()) == {keep, path, unfinished}
+    write_again(kind, path)
+    assert set(tmp_path.iterdir()) == {keep, path}
 
 
 def test_another_system_error_stays_what_it_is():

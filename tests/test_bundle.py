@@ -119,7 +119,7 @@ DAMAGE = {
     "name too long": (strange_name("x" * 300), "bundle"),
     "no manifest": (no_manifest, r"no bundle\.json in it.*edgecat export"),
     "manifest in Latin-1": (manifest_in_latin1, "cannot be read"),
-    "manifest is a folder": (manifest_is_a_folder, "cannot be read"),
+    "manifest is a folder": (manifest_is_a_folder, r"bundle\.json: missing, or no plain file"),
     "manifest too large": (manifest_too_large, "larger than 16777216 bytes"),
 }
 

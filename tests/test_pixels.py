@@ -1,6 +1,7 @@
 import contextlib
 import importlib.util
 import io
+import math
 import os
 import random
 import struct
@@ -11,7 +12,15 @@ import pytest
 from PIL import Image
 
 from edgecat.errors import ImageError
-from edgecat.pixels import MAX_PIXELS, central_crop, load_batch, load_pixels, scale_photo
+from edgecat.pixels import (
+    MAX_DECODED_PIXELS,
+    MAX_PIXELS,
+    central_crop,
+    load_batch,
+    load_pixels,
+    open_photo,
+    scale_photo,
+)
 
 # JPEG, WebP and palettes change colours a little; 8 of 255 is far below any wrong channel order.
 LOSSY_STEPS = 8
@@ -176,6 +185,65 @@ def test_the_bombs_are_small_files_of_too_many_pixels():
     assert len(NOT_PHOTOS["bomb"]) < 1000
     with pytest.raises(ImageError, match="pixels"):
         load_pixels(NOT_PHOTOS["bomb"])
+
+
+def repeat_last_scan(data, times):
+    """A progressive JPEG whose last scan comes again and again: 31 bytes more of work each time."""
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + times * scan + data[-2:]
+
+
+def test_a_jpeg_that_is_gone_over_a_thousand_times_is_refused():
+    data = encode(picture((640, 480)), "JPEG", progressive=True)
+    load_pixels(repeat_last_scan(data, 20))
+    with pytest.raises(ImageError, match="a JPEG in 1010 scans; at most 64"):
+        load_pixels(repeat_last_scan(data, 1000))
+
+
+def test_scans_of_thumbnails_and_of_further_pictures_are_not_counted():
+    exif = Image.Exif()
+    exif[0x010F] = (b"\xff\xda" * 1000).decode("latin-1")
+    data = encode(picture(), "JPEG", exif=exif, comment=b"\xff\xda" * 1000)
+    assert np.array_equal(load_pixels(data + 100 * data), load_pixels(data))
+
+
+SIDE_PX = math.isqrt(MAX_DECODED_PIXELS)
+LARGE = {
+    "PNG": encode(Image.new("1", (SIDE_PX + 1, SIDE_PX))),
+    "WebP": encode(Image.new("RGB", (SIDE_PX + 1, SIDE_PX)), "WEBP"),
+    "GIF": encode(Image.new("P", (SIDE_PX + 1, SIDE_PX)), "GIF"),
+    "BMP": encode(Image.new("1", (SIDE_PX + 1, SIDE_PX)), "BMP"),
+    "narrow JPEG": encode(Image.new("L", (1000, SIDE_PX * 5 + 1)), "JPEG"),
+    "progressive JPEG": encode(Image.new("L", (SIDE_PX + 1, SIDE_PX)), "JPEG", progressive=True),
+}
+
+
+@pytest.mark.parametrize("data", LARGE.values(), ids=LARGE)
+def test_a_photo_that_would_take_hundreds_of_megabytes_is_refused(data):
+    with pytest.raises(ImageError, match=r"would have to be decoded; at most 25,000,000"):
+        load_pixels(data)
+
+
+def test_a_large_camera_jpeg_is_taken_as_only_an_eighth_of_it_is_decoded():
+    photo = Image.new("RGB", (SIDE_PX + 1, SIDE_PX), ORANGE)
+    assert_plain(load_pixels(encode(photo, "JPEG")), ORANGE, LOSSY_STEPS)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "L", "1"])
+def test_strips_leave_no_seams(mode):
+    """Pictures of more than a million pixels are converted in strips; turned, in other ones."""
+    image = picture((1600, 1200))
+    grey = image.convert("L")
+    if mode in ("RGBA", "LA"):
+        image = image.convert("RGB" if mode == "RGBA" else "L")
+        image.putalpha(grey)
+    elif mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    turn = Image.Transpose.FLIP_TOP_BOTTOM
+    turned = open_photo(encode(image.transpose(turn))).transpose(turn)
+    assert np.array_equal(np.asarray(open_photo(encode(image))), np.asarray(turned))
 
 
 @pytest.mark.parametrize("name", ["", "missing.jpg", "missing/a.jpg", "name\nwith\tblanks.jpg"])

@@ -58,6 +58,11 @@ def test_a_manifest_survives_its_own_text():
     assert ModelSpec.from_json(text, "w").to_json() == text
 
 
+def test_labels_may_be_in_any_script():
+    labels = ["می\u200cروم", "Маша", "ねこ", "👩\u200d🚀", "Kätzchen", "a/b"]
+    assert ModelSpec.from_json(changed(labels=labels), "w").labels == tuple(labels)
+
+
 def test_a_manifest_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         SPEC.temperature = 2.0
@@ -118,6 +123,29 @@ BAD = {
     "empty": ("", "not JSON"),
     "a list": ("[]", "expected named values"),
     "null": ("null", "expected named values"),
+    "two cases of a file": (changed(files={"a.onnx": RECORD, "A.onnx": RECORD}), "upper and lower"),
+    "the manifest as a file": (changed(files={"Bundle.json": RECORD}), "upper and lower case"),
+    "the signature as a file": (changed(files={"bundle.sig": RECORD}), "upper and lower case"),
+    "unknown network": (changed(arch="resnet18"), "none of mobilenet_v3_small"),
+    "a terminal's command in a label": (changed(labels=["a", "\x1b[2J"]), "control characters"),
+    "a newline in the name": (changed(name="a\nb"), "control characters"),
+    "half a character in a label": (changed(labels=["a", "\ud800"]), "no Unicode"),
+    "half a character deep down": (changed(provenance={"a": [{"\ud800": 1}]}), "no Unicode"),
+    "no number deep down": (changed(provenance={"a": [float("inf")]}), "no number"),
+    "a number too large": (changed(temperature=10**400), "temperature: a number too large"),
+    "an interval with one end": (
+        changed(
+            variants=[
+                dataclasses.asdict(SPEC.variants[0])
+                | {"score": dataclasses.asdict(SCORE) | {"drop_interval_pp": [0.0]}}
+            ]
+        ),
+        "must have two ends",
+    ),
+    "nested deep in the provenance": (
+        changed(provenance={"a": "@"}).replace('"@"', "[" * 900 + "]" * 900),
+        "nested deeper than 30 levels",
+    ),
     "nested too deep to parse": ("[" * 100_000, "not JSON"),
     "nested deep at the top": ("[" * 900 + "]" * 900, "expected named values"),
     "nested deep in a label": (

@@ -81,6 +81,7 @@ REFUSED = {
     "float for int": ({"title": "t", "count": 1.0}, "count: expected int, got float"),
     "bool for float": ({"title": "t", "ratio": True}, "ratio: expected float, got bool"),
     "str for float": ({"title": "t", "ratio": "0.5"}, "ratio: expected float, got str"),
+    "int too large for float": ({"title": "t", "ratio": 10**400}, "ratio: a number too large: int"),
     "int for bool": ({"title": "t", "flag": 1}, "flag: expected bool, got int"),
     "int for optional": ({"title": "t", "note": 1}, "note: expected str, got int"),
     "str for list": ({"title": "t", "sides": "12"}, "sides: expected a list, got str"),

@@ -1,18 +1,21 @@
 """The command `edgecat doctor`."""
 
 import dataclasses
+from pathlib import Path
 
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import signer_option
 from edgecat.cli.output import print_json
 from edgecat.errors import DeviceError
 
 
 @click.command("doctor", short_help=COMMANDS["doctor"])
 @click.argument("bundle", required=False)
+@signer_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(bundle: str | None, as_json: bool) -> None:
+def command(bundle: str | None, signer: Path | None, as_json: bool) -> None:
     """Say whether this machine is fit to run models, and how to mend what is not.
 
     Each line is ok, a warning (it works, but could work better) or a problem. With BUNDLE, a
@@ -28,7 +31,7 @@ def command(bundle: str | None, as_json: bool) -> None:
     from edgecat.doctor.examine import examine
 
     findings = []
-    for finding in examine(bundle):
+    for finding in examine(bundle, signer=signer):
         findings.append(finding)
         if not as_json:
             click.echo(finding.describe())

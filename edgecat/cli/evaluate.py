@@ -5,20 +5,22 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import signer_option, threads_option, variant_option
 from edgecat.cli.output import TerminalProgress, percent, percent_with_interval, print_json
 
 
 @click.command("evaluate", short_help=COMMANDS["evaluate"])
 @click.argument("bundle")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
+@variant_option
 @click.option(
     "--split",
     type=click.Choice(["test", "all"]),
     help="The photos kept from training, or every photo. Default: test where DATA holds photos "
     "that the model was trained on, else all.",
 )
-@click.option("--threads", type=int, help="Default: one per physical core.")
+@threads_option
+@signer_option
 @click.option(
     "--skip-broken",
     is_flag=True,
@@ -31,6 +33,7 @@ def command(
     variant: str | None,
     split: str | None,
     threads: int | None,
+    signer: Path | None,
     skip_broken: bool,
     as_json: bool,
 ) -> None:
@@ -43,7 +46,7 @@ def command(
     from edgecat.evaluate import evaluate
     from edgecat.runtime.engines.base import open_engine
 
-    loaded = load_bundle(bundle)
+    loaded = load_bundle(bundle, signer=signer)
     engine = open_engine(loaded, variant, threads)
     (result,) = evaluate(
         loaded, [engine], data, split=split, skip_broken=skip_broken, progress=TerminalProgress()

@@ -1,24 +1,30 @@
 """The command `edgecat inspect`."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import signer_option
 from edgecat.cli.output import percent, percent_with_interval, print_json
+from edgecat.errors import BundleError
 
 
 @click.command("inspect", short_help=COMMANDS["inspect"])
 @click.argument("bundle")
+@signer_option
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def command(bundle: str, as_json: bool) -> None:
+def command(bundle: str, signer: Path | None, as_json: bool) -> None:
     """Show what is in a bundle and where it is from; every file's SHA-256 is checked.
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
     """
     from edgecat.bundle import load_bundle
 
-    spec = load_bundle(bundle).spec
+    loaded = load_bundle(bundle, signer=signer)
+    spec = loaded.spec
     if as_json:
         print_json(dataclasses.asdict(spec))
         return
@@ -45,13 +51,8 @@ def command(bundle: str, as_json: bool) -> None:
                 click.echo(f"    {label}: {flips.num_lost} lost, {flips.num_gained} gained")
         if verdict := variant.verdict:
             click.echo(f"  verdict: {verdict.describe()}")
-        for rung in spec.provenance.get("ladder", {}).get(variant.name, {}).get("rungs", []):
-            change = rung["change"]
-            click.echo(
-                f"  rung: {rung['recipe']['title']}: validation drop {change['drop_pp']:+.1f} pp, "
-                f"same answer on {percent(change['agreement_ratio'])}, "
-                f"{rung['latency_ratio']:.2f}x float, {rung['duration_s']:.0f} s"
-            )
+        for line in _describe_rungs(spec.provenance, variant.name):
+            click.echo(f"  rung: {line}")
     click.echo("\nprovenance")
     for name, value in spec.provenance.items():
         if name == "ladder":
@@ -59,3 +60,25 @@ def command(bundle: str, as_json: bool) -> None:
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         click.echo(f"  {name}: {text}")
     click.echo(f"\nall {len(spec.files)} files have the SHA-256 of the manifest")
+    if signer is not None:
+        click.echo(f"signed by the owner of {signer}")
+    elif loaded.signature is not None:
+        click.echo("signed; by whom, tells --require-signature PUBLIC.pem")
+    else:
+        click.echo("not signed")
+
+
+def _describe_rungs(provenance: dict[str, Any], variant: str) -> list[str]:
+    try:
+        return [
+            f"{rung['recipe']['title']}: validation drop {rung['change']['drop_pp']:+.1f} pp, "
+            f"same answer on {percent(rung['change']['agreement_ratio'])}, "
+            f"{rung['latency_ratio']:.2f}x float, {rung['duration_s']:.0f} s"
+            for rung in provenance.get("ladder", {}).get(variant, {}).get("rungs", [])
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Provenance is free in form, so nobody has checked it yet.
+        raise BundleError(
+            f"provenance: 'ladder' is not what 'edgecat export --int8' writes ({error!r}); export "
+            "the bundle again"
+        ) from error

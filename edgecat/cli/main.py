@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from edgecat import __version__
+from edgecat.cli.output import escape
 from edgecat.errors import ConfigError, EdgecatError, StorageError
 
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
@@ -22,6 +23,9 @@ COMMANDS = {
     "watch": "Classify photos as they arrive in a folder, each once.",
     "stream": "Classify the newest frame of a camera, JPEG frames on standard input.",
     "inspect": "Show what is in a bundle and where it is from.",
+    "bundle": "Make one file of a bundle, and a bundle of that file.",
+    "keygen": "Make a pair of keys to sign bundles with.",
+    "sign": "Sign a bundle, so that devices can tell it from others.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",
 }
@@ -81,7 +85,7 @@ def _run(arguments: list[str] | None) -> int:
     try:
         result: Any = cli.main(arguments, prog_name="edgecat", standalone_mode=False)
     except EdgecatError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {escape(str(error))}", err=True)
         return error.exit_code
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code

@@ -30,6 +30,14 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
+def escape(text: str) -> str:
+    """Return text that does nothing to a terminal: file and model names may hold its commands."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 def percent(ratio: float) -> str:
     """Return a ratio as people read it."""
     return f"{100 * ratio:.1f} %"

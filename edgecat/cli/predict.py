@@ -1,15 +1,18 @@
 """The command `edgecat predict`."""
 
+from pathlib import Path
+
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
 from edgecat.cli.output import percent, print_json
 
 
 @click.command("predict", short_help=COMMANDS["predict"])
 @click.argument("bundle")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
+@variant_option
 @click.option(
     "--top",
     default=3,
@@ -17,8 +20,9 @@ from edgecat.cli.output import percent, print_json
     type=click.IntRange(1),
     help="How many of the likeliest classes to show.",
 )
-@click.option("--threads", type=int, help="Default: one per physical core.")
-@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
+@threads_option
+@power_save_option
+@signer_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
 @click.pass_context
 def command(
@@ -29,6 +33,7 @@ def command(
     top: int,
     threads: int | None,
     power_save: bool,
+    signer: Path | None,
     as_json: bool,
 ) -> None:
     """Say what photos show.
@@ -44,7 +49,9 @@ def command(
     from edgecat.runtime.classifier import Classifier
 
     answers, failures = [], []
-    with Classifier.open(bundle, variant, threads=threads, power_save=power_save) as classifier:
+    with Classifier.open(
+        bundle, variant, threads=threads, power_save=power_save, signer=signer
+    ) as classifier:
         for image in images:
             try:
                 prediction = classifier.predict(image, top=top)

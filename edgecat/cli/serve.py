@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import power_save_option, signer_option, variant_option
 
 
 @click.command("serve", short_help=COMMANDS["serve"])
 @click.argument("bundle")
-@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
+@variant_option
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -49,7 +50,8 @@ from edgecat.cli.main import COMMANDS
     type=click.IntRange(1),
     help="Of the model; default: all cores but one.",
 )
-@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
+@power_save_option
+@signer_option
 def command(
     bundle: str,
     variant: str | None,
@@ -60,6 +62,7 @@ def command(
     max_waiting: int,
     threads: int | None,
     power_save: bool,
+    signer: Path | None,
 ) -> None:
     """Answer photos over HTTP, with a page for people.
 
@@ -89,6 +92,6 @@ def command(
     limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
     address = Address(host, port, token_file)
     classifier = LiveClassifier(
-        bundle, variant, threads=threads or choose_threads(), power_save=power_save
+        bundle, variant, threads=threads or choose_threads(), power_save=power_save, signer=signer
     )
     serve(classifier, address, limits, lambda line: click.echo(line, err=True))

@@ -4,11 +4,13 @@ import json
 import os
 import stat
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
 from edgecat.cli.output import TerminalProgress
 
 
@@ -21,9 +23,10 @@ from edgecat.cli.output import TerminalProgress
     type=click.IntRange(1, 1000),
     help="How many frames to average; 1 for each frame alone.",
 )
-@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
-@click.option("--threads", type=int, help="Default: one per physical core.")
-@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
+@variant_option
+@threads_option
+@power_save_option
+@signer_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -32,6 +35,7 @@ def command(
     variant: str | None,
     threads: int | None,
     power_save: bool,
+    signer: Path | None,
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -63,7 +67,7 @@ def command(
     progress = TerminalProgress()
     with Service(progress) as service:
         stream(
-            LiveClassifier(bundle, variant, threads=threads, power_save=power_save),
+            LiveClassifier(bundle, variant, threads=threads, power_save=power_save, signer=signer),
             # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
             lambda size: os.read(source, size),
             service,

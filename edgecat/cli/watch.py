@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
 from edgecat.cli.output import TerminalProgress, percent
 
 
@@ -18,9 +19,10 @@ from edgecat.cli.output import TerminalProgress, percent
     type=click.Path(path_type=Path),
     help="Results file, best outside of DIR: a line is added for each photo.",
 )
-@click.option("--variant", help="Such as onnxruntime-int8; default: the fastest that ships here.")
-@click.option("--threads", type=int, help="Default: one per physical core.")
-@click.option("--power-save", is_flag=True, help="Threads that wait for work sleep.")
+@variant_option
+@threads_option
+@power_save_option
+@signer_option
 @click.option("--once", is_flag=True, help="Answer the photos that are there, then end.")
 @click.option(
     "--settle",
@@ -49,6 +51,7 @@ def command(
     variant: str | None,
     threads: int | None,
     power_save: bool,
+    signer: Path | None,
     once: bool,
     settle_s: float,
     patience_s: float,
@@ -78,7 +81,9 @@ def command(
 
     progress = _Log()
     with Service(progress) as service:
-        classifier = LiveClassifier(bundle, variant, threads=threads, power_save=power_save)
+        classifier = LiveClassifier(
+            bundle, variant, threads=threads, power_save=power_save, signer=signer
+        )
         job = WatchJob(folder, out, settle_s, patience_s, once)
         outcome = watch(classifier, job, service, progress, on_line=_print_line)
     if once:

@@ -22,7 +22,12 @@ _CHECKS = (
 )  # fmt: skip
 
 
-def examine(bundle: str | Path | None = None, machine: Machine | None = None) -> Iterator[Finding]:
+def examine(
+    bundle: str | Path | None = None,
+    machine: Machine | None = None,
+    *,
+    signer: Path | None = None,
+) -> Iterator[Finding]:
     """Yield what is found, each finding as soon as it is known.
 
     Engines are imported and tried in copies of this process, so that a crash is a finding. Call it
@@ -31,6 +36,7 @@ def examine(bundle: str | Path | None = None, machine: Machine | None = None) ->
     Args:
         bundle: A folder or a released model's name, to be tried too.
         machine: What to judge; None for this one.
+        signer: As for `edgecat.bundle.load_bundle`.
     """
     machine = machine or read_machine()
     for check in _CHECKS:
@@ -38,4 +44,4 @@ def examine(bundle: str | Path | None = None, machine: Machine | None = None) ->
         if finding is not None:
             yield finding
     if bundle is not None:
-        yield from check_bundle(bundle, machine.target)
+        yield from check_bundle(bundle, machine.target, signer=signer)

@@ -12,20 +12,23 @@ from edgecat.spec import ModelSpec
 _CHOOSE = "choose another --variant"
 
 
-def check_bundle(name: str | Path, target: str) -> Iterator[Finding]:
+def check_bundle(name: str | Path, target: str, *, signer: Path | None = None) -> Iterator[Finding]:
     """Look at a bundle, each of its variants, and the choice among them.
 
     Args:
         name: A folder, or a released model's name.
         target: The kind of processor, one of `edgecat.spec.TARGETS`.
+        signer: As for `edgecat.bundle.load_bundle`.
     """
     try:
-        bundle = load_bundle(name)
+        bundle = load_bundle(name, signer=signer)
     except BundleError as error:
         yield Finding.of_error("bundle", "problem", error, "export the bundle again")
         return
     spec = bundle.spec
     found = f"{spec.name}: {len(spec.labels)} classes, the SHA-256 of every file is right"
+    if signer is not None:
+        found += f", signed by the owner of {signer}"
     yield Finding("bundle", "ok", found)
     preferred = spec.preferred_variants(target)
     others = [variant.name for variant in spec.variants if variant.name not in preferred]

@@ -48,6 +48,7 @@ class Classifier:
         *,
         threads: int | None = None,
         power_save: bool = False,
+        signer: Path | None = None,
     ) -> "Classifier":
         """Open a bundle; every file's SHA-256 is checked.
 
@@ -58,13 +59,16 @@ class Classifier:
             threads: How many to compute with; None for one per physical core.
             power_save: Threads that wait for work sleep, instead of asking for it in a loop: for
                 a photo now and then. Photos in a row take longer.
+            signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None
+                to take any bundle, signed or not.
 
         Raises:
             BundleError: No bundle, a damaged one, or one without that variant.
+            SignatureError: Not signed by the owner of `signer`, or that key cannot be read.
             EngineError: The variant's engine is not installed or refuses the model.
             ConfigError: `threads` is below 1.
         """
-        loaded = load_bundle(bundle)
+        loaded = load_bundle(bundle, signer=signer)
         return cls(loaded, open_engine(loaded, variant, threads, power_save=power_save))
 
     def predict(self, photo: Photo, *, top: int = 5) -> Prediction:

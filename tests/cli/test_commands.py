@@ -68,9 +68,14 @@ def test_every_command_has_a_help_that_explains_it_and_its_options(name):
 
 def test_a_command_of_a_group_has_help_too():
     assert "--out" in help_of("data", "oxford-cats")
+    assert "--out" in help_of("bundle", "pack")
+    assert "--require-signature" in help_of("bundle", "unpack")
 
 
-@pytest.mark.parametrize("name", ["finetune", "export", "predict", "watch", "stream"])
+_DAILY = ("finetune", "export", "predict", "watch", "stream", "bundle", "keygen", "sign")
+
+
+@pytest.mark.parametrize("name", _DAILY)
 def test_the_commands_of_the_daily_path_show_an_example(name):
     assert f"edgecat {name} " in help_of(name).split("Options:")[0].split("\n", 1)[1]
 
@@ -156,6 +161,11 @@ def test_each_error_becomes_one_line_and_its_own_exit_code(cls, capsys, monkeypa
     assert capsys.readouterr() == ("", "error: the disk is on fire; put it out\n")
 
 
+def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
+    assert _run(["inspect", f"{tmp_path}/\x1b[2Jcats"]) == 5
+    assert "/\\x1b[2Jcats: no such bundle" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -168,6 +178,11 @@ def test_each_error_becomes_one_line_and_its_own_exit_code(cls, capsys, monkeypa
             ["no variant 'onnxruntime-fp16'", "onnxruntime-fp32, onnxruntime-int8"],
         ),
         (["predict", "cats12", "x.jpg", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
+        (["bundle", "pack", "nowhere", "--out", "a.zip"], 5, ["nowhere: no such bundle"]),
+        (["bundle", "unpack", "no.zip", "--out", "b"], 5, ["no.zip: no such zip file"]),
+        (["sign", "nowhere", "--key", "k.pem"], 5, ["nowhere: no such bundle"]),
+        (["sign", "cats12", "--key", "k.pem"], 5, ["sign a copy"]),
+        (["inspect", "cats12", "--require-signature", "k.pem"], 16, ["k.pem: the key cannot be"]),
         (["evaluate", "cats12", "nowhere"], 3, ["nowhere: no such folder"]),
         (["watch", "cats12", "nowhere", "--out", "x"], 2, ["nowhere: no such folder"]),
         (["watch", "nowhere", ".", "--out", "x"], 5, ["nowhere: no such bundle"]),

@@ -64,6 +64,14 @@ def test_a_model_of_another_kind_is_refused(make_bundle, colour_model, change):
         open_engine(bundle, "onnxruntime-fp32", 1)
 
 
+def test_a_model_that_is_refused_prints_nothing(colour_model, capfd):
+    """ONNX Runtime would say on standard output that it tries again, amid the results."""
+    changed = colour_model.replace(b"ReduceMean", b"\xffeduceMean")
+    with pytest.raises(EngineError, match="refuses the model"):
+        open_model(ONNX, [changed], 1)
+    assert capfd.readouterr().out == ""
+
+
 def test_a_model_with_another_number_of_classes_is_refused(make_bundle, colour_model):
     bundle = load_bundle(make_bundle(labels=("a", "b"), files={"model.onnx": colour_model}))
     with pytest.raises(EngineError, match=r"answers \[1, 3\], but the bundle has 2 labels"):

@@ -119,7 +119,10 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3  # warnings about the graph are of no use to a user
         try:
             return onnxruntime.InferenceSession(
-                self._model, options, providers=["CPUExecutionProvider"]
+                self._model,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it would try again, and print that to standard output
             )
         except Exception as error:  # onnxruntime's exceptions share no public base class
             reason = str(error).splitlines()[0]

@@ -1,0 +1,126 @@
+"""`edgecat bundle unpack` over an old bundle, killed at random moments and on disks too small.
+
+python benchmarks/unpack_faults.py            (as root: it mounts small disks in memory)
+
+Whatever happens, one of the two bundles must stand whole where the old one stood, with nothing
+beside it after the next undisturbed run; and on a disk that was full, that run must succeed once
+there is space.
+"""
+
+import dataclasses
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from results import write_result
+
+from edgecat.archive import pack_bundle, unpack_bundle
+from edgecat.bundle import load_bundle, new_bundle, write_manifest
+from edgecat.errors import StorageError
+
+_SEED = 20_26
+
+# Longer than one undisturbed run, from the start of the process.
+_MAX_DELAY_S = 0.6
+
+_UNPACK = "import sys; from edgecat.cli.main import main; main()"
+
+
+@click.command()
+@click.option("--kills", "num_kills", default=200, show_default=True)
+@click.option("--disks", "num_disks", default=40, show_default=True, help="Sizes to try.")
+def main(num_kills: int, num_disks: int) -> None:
+    """Run both, write the result, and fail if a bundle was lost or something was left."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        packed = [_pack(work, name) for name in ("old", "new")]
+        rows = {
+            "kill -9": _kill(work, packed, num_kills),
+            "disk full": _fill(work, packed, num_disks),
+        }
+    for name, counts in rows.items():
+        print(f"{name}: {dict(counts)}")
+    write_result("unpack_faults", {name: dict(counts) for name, counts in rows.items()})
+    if any(word.startswith("BROKEN") for counts in rows.values() for word in counts):
+        raise SystemExit(1)
+
+
+def _pack(work: Path, name: str) -> Path:
+    """Return a zip file of the released model under another name."""
+    released = load_bundle("cats12")
+    with new_bundle(work / name) as folder:
+        for file, data in released.contents():
+            (folder / file).write_bytes(data)
+        write_manifest(folder, dataclasses.replace(released.spec, name=name))
+    pack_bundle(work / name, work / f"{name}.zip")
+    return work / f"{name}.zip"
+
+
+def _kill(work: Path, packed: list[Path], num_kills: int) -> Counter[str]:
+    rng = random.Random(_SEED)
+    out = work / "killed" / "bundle"
+    unpack_bundle(packed[0], out)
+    counts: Counter[str] = Counter()
+    for number in range(num_kills):
+        archive = packed[(number + 1) % 2]
+        process = subprocess.Popen(
+            [sys.executable, "-c", _UNPACK, "bundle", "unpack", str(archive), "--out", str(out)],
+            stdout=subprocess.DEVNULL,
+        )
+        time.sleep(rng.uniform(0, _MAX_DELAY_S))
+        process.kill()
+        moment = "before or during" if process.wait() else "after"
+        stands = load_bundle(out).spec.name  # raises if it is not whole
+        left = len(os.listdir(out.parent)) > 1
+        counts[f"killed {moment} it, {'something' if left else 'nothing'} left for the next"] += 1
+        assert stands in ("old", "new")
+    unpack_bundle(packed[0], out)
+    counts[
+        "BROKEN: something left" if os.listdir(out.parent) != ["bundle"] else "tidy at the end"
+    ] += 1
+    return counts
+
+
+def _fill(work: Path, packed: list[Path], num_disks: int) -> Counter[str]:
+    size_bytes = packed[0].stat().st_size
+    counts: Counter[str] = Counter()
+    for number in range(num_disks):
+        # From room for the old bundle to room for both.
+        disk_bytes = int(size_bytes * (1.02 + 1.1 * number / num_disks))
+        with _small_disk(work / "disk", disk_bytes) as disk:
+            unpack_bundle(packed[0], disk / "bundle")
+            try:
+                unpack_bundle(packed[1], disk / "bundle")
+                wanted = "new"
+            except StorageError:
+                wanted = "old"
+            whole = load_bundle(disk / "bundle").spec.name == wanted
+            tidy = os.listdir(disk) == ["bundle"]
+            subprocess.run(["mount", "-o", f"remount,size={3 * size_bytes}", disk], check=True)
+            unpack_bundle(packed[1], disk / "bundle")
+            goes_on = load_bundle(disk / "bundle").spec.name == "new"
+        good = whole and tidy and goes_on
+        counts[f"{wanted} one stands" if good else "BROKEN"] += 1
+    return counts
+
+
+@contextmanager
+def _small_disk(disk: Path, size_bytes: int) -> Iterator[Path]:
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+if __name__ == "__main__":
+    main()

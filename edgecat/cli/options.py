@@ -1,0 +1,23 @@
+"""Options that several commands have, so that each reads alike everywhere."""
+
+from pathlib import Path
+
+import click
+
+variant_option = click.option(
+    "--variant", help="Such as onnxruntime-int8; default: the fastest that ships here."
+)
+
+threads_option = click.option("--threads", type=int, help="Default: one per physical core.")
+
+power_save_option = click.option(
+    "--power-save", is_flag=True, help="Threads that wait for work sleep."
+)
+
+signer_option = click.option(
+    "--require-signature",
+    "signer",
+    type=click.Path(path_type=Path),
+    metavar="PUBLIC.pem",
+    help="Refuse a bundle that the owner of this key did not sign (see edgecat sign).",
+)

@@ -1,0 +1,99 @@
+"""From a key to a device that takes only its owner's bundles, as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from edgecat.bundle import MANIFEST
+from edgecat.cli.main import _run
+from edgecat.errors import DeviceError, SignatureError
+
+KEY, PUBLIC = "owner.pem", "owner.pub.pem"
+
+
+@pytest.fixture(autouse=True)
+def photo(tmp_path, monkeypatch):
+    """A photo in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    Image.linear_gradient("L").save("cat.png")
+
+
+def test_a_bundle_is_signed_packed_sent_and_used_only_with_its_owners_key(
+    make_bundle, colour_model, capsys
+):
+    make_bundle(files={"model.onnx": colour_model})
+    use = ["predict", "sent", "cat.png", "--require-signature"]
+    assert _run(["keygen", "--out", KEY]) == 0
+    assert f"next: edgecat sign BUNDLE --key {KEY}" in capsys.readouterr().out
+    assert _run(["sign", "bundle", "--key", KEY]) == 0
+    assert _run(["bundle", "pack", "bundle", "--out", "b.zip"]) == 0
+    assert "b.zip: bundle, " in capsys.readouterr().out
+    assert _run(["bundle", "unpack", "b.zip", "--out", "sent", "--require-signature", PUBLIC]) == 0
+    assert _run([*use, PUBLIC]) == 0
+    assert "cat.png: " in capsys.readouterr().out
+
+    assert _run(["inspect", "sent", "--require-signature", PUBLIC]) == 0
+    assert capsys.readouterr().out.endswith(f"signed by the owner of {PUBLIC}\n")
+    assert _run(["keygen", "--out", "thief.pem"]) == 0
+    assert _run([*use, "thief.pub.pem"]) == SignatureError.exit_code
+    assert "not signed by the owner of thief.pub.pem" in capsys.readouterr().err
+    assert _run([*use, KEY]) == SignatureError.exit_code
+    assert "a private key; keep it where you sign" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "bundle", "cat.png"],
+        ["inspect", "bundle"],
+        ["evaluate", "bundle", "."],
+        ["watch", "bundle", ".", "--out", "results.jsonl", "--once"],
+        ["serve", "bundle", "--port", "0"],
+        ["bundle", "unpack", "b.zip", "--out", "sent"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_an_unsigned_bundle_is_refused_wherever_a_signature_is_required(
+    make_bundle, command, capsys
+):
+    make_bundle()
+    assert _run(["bundle", "pack", "bundle", "--out", "b.zip"]) == 0
+    assert _run(["keygen", "--out", KEY]) == 0
+    capsys.readouterr()
+    assert _run([*command, "--require-signature", PUBLIC]) == SignatureError.exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "not signed, and a signature by the owner of owner.pub.pem is required" in err
+    assert not Path("sent").exists()
+
+
+def test_the_doctor_finds_an_unsigned_bundle(make_bundle, colour_model, capsys):
+    make_bundle(files={"model.onnx": colour_model})
+    _run(["keygen", "--out", KEY])
+    assert _run(["doctor", "bundle", "--require-signature", PUBLIC]) == DeviceError.exit_code
+    assert "not signed, and a signature by the owner of" in capsys.readouterr().out
+    _run(["sign", "bundle", "--key", KEY])
+    _run(["doctor", "bundle", "--require-signature", PUBLIC])
+    assert f"signed by the owner of {PUBLIC}" in capsys.readouterr().out
+
+
+def test_inspect_says_whether_a_bundle_is_signed(make_bundle, capsys):
+    make_bundle()
+    _run(["keygen", "--out", KEY])
+    assert _run(["inspect", "bundle"]) == 0
+    assert capsys.readouterr().out.endswith("\nnot signed\n")
+    _run(["sign", "bundle", "--key", KEY])
+    assert _run(["inspect", "bundle"]) == 0
+    assert "signed; by whom, tells --require-signature" in capsys.readouterr().out
+
+
+def test_inspect_refuses_a_ladder_that_nobody_wrote(make_bundle, capsys):
+    folder = make_bundle()
+    values = json.loads((folder / MANIFEST).read_text())
+    for ladder in ("steep", {"onnxruntime-fp32": {"rungs": [{}]}}):
+        values["provenance"] = {"ladder": ladder}
+        (folder / MANIFEST).write_text(json.dumps(values))
+        assert _run(["inspect", "bundle"]) == 5
+        assert "'ladder' is not what 'edgecat export --int8' writes" in capsys.readouterr().err

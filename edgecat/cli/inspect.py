@@ -22,6 +22,7 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
     """
     from edgecat.bundle import load_bundle
+    from edgecat.known import KEPT_RATIO
 
     loaded = load_bundle(bundle, signer=signer)
     spec = loaded.spec
@@ -31,6 +32,8 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
     click.echo(f"{spec.name}: {spec.arch}, {len(spec.labels)} classes: {', '.join(spec.labels)}")
     side_px = spec.input.side_px
     click.echo(f"takes {spec.input.dtype} [N, {side_px}, {side_px}, 3] {spec.input.colour}")
+    if spec.known is not None:
+        click.echo(f"calls other things unknown; keeps {percent(KEPT_RATIO)} of known ones")
     for variant in spec.variants:
         size_bytes = sum(spec.files[file].size_bytes for file in variant.files)
         click.echo(f"\n{variant.name}  {size_bytes / 1e6:.2f} MB  {', '.join(variant.files)}")

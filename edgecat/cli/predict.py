@@ -39,7 +39,8 @@ def command(
     """Say what photos show.
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). A
-    broken photo is reported, the others are answered, and the exit code is 4.
+    photo that shows none of the known classes is called unknown. A broken photo is reported, the
+    others are answered, and the exit code is 4.
 
     \b
       edgecat predict cats12 cat.jpg
@@ -47,6 +48,7 @@ def command(
     """
     from edgecat.errors import ImageError
     from edgecat.runtime.classifier import Classifier
+    from edgecat.runtime.prediction import UNKNOWN
 
     answers, failures = [], []
     with Classifier.open(
@@ -64,7 +66,8 @@ def command(
                 guesses = (
                     f"{guess.label} {percent(guess.probability)}" for guess in prediction.top
                 )
-                click.echo(f"{image}: {', '.join(guesses)}")
+                stranger = f"{UNKNOWN}, nearest " if prediction.answer == UNKNOWN else ""
+                click.echo(f"{image}: {stranger}{', '.join(guesses)}")
         if variant is None and answers and not as_json:
             click.echo(f"answered by {classifier.variant}, see edgecat inspect {bundle}", err=True)
         if as_json:

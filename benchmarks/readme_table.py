@@ -15,6 +15,8 @@ from results import load_results
 README = Path(__file__).parent.parent / "README.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
+_SHARES = ("kept", "rejected")
+
 _VARIANTS = (
     "onnxruntime-fp32",
     "onnxruntime-int8",
@@ -27,11 +29,12 @@ _VARIANTS = (
 def format_results() -> str:
     """Return the table and the sentences below it."""
     parts = [_format_export(result) for result in load_results("export_cats")]
-    parts += [_format_finetune(result) for result in load_results("finetune_cats_cpu")]
-    parts += [_format_time(result) for result in load_results("finetune_time_cpu")]
     parts += [_format_naive(result) for result in load_results("naive_int8")]
-    parts += [_format_cli(result) for result in load_results("cli_time")]
-    return "\n".join(parts)
+    sentences = [_format_finetune(result) for result in load_results("finetune_cats_cpu")]
+    sentences += [_format_time(result) for result in load_results("finetune_time_cpu")]
+    sentences += [_format_cli(result) for result in load_results("cli_time")]
+    sentences += [_format_not_cats(result) for result in load_results("not_cats")]
+    return "\n".join([*parts, " ".join(sentences) + "\n"])
 
 
 def format_int8() -> str:
@@ -166,14 +169,14 @@ def _format_finetune(result: dict[str, Any]) -> str:
     scores = ", ".join(f"{100 * row['test_top1_ratio']:.1f}" for row in rows)
     return (
         f"Fine-tuning {result['recipe']['epochs']} epochs on {result['num_photos']['train']} "
-        f"photos: test top-1 {100 * result['mean_test_top1_ratio']:.1f} % ({scores}).\n"
+        f"photos: test top-1 {100 * result['mean_test_top1_ratio']:.1f} % ({scores})."
     )
 
 
 def _format_time(result: dict[str, Any]) -> str:
     return (
         f"With the machine to itself ({result['device']}), decoding included, that takes "
-        f"{result['median_duration_s']:.0f} s.\n"
+        f"{result['median_duration_s']:.0f} s."
     )
 
 
@@ -195,7 +198,22 @@ def _format_cli(result: dict[str, Any]) -> str:
     return (
         f"Whole processes: `edgecat predict cats12 photo.jpg` "
         f"{medians['edgecat predict cats12 PHOTO']:.2f} s, `edgecat --help` "
-        f"{medians['edgecat --help']:.2f} s.\n"
+        f"{medians['edgecat --help']:.2f} s."
+    )
+
+
+def _format_not_cats(result: dict[str, Any]) -> str:
+    """Return what the threshold on familiarity keeps and rejects, by variant."""
+    rows = [row for row in result["rows"] if row["measure"] == "features and logits"]
+    parts = []
+    for variant in _VARIANTS:
+        own = [row for row in rows if row["variant"] == variant]
+        if own:
+            kept, rejected = (mean(row[f"{what}_ratio"] for row in own) for what in _SHARES)
+            parts.append(f"{100 * rejected:.0f} % (`{variant}`, {100 * kept:.1f} % of cats kept)")
+    return (
+        f"Of {result['num_strangers']} photos of other things, these are called unknown: "
+        f"{', '.join(parts)}."
     )
 
 

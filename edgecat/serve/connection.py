@@ -83,8 +83,13 @@ class GuardedProtocol(H11Protocol):
             )
 
     def _watch_head(self) -> None:
-        """Set a deadline as long as a head is due, and none otherwise."""
-        if self.conn.their_state is not h11.IDLE:
+        """Set a deadline as long as a head is due, and none otherwise.
+
+        It is due, too, from a client that has its answer but still sends the body.
+        """
+        if self._is_refused:
+            return  # the deadline that is set ends the connection
+        if self.conn.their_state is not h11.IDLE and self.conn.our_state is not h11.DONE:
             self._stop_watching()
         elif self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self._limits.head_s, self._end_wait)
@@ -96,7 +101,8 @@ class GuardedProtocol(H11Protocol):
 
     def _end_wait(self) -> None:
         self._deadline = None
-        if not self.conn.trailing_data[0]:  # nothing was begun: an idle connection
+        # Nothing was begun: an idle connection; or a body goes on that nobody waits for.
+        if not self.conn.trailing_data[0] or self.conn.our_state is h11.DONE:
             self.transport.close()
             return
         self._refuse(

@@ -1,6 +1,7 @@
 """Clients that send too much, too slowly, too often or no HTTP at all."""
 
 import contextlib
+import time
 from functools import partial
 
 import pytest
@@ -119,6 +120,34 @@ def test_a_head_that_drips_ends_the_connection(strict):
                 if answer:
                     break
     assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"HELLO\r\n\r\n",
+        HEAD + b"X: " + b"x" * 20_000,
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n",
+    ],
+    ids=["no HTTP", "a head above the limit", "a body that nobody asked for"],
+)
+def test_a_client_that_drips_on_behind_its_answer_does_not_hold_its_connection(colours, begun):
+    limits = Limits(head_s=0.5, discard_s=0.5)
+    with running(colours, limits=limits) as served, served.connect() as client:
+        client.sendall(begun)
+        assert finish(client)[0] in {200, 400, 431}
+        assert ends(client)
+
+
+def ends(client):
+    """Drip on until the server has closed the connection; return whether it did."""
+    deadline = time.monotonic() + TIMEOUT_S
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < deadline:
+            client.sendall(b"x")
+            time.sleep(0.05)
+        return False
+    return True
 
 
 def test_the_second_request_of_a_connection_has_the_same_time(strict):

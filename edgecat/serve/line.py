@@ -29,6 +29,7 @@ class Line:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="edgecat-worker")
         self._max_inside = 1 + max_waiting
         self._num_inside = 0
+        self._moved = asyncio.Event()
 
     @property
     def num_waiting(self) -> int:
@@ -58,7 +59,22 @@ class Line:
 
     async def work(self, task: Callable[[], _Result]) -> _Result:
         """Return what the worker makes of a task."""
-        return await asyncio.get_running_loop().run_in_executor(self._worker, task)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, task)
+        finally:
+            self._moved.set()
+
+    async def move(self) -> None:
+        """Return as soon as the worker is done with a task, whichever; at once if it has none.
+
+        To wait for a task of one's own would be to wait for the whole line, which may be long.
+        """
+        self._moved.clear()
+        pulse = asyncio.create_task(self.work(lambda: None))
+        try:
+            await self._moved.wait()
+        finally:
+            pulse.cancel()
 
     def close(self) -> None:
         """Wait for the task in the worker's hands; drop the others."""

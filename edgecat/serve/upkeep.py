@@ -31,12 +31,16 @@ class Upkeep:
             line: Has to move, or the watchdog is not fed.
             metrics: Counts the reloads.
             say: Tells the operator what became of a new bundle.
+
+        Raises:
+            ConfigError: As `edgecat.notify.watchdog_interval_s`.
         """
         self._classifier = classifier
         self._line = line
         self._metrics = metrics
         self._say = say
         self._reload_asked = False
+        self._alive_every_s = watchdog_interval_s()
 
     def ask_reload(self) -> None:
         """Reload within a second, whether the bundle changed or not; safe in a signal handler."""
@@ -44,15 +48,10 @@ class Upkeep:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Do it as long as the block lasts.
-
-        Raises:
-            ConfigError: systemd's watchdog time does not read.
-        """
-        interval_s = watchdog_interval_s()
+        """Do it as long as the block lasts."""
         tasks = [asyncio.create_task(self._look_for_bundles())]
-        if interval_s is not None:
-            tasks.append(asyncio.create_task(self._feed_watchdog(interval_s)))
+        if self._alive_every_s is not None:
+            tasks.append(asyncio.create_task(self._feed_watchdog(self._alive_every_s)))
         notify("READY=1")
         try:
             yield
@@ -64,7 +63,9 @@ class Upkeep:
     async def _look_for_bundles(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            asked, self._reload_asked = self._reload_asked, False
+            asked = self._reload_asked
+            if asked:  # a signal from here on is served by the next round
+                self._reload_asked = False
             # In a thread of its own: the worker goes on with the old bundle meanwhile.
             try:
                 if asked:
@@ -80,8 +81,8 @@ class Upkeep:
                 self._say(f"now serving {current.bundle.spec.name} ({current.variant})")
 
     async def _feed_watchdog(self, interval_s: float) -> None:
-        """Tell systemd that photos still get through: a pulse goes the way of a photo."""
+        """Tell systemd that the worker does not hang."""
         while True:
-            await self._line.work(lambda: None)
+            await self._line.move()
             notify("WATCHDOG=1")
             await asyncio.sleep(interval_s)

@@ -52,3 +52,23 @@ def test_an_error_of_a_task_comes_back():
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(fail())
+
+
+def test_a_long_line_does_not_hide_that_the_worker_moves():
+    async def move():
+        line, gate = Line(max_waiting=2), threading.Semaphore(0)
+        tasks = [asyncio.create_task(line.work(gate.acquire)) for _ in range(3)]
+        await asyncio.sleep(0)  # they stand in the line
+        move = asyncio.create_task(line.move())
+        done, _ = await asyncio.wait([move], timeout=0.1)
+        moved_while_it_hangs = bool(done)
+        gate.release()  # one of three
+        await asyncio.wait_for(move, 30)
+        num_done = sum(task.done() for task in tasks)
+        gate.release(2)
+        await asyncio.gather(*tasks)
+        await line.move()  # at once, with nothing to do
+        line.close()
+        return moved_while_it_hangs, num_done
+
+    assert asyncio.run(move()) == (False, 1)

@@ -171,6 +171,15 @@ def test_a_refusal_is_one_line_and_an_exit_code(arguments, code, words):
     assert "Traceback" not in done.stderr
 
 
+def test_a_watchdog_time_that_does_not_read_is_refused_before_anybody_can_connect(colours):
+    done = subprocess.run(
+        [*ENTRY, str(colours), "--port", "0"], env=os.environ | {"WATCHDOG_USEC": "soon"},
+        capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: WATCHDOG_USEC=soon: ")
+
+
 @pytest.mark.parametrize("library", ["uvicorn", "starlette", "prometheus_client"])
 def test_without_the_extra_the_command_says_what_to_install(library):
     script = f"import sys; sys.modules[{library!r}] = None; " + ENTRY[2]

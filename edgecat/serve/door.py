@@ -1,6 +1,7 @@
 """Who may come in: looked at before anything else of a request is."""
 
 import hmac
+import os
 import stat
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def load_token(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            mode = path.stat().st_mode
+            mode = os.fstat(file.fileno()).st_mode
             data = file.read(_MAX_TOKEN_CHARACTERS + 2)
     except OSError as error:
         raise ConfigError(f"--token-file {path}: {error.strerror}; {_MEND}") from error

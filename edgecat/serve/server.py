@@ -53,6 +53,15 @@ class Address:
                 "machine only), 0.0.0.0 (every network) or ::1"
             ) from None
 
+    @property
+    def in_url(self) -> str:
+        """Return the address as it stands in an URL, without port.
+
+        Raises:
+            ConfigError: As `ip`.
+        """
+        return f"[{self.ip}]" if self.ip.version == 6 else str(self.ip)
+
 
 def choose_threads() -> int:
     """Return with how many threads the model of a server computes: all cores but one.
@@ -89,11 +98,11 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, lambda *_: upkeep.ask_reload())
-    host, port = listener.getsockname()[:2]
+    port = listener.getsockname()[1]
     current = classifier.current
     say(
         f"serving {current.bundle.spec.name} ({current.variant}) at "
-        f"http://{f'[{host}]' if ':' in host else host}:{port}/, "
+        f"http://{address.in_url}:{port}/, "
         f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
     )
     server.run(sockets=[listener])
@@ -111,6 +120,8 @@ def build_server(
     metrics, line = Metrics(), Line(limits.max_waiting)
     metrics.watch_queue(lambda: line.num_waiting)
     upkeep = Upkeep(classifier, line, metrics, say)
+    # Each once, since a refusal lists them; 127.0.0.2 is one more.
+    own_names = tuple(dict.fromkeys([*LOOPBACK_NAMES, address.in_url]))
     app = build_app(
         classifier,
         limits,
@@ -118,7 +129,7 @@ def build_server(
         upkeep,
         line,
         token=token,
-        host_names=LOOPBACK_NAMES if address.ip.is_loopback else None,
+        host_names=own_names if address.ip.is_loopback else None,
     )
     config = uvicorn.Config(
         app,

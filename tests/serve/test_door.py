@@ -1,5 +1,7 @@
 """Who is let in: names of the server, tokens, token files."""
 
+import contextlib
+import http.client
 import socket
 
 import pytest
@@ -8,7 +10,7 @@ from edgecat.errors import ConfigError
 from edgecat.serve.door import load_token
 from edgecat.serve.server import Address, check_token, listen
 from tests.conftest import write_bundle
-from tests.serve.conftest import draw, running
+from tests.serve.conftest import TIMEOUT_S, draw, running
 
 TOKEN = "0123456789abcdef"
 
@@ -80,6 +82,14 @@ def test_an_address_that_others_can_reach_needs_a_token(host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
 def test_a_loopback_address_needs_none(host):
     assert check_token(Address(host)) is None
+
+
+def test_a_server_may_be_called_by_the_loopback_address_that_it_listens_to(colours):
+    with running(colours, Address("127.0.0.2", port=0)) as served:
+        connection = http.client.HTTPConnection("127.0.0.2", served.port, timeout=TIMEOUT_S)
+        with contextlib.closing(connection):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().status == 200
 
 
 def test_an_address_with_a_token_is_accepted(token_file):

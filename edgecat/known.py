@@ -81,8 +81,9 @@ class KnownFeatures:
             BundleError: It is something else.
         """
         try:
-            rows = np.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+            # Not np.load, which opens a zip of arrays, too.
+            rows = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        except (ValueError, OSError, EOFError, MemoryError) as error:
             raise BundleError(f"{where}: cannot be read ({error}); export it again") from error
         if rows.dtype != np.float16 or rows.ndim != 2 or len(rows) < 2:
             raise BundleError(

@@ -1,6 +1,7 @@
 """Photos of known classes and strangers."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -70,26 +71,37 @@ def test_it_is_the_same_after_a_trip_through_a_file(cluster):
 
 
 def pickled():
-    import io
-
     file = io.BytesIO()
     np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     return file.getvalue()
 
 
 def saved(array):
-    import io
-
     file = io.BytesIO()
     np.save(file, array)
+    return file.getvalue()
+
+
+def zipped():
+    file = io.BytesIO()
+    np.savez(file, np.zeros((3, 4), np.float16))
+    return file.getvalue()
+
+
+def larger_than_any_memory():
+    file = io.BytesIO()
+    header = {"descr": "<f2", "fortran_order": False, "shape": (2**24, 2**24)}
+    np.lib.format.write_array_header_1_0(file, header)
     return file.getvalue()
 
 
 @pytest.mark.parametrize(
     "data",
     [b"", b"no array", pickled(), saved(np.zeros((3, 4))), saved(np.zeros((1, 4), np.float16)),
-     saved(np.zeros(4, np.float16)), saved(np.zeros((3, 4), np.float16))[:-1]],
-    ids=["empty", "rubbish", "a pickle", "float64", "no direction", "one axis", "cut off"],
+     saved(np.zeros(4, np.float16)), saved(np.zeros((3, 4), np.float16))[:-1], zipped(),
+     larger_than_any_memory()],
+    ids=["empty", "rubbish", "a pickle", "float64", "no direction", "one axis", "cut off", "zipped",
+         "huge"],
 )  # fmt: skip
 def test_another_file_is_refused(data):
     with pytest.raises(BundleError, match="export it again"):

@@ -84,7 +84,11 @@ class Journal:
         self._files: dict[Stamp, bytes] = {}
         self._torn_at_bytes: int | None = None
         self._descriptor = self._open()
-        self.num_before = self._load()
+        try:
+            self.num_before = self._load()
+        except ConfigError:
+            self.close()
+            raise
 
     def is_known(self, photo: str, stamp: Stamp) -> bool:
         """Return whether a photo is done, as far as that can be told without reading it.
@@ -122,7 +126,8 @@ class Journal:
 
         Raises:
             StorageError: The line could not be written; nothing of it is in the file.
-            ConfigError: The file was moved away, and another process has begun the new one.
+            ConfigError: The file was moved away, and another process has begun the new one, or what
+                stands there now is no results file.
         """
         # ASCII, because a file's name need not be text: Python writes other bytes as \udcxx.
         line = {"photo": photo} | dataclasses.asdict(stamp) | {"sha256": sha256} | result
@@ -188,9 +193,8 @@ class Journal:
             while line := file.readline(_MAX_LINE_BYTES):
                 try:
                     self._remember(*_parse(line))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                     if file.read(1) or not _may_be_torn(line, is_first=not num_lines):
-                        os.close(self._descriptor)
                         raise ConfigError(
                             f"{self.path}: line {num_lines + 1} was not written by edgecat watch; "
                             "give --out a new file, or remove that line"

@@ -1,5 +1,6 @@
 """The results file: what counts as one photo, and what is left of it after anything."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -218,6 +219,8 @@ def test_a_first_line_that_is_torn_leaves_an_empty_file(tmp_path, journal):
         b'{"photo": 1}\n{"photo": 2}\n',
         b'[{"photo": "a.jpg"}]',
         b"\0" * 100_000,
+        b"[" * 60_000 + b"\n",
+        b'{"size_bytes": Infinity, "mtime_ns": 1, "inode": 1}\n',
     ],
 )
 def test_a_file_that_is_no_results_file_is_refused_and_not_touched(tmp_path, journal, content):
@@ -287,6 +290,17 @@ def test_a_new_file_that_another_process_has_begun_is_refused(tmp_path, journal,
     with pytest.raises(ConfigError, match="another edgecat watch"):
         append(opened)
     other.close()
+
+
+def test_another_file_in_its_place_is_refused_and_not_touched(tmp_path, said):
+    path = tmp_path / "results.jsonl"
+    with contextlib.closing(Journal(path, said)) as opened:
+        append(opened, "a.jpg")
+        path.unlink()
+        path.write_text("dear diary\n")
+        with pytest.raises(ConfigError, match="line 1 was not written by edgecat watch"):
+            append(opened, "b.jpg")
+    assert path.read_text() == "dear diary\n"
 
 
 @pytest.mark.parametrize("room_bytes", [0, 1, 50])

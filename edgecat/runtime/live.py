@@ -2,19 +2,17 @@
 
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecat.bundle import MANIFEST, find_bundle
-from edgecat.errors import EdgecatError
-from edgecat.pixels import Photo, Pixels
+from edgecat.bundle import find_bundle
+from edgecat.errors import BundleError, EdgecatError
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.prediction import Answer, Prediction
 from edgecat.selftest import run_self_test
 
-# Names a bundle at a path: where the path leads to, and which manifest stands there.
-_Identity = tuple[str, int, int, int]
+# Names a bundle at a path: where the path leads to, and of each file there name, inode, time, size.
+# Of each, not of the manifest alone: that comes first when a folder is copied, the models later.
+_Identity = tuple[str, frozenset[tuple[str, int, int, int]]]
 
 
 class LiveClassifier:
@@ -51,18 +49,6 @@ class LiveClassifier:
         """Return the classifier in use; take it once for all that has to fit together."""
         return self._current
 
-    def predict(self, photo: Photo, *, top: int = 5) -> Prediction:
-        """Say what one photo shows, as `Classifier.predict`."""
-        return self._current.predict(photo, top=top)
-
-    def answer(self, pixels: Pixels) -> Answer:
-        """Return what the model computes, as `Classifier.answer`."""
-        return self._current.answer(pixels)
-
-    def judge(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
-        """Make a prediction of answers, as `Classifier.judge`."""
-        return self._current.judge(answers, top=top)
-
     def reload(self) -> None:
         """Open what stands at the path now and go over to it.
 
@@ -83,7 +69,7 @@ class LiveClassifier:
         """Reload if another bundle stands at the path than the last time; return whether it did.
 
         Raises:
-            EdgecatError: As `reload`, once for each bundle that is refused.
+            EdgecatError: As `reload`; again only when something of the bundle has changed.
         """
         if self._look() == self._identity:
             return False
@@ -91,14 +77,24 @@ class LiveClassifier:
         return True
 
     def _look(self) -> _Identity | None:
-        real = Path(os.path.realpath(self.path))
+        real = os.path.realpath(self.path)
         try:
-            found = (real / MANIFEST).stat()
+            with os.scandir(real) as entries:
+                found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
         except OSError:
             return None
-        return str(real), found.st_ino, found.st_mtime_ns, found.st_size
+        return real, frozenset(
+            (name, stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in found
+        )
 
     def _open(self) -> Classifier:
-        classifier = Classifier.open(self.path.resolve(), self._variant, **self._options)
+        try:
+            classifier = Classifier.open(
+                os.path.realpath(self.path), self._variant, **self._options
+            )
+        except OSError as error:  # a link that leads to no possible path, a folder closed to us
+            raise BundleError(
+                f"{self.path}: cannot be read ({error.strerror}); lead it to a bundle that can be"
+            ) from error
         run_self_test(classifier.bundle, classifier.engine)
         return classifier

@@ -72,7 +72,7 @@ class Upkeep:
                     await asyncio.to_thread(self._classifier.reload)
                 elif not await asyncio.to_thread(self._classifier.reload_if_changed):
                     continue
-            except (EdgecatError, OSError) as error:  # OSError: it is just being copied
+            except EdgecatError as error:
                 self._metrics.count_reload(accepted=False)
                 self._say(f"new bundle refused, the old one serves on: {error}")
             else:

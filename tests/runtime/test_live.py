@@ -39,9 +39,9 @@ def test_a_link_that_is_led_elsewhere_is_followed(link, bundles):
     live = LiveClassifier(link)
     assert not live.reload_if_changed()
     lead(link, bundles[1])
-    assert live.predict(RED).label == "red"
+    assert live.current.predict(RED).label == "red"
     assert live.reload_if_changed()
-    assert live.predict(RED).label == "rouge"
+    assert live.current.predict(RED).label == "rouge"
     assert not live.reload_if_changed()
 
 
@@ -50,7 +50,7 @@ def test_a_folder_that_is_replaced_is_noticed(bundles):
     shutil.rmtree(bundles[0])
     bundles[1].rename(bundles[0])
     assert live.reload_if_changed()
-    assert live.predict(RED).label == "rouge"
+    assert live.current.predict(RED).label == "rouge"
 
 
 def test_a_damaged_bundle_is_refused_once_and_the_old_one_answers_on(link, bundles):
@@ -61,10 +61,33 @@ def test_a_damaged_bundle_is_refused_once_and_the_old_one_answers_on(link, bundl
         live.reload_if_changed()
     assert "model.onnx" in (live.refusal or "")
     assert not live.reload_if_changed()
-    assert live.predict(RED).label == "red"
+    assert live.current.predict(RED).label == "red"
     lead(link, bundles[0])
     assert live.reload_if_changed()
     assert live.refusal is None
+
+
+def test_a_bundle_that_is_being_copied_is_refused_until_all_of_it_is_there(link, bundles, tmp_path):
+    live = LiveClassifier(link)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    lead(link, copy)
+    for file in sorted(bundles[1].iterdir()):  # as cp does: the manifest first
+        with pytest.raises(BundleError):
+            live.reload_if_changed()
+        shutil.copy(file, copy)
+    assert live.reload_if_changed()
+    assert live.current.predict(RED).label == "rouge"
+
+
+@pytest.mark.parametrize("target", ["current", "x" * 300], ids=["itself", "no name"])
+def test_a_link_that_leads_nowhere_is_refused_and_the_old_bundle_answers_on(link, target):
+    live = LiveClassifier(link)
+    lead(link, target)
+    with pytest.raises(BundleError, match="current"):
+        live.reload_if_changed()
+    assert live.refusal
+    assert live.current.predict(RED).label == "red"
 
 
 def test_a_bundle_that_goes_missing_is_refused_and_the_old_one_answers_on(bundles):
@@ -72,7 +95,7 @@ def test_a_bundle_that_goes_missing_is_refused_and_the_old_one_answers_on(bundle
     (bundles[0] / MANIFEST).unlink()
     with pytest.raises(BundleError, match=MANIFEST):
         live.reload_if_changed()
-    assert live.predict(RED).label == "red"
+    assert live.current.predict(RED).label == "red"
 
 
 def test_threads_that_ask_during_changes_get_an_answer_of_one_bundle_or_the_other(link, bundles):
@@ -81,7 +104,7 @@ def test_threads_that_ask_during_changes_get_an_answer_of_one_bundle_or_the_othe
 
     def ask():
         while not stop.is_set():
-            answers.append(live.predict(RED).label)
+            answers.append(live.current.predict(RED).label)
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:

@@ -5,7 +5,6 @@ It ends in order, follows its bundle, and tells systemd that it is alive. `edgec
 """
 
 import signal
-import threading
 import time
 from types import FrameType, TracebackType
 from typing import Any
@@ -18,7 +17,7 @@ from edgecat.runtime.live import LiveClassifier
 #: What a shell says of a process that Ctrl-C ended.
 INTERRUPTED = 130
 
-# A look at the bundle's manifest costs one stat call.
+# A look at the bundle costs a stat call a file.
 _LOOK_EVERY_S = 1.0
 
 
@@ -43,8 +42,9 @@ class Service:
         """
         self.exit_code = 0
         self._progress = progress
-        self._stopping = threading.Event()
-        self._reload_asked = threading.Event()
+        # Plain values: setting a threading.Event in a handler can wait for a lock that the thread
+        # which the handler interrupts holds.
+        self._is_stopping = self._is_reload_asked = False
         self._next_look_s = 0.0
         self._alive_every_s = watchdog_interval_s()
         self._next_alive_s = 0.0
@@ -54,9 +54,7 @@ class Service:
         """Take the signals over."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._stop)
-        self._before[signal.SIGHUP] = signal.signal(
-            signal.SIGHUP, lambda *_: self._reload_asked.set()
-        )
+        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._ask_reload)
         return self
 
     def __exit__(
@@ -72,11 +70,7 @@ class Service:
 
     def is_stopping(self) -> bool:
         """Return whether a signal asked for the end."""
-        return self._stopping.is_set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait, but no longer than until a signal asks for the end."""
-        self._stopping.wait(seconds)
+        return self._is_stopping
 
     def tell_ready(self) -> None:
         """Tell systemd that the work begins."""
@@ -91,10 +85,11 @@ class Service:
         if self._alive_every_s is not None and time.monotonic() >= self._next_alive_s:
             notify("WATCHDOG=1")
             self._next_alive_s = time.monotonic() + self._alive_every_s
-        is_asked = self._reload_asked.is_set()
-        if not is_asked and time.monotonic() < self._next_look_s:
+        is_asked = self._is_reload_asked
+        if is_asked:
+            self._is_reload_asked = False  # a signal from here on is served by the next call
+        elif time.monotonic() < self._next_look_s:
             return
-        self._reload_asked.clear()
         self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         try:
             if is_asked:
@@ -110,4 +105,7 @@ class Service:
         if number == signal.SIGINT:
             self.exit_code = INTERRUPTED
         signal.signal(number, signal.SIG_DFL)
-        self._stopping.set()
+        self._is_stopping = True
+
+    def _ask_reload(self, number: int, frame: FrameType | None) -> None:
+        self._is_reload_asked = True

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ class _Watcher:
             else:
                 self.troubles.end(str(self.job.out))
                 return True
-            self.service.wait(_RETRY_S)
+            time.sleep(_RETRY_S)
             if self.service.is_stopping():
                 return False
             self.service.attend(self.classifier)

@@ -22,8 +22,8 @@ _THROTTLED_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 _VCGENCMD_TIMEOUT_S = 10
 
-# What a process with a model may take at its peak, and twice that.
-# Source: benchmarks/results/*/memory.json, where it takes less.
+# What a process with a model in ONNX Runtime may take at its peak, and twice that, which is enough
+# for OpenVINO, too. Source: benchmarks/results/*/memory.json, where it takes less; OpenVINO more.
 _MIN_FREE_BYTES = 120_000_000
 _GOOD_FREE_BYTES = 2 * _MIN_FREE_BYTES
 
@@ -102,7 +102,7 @@ def check_memory(machine: Machine) -> Finding:
     return Finding(
         "memory",
         "problem" if free_bytes < _MIN_FREE_BYTES else "warning",
-        f"{text}; a model takes up to {_MIN_FREE_BYTES / 1e6:.0f} MB",
+        f"{text}; a model takes up to {_MIN_FREE_BYTES / 1e6:.0f} MB in ONNX Runtime",
         "stop other programs, or boot without the desktop: sudo raspi-config",
     )
 

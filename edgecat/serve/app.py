@@ -16,7 +16,6 @@ from edgecat.errors import ImageError
 from edgecat.runtime.live import LiveClassifier
 from edgecat.runtime.prediction import Prediction
 from edgecat.serve.body import read_photo
-from edgecat.serve.door import Door
 from edgecat.serve.limits import Limits
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import METRICS_TYPE, Metrics
@@ -94,34 +93,19 @@ class PhotoService:
         return RefusalResponse(refusal, self._limits.discard_s)
 
 
-def build_app(
-    classifier: LiveClassifier,
-    limits: Limits,
-    metrics: Metrics,
-    upkeep: Upkeep,
-    line: Line,
-    *,
-    token: str | None,
-    host_names: tuple[str, ...] | None,
-) -> Starlette:
+def build_app(service: PhotoService, door: Middleware, upkeep: Upkeep) -> Starlette:
     """Return the ASGI application.
 
     Args:
-        classifier: Answers.
-        limits: What clients may ask at most.
-        metrics: Counts.
+        service: Answers.
+        door: Lets requests in or not, an `edgecat.serve.door.Door`.
         upkeep: Runs as long as the application does.
-        line: Where photos wait; closed with the application.
-        token: As for `Door`.
-        host_names: As for `Door`.
     """
-    service = PhotoService(classifier, line, limits, metrics)
 
     @contextlib.asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with upkeep.running():
             yield
-        line.close()
 
     app = Starlette(
         routes=[
@@ -130,9 +114,7 @@ def build_app(
             Route("/metrics", service.show_metrics),
             Route("/", service.show_page),
         ],
-        middleware=[
-            Middleware(Door, limits, metrics, token=token, host_names=host_names),
-        ],
+        middleware=[door],
         exception_handlers={HTTPException: service.refuse, Exception: service.refuse},
         lifespan=live,
     )

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import cast
 
 import uvicorn
+from starlette.middleware import Middleware
 
 from edgecat.errors import ConfigError
 from edgecat.runtime.engines.base import count_physical_cores
 from edgecat.runtime.live import LiveClassifier
-from edgecat.serve.app import build_app
+from edgecat.serve.app import PhotoService, build_app
 from edgecat.serve.connection import guard_connections
-from edgecat.serve.door import LOOPBACK_NAMES, load_token
+from edgecat.serve.door import LOOPBACK_NAMES, Door, load_token
 from edgecat.serve.limits import Limits
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import Metrics
@@ -122,15 +123,14 @@ def build_server(
     upkeep = Upkeep(classifier, line, metrics, say)
     # Each once, since a refusal lists them; 127.0.0.2 is one more.
     own_names = tuple(dict.fromkeys([*LOOPBACK_NAMES, address.in_url]))
-    app = build_app(
-        classifier,
+    door = Middleware(
+        Door,
         limits,
         metrics,
-        upkeep,
-        line,
         token=token,
         host_names=own_names if address.ip.is_loopback else None,
     )
+    app = build_app(PhotoService(classifier, line, limits, metrics), door, upkeep)
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], guard_connections(limits, metrics)),

@@ -48,7 +48,7 @@ class Upkeep:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Do it as long as the block lasts."""
+        """Do it as long as the block lasts; then close the line."""
         tasks = [asyncio.create_task(self._look_for_bundles())]
         if self._alive_every_s is not None:
             tasks.append(asyncio.create_task(self._feed_watchdog(self._alive_every_s)))
@@ -59,6 +59,7 @@ class Upkeep:
             notify("STOPPING=1")
             for task in tasks:
                 task.cancel()
+            self._line.close()
 
     async def _look_for_bundles(self) -> None:
         while True:

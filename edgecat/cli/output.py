@@ -21,8 +21,9 @@ class TerminalProgress:
             yield lambda: bar.update(1)
 
     def say(self, line: str) -> None:
-        """Print a line."""
-        click.echo(line, err=True)
+        """Print a line; a log on a full disk is no reason to stop."""
+        with contextlib.suppress(OSError):
+            click.echo(line, err=True)
 
 
 def print_json(value: Any) -> None:

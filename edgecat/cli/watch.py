@@ -79,7 +79,7 @@ def command(
     from edgecat.service import Service
     from edgecat.watch.loop import WatchJob, watch
 
-    progress = _Log()
+    progress = TerminalProgress()
     with Service(progress) as service:
         classifier = LiveClassifier(
             bundle, variant, threads=threads, power_save=power_save, signer=signer
@@ -91,13 +91,6 @@ def command(
     context.exit(ImageError.exit_code if outcome.num_unreadable else service.exit_code)
 
 
-class _Log(TerminalProgress):
-    """Notes that may get lost: a log on a full disk is no reason to stop."""
-
-    def say(self, line: str) -> None:
-        _print(line, err=True)
-
-
 def _print_line(photo: str, result: dict[str, Any]) -> None:
     name = photo if photo.isprintable() else repr(photo)  # whoever uploads chooses the names
     if "error" in result:
@@ -106,9 +99,10 @@ def _print_line(photo: str, result: dict[str, Any]) -> None:
         _print(f"{name}: {result['answer']} {percent(result['probability'])}")
 
 
-def _print(line: str, *, err: bool = False) -> None:
+def _print(line: str) -> None:
+    """Print a line; on a full disk it is lost, the results file has it."""
     try:
-        click.echo(line, err=err)
+        click.echo(line)
     except BrokenPipeError:
         raise
     except OSError:

@@ -127,7 +127,8 @@ class _Mailbox:
                 self._put(_Frame(self._num_frames, now, time.monotonic(), data))
         except OSError as error:
             self._error = error
-        self._slot.put(None)
+        finally:
+            self._slot.put(None)
 
     def take(self, seconds: float) -> _Frame | None:
         """Return the newest frame; None if there will be no more.

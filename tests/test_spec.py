@@ -10,6 +10,7 @@ from edgecat.spec import (
     VARIANTS,
     FileRecord,
     Flips,
+    KnownSpec,
     ModelSpec,
     Score,
     Variant,
@@ -35,11 +36,12 @@ SPEC = ModelSpec(
     arch="mobilenet_v3_small",
     labels=("Maine Coon", 'a, "b"', "고양이", "x"),
     variants=(
-        Variant("onnxruntime-fp32", ("a.onnx",), SCORE, VERDICT),
+        Variant("onnxruntime-fp32", ("a.onnx",), SCORE, VERDICT, known_threshold=-3.5),
         Variant("openvino-int8", ("a.xml", "a.bin")),
     ),
     files={name: FileRecord("0" * 64, 3) for name in ("a.onnx", "a.xml", "a.bin")},
     temperature=1.25,
+    known=KnownSpec("a.bin", 0.7),
     provenance={"seed": 0, "deep": {"list": [1, None, "é"]}},
 )
 
@@ -115,6 +117,15 @@ BAD = {
     "temperature 0": (changed(temperature=0), "temperature"),
     "negative temperature": (changed(temperature=-1.0), "temperature"),
     "temperature as text": (changed(temperature="1"), "temperature: expected float"),
+    "a threshold of nothing": (changed(known=None), "known_threshold, but no 'known'"),
+    "known without its file": (
+        changed(known={"file": "b.npy", "residual_weight": 1.0}),
+        "known: file 'b.npy'",
+    ),
+    "known that weighs nothing": (
+        changed(known={"file": "a.bin", "residual_weight": 0.0}),
+        "residual_weight 0",
+    ),
     "unknown key": (changed(lables=["a", "b"]), "did you mean 'labels'"),
     "missing key": ("{}", "'name' is missing"),
     "size as text": (changed(files={"a": {"sha256": "", "size_bytes": "3"}}), "size_bytes"),

@@ -213,7 +213,9 @@ def test_predict_prints_what_it_promises(bundle, photos, capsys):
     preferred = load_bundle(bundle).spec.preferred_variants(detect_target())
     assert (result["bundle"], result["variant"]) == ("first", preferred[0])
     (answer,) = result["predictions"]
-    assert list(answer) == ["image", "label", "probability", "top", "stage_ms"]
+    keys = ["image", "answer", "label", "probability", "top", "is_known", "stage_ms"]
+    assert list(answer) == keys
+    assert isinstance(answer["is_known"], bool)
     assert answer["image"] == image
     assert answer["label"] == "Maine Coon" == answer["top"][0]["label"]
     assert answer["probability"] == answer["top"][0]["probability"] > 1 / 3

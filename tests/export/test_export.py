@@ -66,13 +66,28 @@ def test_the_contract_of_input_and_output(exported):
     for model in (exported.plain, exported.optimized):
         onnx.checker.check_model(model, full_check=True)
         assert model.opset_import[0].version >= 17
-        (image,), (logits,) = model.graph.input, model.graph.output
+        (image,), (logits, *_) = model.graph.input, model.graph.output
         assert (image.name, logits.name) == ("image", "logits")
         assert image.type.tensor_type.elem_type == TensorProto.UINT8
         assert logits.type.tensor_type.elem_type == TensorProto.FLOAT
         first, *rest = image.type.tensor_type.shape.dim
         assert first.dim_param
         assert [axis.dim_value for axis in rest] == [224, 224, 3]
+
+
+def test_what_the_classifier_reads_is_the_second_output(exported, cats):
+    _, features = exported.optimized.graph.output
+    assert features.name == "features"
+    engine = open_model(
+        Variant("onnxruntime-fp32", ("m.onnx",)), [exported.optimized.SerializeToString()]
+    )
+    logits, found = engine.run_with_features(cats)
+    engine.close()
+    network = exported.network.network
+    with torch.no_grad():
+        expected = network.classifier(torch.from_numpy(found))
+    assert logits == pytest.approx(expected.numpy(), abs=LOGIT_TOLERANCE)
+    assert found.shape == (len(cats), network.classifier[0].in_features)
 
 
 def test_the_passes_leave_plain_ops_with_unique_names(exported):

@@ -8,9 +8,11 @@ from PIL import Image
 import edgecat
 from edgecat.bundle import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
+from edgecat.known import KNOWN_FILE, KnownFeatures
+from edgecat.pixels import load_pixels
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.cpu import detect_target
-from edgecat.spec import TARGETS, Variant, Verdict
+from edgecat.spec import TARGETS, KnownSpec, Variant, Verdict
 
 # float64 sums of a dozen probabilities.
 SUM_GAP = 1e-9
@@ -36,6 +38,31 @@ class FakeEngine:
 @pytest.fixture
 def colours(make_bundle):
     return Classifier(load_bundle(make_bundle(temperature=2.0)), FakeEngine())
+
+
+class FakeEngineWithFeatures(FakeEngine):
+    """Its features are the mean colour, brought near to 1."""
+
+    def run_with_features(self, batch):
+        logits = self.run(batch)
+        return logits, logits / 4
+
+
+KNOWN = KnownFeatures(
+    centre=np.zeros(3, np.float16), directions=np.eye(3, dtype=np.float16)[:1], residual_weight=2.0
+)
+
+
+@pytest.fixture
+def red_alone(make_bundle):
+    """Knows pictures that are red and nothing else; its logits are 1/64 of the mean colours."""
+    variant = Variant("onnxruntime-fp32", ("model.onnx",), known_threshold=3.0)
+    folder = make_bundle(
+        files={KNOWN_FILE: KNOWN.to_bytes()},
+        known=KnownSpec(KNOWN_FILE, KNOWN.residual_weight),
+        variants=(variant,),
+    )
+    return Classifier(load_bundle(folder), FakeEngineWithFeatures())
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +120,26 @@ def test_an_answer_is_frozen_to_its_depth(colours):
 def test_an_answer_can_be_sent_to_another_process(colours):
     answer = colours.predict(flat("red"))
     assert pickle.loads(pickle.dumps(answer)) == answer
+
+
+@pytest.mark.parametrize(("colour", "answer"), [("red", "red"), ("blue", "unknown")])
+def test_a_photo_of_none_of_the_classes_is_unknown(red_alone, colour, answer):
+    found = red_alone.predict(flat(colour))
+    assert (found.answer, found.label) == (answer, colour)
+    assert found.is_known is (answer != "unknown")
+    assert found.to_dict()["answer"] == answer
+
+
+def test_of_several_answers_the_mean_familiarity_decides(red_alone):
+    strange = red_alone.answer(load_pixels(flat("blue")))
+    known = red_alone.answer(load_pixels(flat("red")))
+    assert red_alone.judge([known]).is_known
+    assert not red_alone.judge([known, strange, strange]).is_known
+
+
+def test_without_a_threshold_nothing_is_called_unknown(colours):
+    found = colours.predict(flat("blue"))
+    assert (found.is_known, found.answer) == (None, "blue")
 
 
 def test_an_answer_becomes_plain_values(colours):

@@ -72,7 +72,7 @@ make_settings() {
     for file in watch.env serve.env; do
         [ -e "$etc/$file" ] || install -m 644 "$here/config/$file" "$etc/$file"
     done
-    [ -e "$etc/token" ] ||
+    [ -s "$etc/token" ] ||
         (umask 077 && python3 -c 'import secrets; print(secrets.token_hex(32))' >"$etc/token")
 }
 

@@ -145,7 +145,7 @@ def test_health_names_the_bundle(served):
         "status": "ok",
         "bundle": "bundle",
         "variant": "onnxruntime-fp32",
-        "refused_reload": None,
+        "refused_reload": False,
     }
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 import click
 
 from edgecat.bundle import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
+from edgecat.export.golden import build_golden
 from edgecat.known import KNOWN_FILE
+from edgecat.runtime.engines.base import open_engine
 from edgecat.seen import SEEN_FILE
-from edgecat.selftest import GOLDEN_FILE, load_golden
+from edgecat.selftest import GOLDEN_FILE
 from edgecat.train.unfold import STATISTICS_FILE
 
 # The wheel carries both variants that run without an extra, and what --weights cats12 needs.
@@ -38,14 +40,17 @@ def main(work: Path) -> None:
     with new_bundle(ASSETS / "cats12") as released:
         for file in sorted(kept):
             (released / file).write_bytes(bundle.read(file))
-        golden = load_golden(bundle).keep({variant.name for variant in variants})
+        golden = build_golden([open_engine(bundle, variant.name) for variant in variants])
         (released / GOLDEN_FILE).write_text(golden.to_json())
+        provenance = {"licence": _LICENCE} | bundle.spec.provenance
+        ladder = provenance["ladder"]
+        provenance["ladder"] = {v.name: ladder[v.name] for v in variants if v.name in ladder}
         spec = dataclasses.replace(
             bundle.spec,
             name="cats12",
             variants=variants,
             files=hash_files(released),
-            provenance={"licence": _LICENCE} | bundle.spec.provenance,
+            provenance=provenance,
         )
         write_manifest(released, spec)
     size_bytes = sum(path.stat().st_size for path in (ASSETS / "cats12").iterdir())

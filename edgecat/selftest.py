@@ -10,7 +10,7 @@ import binascii
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -52,17 +52,6 @@ class Golden:
     """What `golden.json` holds."""
 
     photos: tuple[GoldenPhoto, ...]
-
-    def keep(self, variants: Collection[str]) -> "Golden":
-        """Return the same photos with the answers of these variants alone."""
-        return Golden(
-            tuple(
-                dataclasses.replace(
-                    photo, logits={v: found for v, found in photo.logits.items() if v in variants}
-                )
-                for photo in self.photos
-            )
-        )
 
     def to_json(self) -> str:
         """Return the file's text."""

@@ -26,20 +26,20 @@ def build_golden(engines: Sequence[Engine]) -> Golden:
 
 
 def draw_photos() -> dict[str, bytes]:
-    """Return the golden photos' files by name, always the same: 27 kB in all.
+    """Return the golden photos' files by name, always the same: 10 kB in all.
 
     One each for what a decoder may do otherwise: a JPEG so large that it is decoded at half its
     size, a camera's turned JPEG, a PNG whose transparency is laid on white and that is scaled up.
     """
-    large = draw_cat("Siamese", np.random.default_rng(2), 96)
-    turned = draw_cat("Bengal", np.random.default_rng(2), 320).crop((0, 40, 320, 280))
-    alpha = draw_cat("Persian", np.random.default_rng(3), 48)
+    large = draw_cat("Siamese", np.random.default_rng(2), 24)
+    turned = draw_cat("Bengal", np.random.default_rng(2), 128).crop((0, 16, 128, 112))
+    alpha = draw_cat("Persian", np.random.default_rng(3), 16)
     alpha.putalpha(Image.radial_gradient("L").resize(alpha.size))
     exif = Image.Exif()
     exif[_ORIENTATION] = _TURNED
     return {
         # Enlarged: the noise of a drawing of this size would take 100 kB.
-        "large.jpg": _encode(large.resize((1030, 1030), Image.Resampling.BICUBIC), "JPEG", 20),
+        "large.jpg": _encode(large.resize((1030, 1030), Image.Resampling.BICUBIC), "JPEG", 5),
         "turned.jpg": _encode(turned, "JPEG", 50, exif=exif),
         "alpha.png": _encode(alpha, "PNG"),
     }

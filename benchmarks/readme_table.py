@@ -129,9 +129,10 @@ def _format_rungs(result: dict[str, Any]) -> str:
 
 def _format_cpus(result: dict[str, Any]) -> str:
     """Return how the INT8 models answer on other processors."""
+    rungs = ", ".join(f"`{name}`: {rung}" for name, rung in result["chosen_rungs"].items())
     lines = [
-        f"The models of seed 0 on other processors, {result['num_images']} test photos, compared "
-        "with this one:",
+        f"The models of {result['run']} ({rungs}) on other processors, {result['num_images']} test "
+        "photos, compared with this one:",
         "",
         "| processor | model | top-1 % | same answer % | logit gap | M instructions a photo |",
         "|---|---|---|---|---|---|",

@@ -41,6 +41,7 @@ def format_int8() -> str:
     """Return the tables of benchmarks/INT8.md."""
     parts = [_format_rungs(result) for result in load_results("export_cats")]
     parts += [_format_cpus(result) for result in load_results("int8_cpus")]
+    parts += [_format_sensitivity(result) for result in load_results("int8_sensitivity")]
     parts += [_format_large(result) for result in load_results("int8_large")]
     return "\n".join(parts)
 
@@ -154,6 +155,23 @@ def _format_cpus(result: dict[str, Any]) -> str:
             f" | {row['logit_gap_to_this_machine']:.2g} | {cell} |"
         )
     return "\n".join([*lines, ""])
+
+
+def _format_sensitivity(result: dict[str, Any]) -> str:
+    """Return what leaving single tensors in float is worth, beside what prefixes are."""
+    tensors = ", ".join(
+        f"{row['damage']:.3f} with {row['num_tensors']}" for row in result["worst_left_out"]
+    )
+    prefixes = ", ".join(
+        f"{row['damage']:.3f} with {row['num_float_halvings']}"
+        for row in result["prefixes_in_float"]
+    )
+    return (
+        f"Error of the logits (ONNX Runtime, mended biases, n = {result['num_photos']}, share of "
+        f"their spread) by how many of the {len(result['tensors'])} tensors, the most harmful "
+        f"first, stay float behind two halvings: {tensors}; by how many halvings stay float: "
+        f"{prefixes}.\n"
+    )
 
 
 def _format_large(result: dict[str, Any]) -> str:

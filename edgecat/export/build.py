@@ -33,6 +33,7 @@ from edgecat.quantize.calibration import choose_calibration
 from edgecat.quantize.ladder import Budget, Climb, Judges, climb
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.runtime.engines.base import Engine, open_model
+from edgecat.runtime.engines.openvino import open_core
 from edgecat.seen import SEEN_FILE, seen_photos
 from edgecat.selftest import GOLDEN_FILE
 from edgecat.spec import Flips, KnownSpec, ModelSpec, Score, Variant
@@ -329,9 +330,7 @@ def _set_thresholds(models: Sequence[Model], calibration: Pixels, judges: Judges
 
 def _build_bf16(models: Sequence[Model], judges: Judges) -> Model | None:
     """Return the files of openvino-fp32, computed otherwise; None where the CPU has no bf16."""
-    import openvino
-
-    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return None
     fp32 = models[-1]
     model = Model(Variant("openvino-bf16", fp32.variant.files), fp32.files)

@@ -203,3 +203,28 @@ def test_nothing_is_reported_to_the_maker_of_the_library(tmp_path, make_bundle, 
     subprocess.run([sys.executable, "-c", script, str(bundle)], env=environment, check=True)
     # Reports are gathered in a file in the home folder before they are sent.
     assert list(home.rglob("*")) == []
+
+
+SIGNAL_AFTER_A_CHANGE = """
+import gc, os, signal, sys, threading
+import onnx, openvino
+from edgecat.export.to_openvino import export_openvino
+from edgecat.runtime.engines.base import open_model
+from edgecat.spec import Variant
+
+files = export_openvino(onnx.load(sys.argv[1]))
+engines = [open_model(Variant("openvino-fp32", ("a.xml", "a.bin")), files, 1)]
+thread = threading.Thread(target=lambda: (engines.clear(), gc.collect()))
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda *_: print("asked to end"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_heard_after_another_thread_dropped_an_openvino_model(tmp_path, colour_model):
+    pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
+    (tmp_path / "model.onnx").write_bytes(colour_model)
+    command = [sys.executable, "-c", SIGNAL_AFTER_A_CHANGE, str(tmp_path / "model.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "asked to end\n"), done.stderr

@@ -1,5 +1,6 @@
 """OpenVINO on the CPU."""
 
+import functools
 import gzip
 import io
 import threading
@@ -25,6 +26,19 @@ _MAX_GRAPH_BYTES = 16 * 2**20
 
 # Layers that multiply: their precision is what "the model runs in int8" means.
 _MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
+
+
+@functools.cache
+def open_core() -> Any:
+    """Return OpenVINO's core, the same one as long as the process lives.
+
+    Its CPU plugin gives the thread that loads it a stack for signals, and frees that memory with
+    the core. If that happens in another thread (`serve` goes over to a new bundle in one), the next
+    signal meets a stack that is gone: a SIGTERM ended the process by a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVinoEngine:
@@ -60,7 +74,7 @@ class OpenVinoEngine:
         self._threads = threads
         self._running = threading.Lock()
         self._version = openvino.__version__
-        self._core = core = openvino.Core()
+        self._core = core = open_core()
         # Without a hint OpenVINO computes float models in bf16 or f16 where the CPU has it.
         self._hint = "bf16" if variant.precision == "bf16" else "f32"
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -24,7 +24,7 @@ from edgecat.runtime.engines.base import open_engine, open_model
 from edgecat.spec import Variant
 
 _INT8 = Variant("openvino-int8", ("model.xml", "model.bin"))
-_NUM_ROUNDS, _NUM_WARMUP = 500, 50
+_NUM_ROUNDS, _NUM_WARMUP = 1500, 50
 
 
 @click.command()

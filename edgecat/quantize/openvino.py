@@ -1,10 +1,10 @@
 """INT8 in a form that OpenVINO fuses: what dense layers read is rounded, nothing else.
 
 OpenVINO fuses a convolution with the addition, hard-swish and rounding behind it. Depthwise
-convolutions multiply little and run faster in float than in INT8; that they stay float is what
-spares this network its outlier channels, too, which only they read, so no layer's accuracy asks
-for more. Squeeze-and-excite gates and additions compute in float between the convolutions. All
-weights are stored as int8.
+convolutions multiply little and gain no time by INT8; that they stay float is what spares this
+network its outlier channels, which only they read, so no layer's accuracy asks for more.
+Squeeze-and-excite gates and additions compute in float between the convolutions: rounding them,
+too, takes as long. All weights are stored as int8.
 Source: benchmarks/results/*/openvino_places.json.
 """
 

@@ -1,7 +1,5 @@
 """Teach a bundle what its known classes look like, and where "unknown" begins."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from edgecat.evaluate import batches_of
@@ -39,8 +37,6 @@ def answer_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Featur
         engine: Of a model with both outputs.
         photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
     """
-    pairs: Sequence[tuple[Logits, Features]] = [
-        engine.run_with_features(batch) for batch in batches_of(photos)
-    ]
+    pairs = (engine.run_with_features(batch) for batch in batches_of(photos))
     logits, features = zip(*pairs, strict=True)
     return np.concatenate(logits), np.concatenate(features)

@@ -141,10 +141,9 @@ class _Writer:
     def _centre_pixels(self) -> None:
         """Take the mean off the pixels in one step: `DequantizeLinear` with it as zero point.
 
-        Cast and Sub read and write 150,000 floats each, 1 % of the instructions of an answer on a
-        Raspberry Pi 4. Zero points are whole numbers; what they leave of the mean goes into the
-        bias of the first convolution. In its padding alone, where there is no pixel to take it
-        from, that is too much: by less than half a grey level.
+        Cast and Sub would each go over 150,000 floats. Zero points are whole numbers; what they
+        leave of the mean goes into the bias of the first convolution. In its padding alone, where
+        there is no pixel to take it from, that is too much: by less than half a grey level.
         """
         cast, subtract = (self._graph.find(op) for op in ("Cast", "Sub"))
         (stem,) = (node for node in self._graph.nodes if subtract.output[0] in node.input)

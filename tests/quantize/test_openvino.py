@@ -60,7 +60,7 @@ def test_weights_are_stored_as_int8(made):
     kinds = Counter(
         op.get_element_type().get_type_name()
         for op in model.get_ops()
-        # not the ranges of each channel, nor the small float layers
+        # not the steps of each channel, nor the small float layers
         if op.get_type_name() == "Constant" and np.prod(op.shape) > max(500, *op.shape, 0)
     )
     assert kinds["i8"] >= 40

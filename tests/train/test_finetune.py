@@ -5,7 +5,6 @@ import csv
 import dataclasses
 import hashlib
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -87,17 +86,6 @@ def job(photos, tmp_path_factory):
 def record(job):
     """The record of the uninterrupted run that the others are compared with."""
     return finetune(job)
-
-
-@contextlib.contextmanager
-def largest_file(size_bytes):
-    """No file of this process may grow past this size: the system says EFBIG, as a disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Stops(Silent):
@@ -284,7 +272,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_cache(job, tmp_path):
     assert load_state(run / "last.pt").epoch >= 0
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(job, record, tmp_path):
+def test_a_full_disk_leaves_the_last_checkpoint_whole(job, record, tmp_path, largest_file):
     run = tmp_path / "r"
     with largest_file(FULL_DISK_BYTES), pytest.raises(StorageError, match=r"last\.pt"):
         finetune(dataclasses.replace(job, run=run))

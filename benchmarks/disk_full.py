@@ -23,7 +23,7 @@ import click
 from PIL import Image
 from results import write_result
 
-from edgecat.bundle import load_bundle
+from edgecat.bundle.store import load_bundle
 from edgecat.cli.main import COMMANDS
 from edgecat.errors import StorageError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mutations import mutate
 
-from edgecat.bundle import MANIFEST, SIGNATURE
+from edgecat.bundle.store import MANIFEST, SIGNATURE
 
 # What a value of a manifest is replaced with: each has broken some reader of JSON.
 _VALUES: tuple[Any, ...] = (

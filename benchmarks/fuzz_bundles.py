@@ -40,13 +40,13 @@ from fuzzing import FINE, Outcome, run_cases
 from mutations import mutate
 from results import write_result
 
-from edgecat.archive import pack_bundle, unpack_bundle
-from edgecat.bundle import MANIFEST, SIGNATURE, load_bundle, sign_bundle, write_manifest
+from edgecat.bundle.archive import pack_bundle, unpack_bundle
+from edgecat.bundle.manifest import FileRecord, ModelSpec, Variant
+from edgecat.bundle.signature import make_key
+from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, sign_bundle, write_manifest
 from edgecat.cli.main import _run
 from edgecat.errors import BundleError, EngineError, SignatureError
 from edgecat.runtime.classifier import Classifier
-from edgecat.signature import make_key
-from edgecat.spec import FileRecord, ModelSpec, Variant
 
 _SEED = 20_26
 

@@ -26,15 +26,15 @@ import click
 import numpy as np
 from results import write_result
 
-from edgecat import scores
-from edgecat.bundle import Bundle, load_bundle
-from edgecat.compare import compare_accuracy
-from edgecat.pixels import Pixels, load_batch
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import Bundle, load_bundle
+from edgecat.photos.pixels import Pixels, load_batch
 from edgecat.quantize.calibration import choose_calibration
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import Recipe
-from edgecat.spec import Variant
+from edgecat.scores import metrics
+from edgecat.scores.compare import compare_accuracy
 from edgecat.train.run import load_run, load_split
 
 _PROJECT = Path(__file__).parent.parent
@@ -46,7 +46,7 @@ import os, sys
 import numpy as np
 from pathlib import Path
 from edgecat.runtime.engines.base import open_model
-from edgecat.spec import Variant
+from edgecat.bundle.manifest import Variant
 photos, out, *models = sys.argv[1:]
 photos = np.load(photos)
 answers = {}
@@ -138,7 +138,7 @@ def _build_by_bits(bundle: Bundle, calibration: Pixels, work: Path) -> dict[str,
 
 
 def _measure(
-    machine: str, command: list[str], work: Path, models: dict[str, str], targets: scores.Indices
+    machine: str, command: list[str], work: Path, models: dict[str, str], targets: metrics.Indices
 ) -> list[dict[str, Any]]:
     out = work / "out.npz"
     out.unlink(missing_ok=True)
@@ -161,7 +161,7 @@ def _measure(
     ]
 
 
-def _compare(rows: list[dict[str, Any]], targets: scores.Indices) -> list[dict[str, Any]]:
+def _compare(rows: list[dict[str, Any]], targets: metrics.Indices) -> list[dict[str, Any]]:
     """Put scores in the place of answers."""
     native = {row["model"]: row["logits"] for row in rows if row["machine"] == "this one"}
     floats = native["onnxruntime-fp32"]
@@ -176,7 +176,7 @@ def _compare(rows: list[dict[str, Any]], targets: scores.Indices) -> list[dict[s
                 "drop_to_this_machine_pp": here.drop_pp,
                 "agreement_with_this_machine_ratio": here.agreement_ratio,
                 "logit_gap_to_this_machine": float(np.abs(native[row["model"]] - logits).max()),
-                "agreement_with_fp32_ratio": scores.agreement_ratio(floats, logits),
+                "agreement_with_fp32_ratio": metrics.agreement_ratio(floats, logits),
             }
         )
     return compared

@@ -16,16 +16,16 @@ import onnx
 import torch
 from results import write_result
 
-from edgecat.bundle import load_bundle
-from edgecat.photos import find_photos, read_photos
-from edgecat.pixels import load_pixels
+from edgecat.bundle.photo_record import load_seen
+from edgecat.bundle.store import load_bundle
+from edgecat.photos.folder import find_photos, read_photos
+from edgecat.photos.pixels import load_pixels
 from edgecat.quantize import onnxruntime
 from edgecat.quantize.bias import mend_biases
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, Grid
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.student import Student
-from edgecat.seen import load_seen
 
 _NUM_HALVINGS = 2
 _NUM_PHOTOS = 64

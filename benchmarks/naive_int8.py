@@ -18,15 +18,15 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from results import write_result
 
 from edgecat.bench.clock import measure_interleaved_ms, median_ratio
-from edgecat.bundle import load_bundle
-from edgecat.compare import compare_accuracy
-from edgecat.evaluate import answer_photos
-from edgecat.photos import LabelledPhoto
-from edgecat.pixels import load_batch, load_pixels
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import load_bundle
+from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.pixels import load_batch, load_pixels
 from edgecat.progress import Silent
 from edgecat.quantize.calibration import choose_calibration
 from edgecat.runtime.engines.base import open_engine, open_model
-from edgecat.spec import Variant
+from edgecat.scores.answers import answer_photos
+from edgecat.scores.compare import compare_accuracy
 from edgecat.train.run import load_run, load_split
 
 _RECIPES = {

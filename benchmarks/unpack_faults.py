@@ -22,8 +22,8 @@ from pathlib import Path
 import click
 from results import write_result
 
-from edgecat.archive import pack_bundle, unpack_bundle
-from edgecat.bundle import load_bundle, new_bundle, write_manifest
+from edgecat.bundle.archive import pack_bundle, unpack_bundle
+from edgecat.bundle.store import load_bundle, new_bundle, write_manifest
 from edgecat.errors import StorageError
 
 _SEED = 20_26

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from edgecat import atomic
 from edgecat.errors import DatasetError
-from edgecat.photos import LabelledPhoto, read_photos
-from edgecat.pixels import Pixels, central_crop, scale_photo
+from edgecat.photos.folder import LabelledPhoto, read_photos
+from edgecat.photos.pixels import Pixels, central_crop, scale_photo
+from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
-from edgecat.split import Fingerprint, fingerprint_photo
 
 
 class PhotoCache:

@@ -5,8 +5,8 @@ from PIL import Image
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from edgecat.errors import DatasetError
-from edgecat.photos import find_photos
-from edgecat.pixels import load_pixels, scale_photo
+from edgecat.photos.folder import find_photos
+from edgecat.photos.pixels import load_pixels, scale_photo
 from edgecat.progress import Silent
 from edgecat.train.cache import open_cache
 

@@ -18,8 +18,9 @@ from results import write_result
 
 from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import load_bundle
-from edgecat.photos.folder import find_photos, read_photos
+from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_pixels
+from edgecat.photos.reading import read_photos
 from edgecat.quantize import onnxruntime
 from edgecat.quantize.bias import mend_biases
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, Grid

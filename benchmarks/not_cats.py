@@ -21,8 +21,9 @@ from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import EngineError
 from edgecat.export.ood import answer_with_features
-from edgecat.photos.folder import find_photos, read_photos
+from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import Pixels, load_batch, load_pixels
+from edgecat.photos.reading import read_photos
 from edgecat.runtime.engines.base import open_engine
 from edgecat.scores.metrics import Logits, softmax, wilson_interval
 from edgecat.scores.ood import Features, choose_threshold, log_sum_exp

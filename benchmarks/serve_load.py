@@ -29,7 +29,7 @@ import click
 from results import write_result
 
 from edgecat.bench.clock import percentiles
-from edgecat.photos.pixels import open_photo
+from edgecat.photos.decode import open_photo
 from edgecat.runtime.classifier import Classifier
 from edgecat.serve.server import choose_threads
 

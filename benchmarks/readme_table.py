@@ -1,6 +1,6 @@
-"""Write the result tables of README.md and benchmarks/INT8.md from the committed raw results.
+"""Write the result tables of README.md and benchmarks/int8/INT8.md from the committed raw results.
 
-python benchmarks/readme_table.py
+python -m benchmarks.readme_table
 
 `tests/test_readme.py` fails when tables and results differ.
 """
@@ -10,9 +10,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from results import load_results
+import click
+
+from benchmarks.results import load_results
 
 README = Path(__file__).parent.parent / "README.md"
+INT8 = Path(__file__).parent / "int8" / "INT8.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 _SHARES = ("kept", "rejected")
@@ -38,7 +41,7 @@ def format_results() -> str:
 
 
 def format_int8() -> str:
-    """Return the tables of benchmarks/INT8.md."""
+    """Return the tables of benchmarks/int8/INT8.md."""
     parts = [_format_rungs(result) for result in load_results("export_cats")]
     parts += [_format_cpus(result) for result in load_results("int8_cpus")]
     parts += [_format_sensitivity(result) for result in load_results("int8_sensitivity")]
@@ -47,7 +50,7 @@ def format_int8() -> str:
 
 
 #: Pages with results, and what stands between their marks.
-PAGES = {README: format_results, README.parent / "benchmarks" / "INT8.md": format_int8}
+PAGES = {README: format_results, INT8: format_int8}
 
 
 def update(page: Path) -> str:
@@ -236,6 +239,12 @@ def _format_not_cats(result: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+@click.command()
+def main() -> None:
+    """Write the tables of every page."""
     for page in PAGES:
         page.write_text(update(page))
+
+
+if __name__ == "__main__":
+    main()

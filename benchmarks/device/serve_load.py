@@ -1,6 +1,6 @@
 """`edgecat serve cats12` under load: is every answer right, is any lost, does memory stay put?
 
-python benchmarks/serve_load.py PHOTOS      a folder of photos, with sub-folders or without
+python -m benchmarks.device.serve_load PHOTOS    a folder, with sub-folders or without
 
 Two clients send without a pause, over loopback. Of the requests 1 % are garbage and 1 % are cut off
 half-way; each answer is compared with what the library says of the same photo.
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bench.clock import percentiles
 from edgecat.pixels import open_photo
 from edgecat.runtime.classifier import Classifier

@@ -1,6 +1,6 @@
 """Damaged photos through `edgecat.pixels.load_pixels`, which must refuse them or make pixels.
 
-python benchmarks/fuzz_pixels.py
+python -m benchmarks.reliability.fuzz_pixels
 
 The seeds are drawn here: JPEG (progressive, grey, CMYK, with EXIF), PNG (palette, alpha, 16-bit,
 interlaced, animated), WebP, GIF and BMP. Each case changes one of them by bits, lengths, chunks,
@@ -18,11 +18,11 @@ import zlib
 import click
 import numpy as np
 import numpy.typing as npt
-from fuzzing import FINE, MAX_CPU_S, run_cases
-from mutations import mutate
 from PIL import Image
-from results import write_result
 
+from benchmarks.reliability.fuzzing import FINE, MAX_CPU_S, run_cases
+from benchmarks.reliability.mutations import mutate
+from benchmarks.results import write_result
 from edgecat.errors import ImageError
 from edgecat.pixels import load_pixels
 

@@ -1,6 +1,6 @@
 """With how many workers and threads a server answers most photos of 2 clients.
 
-python benchmarks/serve_workers.py PHOTOS      a folder of photos, with sub-folders or without
+python -m benchmarks.device.serve_workers PHOTOS    a folder, with sub-folders or without
 
 No HTTP: only the threads that `edgecat serve` would use. All choices are measured in turns, so that
 what else the machine does hits all of them alike.
@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bench.clock import percentiles
 from edgecat.runtime.classifier import Classifier
 

@@ -1,6 +1,6 @@
 """Are photos of other things called unknown, and which measure of familiarity tells them best?
 
-python benchmarks/not_cats.py ../shared/cats ../shared/not-cats --work runs
+python -m benchmarks.accuracy.not_cats ../shared/cats ../shared/not-cats --work runs
 
 For each bundle of export_cats.py and each variant: at the threshold stored in it, how many test
 photos of cats are kept, how many of other things are rejected. The measures of logits alone are
@@ -14,8 +14,8 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.errors import EngineError
 from edgecat.export.familiarity import answer_with_features

@@ -1,6 +1,6 @@
 """What the largest photos that are accepted cost: the files that a device could choke on.
 
-python benchmarks/largest_photos.py
+python -m benchmarks.reliability.largest_photos
 
 Each is drawn here as large as `edgecat.pixels` takes its kind, in one colour, so that the file is
 small, and read in a process of its own: processor time and peak memory.
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from fuzzing import FINE, MAX_CPU_S, run_cases
 from PIL import Image
-from results import write_result
 
+from benchmarks.reliability.fuzzing import FINE, MAX_CPU_S, run_cases
+from benchmarks.results import write_result
 from edgecat.errors import ImageError
 from edgecat.pixels import MAX_DECODED_PIXELS, MAX_PIXELS, load_pixels
 

@@ -1,6 +1,6 @@
 """A disk that runs full while `edgecat watch` writes results and `bundle unpack` a bundle.
 
-python benchmarks/disk_full.py [--seed 0]          as root: it mounts two small tmpfs
+python -m benchmarks.reliability.disk_full [--seed 0]          as root: it mounts two small tmpfs
 
 `watch`: again and again the disk of the results file is filled up but for a few random bytes,
 photos arrive, in every second round the process is killed, and space is made again.
@@ -21,8 +21,8 @@ from typing import Any
 
 import click
 from PIL import Image
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bundle import load_bundle
 from edgecat.cli.main import COMMANDS
 from edgecat.errors import StorageError

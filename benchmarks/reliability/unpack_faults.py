@@ -1,6 +1,6 @@
 """`edgecat bundle unpack` over an old bundle, killed at random moments and on disks too small.
 
-python benchmarks/unpack_faults.py            (as root: it mounts small disks in memory)
+python -m benchmarks.reliability.unpack_faults            (as root: it mounts small disks in memory)
 
 Whatever happens, one of the two bundles must stand whole where the old one stood, with nothing
 beside it after the next undisturbed run; and on a disk that was full, that run must succeed once
@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.archive import pack_bundle, unpack_bundle
 from edgecat.bundle import load_bundle, new_bundle, write_manifest
 from edgecat.errors import StorageError

@@ -1,6 +1,6 @@
 """`edgecat watch` killed with SIGKILL at 200 random moments while photos keep arriving.
 
-python benchmarks/watch_kill.py [--seed 0]
+python -m benchmarks.reliability.watch_kill [--seed 0]
 
 Some photos are written slowly, some under a temporary name, some are renamed later on. Each has a
 content of its own, so that at the end each content must have exactly one line, an answer.
@@ -19,7 +19,8 @@ from pathlib import Path
 import click
 import numpy as np
 from PIL import Image
-from results import write_result
+
+from benchmarks.results import write_result
 
 _NUM_KILLS = 200
 

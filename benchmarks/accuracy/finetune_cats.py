@@ -1,6 +1,6 @@
 """Fine-tune on real cats, several seeds; write what it took and what came out.
 
-python benchmarks/finetune_cats.py ../shared/cats --weights BACKBONE.pth --work runs
+python -m benchmarks.accuracy.finetune_cats ../shared/cats --weights BACKBONE.pth --work runs
 
 Runs are kept in --work and not made again; on a machine with CUDA, --device cuda. The three runs
 of finetune_cats_cpu.json shared the machine with other work, so their seconds mean little; one run
@@ -11,8 +11,8 @@ import dataclasses
 from pathlib import Path
 
 import click
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
 from edgecat.train.loop import Job, finetune
 from edgecat.train.recipe import load_recipe

@@ -1,6 +1,6 @@
 """Whole-process times of the commands that people wait for.
 
-python benchmarks/cli_time.py PHOTO.jpg
+python -m benchmarks.device.cli_time PHOTO.jpg
 """
 
 import statistics
@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import click
-from results import write_result
+
+from benchmarks.results import write_result
 
 _NUM_RUNS = 15
 

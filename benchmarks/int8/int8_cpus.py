@@ -1,6 +1,6 @@
 """Does the INT8 model answer alike on other processors, and what does it save there?
 
-python benchmarks/int8_cpus.py ../shared/cats --run runs/seed0 --bundle runs/seed0.edgecat
+python -m benchmarks.int8.int8_cpus ../shared/cats --run runs/seed0 --bundle runs/seed0.edgecat
     --arm "python tests/emulated/pi.py"
 
 Runs the bundle's variants in edgecat's own runtime on emulated processors: an x86-64 without VNNI
@@ -24,8 +24,8 @@ from typing import Any
 
 import click
 import numpy as np
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat import scores
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.compare import compare_accuracy
@@ -37,7 +37,7 @@ from edgecat.quantize.recipe import Recipe
 from edgecat.spec import Variant
 from edgecat.train.run import load_run, load_split
 
-_PROJECT = Path(__file__).parent.parent
+_PROJECT = Path(__file__).parents[2]
 _INT8 = Variant("onnxruntime-int8", ("model.onnx",))
 
 # Runs on the emulated machine: answers all photos, then counts the instructions of three.

@@ -1,6 +1,6 @@
 """Export the runs of finetune_cats.py with INT8; write accuracy, latency and size of each.
 
-python benchmarks/export_cats.py ../shared/cats --work runs
+python -m benchmarks.int8.export_cats ../shared/cats --work runs
 
 Latency is measured with one thread, all variants in turn, among them the graph as torch's
 exporter writes it (`plain-torch-export`), so that what the graph passes gain can be seen.
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
 from edgecat.bench.run import run_benchmark
 from edgecat.bundle import load_bundle

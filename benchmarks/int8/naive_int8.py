@@ -1,6 +1,6 @@
 """What ONNX Runtime's own static quantization makes of the same model, with its defaults.
 
-python benchmarks/naive_int8.py ../shared/cats --run runs/seed0 --bundle runs/seed0.edgecat
+python -m benchmarks.int8.naive_int8 ../shared/cats --run runs/seed0 --bundle runs/seed0.edgecat
 
 The measure of what edgecat's INT8 is worth: same checkpoint, same calibration photos, same test.
 """
@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bench.clock import measure_interleaved_ms, median_ratio
 from edgecat.bundle import load_bundle
 from edgecat.compare import compare_accuracy

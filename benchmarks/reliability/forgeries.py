@@ -7,8 +7,7 @@ import random
 import zipfile
 from typing import Any
 
-from mutations import mutate
-
+from benchmarks.reliability.mutations import mutate
 from edgecat.bundle import MANIFEST, SIGNATURE
 
 # What a value of a manifest is replaced with: each has broken some reader of JSON.

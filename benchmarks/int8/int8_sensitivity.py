@@ -1,6 +1,6 @@
 """Would it pay to leave single layers in float, the most sensitive first?
 
-python benchmarks/int8_sensitivity.py ../shared/cats --bundle runs/seed0.edgecat
+python -m benchmarks.int8.int8_sensitivity ../shared/cats --bundle runs/seed0.edgecat
 
 In the student of the rung "stem in float" for ONNX Runtime, each tensor is rounded alone, weights
 and all others left as they are, on validation photos. Then all is rounded but the tensors that did
@@ -14,8 +14,8 @@ import click
 import numpy as np
 import onnx
 import torch
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bundle import load_bundle
 from edgecat.photos import find_photos, read_photos
 from edgecat.pixels import load_pixels

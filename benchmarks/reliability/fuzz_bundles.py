@@ -1,6 +1,6 @@
 """Damaged and forged bundles through everything that opens or unpacks one.
 
-python benchmarks/fuzz_bundles.py
+python -m benchmarks.reliability.fuzz_bundles
 
 Four kinds of cases, each made of a good, signed bundle by seeded changes:
 
@@ -35,11 +35,11 @@ from typing import Any
 
 import click
 import numpy as np
-from forgeries import change_entries, change_graph, change_manifest
-from fuzzing import FINE, Outcome, run_cases
-from mutations import mutate
-from results import write_result
 
+from benchmarks.reliability.forgeries import change_entries, change_graph, change_manifest
+from benchmarks.reliability.fuzzing import FINE, Outcome, run_cases
+from benchmarks.reliability.mutations import mutate
+from benchmarks.results import write_result
 from edgecat.archive import pack_bundle, unpack_bundle
 from edgecat.bundle import MANIFEST, SIGNATURE, load_bundle, sign_bundle, write_manifest
 from edgecat.cli.main import _run

@@ -1,14 +1,14 @@
 """The latency of mobilenet_v3_large in INT8; random weights, which say nothing of accuracy.
 
-python benchmarks/int8_large.py ../shared/cats
+python -m benchmarks.int8.int8_large ../shared/cats
 """
 
 from pathlib import Path
 
 import click
 import torch
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
 from edgecat.export.build import build_float_models
 from edgecat.export.optimize import optimize_graph

@@ -1,6 +1,6 @@
 """What a process with a model takes: time to the first answer, memory, and what options change.
 
-python benchmarks/memory.py PHOTO.jpg cats12 runs/seed0.edgecat
+python -m benchmarks.engines.memory PHOTO.jpg cats12 runs/seed0.edgecat
 
 Every run is a fresh process; the options take turns (A B C A B C ...). Times are without Python's
 imports. "idle" is processor time per photo of a device that answers one and then waits.
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bundle import load_bundle
 
 _NUM_ROUNDS = 5

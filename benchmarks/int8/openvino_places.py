@@ -1,6 +1,6 @@
 """Where should INT8 for OpenVINO round? The latency of five choices.
 
-python benchmarks/openvino_places.py ../shared/cats --bundle runs/seed0.edgecat
+python -m benchmarks.int8.openvino_places ../shared/cats --bundle runs/seed0.edgecat
 """
 
 from pathlib import Path
@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import numpy as np
 import onnx
-from results import write_result
 
+from benchmarks.results import write_result
 from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
 from edgecat.bundle import load_bundle
 from edgecat.photos import find_photos

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.reliability import fuzz_bundles, fuzz_pixels
 from benchmarks.reliability.fuzzing import run_cases
 from benchmarks.reliability.mutations import mutate
+from benchmarks.reliability.oracle import find_lie
 
 
 def run(check, num_cases):
@@ -37,11 +38,11 @@ def test_damaged_bundles_are_refused_or_true(kind, monkeypatch, tmp_path):
 
 def test_the_oracle_tells_a_bundle_that_lies(make_bundle):
     folder = make_bundle()
-    assert fuzz_bundles.find_lie(folder) is None
+    assert find_lie(folder) is None
     (folder / "model.onnx").write_bytes(b"No model")
-    assert fuzz_bundles.find_lie(folder) == "'model.onnx' has another record"
+    assert find_lie(folder) == "'model.onnx' has another record"
     (folder / "evil.py").touch()
-    assert "evil.py" in fuzz_bundles.find_lie(folder)
+    assert "evil.py" in find_lie(folder)
 
 
 def test_a_case_is_always_the_same_and_never_the_good_file():

@@ -15,16 +15,15 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.photos import load_seen_photos
 from benchmarks.results import write_result
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.errors import EngineError
 from edgecat.export.familiarity import answer_with_features
 from edgecat.known import Features, choose_threshold, load_known, log_sum_exp
-from edgecat.photos import find_photos, read_photos
-from edgecat.pixels import Pixels, load_batch, load_pixels
+from edgecat.pixels import Pixels, load_batch
 from edgecat.runtime.engines.base import open_engine
 from edgecat.scores import Logits, softmax, wilson_interval
-from edgecat.seen import load_seen
 
 Measure = Callable[[Logits, Features], npt.NDArray[np.float64]]
 
@@ -39,7 +38,7 @@ def main(data: Path, strangers: Path, work: Path) -> None:
     rows = []
     for path in sorted(work.glob("seed?.edgecat")):
         bundle = load_bundle(path)
-        validation, test = read_splits(bundle, data)
+        validation, test = load_seen_photos(bundle, data, "val", "test")
         for variant in bundle.spec.variants:
             rows += [
                 {"bundle": path.stem, "variant": variant.name} | row
@@ -51,17 +50,6 @@ def main(data: Path, strangers: Path, work: Path) -> None:
             f"{100 * row['kept_ratio']:.1f} %, rejected {100 * row['rejected_ratio']:.1f} %"
         )
     write_result("not_cats", {"num_test": len(test), "num_strangers": len(others), "rows": rows})
-
-
-def read_splits(bundle: Bundle, data: Path) -> tuple[Pixels, Pixels]:
-    """Return the validation and the test photos of the bundle's run."""
-    seen = load_seen(bundle)
-    splits: dict[str, list[Pixels]] = {"val": [], "test": []}
-    for _, sha256, pixels in read_photos(find_photos(data), load_pixels):
-        for name, found in splits.items():
-            if sha256[: len(getattr(seen, name)[0])] in getattr(seen, name):
-                found.append(pixels)
-    return np.stack(splits["val"]), np.stack(splits["test"])
 
 
 def judge(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.command import EDGECAT
 from benchmarks.results import write_result
 
 _NUM_RUNS = 15
@@ -30,11 +31,10 @@ def measure_process_s(command: list[str]) -> list[float]:
 @click.argument("photo", type=click.Path(exists=True, path_type=Path))
 def main(photo: Path) -> None:
     """Time `edgecat --help`, `edgecat predict cats12 PHOTO` and an empty Python beside them."""
-    edgecat = str(Path(sys.executable).with_name("edgecat"))
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
-        "edgecat --help": [edgecat, "--help"],
-        "edgecat predict cats12 PHOTO": [edgecat, "predict", "cats12", str(photo)],
+        "edgecat --help": [EDGECAT, "--help"],
+        "edgecat predict cats12 PHOTO": [EDGECAT, "predict", "cats12", str(photo)],
     }
     rows = {name: measure_process_s(command) for name, command in commands.items()}
     medians = {name: statistics.median(times_s) for name, times_s in rows.items()}

@@ -6,19 +6,12 @@ Two clients send without a pause, over loopback. Of the requests 1 % are garbage
 half-way; each answer is compared with what the library says of the same photo.
 """
 
-import contextlib
-import dataclasses
-import http.client
 import io
 import itertools
 import json
 import multiprocessing
 import random
-import re
-import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -27,6 +20,7 @@ from typing import Any
 
 import click
 
+from benchmarks.device.serving import Client, Request, get, rss_mb, run_all, server
 from benchmarks.results import write_result
 from edgecat.bench.clock import percentiles
 from edgecat.pixels import open_photo
@@ -40,32 +34,10 @@ _SIDE_PX = 320  # small photos, so that it is the server that is measured, not t
 _WINDOW = 1_000
 _NUM_WARMUP = 2 * _WINDOW
 _GARBAGE_RATIO = _CUT_OFF_RATIO = 0.01
-_TIMEOUT_S = 60
 _CONTROL_S = 10
 
 _MAX_RSS_GROWTH_MB = 5
 _MAX_P99_TO_P50 = 5
-
-
-@dataclasses.dataclass
-class Request:
-    """One request and what became of it.
-
-    Attributes:
-        kind: "photo", "garbage" or "cut off".
-        body: What to send; of a cut-off one, half is sent.
-        expected: The answer without its times; None where there is none to give.
-        outcome: "right", "wrong", "lost"; "refused" is right for garbage, "cut" for a cut-off.
-        latency_ms: From the first byte sent to the last byte read, of answered photos.
-        stage_ms: The server's own times.
-    """
-
-    kind: str
-    body: bytes
-    expected: dict[str, Any] | None
-    outcome: str = "lost"
-    latency_ms: float | None = None
-    stage_ms: dict[str, float] | None = None
 
 
 def shrink(path: Path) -> bytes:
@@ -101,89 +73,6 @@ def plan(photos: list[bytes], variant: str, threads: int) -> list[Request]:
     return requests
 
 
-class Client(threading.Thread):
-    """Sends its requests one after the other, without a pause, over one connection."""
-
-    def __init__(self, port: int, requests: list[Request], on_done: Any) -> None:
-        """Prepare."""
-        super().__init__()
-        self._port, self._requests, self._on_done = port, requests, on_done
-
-    def run(self) -> None:
-        """Send."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
-        for request in self._requests:
-            if request.kind == "cut off":
-                self._cut_off(request)
-            else:
-                self._ask(connection, request)
-            self._on_done(request)
-        connection.close()
-
-    def _ask(self, connection: http.client.HTTPConnection, request: Request) -> None:
-        if connection.sock is None:
-            connection.connect()
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        started = time.perf_counter()
-        try:
-            connection.request("POST", "/v1/predict", request.body, {"Content-Type": "image/jpeg"})
-            response = connection.getresponse()
-            answer = json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError):
-            connection.close()
-            return
-        duration_ms = 1e3 * (time.perf_counter() - started)
-        if request.kind == "garbage":
-            is_refused = response.status in (400, 422) and answer.keys() == {"error"}
-            request.outcome = "refused" if is_refused else "wrong"
-            return
-        request.latency_ms = duration_ms
-        request.stage_ms = answer.pop("stage_ms", None)
-        is_right = response.status == 200 and answer == request.expected
-        request.outcome = "right" if is_right else "wrong"
-
-    def _cut_off(self, request: Request) -> None:
-        size = len(request.body)
-        head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
-        with contextlib.suppress(OSError):
-            with socket.create_connection(("127.0.0.1", self._port), _TIMEOUT_S) as half_way:
-                half_way.sendall(head.encode() + request.body[: size // 2])
-            request.outcome = "cut"
-
-
-@contextlib.contextmanager
-def server() -> Any:
-    """Run the server; yield its process and port; make sure that it ends well."""
-    command = [sys.executable, "-c", "from edgecat.cli.main import main; main()", "serve"]
-    with subprocess.Popen(
-        [*command, "cats12", "--port", "0"], stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            line = process.stderr.readline() if process.stderr else ""
-            port = re.search(r":(\d+)/", line)
-            if port is None:
-                raise click.ClickException(f"the server did not start: {line}")
-            yield process, int(port[1])
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(_TIMEOUT_S)
-
-
-def rss_mb(process: Any) -> float:
-    """Return the resident memory of a process."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
-
-
-def get(port: int, path: str) -> str:
-    """Return what is at a path of the server."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
-    connection.request("GET", path)
-    text = connection.getresponse().read().decode()
-    connection.close()
-    return text
-
-
 def time_fixed_work(_: int) -> list[float]:
     """Return how long the same additions take over and over, in ms, for `_CONTROL_S`."""
     times_ms = []
@@ -210,82 +99,89 @@ def summarize(requests: list[Request]) -> dict[str, float]:
     return percentiles([item.latency_ms for item in requests if item.latency_ms is not None])
 
 
+class Watcher:
+    """Notes what the clients have done, and the server's memory at each window's end."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Watch a server from now on."""
+        self.done: list[Request] = []
+        self.windows: list[dict[str, float]] = []
+        self._process = process
+        self._lock = threading.Lock()
+
+    def note(self, request: Request) -> None:
+        """Note a request that is done; called by all clients."""
+        with self._lock:
+            self.done.append(request)
+            if len(self.done) % _WINDOW == 0:
+                window = {"rss_mb": rss_mb(self._process)} | summarize(self.done[-_WINDOW:])
+                self.windows.append(window)
+                print(len(self.done), {name: round(value, 2) for name, value in window.items()})
+
+    def describe(self) -> dict[str, Any]:
+        """Return what came of all requests; latencies without those of the warm-up."""
+        measured = self.done[_NUM_WARMUP:]
+        latency_ms = summarize(measured)
+        memory_mb = [window["rss_mb"] for window in self.windows]
+        return {
+            "outcomes": dict(Counter(f"{item.kind}: {item.outcome}" for item in self.done)),
+            "num_wrong": sum(item.outcome == "wrong" for item in self.done),
+            "num_lost": sum(item.outcome == "lost" for item in self.done),
+            "latency_ms": latency_ms,
+            "p99_to_p50": latency_ms["p99"] / latency_ms["p50"],
+            "stage_ms": {
+                name: percentiles([item.stage_ms[name] for item in measured if item.stage_ms])
+                for name in ("pixels", "model", "scores")
+            },
+            "rss_growth_mb": memory_mb[-1] - memory_mb[_NUM_WARMUP // _WINDOW - 1],
+            "windows": self.windows,
+        }
+
+
+def list_misses(result: dict[str, Any]) -> list[str]:
+    """Return the targets that were missed."""
+    reached = {
+        "wrong answers": result["num_wrong"] == 0,
+        "lost requests": result["num_lost"] == 0,
+        "memory": result["rss_growth_mb"] <= _MAX_RSS_GROWTH_MB,
+        "p99 to p50": result["p99_to_p50"] <= _MAX_P99_TO_P50,
+        "end": result["exit_code"] == 0,
+    }
+    return [name for name, is_reached in reached.items() if not is_reached]
+
+
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 def main(folder: Path) -> None:
     """Load the server; exit with 1 if a target is missed."""
     paths = sorted(folder.rglob("*.jpg"))
     photos = [shrink(path) for path in random.Random(0).sample(paths, _NUM_PHOTOS)]
-    done: list[Request] = []
-    windows: list[dict[str, float]] = []
-    lock = threading.Lock()
     control_ms = [measure_control()]
     with server() as (process, port):
         variant = json.loads(get(port, "/healthz"))["variant"]
+        watcher = Watcher(process)
         requests = plan(photos, variant, choose_threads())
-
-        def on_done(request: Request) -> None:
-            with lock:
-                done.append(request)
-                if len(done) % _WINDOW == 0:
-                    window = {"rss_mb": rss_mb(process)} | summarize(done[-_WINDOW:])
-                    windows.append(window)
-                    print(len(done), {name: round(value, 2) for name, value in window.items()})
-
-        started = time.perf_counter()
-        clients = [
-            Client(port, requests[number::_NUM_CLIENTS], on_done) for number in range(_NUM_CLIENTS)
-        ]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        duration_s = time.perf_counter() - started
+        shares = [requests[number::_NUM_CLIENTS] for number in range(_NUM_CLIENTS)]
+        duration_s = run_all([Client(port, share, watcher.note) for share in shares])
         metrics = [
             line
             for line in get(port, "/metrics").splitlines()
             if line.startswith(("edgecat_requests_total", "edgecat_refused_total"))
         ]
     control_ms.append(measure_control())
-    outcomes = Counter(f"{request.kind}: {request.outcome}" for request in requests)
-    latency_ms = summarize(done[_NUM_WARMUP:])
-    rss_growth_mb = windows[-1]["rss_mb"] - windows[_NUM_WARMUP // _WINDOW - 1]["rss_mb"]
-    stages = {
-        name: percentiles([item.stage_ms[name] for item in done[_NUM_WARMUP:] if item.stage_ms])
-        for name in ("pixels", "model", "scores")
-    }
     result = {
         "num_requests": _NUM_REQUESTS,
         "num_clients": _NUM_CLIENTS,
         "variant": variant,
         "photo_bytes": sum(map(len, photos)) / len(photos),
         "duration_s": duration_s,
-        "outcomes": dict(outcomes),
-        "num_wrong": sum(request.outcome == "wrong" for request in requests),
-        "num_lost": sum(request.outcome == "lost" for request in requests),
         "exit_code": process.returncode,
-        "latency_ms": latency_ms,
-        "p99_to_p50": latency_ms["p99"] / latency_ms["p50"],
-        "stage_ms": stages,
         "control_ms": control_ms,
-        "rss_growth_mb": rss_growth_mb,
-        "windows": windows,
         "server_metrics": metrics,
-    }
+    } | watcher.describe()
     print(json.dumps({name: result[name] for name in result if name != "windows"}, indent=1))
     write_result("serve_load", result)
-    misses = [
-        name
-        for name, is_met in {
-            "wrong answers": result["num_wrong"] == 0,
-            "lost requests": result["num_lost"] == 0,
-            "memory": rss_growth_mb <= _MAX_RSS_GROWTH_MB,
-            "p99 to p50": result["p99_to_p50"] <= _MAX_P99_TO_P50,
-            "end": process.returncode == 0,
-        }.items()
-        if not is_met
-    ]
-    if misses:
+    if misses := list_misses(result):
         raise click.ClickException(f"missed: {', '.join(misses)}")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.device.serving import run_all
 from benchmarks.results import write_result
 from edgecat.bench.clock import percentiles
 from edgecat.runtime.classifier import Classifier
@@ -38,13 +39,7 @@ def measure(classifier: Classifier, num_workers: int, photos: list[bytes]) -> di
             times_ms.append(1e3 * (time.perf_counter() - started))
 
     with ThreadPoolExecutor(num_workers) as workers:
-        clients = [threading.Thread(target=ask) for _ in range(_NUM_CLIENTS)]
-        started = time.perf_counter()
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        duration_s = time.perf_counter() - started
+        duration_s = run_all([threading.Thread(target=ask) for _ in range(_NUM_CLIENTS)])
     return {"answers_per_s": len(times_ms) / duration_s} | percentiles(times_ms)
 
 

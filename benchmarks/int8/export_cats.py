@@ -10,10 +10,10 @@ import dataclasses
 from pathlib import Path
 
 import click
-import numpy as np
 
 from benchmarks.results import write_result
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
+from edgecat.bench.clock import median_ratio, percentiles
+from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bench.run import run_benchmark
 from edgecat.bundle import load_bundle
 from edgecat.cli.output import TerminalProgress
@@ -25,7 +25,7 @@ from edgecat.quantize.ladder import Budget
 from edgecat.runtime.engines.base import open_engine, open_model
 from edgecat.train.run import load_run
 
-_NUM_ROUNDS = 400
+_NUM_ROUNDS, _NUM_WARMUP = 400, 40
 
 
 def measure_passes(run: Path, bundle: Path) -> dict[str, object]:
@@ -35,9 +35,7 @@ def measure_passes(run: Path, bundle: Path) -> dict[str, object]:
         "plain-torch-export": open_model(FLOAT_VARIANT, [plain], threads=1),
         "onnxruntime-fp32": open_engine(load_bundle(bundle), "onnxruntime-fp32", threads=1),
     }
-    photo = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
-    actions = {name: lambda e=engine: e.run(photo) for name, engine in engines.items()}
-    times = measure_interleaved_ms(actions, _NUM_ROUNDS, 40)
+    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
     return {
         "latency_ms": {name: percentiles(values) for name, values in times.items()},
         "ratio": median_ratio(times["onnxruntime-fp32"], times["plain-torch-export"]),

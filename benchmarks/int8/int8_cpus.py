@@ -25,17 +25,16 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.photos import list_calibration, list_test_photos
 from benchmarks.results import write_result
 from edgecat import scores
 from edgecat.bundle import Bundle, load_bundle
 from edgecat.compare import compare_accuracy
 from edgecat.pixels import Pixels, load_batch
-from edgecat.quantize.calibration import choose_calibration
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import Recipe
 from edgecat.spec import Variant
-from edgecat.train.run import load_run, load_split
 
 _PROJECT = Path(__file__).parents[2]
 _INT8 = Variant("onnxruntime-int8", ("model.onnx",))
@@ -70,18 +69,18 @@ np.savez(out, **answers)
 @click.option("--photos", "num_photos", default=120, show_default=True)
 def main(data: Path, run: Path, bundle: Path, arm: str | None, num_photos: int) -> None:
     """Compare answers on emulated processors with those of this one, on test photos."""
-    record, split = load_run(run), load_split(run)
-    positions = split.indices("test")
-    positions = positions[:: max(1, len(positions) // num_photos)][:num_photos]
-    photos = load_batch([data / split.photos[i].path for i in positions])
-    targets = np.array([record.labels.index(split.photos[i].label) for i in positions])
+    tested = list_test_photos(run, data)
+    tested = tested[:: max(1, len(tested) // num_photos)][:num_photos]
+    photos = load_batch([photo.path for photo in tested])
+    labels = load_bundle(bundle).spec.labels
+    targets = np.array([labels.index(photo.label) for photo in tested])
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         np.save(work / "photos.npy", photos)
         (work / "child.py").write_text(_CHILD)
         models = _unpack(load_bundle(bundle), work)
-        calibration = [data / split.photos[i].path for i in choose_calibration(split, record.seed)]
-        models |= _build_by_bits(load_bundle(bundle), load_batch(calibration), work)
+        calibration = load_batch(list_calibration(run, data))
+        models |= _build_by_bits(load_bundle(bundle), calibration, work)
         native = [sys.executable, str(work / "child.py")]
         haswell = ["qemu-x86_64", "-cpu", "Haswell", *native]
         machines = {"this one": native, "Haswell (emulated)": haswell}

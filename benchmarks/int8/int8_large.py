@@ -9,7 +9,8 @@ import click
 import torch
 
 from benchmarks.results import write_result
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
+from edgecat.bench.clock import median_ratio, percentiles
+from edgecat.bench.latency import measure_latencies_ms
 from edgecat.export.build import build_float_models
 from edgecat.export.optimize import optimize_graph
 from edgecat.export.to_onnx import export_onnx
@@ -56,8 +57,7 @@ def main(data: Path) -> None:
         files = quantizer.make(name, recipe)
         sizes[name] = sum(map(len, files))
         engines[name] = open_model(Variant(name, _FILES[name]), files, threads=1)
-    actions = {name: lambda e=engine: e.run(photos[:1]) for name, engine in engines.items()}
-    times = measure_interleaved_ms(actions, _NUM_ROUNDS, _NUM_WARMUP)
+    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
     rows = [
         {
             "variant": name,

@@ -15,17 +15,15 @@ import numpy as np
 import onnx
 import torch
 
+from benchmarks.photos import load_seen_photos
 from benchmarks.results import write_result
 from edgecat.bundle import load_bundle
-from edgecat.photos import find_photos, read_photos
-from edgecat.pixels import load_pixels
 from edgecat.quantize import onnxruntime
 from edgecat.quantize.bias import mend_biases
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, Grid
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.student import Student
-from edgecat.seen import load_seen
 
 _NUM_HALVINGS = 2
 _NUM_PHOTOS = 64
@@ -40,15 +38,9 @@ _FINE_WEIGHTS = 2**20
 def main(data: Path, bundle: Path) -> None:
     """Measure the damage of every rounding."""
     loaded = load_bundle(bundle)
-    seen = load_seen(loaded)
-    photos = {"val": [], "calibration": []}
-    for _, sha256, pixels in read_photos(find_photos(data), load_pixels):
-        for split, found in photos.items():
-            if sha256[:16] in getattr(seen, split):
-                found.append(pixels)
-    judges = torch.from_numpy(np.stack(photos["val"][:: len(photos["val"]) // _NUM_PHOTOS]))
+    validation, calibration = load_seen_photos(loaded, data, "val", "calibration")
+    judges = torch.from_numpy(validation[:: len(validation) // _NUM_PHOTOS].copy())
     graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
-    calibration = np.stack(photos["calibration"])
     quantizer = Quantizer(graph, calibration)
 
     def choose(num_halvings: int) -> tuple[Parts, dict[str, Grid]]:

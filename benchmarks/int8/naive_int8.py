@@ -16,18 +16,17 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from benchmarks.photos import list_calibration, list_test_photos
 from benchmarks.results import write_result
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio
+from edgecat.bench.clock import median_ratio
+from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bundle import load_bundle
 from edgecat.compare import compare_accuracy
 from edgecat.evaluate import answer_photos
-from edgecat.photos import LabelledPhoto
-from edgecat.pixels import load_batch, load_pixels
+from edgecat.pixels import load_pixels
 from edgecat.progress import Silent
-from edgecat.quantize.calibration import choose_calibration
 from edgecat.runtime.engines.base import open_engine, open_model
 from edgecat.spec import Variant
-from edgecat.train.run import load_run, load_split
 
 _RECIPES = {
     "defaults (S8S8, per tensor)": {},
@@ -40,6 +39,8 @@ _RECIPES = {
 
 # Its calibrators keep every tensor of every photo in memory.
 _NUM_PHOTOS = 100
+
+_NUM_ROUNDS, _NUM_WARMUP = 200, 20
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -57,12 +58,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 @click.option("--bundle", type=click.Path(path_type=Path), required=True)
 def main(data: Path, run: Path, bundle: Path) -> None:
     """Quantize the run's float graph with onnxruntime.quantization and measure it."""
-    record, split = load_run(run), load_split(run)
-    chosen = choose_calibration(split, record.seed)
-    chosen = chosen[:: -(-len(chosen) // _NUM_PHOTOS)]
-    calibration = [data / split.photos[i].path for i in chosen]
-    test = [split.photos[i] for i in split.indices("test")]
-    photos = [LabelledPhoto(data / photo.path, photo.label) for photo in test]
+    calibration = list_calibration(run, data)
+    calibration = calibration[:: -(-len(calibration) // _NUM_PHOTOS)]
+    photos = list_test_photos(run, data)
     loaded = load_bundle(bundle)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +69,6 @@ def main(data: Path, run: Path, bundle: Path) -> None:
         plain = Path(folder) / "plain.onnx"
         plain.write_bytes(loaded.read("onnxruntime-fp32.onnx"))
         quant_pre_process(plain, prepared)
-        photo = load_batch([photos[0].path])
         fp32 = open_engine(loaded, "onnxruntime-fp32", threads=1)
         for name, settings in _RECIPES.items():
             quantize_static(
@@ -84,9 +81,8 @@ def main(data: Path, run: Path, bundle: Path) -> None:
             onnx.checker.check_model(quantized)
             variant = Variant("onnxruntime-int8", ("quantized.onnx",))
             int8 = open_model(variant, [quantized.read_bytes()], threads=1)
-            answers = answer_photos([fp32.run, int8.run], record.labels, photos, Silent())
-            actions = {"fp32": lambda: fp32.run(photo), "int8": lambda e=int8: e.run(photo)}
-            times = measure_interleaved_ms(actions, 200, 20)
+            answers = answer_photos([fp32.run, int8.run], loaded.spec.labels, photos, Silent())
+            times = measure_latencies_ms({"fp32": fp32, "int8": int8}, _NUM_ROUNDS, _NUM_WARMUP)
             change = compare_accuracy(*answers.logits, answers.targets)
             rows.append(
                 {

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 
 from benchmarks.results import write_result
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
+from edgecat.bench.clock import median_ratio, percentiles
+from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bundle import load_bundle
 from edgecat.photos import find_photos
 from edgecat.pixels import load_batch
@@ -40,8 +41,7 @@ def main(data: Path, bundle: Path) -> None:
     engines = {"float": floats}
     for title, placement in _choose_places(parts, photos).items():
         engines[title] = open_model(_INT8, openvino.write(parts, placement), threads=1)
-    actions = {title: lambda e=engine: e.run(photos[:1]) for title, engine in engines.items()}
-    times = measure_interleaved_ms(actions, _NUM_ROUNDS, _NUM_WARMUP)
+    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
     rows = [
         {
             "places": title,

@@ -1,33 +1,27 @@
-"""A disk that runs full while `edgecat watch` writes results and `bundle unpack` a bundle.
+"""A disk that runs full while `edgecat watch` writes results.
 
-python -m benchmarks.reliability.disk_full [--seed 0]          as root: it mounts two small tmpfs
+python -m benchmarks.reliability.disk_full [--seed 0]    as root: it mounts a small disk in memory
 
-`watch`: again and again the disk of the results file is filled up but for a few random bytes,
-photos arrive, in every second round the process is killed, and space is made again.
-`unpack`: a bundle is replaced on a disk with random, too little space, then with enough.
+Again and again the disk of the results file is filled up but for a few random bytes, photos arrive,
+in every second round the process is killed, and space is made again. What a full disk does to
+`bundle unpack` is told by unpack_faults.py.
 """
 
-import contextlib
 import json
 import random
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 from PIL import Image
 
+from benchmarks.command import EDGECAT
+from benchmarks.reliability.disks import fill, mount_small_disk
 from benchmarks.results import write_result
-from edgecat.bundle import load_bundle
-from edgecat.cli.main import COMMANDS
-from edgecat.errors import StorageError
-
-_EDGECAT = str(Path(sys.executable).with_name("edgecat"))
 
 _NUM_ROUNDS = 20
 _PHOTOS_A_ROUND = 5
@@ -37,29 +31,6 @@ _MOST_ROOM_BYTES = 3000
 
 # Until a photo that has arrived has its line, or the full disk was noticed.
 _TIMEOUT_S = 60
-
-
-@contextlib.contextmanager
-def mount_small_disk(size_bytes: int) -> Iterator[Path]:
-    """Yield the folder of a real disk of this size."""
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs"]
-        subprocess.run(["mount", *options, folder], check=True)
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
-
-
-def fill(disk: Path, room_bytes: int) -> Path:
-    """Take all space of a disk, give some bytes back and return the file that has the rest."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    with filler.open("r+b") as file:
-        file.truncate(max(0, filler.stat().st_size - room_bytes))
-    return filler
 
 
 class Watch:
@@ -76,7 +47,7 @@ class Watch:
         self._log = log
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [_EDGECAT, "watch", "cats12", str(folder), "--out", str(out), "--settle", "0.3"],
+                [EDGECAT, "watch", "cats12", str(folder), "--out", str(out), "--settle", "0.3"],
                 stdout=subprocess.DEVNULL, stderr=file,
             )  # fmt: skip
 
@@ -153,49 +124,11 @@ def fill_during_watch(seed: int) -> dict[str, Any]:
     }
 
 
-def fill_during_unpack(seed: int) -> dict[str, Any]:
-    """Replace a bundle on a disk with too little space; return what stood there afterwards."""
-    rng = random.Random(seed)
-    num_refused = num_damaged = num_litter = num_replaced = 0
-    with tempfile.TemporaryDirectory() as top, mount_small_disk(32 * 2**20) as disk:
-        archive, bundle = Path(top) / "cats12.zip", disk / "cats12.edgecat"
-        subprocess.run([_EDGECAT, "bundle", "pack", "cats12", "--out", str(archive)], check=True)
-        command = [_EDGECAT, "bundle", "unpack", str(archive), "--out", str(bundle)]
-        subprocess.run(command, check=True, capture_output=True)
-        for _ in range(_NUM_ROUNDS):
-            filler = fill(disk, rng.randrange(archive.stat().st_size))
-            full = subprocess.run(command, check=False, capture_output=True)
-            num_refused += full.returncode == StorageError.exit_code
-            num_damaged += not is_whole(bundle)
-            num_litter += len(list(disk.iterdir())) - 2
-            filler.unlink()
-            inode = bundle.stat().st_ino
-            subprocess.run(command, check=True, capture_output=True)
-            num_replaced += is_whole(bundle) and bundle.stat().st_ino != inode
-    return {
-        "num_rounds": _NUM_ROUNDS,
-        "num_refused": num_refused,
-        "num_damaged": num_damaged,
-        "num_files_left_behind": num_litter,
-        "num_replaced_when_space_was_back": num_replaced,
-    }
-
-
-def is_whole(bundle: Path) -> bool:
-    """Return whether every file of a bundle has its SHA-256."""
-    with contextlib.suppress(Exception):
-        load_bundle(bundle)
-        return True
-    return False
-
-
 @click.command()
 @click.option("--seed", default=0, show_default=True)
 def main(seed: int) -> None:
     """Fill the disk, count, write down."""
     values = {"seed": seed, "watch": fill_during_watch(seed)}
-    if "bundle" in COMMANDS:
-        values["unpack"] = fill_during_unpack(seed)
     print(json.dumps(values, indent=1))
     write_result("disk_full", values)
 

@@ -17,6 +17,9 @@ MAX_CPU_S = 2.0
 # A process that says nothing for this long waits for something: it is killed.
 _SILENCE_S = 30.0
 
+# Findings that a person is shown; the result has all.
+_NUM_SHOWN = 10
+
 # What a case may come to without being a finding.
 FINE = ("answered", "refused")
 
@@ -44,6 +47,14 @@ class Outcome:
         self.counts[word] += 1
         if word not in FINE:
             self.findings.append({"case": case, "word": word, "detail": detail[:300]})
+
+    def describe(self) -> str:
+        """Return a line on all cases, and one for each of the first findings."""
+        line = (
+            f"{dict(self.counts)}, slowest {self.slowest_s:.2f} s of at most {MAX_CPU_S} s, peak "
+            f"{self.peak_rss_bytes / 2**20:.0f} MiB, {self.duration_s:.0f} s"
+        )
+        return "\n  ".join([line, *map(str, self.findings[:_NUM_SHOWN])])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

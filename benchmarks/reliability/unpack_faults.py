@@ -11,16 +11,15 @@ import dataclasses
 import os
 import random
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from benchmarks.command import EDGECAT
+from benchmarks.reliability.disks import mount_small_disk, resize
 from benchmarks.results import write_result
 from edgecat.archive import pack_bundle, unpack_bundle
 from edgecat.bundle import load_bundle, new_bundle, write_manifest
@@ -30,8 +29,6 @@ _SEED = 20_26
 
 # Longer than one undisturbed run, from the start of the process.
 _MAX_DELAY_S = 0.6
-
-_UNPACK = "import sys; from edgecat.cli.main import main; main()"
 
 
 @click.command()
@@ -44,7 +41,7 @@ def main(num_kills: int, num_disks: int) -> None:
         packed = [_pack(work, name) for name in ("old", "new")]
         rows = {
             "kill -9": _kill(work, packed, num_kills),
-            "disk full": _fill(work, packed, num_disks),
+            "disk full": _fill(packed, num_disks),
         }
     for name, counts in rows.items():
         print(f"{name}: {dict(counts)}")
@@ -72,7 +69,7 @@ def _kill(work: Path, packed: list[Path], num_kills: int) -> Counter[str]:
     for number in range(num_kills):
         archive = packed[(number + 1) % 2]
         process = subprocess.Popen(
-            [sys.executable, "-c", _UNPACK, "bundle", "unpack", str(archive), "--out", str(out)],
+            [EDGECAT, "bundle", "unpack", str(archive), "--out", str(out)],
             stdout=subprocess.DEVNULL,
         )
         time.sleep(rng.uniform(0, _MAX_DELAY_S))
@@ -89,13 +86,13 @@ def _kill(work: Path, packed: list[Path], num_kills: int) -> Counter[str]:
     return counts
 
 
-def _fill(work: Path, packed: list[Path], num_disks: int) -> Counter[str]:
+def _fill(packed: list[Path], num_disks: int) -> Counter[str]:
     size_bytes = packed[0].stat().st_size
     counts: Counter[str] = Counter()
     for number in range(num_disks):
         # From room for the old bundle to room for both.
         disk_bytes = int(size_bytes * (1.02 + 1.1 * number / num_disks))
-        with _small_disk(work / "disk", disk_bytes) as disk:
+        with mount_small_disk(disk_bytes) as disk:
             unpack_bundle(packed[0], disk / "bundle")
             try:
                 unpack_bundle(packed[1], disk / "bundle")
@@ -104,22 +101,12 @@ def _fill(work: Path, packed: list[Path], num_disks: int) -> Counter[str]:
                 wanted = "old"
             whole = load_bundle(disk / "bundle").spec.name == wanted
             tidy = os.listdir(disk) == ["bundle"]
-            subprocess.run(["mount", "-o", f"remount,size={3 * size_bytes}", disk], check=True)
+            resize(disk, 3 * size_bytes)
             unpack_bundle(packed[1], disk / "bundle")
             goes_on = load_bundle(disk / "bundle").spec.name == "new"
         good = whole and tidy and goes_on
         counts[f"{wanted} one stands" if good else "BROKEN"] += 1
     return counts
-
-
-@contextmanager
-def _small_disk(disk: Path, size_bytes: int) -> Iterator[Path]:
-    disk.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", disk], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import click
 import numpy as np
 from PIL import Image
 
+from benchmarks.command import EDGECAT
 from benchmarks.results import write_result
 
 _NUM_KILLS = 200
@@ -123,7 +124,7 @@ def main(seed: int) -> None:
         folder.mkdir()
         scratch.mkdir()
         command = [
-            str(Path(sys.executable).with_name("edgecat")), "watch", "cats12", str(folder),
+            EDGECAT, "watch", "cats12", str(folder),
             "--out", str(out), "--settle", str(_SETTLE_S), "--threads", "1",
         ]  # fmt: skip
         camera = Camera(folder, scratch, seed)

@@ -27,8 +27,8 @@ from edgecat.errors import StorageError
 
 _SEED = 20_26
 
-# Longer than one undisturbed run, from the start of the process.
-_MAX_DELAY_S = 0.6
+# Kills come at most so late, as a share of an undisturbed run from the start of its process.
+_MAX_DELAY_RATIO = 1.1
 
 
 @click.command()
@@ -64,15 +64,16 @@ def _pack(work: Path, name: str) -> Path:
 def _kill(work: Path, packed: list[Path], num_kills: int) -> Counter[str]:
     rng = random.Random(_SEED)
     out = work / "killed" / "bundle"
-    unpack_bundle(packed[0], out)
+    unpack_bundle(packed[1], out)
+    command = [EDGECAT, "bundle", "unpack", "--out", str(out)]
+    started = time.monotonic()
+    subprocess.run([*command, str(packed[0])], check=True, stdout=subprocess.DEVNULL)
+    max_delay_s = _MAX_DELAY_RATIO * (time.monotonic() - started)
     counts: Counter[str] = Counter()
     for number in range(num_kills):
         archive = packed[(number + 1) % 2]
-        process = subprocess.Popen(
-            [EDGECAT, "bundle", "unpack", str(archive), "--out", str(out)],
-            stdout=subprocess.DEVNULL,
-        )
-        time.sleep(rng.uniform(0, _MAX_DELAY_S))
+        process = subprocess.Popen([*command, str(archive)], stdout=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0, max_delay_s))
         process.kill()
         moment = "before or during" if process.wait() else "after"
         stands = load_bundle(out).spec.name  # raises if it is not whole

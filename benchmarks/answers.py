@@ -33,6 +33,14 @@ def _memory(result: _Result) -> str:
     return f"to the first answer {', '.join(parts)}"
 
 
+def _cpu_quota(result: _Result) -> str:
+    return ", ".join(
+        f"{row['quota']:g} processors, {row['threads']} threads {row['answers_per_s']:.0f} "
+        f"(p99 {row['p99']:.0f} ms)"
+        for row in result["rows"]
+    )
+
+
 def _fuzz_bundles(result: _Result) -> str:
     kinds = result["kinds"].values()
     counts = [f"{title}: {kind['counts']['refused']}" for title, kind in result["kinds"].items()]
@@ -85,6 +93,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "openvino_places": _openvino_places,
     "memory": _memory,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
+    "cpu_quota": _cpu_quota,
     "serve_load": lambda r: (
         f"{r['num_requests']:,} requests: {r['num_wrong']} wrong, {r['num_lost']} lost, p99 "
         f"{r['latency_ms']['p99']:.0f} ms, {r['rss_growth_mb']:+.1f} MB"

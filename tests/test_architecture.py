@@ -78,7 +78,7 @@ def test_nothing_else_is_imported_at_all():
 
 
 # Module -> what of edgecat it may import; a package stands for all in it, and for itself.
-FIRST = ["edgecat.errors", "edgecat.strict", "edgecat.spec", "edgecat.progress"]
+FIRST = ["edgecat.machine", "edgecat.errors", "edgecat.strict", "edgecat.spec", "edgecat.progress"]
 SECOND = [
     *FIRST,
     *(f"edgecat.{m}" for m in ("atomic", "bundle", "pixels", "scores", "photos", "split", "seen")),
@@ -94,8 +94,8 @@ LAYERS = {
     "edgecat.notify": ["edgecat.errors"],
     "edgecat.scores": [],
     "edgecat.bench.clock": [],
-    "edgecat.runtime.cpu": [],
-    "edgecat.bench.host": ["edgecat.runtime.cpu"],
+    "edgecat.machine": ["edgecat.machine"],
+    "edgecat.bench.host": ["edgecat.machine"],
     "edgecat.bench.report": [],
     "edgecat.strict": ["edgecat.errors"],
     "edgecat.atomic": ["edgecat.errors"],

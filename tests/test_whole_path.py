@@ -13,9 +13,9 @@ from edgecat.bundle import load_bundle  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import AccuracyLost  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS  # noqa: E402
+from edgecat.machine.cpu import detect_target  # noqa: E402
 from edgecat.quantize.ladder import Budget  # noqa: E402
 from edgecat.runtime.classifier import Classifier  # noqa: E402
-from edgecat.runtime.cpu import detect_target  # noqa: E402
 from edgecat.runtime.engines.base import open_engine  # noqa: E402
 from edgecat.selftest import run_self_test  # noqa: E402
 from edgecat.spec import VARIANTS  # noqa: E402

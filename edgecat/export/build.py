@@ -41,6 +41,7 @@ from edgecat.split import Split
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
+from edgecat.train.threads import limit_threads
 from edgecat.train.unfold import STATISTICS_FILE
 
 FLOAT_VARIANTS = (
@@ -114,6 +115,7 @@ def export_run(
         raise TrainError(
             f"{run}: the run has not finished; go on with it: edgecat finetune ... --resume"
         )
+    limit_threads()
     photos = RunPhotos(split, data or Path(record.data), progress)
     network = load_network(run, record)
 

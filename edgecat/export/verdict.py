@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
 from edgecat.compare import AccuracyChange
+from edgecat.machine.cpu import detect_target
 from edgecat.quantize.ladder import Budget
-from edgecat.runtime.cpu import detect_target
 from edgecat.runtime.engines.base import Engine
 from edgecat.spec import TARGETS, Variant, Verdict
 

@@ -9,9 +9,9 @@ import edgecat
 from edgecat.bundle import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
 from edgecat.known import KNOWN_FILE, KnownFeatures
+from edgecat.machine.cpu import detect_target
 from edgecat.pixels import load_pixels
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.cpu import detect_target
 from edgecat.spec import TARGETS, KnownSpec, Variant, Verdict
 
 # float64 sums of a dozen probabilities.

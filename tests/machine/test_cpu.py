@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecat.runtime import cpu
+from edgecat.machine import cpu
 from edgecat.spec import TARGETS
 
 

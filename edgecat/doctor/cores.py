@@ -19,7 +19,7 @@ def check_cores(machine: Machine) -> Finding:
 
 def _explain(cores: Cores) -> str:
     if cores.bound == "quota":
-        return f"a control group (container, CPUQuota=) grants {cores.quota:g} processors"
+        return f"the CPU quota of its container or service is {cores.quota:g}"
     if cores.bound == "affinity":
         return f"its affinity allows {cores.num_allowed} of {cores.num_physical} physical cores"
     return "one for each physical core"

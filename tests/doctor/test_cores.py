@@ -15,9 +15,9 @@ FILES = {
     [
         ("max", "0-31", "ok", "32 for a model: one for each physical core"),
         ("max", "4-7", "ok", "4 for a model: its affinity allows 4 of 32 physical cores"),
-        ("100000", "0-31", "ok", "1 for a model: a control group (container, CPUQuota=) grants 1"),
-        ("250000", "0-31", "ok", "2 for a model: a control group (container, CPUQuota=) grants 2"),
-        ("50000", "0-31", "warning", "grants 0.5 processors; the kernel stops it in the midst"),
+        ("100000", "0-31", "ok", "1 for a model: the CPU quota of its container or service is 1"),
+        ("250000", "0-31", "ok", "2 for a model: the CPU quota of its container or service is 2.5"),
+        ("50000", "0-31", "warning", "is 0.5; the kernel stops it in the midst"),
     ],
 )  # fmt: skip
 def test_what_decides_the_number_of_threads_is_said(make_pi, quota, allowed, status, found):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecat.bundle import Bundle
-from edgecat.photos import LabelledPhoto, find_photos, read_photos
-from edgecat.pixels import Pixels, load_pixels
+from edgecat.bundle.photo_record import load_seen
+from edgecat.bundle.store import Bundle
+from edgecat.photos.folder import LabelledPhoto, find_photos, read_photos
+from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.quantize.calibration import choose_calibration
-from edgecat.seen import load_seen
 from edgecat.train.run import load_run, load_split
 
 
@@ -32,7 +32,7 @@ def load_seen_photos(bundle: Bundle, data: Path, *names: str) -> list[Pixels]:
     Args:
         bundle: Carries the hashes.
         data: Where its photos are, among others.
-        names: Of `edgecat.seen.SeenPhotos`: "val", "test", "calibration".
+        names: Of `edgecat.bundle.photo_record.SeenPhotos`: "val", "test", "calibration".
     """
     seen = load_seen(bundle)
     found: dict[str, list[Pixels]] = {name: [] for name in names}

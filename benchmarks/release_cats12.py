@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from edgecat.bundle import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
+from edgecat.bundle.golden import GOLDEN_FILE
+from edgecat.bundle.photo_record import SEEN_FILE
+from edgecat.bundle.store import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
 from edgecat.export.golden import build_golden
-from edgecat.known import KNOWN_FILE
 from edgecat.runtime.engines.base import open_engine
-from edgecat.seen import SEEN_FILE
-from edgecat.selftest import GOLDEN_FILE
+from edgecat.scores.ood import KNOWN_FILE
 from edgecat.train.unfold import STATISTICS_FILE
 
 # The wheel carries both variants that run without an extra, and what --weights cats12 needs.

@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgecat.bundle import Bundle, load_bundle
+    from edgecat.bundle.store import Bundle, load_bundle
     from edgecat.errors import EdgecatError
-    from edgecat.pixels import load_pixels
+    from edgecat.photos.pixels import load_pixels
     from edgecat.runtime.classifier import Classifier
     from edgecat.runtime.prediction import Guess, Prediction
 
@@ -29,13 +29,13 @@ __all__ = [
 
 # Imported on first use: `edgecat --help` needs none of them.
 _HOMES = {
-    "Bundle": "bundle",
+    "Bundle": "bundle.store",
     "Classifier": "runtime.classifier",
     "EdgecatError": "errors",
     "Guess": "runtime.prediction",
     "Prediction": "runtime.prediction",
-    "load_bundle": "bundle",
-    "load_pixels": "pixels",
+    "load_bundle": "bundle.store",
+    "load_pixels": "photos.pixels",
 }
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecat.bundle import write_manifest
-from edgecat.spec import FileRecord, ModelSpec, Variant
+from edgecat.bundle.manifest import FileRecord, ModelSpec, Variant
+from edgecat.bundle.store import write_manifest
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

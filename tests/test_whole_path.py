@@ -9,7 +9,8 @@ from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.bundle import load_bundle  # noqa: E402
+from edgecat.bundle.manifest import VARIANTS  # noqa: E402
+from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import AccuracyLost  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS  # noqa: E402
@@ -17,8 +18,7 @@ from edgecat.machine.cpu import detect_target  # noqa: E402
 from edgecat.quantize.ladder import Budget  # noqa: E402
 from edgecat.runtime.classifier import Classifier  # noqa: E402
 from edgecat.runtime.engines.base import open_engine  # noqa: E402
-from edgecat.selftest import run_self_test  # noqa: E402
-from edgecat.spec import VARIANTS  # noqa: E402
+from edgecat.runtime.selftest import run_self_test  # noqa: E402
 
 # Labels that have broken other tools: a blank, a comma, another script, quotes, a mathematical $.
 CLASSES = {"Maine_Coon": "Maine Coon", "a, b": "a, b", '고양이 "$5"': '고양이 "$5"'}

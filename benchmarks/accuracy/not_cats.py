@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from benchmarks.photos import load_seen_photos
 from benchmarks.results import write_result
-from edgecat.bundle import Bundle, load_bundle
+from edgecat.bundle.ood import load_known
+from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import EngineError
-from edgecat.export.familiarity import answer_with_features
-from edgecat.known import Features, choose_threshold, load_known, log_sum_exp
-from edgecat.pixels import Pixels, load_batch
+from edgecat.export.ood import answer_with_features
+from edgecat.photos.pixels import Pixels, load_batch
 from edgecat.runtime.engines.base import open_engine
-from edgecat.scores import Logits, softmax, wilson_interval
+from edgecat.scores.metrics import Logits, softmax, wilson_interval
+from edgecat.scores.ood import Features, choose_threshold, log_sum_exp
 
 Measure = Callable[[Logits, Features], npt.NDArray[np.float64]]
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from benchmarks.results import write_result
-from edgecat.bundle import load_bundle
+from edgecat.bundle.store import load_bundle
 
 _NUM_ROUNDS = 5
 

@@ -15,12 +15,12 @@ from benchmarks.results import write_result
 from edgecat.bench.clock import median_ratio, percentiles
 from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bench.run import run_benchmark
-from edgecat.bundle import load_bundle
+from edgecat.bundle.store import load_bundle
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import AccuracyLost
 from edgecat.export.build import export_run, load_network
-from edgecat.export.optimize import FLOAT_VARIANT
 from edgecat.export.to_onnx import export_onnx
+from edgecat.graph.optimize import FLOAT_VARIANT
 from edgecat.quantize.ladder import Budget
 from edgecat.runtime.engines.base import open_engine, open_model
 from edgecat.train.run import load_run

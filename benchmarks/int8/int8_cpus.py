@@ -27,14 +27,14 @@ import numpy as np
 
 from benchmarks.photos import list_calibration, list_test_photos
 from benchmarks.results import write_result
-from edgecat import scores
-from edgecat.bundle import Bundle, load_bundle
-from edgecat.compare import compare_accuracy
-from edgecat.pixels import Pixels, load_batch
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import Bundle, load_bundle
+from edgecat.photos.pixels import Pixels, load_batch
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import Recipe
-from edgecat.spec import Variant
+from edgecat.scores import metrics
+from edgecat.scores.compare import compare_accuracy
 
 _PROJECT = Path(__file__).parents[2]
 _INT8 = Variant("onnxruntime-int8", ("model.onnx",))
@@ -45,7 +45,7 @@ import os, sys
 import numpy as np
 from pathlib import Path
 from edgecat.runtime.engines.base import open_model
-from edgecat.spec import Variant
+from edgecat.bundle.manifest import Variant
 photos, out, *models = sys.argv[1:]
 photos = np.load(photos)
 answers = {}
@@ -137,7 +137,7 @@ def _build_by_bits(bundle: Bundle, calibration: Pixels, work: Path) -> dict[str,
 
 
 def _measure(
-    machine: str, command: list[str], work: Path, models: dict[str, str], targets: scores.Indices
+    machine: str, command: list[str], work: Path, models: dict[str, str], targets: metrics.Indices
 ) -> list[dict[str, Any]]:
     out = work / "out.npz"
     out.unlink(missing_ok=True)
@@ -160,7 +160,7 @@ def _measure(
     ]
 
 
-def _compare(rows: list[dict[str, Any]], targets: scores.Indices) -> list[dict[str, Any]]:
+def _compare(rows: list[dict[str, Any]], targets: metrics.Indices) -> list[dict[str, Any]]:
     """Put scores in the place of answers."""
     native = {row["model"]: row["logits"] for row in rows if row["machine"] == "this one"}
     floats = native["onnxruntime-fp32"]
@@ -175,7 +175,7 @@ def _compare(rows: list[dict[str, Any]], targets: scores.Indices) -> list[dict[s
                 "drop_to_this_machine_pp": here.drop_pp,
                 "agreement_with_this_machine_ratio": here.agreement_ratio,
                 "logit_gap_to_this_machine": float(np.abs(native[row["model"]] - logits).max()),
-                "agreement_with_fp32_ratio": scores.agreement_ratio(floats, logits),
+                "agreement_with_fp32_ratio": metrics.agreement_ratio(floats, logits),
             }
         )
     return compared

@@ -11,15 +11,15 @@ import torch
 from benchmarks.results import write_result
 from edgecat.bench.clock import median_ratio, percentiles
 from edgecat.bench.latency import measure_latencies_ms
+from edgecat.bundle.manifest import Variant
 from edgecat.export.build import build_float_models
-from edgecat.export.optimize import optimize_graph
 from edgecat.export.to_onnx import export_onnx
-from edgecat.photos import find_photos
-from edgecat.pixels import load_batch
+from edgecat.graph.optimize import optimize_graph
+from edgecat.photos.folder import find_photos
+from edgecat.photos.pixels import load_batch
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import RUNGS
 from edgecat.runtime.engines.base import open_model
-from edgecat.spec import Variant
 from edgecat.train.network import build_network
 
 _NUM_CLASSES = 12

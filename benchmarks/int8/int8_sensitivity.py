@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.photos import load_seen_photos
 from benchmarks.results import write_result
-from edgecat.bundle import load_bundle
+from edgecat.bundle.store import load_bundle
 from edgecat.quantize import onnxruntime
 from edgecat.quantize.bias import mend_biases
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, Grid

@@ -20,13 +20,13 @@ from benchmarks.photos import list_calibration, list_test_photos
 from benchmarks.results import write_result
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
-from edgecat.bundle import load_bundle
-from edgecat.compare import compare_accuracy
-from edgecat.evaluate import answer_photos
-from edgecat.pixels import load_pixels
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import load_bundle
+from edgecat.photos.pixels import load_pixels
 from edgecat.progress import Silent
 from edgecat.runtime.engines.base import open_engine, open_model
-from edgecat.spec import Variant
+from edgecat.scores.answers import answer_photos
+from edgecat.scores.compare import compare_accuracy
 
 _RECIPES = {
     "defaults (S8S8, per tensor)": {},

@@ -12,9 +12,10 @@ import onnx
 from benchmarks.results import write_result
 from edgecat.bench.clock import median_ratio, percentiles
 from edgecat.bench.latency import measure_latencies_ms
-from edgecat.bundle import load_bundle
-from edgecat.photos import find_photos
-from edgecat.pixels import load_batch
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import load_bundle
+from edgecat.photos.folder import find_photos
+from edgecat.photos.pixels import load_batch
 from edgecat.quantize import openvino
 from edgecat.quantize.grids import HARD_SIGMOID, SAFE_WEIGHT_LIMIT, span_range
 from edgecat.quantize.placement import Parts, Placement
@@ -22,7 +23,6 @@ from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.ranges import measure_histograms
 from edgecat.quantize.rescale import is_depthwise
 from edgecat.runtime.engines.base import open_engine, open_model
-from edgecat.spec import Variant
 
 _INT8 = Variant("openvino-int8", ("model.xml", "model.bin"))
 _NUM_ROUNDS, _NUM_WARMUP = 1500, 50

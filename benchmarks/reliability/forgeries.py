@@ -8,7 +8,7 @@ import zipfile
 from typing import Any
 
 from benchmarks.reliability.mutations import mutate
-from edgecat.bundle import MANIFEST, SIGNATURE
+from edgecat.bundle.store import MANIFEST, SIGNATURE
 
 # What a value of a manifest is replaced with: each has broken some reader of JSON.
 _VALUES: tuple[Any, ...] = (

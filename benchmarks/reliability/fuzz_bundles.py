@@ -39,8 +39,8 @@ from benchmarks.reliability.good_bundle import MODEL, make_good, record
 from benchmarks.reliability.mutations import mutate
 from benchmarks.reliability.oracle import find_lie
 from benchmarks.results import write_result
-from edgecat.archive import unpack_bundle
-from edgecat.bundle import MANIFEST, SIGNATURE, load_bundle
+from edgecat.bundle.archive import unpack_bundle
+from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle
 from edgecat.cli.main import _run
 from edgecat.errors import BundleError, EngineError, SignatureError
 from edgecat.runtime.classifier import Classifier

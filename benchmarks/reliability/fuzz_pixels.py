@@ -1,4 +1,4 @@
-"""Damaged photos through `edgecat.pixels.load_pixels`, which must refuse them or make pixels.
+"""Damaged photos through `load_pixels`, which must refuse them or make pixels of them.
 
 python -m benchmarks.reliability.fuzz_pixels
 
@@ -24,7 +24,7 @@ from benchmarks.reliability.fuzzing import run_cases
 from benchmarks.reliability.mutations import mutate
 from benchmarks.results import write_result
 from edgecat.errors import ImageError
-from edgecat.pixels import load_pixels
+from edgecat.photos.pixels import load_pixels
 
 _SEED = 20_26
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecat.archive import pack_bundle
-from edgecat.bundle import load_bundle, sign_bundle, write_manifest
-from edgecat.signature import make_key
-from edgecat.spec import FileRecord, ModelSpec, Variant
+from edgecat.bundle.archive import pack_bundle
+from edgecat.bundle.manifest import FileRecord, ModelSpec, Variant
+from edgecat.bundle.signature import make_key
+from edgecat.bundle.store import load_bundle, sign_bundle, write_manifest
 
 MODEL = "model.onnx"
 _EXTRA = "photos.json"

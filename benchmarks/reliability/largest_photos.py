@@ -2,8 +2,8 @@
 
 python -m benchmarks.reliability.largest_photos
 
-Each is drawn here as large as `edgecat.pixels` takes its kind, in one colour, so that the file is
-small, and read in a process of its own: processor time and peak memory.
+Each is drawn here as large as `edgecat.photos.pixels` takes its kind, in one colour, so that the
+file is small, and read in a process of its own: processor time and peak memory.
 """
 
 import functools
@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.reliability.fuzzing import FINE, MAX_CPU_S, run_cases
 from benchmarks.results import write_result
 from edgecat.errors import ImageError
-from edgecat.pixels import MAX_DECODED_PIXELS, MAX_PIXELS, load_pixels
+from edgecat.photos.pixels import MAX_DECODED_PIXELS, MAX_PIXELS, load_pixels
 
 # Kind -> the mode and format that Pillow writes, and options.
 _KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -5,7 +5,7 @@ import json
 import unicodedata
 from pathlib import Path
 
-from edgecat.bundle import MANIFEST, SIGNATURE
+from edgecat.bundle.store import MANIFEST, SIGNATURE
 
 
 def find_lie(bundle: Path) -> str | None:

@@ -21,8 +21,8 @@ import click
 from benchmarks.command import EDGECAT
 from benchmarks.reliability.disks import mount_small_disk, resize
 from benchmarks.results import write_result
-from edgecat.archive import pack_bundle, unpack_bundle
-from edgecat.bundle import load_bundle, new_bundle, write_manifest
+from edgecat.bundle.archive import pack_bundle, unpack_bundle
+from edgecat.bundle.store import load_bundle, new_bundle, write_manifest
 from edgecat.errors import StorageError
 
 _SEED = 20_26

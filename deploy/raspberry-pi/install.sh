@@ -80,7 +80,7 @@ make_settings() {
 link_bundle() {
     local opt=$1 released
     released=$("$opt/venv/bin/python" -I -c \
-        'from edgecat.bundle import find_bundle; print(find_bundle("cats12"))')
+        'from edgecat.bundle.store import find_bundle; print(find_bundle("cats12"))')
     if [ -L "$opt/bundle" ] && [[ $(readlink "$opt/bundle") == "$opt/venv/"* ]]; then
         rm "$opt/bundle" # the released model of an older Python or edgecat
     fi

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecat.photos.input import INPUT
 from edgecat.runtime.classifier import Classifier
-from edgecat.spec import INPUT
 
 
 def main(bundle: str, variant: str, threads: str) -> None:

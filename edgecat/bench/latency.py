@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgecat.bench.clock import measure_interleaved_ms
+from edgecat.photos.input import INPUT
 from edgecat.runtime.engines.base import Engine
-from edgecat.spec import INPUT
 
 
 def measure_latencies_ms(

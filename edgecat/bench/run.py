@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgecat.bench.clock import median_ratio, percentiles
+from edgecat.bench.evaluate import evaluate
 from edgecat.bench.host import describe_host
 from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bench.report import Report, Row, find_notes
-from edgecat.bundle import Bundle, load_bundle
+from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError, EngineError
-from edgecat.evaluate import Evaluation, evaluate
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engines.base import Engine, open_engine
+from edgecat.scores.evaluation import Evaluation
 
 # Rounds: p99 needs at least 100 to be more than the maximum.
 NUM_ROUNDS = 200
@@ -38,7 +39,7 @@ def run_benchmark(
 
     Args:
         name: A bundle's folder or a released model's name.
-        data: Labelled photos to measure the accuracy on, as `edgecat.evaluate.evaluate` does.
+        data: Labelled photos to measure the accuracy on, as `edgecat.bench.evaluate.evaluate` does.
         threads: To compute with. With more than one, the thread pools of all variants share the
             cores, and waiting threads spin, which slows others down. The report says so.
         num_rounds: Timed single photos of each variant.

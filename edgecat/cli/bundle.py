@@ -32,7 +32,7 @@ def pack(bundle: str, out: Path) -> None:
     \b
       edgecat bundle pack first.edgecat --out first.zip
     """
-    from edgecat.archive import pack_bundle
+    from edgecat.bundle.archive import pack_bundle
 
     packed = pack_bundle(bundle, out)
     signed = "signed" if packed.signature else "not signed"
@@ -57,7 +57,7 @@ def unpack(file: Path, out: Path, signer: Path | None) -> None:
       edgecat bundle unpack first.zip --out first.edgecat
       edgecat bundle unpack first.zip --out first.edgecat --require-signature owner.pub.pem
     """
-    from edgecat.archive import unpack_bundle
+    from edgecat.bundle.archive import unpack_bundle
 
     spec = unpack_bundle(file, out, signer=signer)
     click.echo(f"{out}: {spec.name}, all {len(spec.files)} files have the manifest's SHA-256")

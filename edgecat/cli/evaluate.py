@@ -42,8 +42,8 @@ def command(
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). DATA
     has a sub-folder for any of the classes that the model knows.
     """
-    from edgecat.bundle import load_bundle
-    from edgecat.evaluate import evaluate
+    from edgecat.bench.evaluate import evaluate
+    from edgecat.bundle.store import load_bundle
     from edgecat.runtime.engines.base import open_engine
 
     loaded = load_bundle(bundle, signer=signer)

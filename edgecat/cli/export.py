@@ -64,9 +64,9 @@ def command(
       edgecat export runs/first --out first.edgecat --int8
       edgecat export runs/first --out first.edgecat --int8 --max-drop 0.5 --targets arm
     """
+    from edgecat.bundle.manifest import TARGETS
     from edgecat.export.build import export_run
     from edgecat.quantize.ladder import Budget
-    from edgecat.spec import TARGETS
 
     chosen = TARGETS if targets == "auto" else tuple(targets.split(","))
     budget = Budget(max_drop_pp, chosen, ladder, allow_drop)

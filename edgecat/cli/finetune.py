@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from edgecat.bundle.manifest import ARCHS
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress, percent_with_interval
-from edgecat.spec import ARCHS
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])

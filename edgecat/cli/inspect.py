@@ -21,8 +21,8 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
     """
-    from edgecat.bundle import load_bundle
-    from edgecat.known import KEPT_RATIO
+    from edgecat.bundle.store import load_bundle
+    from edgecat.scores.ood import KEPT_RATIO
 
     loaded = load_bundle(bundle, signer=signer)
     spec = loaded.spec

@@ -25,7 +25,7 @@ def command(out: Path) -> None:
       edgecat sign first.edgecat --key owner.pem
       edgecat predict first.edgecat cat.jpg --require-signature owner.pub.pem
     """
-    from edgecat.signature import make_key
+    from edgecat.bundle.signature import make_key
 
     public = make_key(out)
     click.echo(f"{out}: private, only you may read it; it has no passphrase")

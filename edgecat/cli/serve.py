@@ -85,9 +85,9 @@ def command(
     The token travels unencrypted: outside of a network that you trust, put a web server with TLS
     in front. GET /healthz and GET /metrics (Prometheus) are for machines.
     """
-    from edgecat.runtime.live import LiveClassifier
     from edgecat.serve.limits import Limits
     from edgecat.serve.server import Address, choose_threads, serve
+    from edgecat.service.live import LiveClassifier
 
     limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
     address = Address(host, port, token_file)

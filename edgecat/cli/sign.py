@@ -25,7 +25,7 @@ def command(bundle: Path, key: Path) -> None:
       edgecat keygen --out owner.pem
       edgecat sign first.edgecat --key owner.pem
     """
-    from edgecat.bundle import sign_bundle
+    from edgecat.bundle.store import sign_bundle
 
     sign_bundle(bundle, key)
     click.echo(f"{bundle}: signed with {key}")

@@ -53,8 +53,8 @@ def command(
       ffmpeg -i rtsp://camera/1 -f mjpeg - | edgecat stream first.edgecat --window 10
     """
     from edgecat.errors import ConfigError
-    from edgecat.runtime.live import LiveClassifier
-    from edgecat.service import Service
+    from edgecat.service.live import LiveClassifier
+    from edgecat.service.process import Service
     from edgecat.stream.loop import stream
 
     if sys.stdin is None or sys.stdin.isatty():

@@ -75,8 +75,8 @@ def command(
       edgecat watch cats12 /srv/camera --out results.jsonl --once          from cron
     """
     from edgecat.errors import ImageError
-    from edgecat.runtime.live import LiveClassifier
-    from edgecat.service import Service
+    from edgecat.service.live import LiveClassifier
+    from edgecat.service.process import Service
     from edgecat.watch.loop import WatchJob, watch
 
     progress = TerminalProgress()

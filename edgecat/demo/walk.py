@@ -9,11 +9,11 @@ from pathlib import Path
 from edgecat import atomic
 from edgecat.bench.report import format_report
 from edgecat.bench.run import run_benchmark
-from edgecat.bundle import load_bundle
-from edgecat.demo.drawings import draw_dataset
+from edgecat.bundle.store import load_bundle
 from edgecat.errors import ConfigError
 from edgecat.export.build import export_run
-from edgecat.photos import find_photos
+from edgecat.photos.drawings import draw_dataset
+from edgecat.photos.folder import find_photos
 from edgecat.progress import Progress
 from edgecat.quantize.ladder import Budget
 from edgecat.runtime.classifier import Classifier

@@ -37,7 +37,7 @@ def examine(
     Args:
         bundle: A folder or a released model's name, to be tried too.
         machine: What to judge; None for this one.
-        signer: As for `edgecat.bundle.load_bundle`.
+        signer: As for `edgecat.bundle.store.load_bundle`.
     """
     machine = machine or read_machine()
     for check in _CHECKS:

@@ -44,7 +44,7 @@ class Machine:
 
     @property
     def target(self) -> str:
-        """Return which of `edgecat.spec.TARGETS` it is."""
+        """Return which of `edgecat.bundle.manifest.TARGETS` it is."""
         return tell_target(self.machine, self.features)
 
     @property

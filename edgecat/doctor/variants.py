@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecat.bundle import Bundle, load_bundle
+from edgecat.bundle.manifest import ModelSpec
+from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.doctor.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
 from edgecat.errors import BundleError, EngineError
-from edgecat.spec import ModelSpec
 
 _CHOOSE = "choose another --variant"
 
@@ -17,8 +17,8 @@ def check_bundle(name: str | Path, target: str, *, signer: Path | None = None) -
 
     Args:
         name: A folder, or a released model's name.
-        target: The kind of processor, one of `edgecat.spec.TARGETS`.
-        signer: As for `edgecat.bundle.load_bundle`.
+        target: The kind of processor, one of `edgecat.bundle.manifest.TARGETS`.
+        signer: As for `edgecat.bundle.store.load_bundle`.
     """
     try:
         bundle = load_bundle(name, signer=signer)
@@ -48,7 +48,7 @@ def _try(bundle: Bundle, variant: str) -> str | BundleError | EngineError:
     def answer() -> str:
         # Here, so that neither numpy nor an engine can take down the process that reports.
         from edgecat.runtime.engines.base import open_engine
-        from edgecat.selftest import run_self_test
+        from edgecat.runtime.selftest import run_self_test
 
         result = run_self_test(bundle, open_engine(bundle, variant))
         return result.describe() if result.num_photos else ""

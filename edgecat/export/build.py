@@ -13,31 +13,31 @@ import numpy as np
 import onnx
 import torch
 
-from edgecat import scores
-from edgecat.bundle import check_replaceable, hash_files, new_bundle, write_manifest
-from edgecat.compare import AccuracyChange, compare_accuracy
+from edgecat.bundle.golden import GOLDEN_FILE
+from edgecat.bundle.manifest import Flips, KnownSpec, ModelSpec, Score, Variant
+from edgecat.bundle.photo_record import SEEN_FILE, seen_photos
+from edgecat.bundle.store import check_replaceable, hash_files, new_bundle, write_manifest
 from edgecat.errors import AccuracyLost, TrainError
-from edgecat.export.familiarity import find_threshold, learn_known
 from edgecat.export.golden import build_golden
-from edgecat.export.optimize import optimize_graph
+from edgecat.export.ood import find_threshold, learn_known
 from edgecat.export.parity import NUM_PHOTOS, check_parity, fill_up
 from edgecat.export.photos import RunPhotos
 from edgecat.export.statistics import collect_statistics
 from edgecat.export.to_onnx import export_onnx
-from edgecat.export.to_openvino import export_openvino
 from edgecat.export.verdict import decide, measure_ratios
-from edgecat.known import KNOWN_FILE, KnownFeatures
-from edgecat.pixels import Pixels
+from edgecat.graph.optimize import optimize_graph
+from edgecat.graph.to_openvino import export_openvino
+from edgecat.photos.pixels import Pixels
+from edgecat.photos.split import Split
 from edgecat.progress import Progress, Silent
 from edgecat.quantize.calibration import choose_calibration
 from edgecat.quantize.ladder import Budget, Climb, Judges, climb
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.runtime.engines.openvino import open_core
-from edgecat.seen import SEEN_FILE, seen_photos
-from edgecat.selftest import GOLDEN_FILE
-from edgecat.spec import Flips, KnownSpec, ModelSpec, Score, Variant
-from edgecat.split import Split
+from edgecat.scores import metrics
+from edgecat.scores.compare import AccuracyChange, compare_accuracy
+from edgecat.scores.ood import KNOWN_FILE, KnownFeatures
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
@@ -157,7 +157,7 @@ def export_run(
                 loss = _describe_loss(variant, found.chosen.change)
                 refused.append(f"refused: the best rung of {loss}")
 
-    temperature = scores.fit_temperature(judges.expected, judges.targets)
+    temperature = metrics.fit_temperature(judges.expected, judges.targets)
     known = _set_thresholds(models, pixels, judges)
     variants = _judge(models, network, photos, record.labels, temperature, budget, progress)
     with new_bundle(out) as folder:
@@ -248,7 +248,7 @@ def _judge(
         engine.close()
     verdicts = [decide(model.variant, ratios, model.change, budget) for model in models]
 
-    def answer_checkpoint(batch: Pixels) -> scores.Logits:
+    def answer_checkpoint(batch: Pixels) -> metrics.Logits:
         return predict_logits(network, batch, torch.device("cpu"))
 
     engines = [model.open() for model in models]
@@ -259,7 +259,7 @@ def _judge(
     reference, *others = (logits / np.float32(temperature) for logits in answers.logits)
     for model, verdict, logits in zip(models, verdicts, others, strict=True):
         change = compare_accuracy(reference, logits, answers.targets)
-        flips = scores.count_flips(reference, logits, answers.targets)
+        flips = metrics.count_flips(reference, logits, answers.targets)
         score = _score(
             change, {label: Flips(*map(int, flips[i])) for i, label in enumerate(labels)}
         )
@@ -362,7 +362,7 @@ def _score(change: AccuracyChange, flips: dict[str, Flips]) -> Score:
         split="test",
         num_images=change.num_images,
         top1_ratio=change.top1_ratio,
-        top1_interval_ratio=scores.wilson_interval(num_right, change.num_images),
+        top1_interval_ratio=metrics.wilson_interval(num_right, change.num_images),
         agreement_ratio=change.agreement_ratio,
         drop_pp=change.drop_pp,
         drop_interval_pp=change.drop_interval_pp,

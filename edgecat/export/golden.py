@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from edgecat.demo.drawings import draw_cat
-from edgecat.pixels import load_pixels
+from edgecat.bundle.golden import Golden, GoldenPhoto, hash_pixels
+from edgecat.photos.drawings import draw_cat
+from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.engines.base import Engine
-from edgecat.selftest import Golden, GoldenPhoto, hash_pixels
 
 # Source: Exif 2.32, tag 0x0112; 6: turn by 90 degrees clockwise to see it upright.
 _ORIENTATION, _TURNED = 0x0112, 6

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.errors import DatasetError
-from edgecat.evaluate import Answers, answer_photos
-from edgecat.photos import LabelledPhoto, read_photos
-from edgecat.pixels import Pixels, load_pixels
+from edgecat.photos.folder import LabelledPhoto, read_photos
+from edgecat.photos.pixels import Pixels, load_pixels
+from edgecat.photos.split import Split
 from edgecat.progress import Progress
-from edgecat.scores import Logits
-from edgecat.split import Split
+from edgecat.scores.answers import Answers, answer_photos
+from edgecat.scores.metrics import Logits
 
 
 class RunPhotos:

@@ -10,7 +10,7 @@ import onnx
 import torch
 
 from edgecat.errors import ExportError
-from edgecat.spec import INPUT
+from edgecat.photos.input import INPUT
 from edgecat.train.network import PhotoNetwork
 
 #: HardSwish is one operator from 14 on; 20 is read by all ONNX Runtimes since 1.17 (2024).

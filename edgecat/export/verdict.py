@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
-from edgecat.compare import AccuracyChange
+from edgecat.bundle.manifest import TARGETS, Variant, Verdict
 from edgecat.machine.cpu import detect_target
 from edgecat.quantize.ladder import Budget
 from edgecat.runtime.engines.base import Engine
-from edgecat.spec import TARGETS, Variant, Verdict
+from edgecat.scores.compare import AccuracyChange
 
 _REFERENCE = "onnxruntime-fp32"
 _NUM_ROUNDS, _NUM_WARMUP = 100, 20

@@ -36,12 +36,12 @@ def list_features(cpuinfo: dict[str, str]) -> list[str]:
 
 
 def detect_target() -> str:
-    """Return which of `edgecat.spec.TARGETS` this is."""
+    """Return which of `edgecat.bundle.manifest.TARGETS` this is."""
     return tell_target(platform.machine(), list_features(read_cpuinfo()))
 
 
 def tell_target(machine: str, features: list[str]) -> str:
-    """Return which of `edgecat.spec.TARGETS` a processor is; without VNNI, "x86-avx2".
+    """Return which of `edgecat.bundle.manifest.TARGETS` a processor is; without VNNI, "x86-avx2".
 
     Args:
         machine: Its architecture: "x86_64", "aarch64".

@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import Tensor
 
-from edgecat.pixels import Pixels
+from edgecat.photos.pixels import Pixels
 from edgecat.quantize.student import Student
 
 #: Photos to mend with: their maps are all in memory.

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from edgecat.errors import QuantizeError
-from edgecat.split import Split
+from edgecat.photos.split import Split
 
 #: Photos to calibrate with. Source: NNCF's default (`subset_size`); 256 is the least we promise.
 NUM_CALIBRATION = 300

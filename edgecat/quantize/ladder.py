@@ -16,17 +16,17 @@ from typing import Any
 
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
-from edgecat.compare import AccuracyChange, compare_accuracy
+from edgecat.bundle.manifest import TARGETS, Variant
 from edgecat.errors import ConfigError
-from edgecat.evaluate import answer_pixels
-from edgecat.pixels import Pixels
+from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import LADDERS, Recipe, choose_rungs
 from edgecat.runtime.engines.base import Engine, open_model
-from edgecat.scores import Indices, Logits
-from edgecat.spec import TARGETS, Variant
+from edgecat.scores.answers import answer_pixels
+from edgecat.scores.compare import AccuracyChange, compare_accuracy
+from edgecat.scores.metrics import Indices, Logits
 
 # Rounds against float: enough to tell faster from slower.
 _NUM_ROUNDS, _NUM_WARMUP = 60, 10
@@ -39,7 +39,7 @@ class Budget:
     Attributes:
         max_drop_pp: Most that top-1 may drop, percentage points, 0-100. One single photo never
             counts as over budget: a small validation split cannot tell it from none.
-        targets: Processors, of `edgecat.spec.TARGETS`, that must compute the same.
+        targets: Processors, of `edgecat.bundle.manifest.TARGETS`, that must compute the same.
         ladder: Of `LADDERS`.
         allows_drop: Whether to keep the best rung even if it is over budget.
     """

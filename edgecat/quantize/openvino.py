@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgecat.export.to_openvino import convert_openvino, serialize_openvino
+from edgecat.graph.to_openvino import convert_openvino, serialize_openvino
 from edgecat.quantize.grids import TOP, Grid, round_weight, span_range, weight_steps
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.ranges import Histogram

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from edgecat.pixels import Pixels
+from edgecat.bundle.manifest import Variant
+from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress, Silent
 from edgecat.quantize import onnxruntime, openvino
 from edgecat.quantize.bias import mend_biases
@@ -20,7 +21,6 @@ from edgecat.quantize.recipe import Recipe
 from edgecat.quantize.rescale import MAX_FLOAT_HALVINGS, rescale_channels
 from edgecat.quantize.student import Student
 from edgecat.runtime.engines.base import open_model
-from edgecat.spec import Variant
 
 #: What INT8 looks like to each engine.
 FORMS: Mapping[str, ModuleType] = {"onnxruntime-int8": onnxruntime, "openvino-int8": openvino}

@@ -10,7 +10,7 @@ from onnx import helper
 
 from edgecat.errors import QuantizeError
 from edgecat.machine.cores import count_threads
-from edgecat.pixels import Pixels
+from edgecat.photos.pixels import Pixels
 from edgecat.runtime.engines.onnxruntime import import_onnxruntime
 
 #: Bins of a histogram: a u8 step (1/255 of the range) spans 8 of them.
@@ -87,7 +87,7 @@ def check_images(model: onnx.ModelProto, images: Pixels) -> None:
     if images.dtype != np.uint8 or list(images.shape[1:]) != wanted or not len(images):
         raise QuantizeError(
             f"calibration photos {images.dtype}{list(images.shape)}; accepted is "
-            f"uint8[N, {', '.join(map(str, wanted))}], N from 1, as `edgecat.pixels` makes it"
+            f"uint8[N, {', '.join(map(str, wanted))}], N from 1, as `load_pixels` makes it"
         )
 
 

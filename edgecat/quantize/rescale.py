@@ -15,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgecat.errors import QuantizeError
-from edgecat.pixels import Pixels
+from edgecat.photos.pixels import Pixels
 from edgecat.quantize.ranges import check_images, measure_peaks
 
 #: Largest spread of the factors inside a tensor; a dead channel (peak 0) would ask for an infinite

@@ -8,14 +8,14 @@ from types import TracebackType
 
 import numpy as np
 
-from edgecat import scores
-from edgecat.bundle import Bundle, load_bundle
+from edgecat.bundle.ood import load_known
+from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError
-from edgecat.known import load_known
-from edgecat.pixels import Photo, Pixels, load_pixels
+from edgecat.photos.pixels import Photo, Pixels, load_pixels
 from edgecat.runtime.engines.base import Engine, open_engine
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
-from edgecat.scores import Logits
+from edgecat.scores import metrics
+from edgecat.scores.metrics import Logits
 
 
 class Classifier:
@@ -115,7 +115,7 @@ class Classifier:
         """
         _check_top(top)
         logits = np.stack([answer.logits for answer in answers])
-        probabilities = scores.softmax(logits, self.bundle.spec.temperature).mean(axis=0)
+        probabilities = metrics.softmax(logits, self.bundle.spec.temperature).mean(axis=0)
         best = probabilities.argsort()[::-1][:top]
         guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
         return Prediction(

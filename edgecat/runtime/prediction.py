@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from edgecat.scores import Logits
+from edgecat.scores.metrics import Logits
 
 #: What a photo is called that shows none of the known classes.
 UNKNOWN = "unknown"
@@ -15,8 +15,8 @@ class Answer:
 
     Attributes:
         logits: float32 `[K]`.
-        familiarity: How much the photo is like those of the known classes (`edgecat.known`); None
-            where the bundle has no measure of it.
+        familiarity: How much the photo is like those of the known classes (`edgecat.scores.ood`);
+            None where the bundle has no measure of it.
     """
 
     logits: Logits

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edgecat.errors import ImageError
-from edgecat.runtime.live import LiveClassifier
 from edgecat.runtime.prediction import Prediction
 from edgecat.serve.body import read_photo
 from edgecat.serve.limits import Limits
@@ -22,6 +21,7 @@ from edgecat.serve.metrics import METRICS_TYPE, Metrics
 from edgecat.serve.page import load_page
 from edgecat.serve.refusal import Refusal, RefusalResponse
 from edgecat.serve.upkeep import Upkeep
+from edgecat.service.live import LiveClassifier
 
 _ADDRESSES = "POST /v1/predict, GET /healthz, GET /metrics and GET /"
 

@@ -7,7 +7,7 @@ _MIB = 2**20
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """The limits of a server. The pixels of a photo are limited by `edgecat.pixels`.
+    """The limits of a server. The pixels of a photo are limited by `edgecat.photos.pixels`.
 
     Attributes:
         max_body_bytes: Of a request's body: phones write photos of 3-10 MB.

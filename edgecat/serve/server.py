@@ -15,7 +15,6 @@ from starlette.middleware import Middleware
 
 from edgecat.errors import ConfigError
 from edgecat.machine.cores import count_threads
-from edgecat.runtime.live import LiveClassifier
 from edgecat.serve.app import PhotoService, build_app
 from edgecat.serve.connection import guard_connections
 from edgecat.serve.door import LOOPBACK_NAMES, Door, load_token
@@ -23,6 +22,7 @@ from edgecat.serve.limits import Limits
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import Metrics
 from edgecat.serve.upkeep import Upkeep
+from edgecat.service.live import LiveClassifier
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from edgecat.errors import EdgecatError
-from edgecat.notify import notify, watchdog_interval_s
-from edgecat.runtime.live import LiveClassifier
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import Metrics
+from edgecat.service.live import LiveClassifier
+from edgecat.service.notify import notify, watchdog_interval_s
 
 # How long a new bundle, or a SIGHUP, waits at most.
 _LOOK_EVERY_S = 1
@@ -33,7 +33,7 @@ class Upkeep:
             say: Tells the operator what became of a new bundle.
 
         Raises:
-            ConfigError: As `edgecat.notify.watchdog_interval_s`.
+            ConfigError: As `edgecat.service.notify.watchdog_interval_s`.
         """
         self._classifier = classifier
         self._line = line

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import Any
 
 from edgecat.errors import ImageError
-from edgecat.pixels import load_pixels
+from edgecat.photos.pixels import load_pixels
 from edgecat.progress import Progress
-from edgecat.runtime.live import LiveClassifier
 from edgecat.runtime.prediction import Answer
-from edgecat.service import Service
+from edgecat.service.live import LiveClassifier
+from edgecat.service.process import Service
 from edgecat.stream.frames import read_frames
 
 #: Largest frame. 12 megapixels at a camera's highest JPEG quality take about 12 MB.

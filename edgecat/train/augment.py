@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from edgecat.pixels import Pixels
+from edgecat.photos.pixels import Pixels
 from edgecat.train.recipe import Recipe
 
 # Aspect ratios of random crops. Source: Szegedy et al., "Going Deeper with Convolutions" (2014),

@@ -11,10 +11,10 @@ from edgecat import atomic
 from edgecat.errors import DatasetError, StorageError
 from edgecat.machine.memory import read_free_memory
 from edgecat.machine.mounts import is_in_memory
-from edgecat.photos import LabelledPhoto, read_photos
-from edgecat.pixels import Pixels, central_crop, scale_photo
+from edgecat.photos.folder import LabelledPhoto, read_photos
+from edgecat.photos.pixels import Pixels, central_crop, scale_photo
+from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
-from edgecat.split import Fingerprint, fingerprint_photo
 
 #: A decoded photo of the usual 4:3, its shorter side 256 pixels.
 PHOTO_BYTES = 256 * 341 * 3

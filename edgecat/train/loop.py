@@ -10,11 +10,10 @@ from pathlib import Path
 import torch
 
 from edgecat import atomic
+from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import ConfigError, DatasetError, TrainError
-from edgecat.photos import count_labels, find_photos
-from edgecat.progress import Progress, Silent
-from edgecat.spec import ARCHS
-from edgecat.split import (
+from edgecat.photos.folder import count_labels, find_photos
+from edgecat.photos.split import (
     Split,
     SplitPhoto,
     check_classes,
@@ -22,6 +21,7 @@ from edgecat.split import (
     keep_ready_split,
     split_photos,
 )
+from edgecat.progress import Progress, Silent
 from edgecat.train import run as runs
 from edgecat.train.cache import PhotoCache, open_cache
 from edgecat.train.network import build_network
@@ -42,7 +42,7 @@ class Job:
     Attributes:
         data: Folder of labelled photos.
         run: Folder to write.
-        arch: One of `edgecat.spec.ARCHS`.
+        arch: One of `edgecat.bundle.manifest.ARCHS`.
         weights: "imagenet", "scratch", a released model or another bundle, or a file.
         recipe: Every number of the training.
         seed: Of all chance, 0 or more.

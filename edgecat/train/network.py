@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgecat.pixels import Pixels
-from edgecat.spec import INPUT
+from edgecat.photos.input import INPUT
+from edgecat.photos.pixels import Pixels
 from edgecat.train.vision import import_torchvision
 
 #: Names of the last layer's tensors begin with this; they always start from random numbers.
@@ -19,7 +19,7 @@ _EVAL_BATCH = 64
 
 
 class PhotoNetwork(nn.Module):
-    """A network that takes what `edgecat.pixels` gives: scaling, mean and std are inside.
+    """A network that takes what `edgecat.photos.pixels` gives: scaling, mean and std are inside.
 
     Attributes:
         network: torchvision's MobileNetV3.
@@ -66,7 +66,7 @@ def build_network(arch: str, num_classes: int) -> PhotoNetwork:
     """Build a network with random weights, from torch's global seed.
 
     Args:
-        arch: One of `edgecat.spec.ARCHS`.
+        arch: One of `edgecat.bundle.manifest.ARCHS`.
         num_classes: Units of the output layer.
     """
     models = import_torchvision().models

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecat import atomic
-from edgecat.scores import Indices
+from edgecat.scores.metrics import Indices
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: Path) -> None:
@@ -50,7 +50,7 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
     """Draw a confusion matrix as a PNG; a row is a true class.
 
     Args:
-        confusion: int64 `[K, K]`, as `edgecat.scores.confusion_matrix` returns it.
+        confusion: int64 `[K, K]`, as `edgecat.scores.metrics.confusion_matrix` returns it.
         labels: The classes.
         path: To write.
 

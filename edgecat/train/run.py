@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from edgecat import atomic
+from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import TrainError
-from edgecat.spec import ARCHS
-from edgecat.split import Split
+from edgecat.photos.split import Split
 from edgecat.strict import build
 from edgecat.train.recipe import Recipe
 
@@ -61,7 +61,7 @@ class RunRecord:
     """What a run was asked to do, and, when finished, what came out.
 
     Attributes:
-        arch: One of `edgecat.spec.ARCHS`.
+        arch: One of `edgecat.bundle.manifest.ARCHS`.
         labels: The classes in the order of the logits.
         weights: What the network started from, as the user named it.
         num_loaded: Tensors that were pretrained.

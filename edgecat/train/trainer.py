@@ -21,10 +21,10 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecat import atomic
-from edgecat.pixels import Pixels
+from edgecat.photos.pixels import Pixels
+from edgecat.photos.split import Split
 from edgecat.progress import Progress
-from edgecat.scores import Indices, Logits, confusion_matrix, top1_ratio, wilson_interval
-from edgecat.split import Split
+from edgecat.scores.metrics import Indices, Logits, confusion_matrix, top1_ratio, wilson_interval
 from edgecat.train import run as runs
 from edgecat.train.augment import augment_photo
 from edgecat.train.cache import PhotoCache

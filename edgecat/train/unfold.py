@@ -17,7 +17,7 @@ The weights themselves stand in the graph; the file adds only what the graph lac
 import torch
 from torch import Tensor
 
-from edgecat.bundle import Bundle
+from edgecat.bundle.store import Bundle
 from edgecat.errors import WeightsError
 
 #: Statistics of each BatchNorm, and the tensors that the graph holds in another form.

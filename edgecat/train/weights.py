@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edgecat.bundle import find_bundle, load_bundle, released_names
+from edgecat.bundle.store import find_bundle, load_bundle, released_names
 from edgecat.errors import BundleError, WeightsError
 from edgecat.train.checkpoint import READ_ERRORS
 from edgecat.train.network import OUTPUT_LAYER
@@ -55,7 +55,7 @@ def load_weights(network: nn.Module, arch: str, source: str) -> LoadedWeights:
 
     Args:
         network: torchvision's MobileNetV3, randomly initialised.
-        arch: One of `edgecat.spec.ARCHS`.
+        arch: One of `edgecat.bundle.manifest.ARCHS`.
         source: "scratch", "imagenet", a released model or another bundle, or a file of a
             state_dict (.pth or .safetensors).
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.errors import ConfigError, ImageError, StorageError
-from edgecat.pixels import MAX_BYTES
+from edgecat.photos.pixels import MAX_BYTES
 from edgecat.progress import Progress
-from edgecat.runtime.live import LiveClassifier
-from edgecat.service import Service
+from edgecat.service.live import LiveClassifier
+from edgecat.service.process import Service
 from edgecat.watch.arrivals import Arrival, Arrivals
 from edgecat.watch.inotify import Inotify
 from edgecat.watch.journal import Journal, Stamp

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecat.bench.run import run_benchmark
-from edgecat.bundle import released_names
+from edgecat.bundle.store import released_names
 from edgecat.errors import BundleError, ConfigError, EngineError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgecat.bundle import MANIFEST
+from edgecat.bundle.store import MANIFEST
 from edgecat.cli.main import _run
 from edgecat.errors import DeviceError, SignatureError
 

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from edgecat.bundle import load_bundle
+from edgecat.bundle.golden import GOLDEN_FILE, Golden
+from edgecat.bundle.manifest import TARGETS, Variant, Verdict
+from edgecat.bundle.store import load_bundle
 from edgecat.doctor.examine import examine
 from edgecat.doctor.variants import check_bundle
 from edgecat.export.golden import build_golden
 from edgecat.runtime.engines.base import open_engine
-from edgecat.selftest import GOLDEN_FILE, Golden
-from edgecat.spec import TARGETS, Variant, Verdict
 
 EVERYWHERE = Verdict(TARGETS, {}, "arm", 1.0)
 ON_ARM = Verdict(("arm",), {"x86-vnni": "slower", "x86-avx2": "slower"}, "arm", 0.5)

@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 
-from edgecat.bundle import load_bundle
-from edgecat.pixels import load_pixels
+from edgecat.bundle.store import load_bundle
+from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.engines.base import open_engine
 
 VARIANTS = ("onnxruntime-fp32", "onnxruntime-int8")

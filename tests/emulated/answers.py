@@ -21,9 +21,9 @@ from arm64 import PROJECT
 from pi import Pi, open_pi, open_site
 from processors import PROCESSORS
 
-from edgecat.demo.drawings import BREEDS, JPEG_QUALITY, draw_cat
-from edgecat.pixels import Pixels
-from edgecat.scores import Logits
+from edgecat.photos.drawings import BREEDS, JPEG_QUALITY, draw_cat
+from edgecat.photos.pixels import Pixels
+from edgecat.scores.metrics import Logits
 
 BASELINE = Path(__file__).with_name("instructions.json")
 

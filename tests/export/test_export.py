@@ -10,15 +10,15 @@ import onnx  # noqa: E402
 from onnx import TensorProto, numpy_helper  # noqa: E402
 from safetensors.torch import save  # noqa: E402
 
-from edgecat.bundle import load_bundle  # noqa: E402
+from edgecat.bundle.manifest import Variant  # noqa: E402
+from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import ParityError  # noqa: E402
-from edgecat.export import optimize  # noqa: E402
-from edgecat.export.optimize import optimize_graph, run_float  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS, check_parity, fill_up  # noqa: E402
 from edgecat.export.statistics import collect_statistics  # noqa: E402
-from edgecat.export.to_openvino import export_openvino  # noqa: E402
+from edgecat.graph import optimize  # noqa: E402
+from edgecat.graph.optimize import optimize_graph, run_float  # noqa: E402
+from edgecat.graph.to_openvino import export_openvino  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
-from edgecat.spec import Variant  # noqa: E402
 from edgecat.train.network import build_network, predict_logits  # noqa: E402
 from edgecat.train.unfold import BATCHNORM_EPS, GRAPH_FILE, STATISTICS_FILE, unfold_bundle  # noqa: E402
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from edgecat.export.golden import build_golden, draw_photos
-from edgecat.pixels import load_pixels
-from edgecat.spec import INPUT
+from edgecat.photos.input import INPUT
+from edgecat.photos.pixels import load_pixels
 
 # Of 8,000,000 bytes that the released model may have, 7,940,000 were in use.
 MAX_BYTES = 17_000

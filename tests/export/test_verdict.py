@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("torch", reason="needs edgecat[train]")
 
-from edgecat.compare import compare_accuracy
+from edgecat.bundle.manifest import TARGETS, Variant
 from edgecat.export import verdict as verdicts
 from edgecat.export.verdict import decide, measure_ratios
 from edgecat.quantize.ladder import Budget
-from edgecat.spec import TARGETS, Variant
+from edgecat.scores.compare import compare_accuracy
 
 RATIOS = {
     "onnxruntime-fp32": 1.0,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecat.bundle.manifest import TARGETS
 from edgecat.machine import cpu
-from edgecat.spec import TARGETS
 
 
 @pytest.mark.parametrize(

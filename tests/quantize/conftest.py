@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edgecat.demo.drawings import BREEDS, draw_cat
-from edgecat.pixels import load_batch
+from edgecat.photos.drawings import BREEDS, draw_cat
+from edgecat.photos.pixels import load_batch
 
 
 @pytest.fixture(scope="session")
@@ -65,8 +65,8 @@ def build_graph(arch, cats):
     """Return the optimized float graph of a network whose logits are of the order of 1."""
     import torch
 
-    from edgecat.export.optimize import optimize_graph
     from edgecat.export.to_onnx import export_onnx
+    from edgecat.graph.optimize import optimize_graph
     from edgecat.train.network import build_network, predict_logits
 
     torch.manual_seed(0)

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from edgecat.errors import QuantizeError
+from edgecat.photos.split import Split, SplitPhoto
 from edgecat.quantize.calibration import NUM_CALIBRATION, choose_calibration
-from edgecat.split import Split, SplitPhoto
 
 
 def make_split(**num_of_label):

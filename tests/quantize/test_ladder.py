@@ -7,16 +7,16 @@ import pytest
 
 pytest.importorskip("torch", reason="needs edgecat[train]")
 
-from edgecat.compare import compare_accuracy
+from edgecat.bundle.manifest import Variant
 from edgecat.errors import ConfigError
-from edgecat.export.optimize import run_float
+from edgecat.graph.optimize import run_float
 from edgecat.progress import Silent
 from edgecat.quantize import ladder
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.ladder import Budget, Judges, climb
 from edgecat.quantize.recipe import RUNGS, Recipe, choose_rungs
 from edgecat.runtime.engines.base import open_model
-from edgecat.spec import Variant
+from edgecat.scores.compare import compare_accuracy
 
 INT8 = Variant("onnxruntime-int8", ("m.onnx",))
 FLOAT = Variant("onnxruntime-fp32", ("m.onnx",))

@@ -11,9 +11,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, numpy_helper
 
-from edgecat.bundle import load_bundle
+from edgecat.bundle.store import load_bundle
 from edgecat.errors import QuantizeError
-from edgecat.export.optimize import run_float
+from edgecat.graph.optimize import run_float
 from edgecat.quantize.grids import BIAS_LIMIT, SAFE_WEIGHT_LIMIT
 from edgecat.quantize.prepare import own_constants
 from edgecat.quantize.quantizer import Quantizer

@@ -10,13 +10,13 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="needs edgecat[train]")
 openvino = pytest.importorskip("openvino", reason="needs edgecat[train]")
 
-from edgecat.bundle import load_bundle  # noqa: E402
+from edgecat.bundle.manifest import Variant  # noqa: E402
+from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import QuantizeError  # noqa: E402
-from edgecat.export.optimize import run_float  # noqa: E402
+from edgecat.graph.optimize import run_float  # noqa: E402
 from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
-from edgecat.spec import Variant  # noqa: E402
 
 INT8 = Variant("openvino-int8", ("m.xml", "m.bin"))
 

@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch", reason="needs edgecat[train]")
 import onnx  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 
-from edgecat.bundle import load_bundle  # noqa: E402
-from edgecat.export.optimize import run_float  # noqa: E402
+from edgecat.bundle.manifest import Variant  # noqa: E402
+from edgecat.bundle.store import load_bundle  # noqa: E402
+from edgecat.graph.optimize import run_float  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.quantize import distil as distillation  # noqa: E402
 from edgecat.quantize import onnxruntime  # noqa: E402
@@ -21,7 +22,6 @@ from edgecat.quantize.quantizer import FORMS, Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.quantize.student import Student  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
-from edgecat.spec import Variant  # noqa: E402
 
 FILES = {
     "onnxruntime-int8": ("m.onnx",),

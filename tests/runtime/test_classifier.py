@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 
 import edgecat
-from edgecat.bundle import load_bundle, released_names
+from edgecat.bundle.manifest import TARGETS, KnownSpec, Variant, Verdict
+from edgecat.bundle.store import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
-from edgecat.known import KNOWN_FILE, KnownFeatures
 from edgecat.machine.cpu import detect_target
-from edgecat.pixels import load_pixels
+from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.classifier import Classifier
-from edgecat.spec import TARGETS, KnownSpec, Variant, Verdict
+from edgecat.scores.ood import KNOWN_FILE, KnownFeatures
 
 # float64 sums of a dozen probabilities.
 SUM_GAP = 1e-9

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from edgecat.bundle import load_bundle
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import load_bundle
 from edgecat.errors import BundleError, ConfigError, EngineError
 from edgecat.machine.cores import count_threads
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.engines.base import open_engine, open_model
-from edgecat.spec import Variant
 
 ONNX = Variant("onnxruntime-fp32", ("model.onnx",))
 GARBAGE = {
@@ -139,7 +139,7 @@ def test_answers_are_not_overwritten_by_the_next_call(colour_model):
 def to_openvino(model):
     onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
     pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
-    from edgecat.export.to_openvino import export_openvino
+    from edgecat.graph.to_openvino import export_openvino
 
     return Variant("openvino-fp32", ("m.xml", "m.bin")), export_openvino(
         onnx.load_from_string(model)
@@ -177,7 +177,7 @@ import sys
 sys.modules["openvino"] = None
 from edgecat.errors import EngineError
 from edgecat.runtime.engines.base import open_model
-from edgecat.spec import Variant
+from edgecat.bundle.manifest import Variant
 try:
     open_model(Variant("openvino-int8", ("a.xml", "a.bin")), [b"", b""], 1)
 except EngineError as error:
@@ -205,9 +205,9 @@ def test_nothing_is_reported_to_the_maker_of_the_library(tmp_path, make_bundle, 
 SIGNAL_AFTER_A_CHANGE = """
 import gc, os, signal, sys, threading
 import onnx, openvino
-from edgecat.export.to_openvino import export_openvino
+from edgecat.graph.to_openvino import export_openvino
 from edgecat.runtime.engines.base import open_model
-from edgecat.spec import Variant
+from edgecat.bundle.manifest import Variant
 
 files = export_openvino(onnx.load(sys.argv[1]))
 engines = [open_model(Variant("openvino-fp32", ("a.xml", "a.bin")), files, 1)]

@@ -14,9 +14,9 @@ from PIL import Image
 pytest.importorskip("uvicorn", reason="needs edgecat[serve]")
 pytest.importorskip("starlette", reason="needs edgecat[serve]")
 
-from edgecat.runtime.live import LiveClassifier
 from edgecat.serve.limits import Limits
 from edgecat.serve.server import Address, build_server, check_token, listen
+from edgecat.service.live import LiveClassifier
 from tests.conftest import write_bundle
 
 TIMEOUT_S = 30  # a server that hangs fails the test

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edgecat import Classifier
-from edgecat.bundle import released_names
+from edgecat.bundle.store import released_names
 from tests.serve.conftest import draw, running, wait_until
 
 FORM = "multipart/form-data; boundary=-x"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from edgecat.errors import ImageError
-from edgecat.pixels import load_pixels
+from edgecat.photos.pixels import load_pixels
 from edgecat.stream.frames import BROKEN, CUT_OFF, NO_FRAME, THUMBNAIL, TOO_LARGE, read_frames
 
 MAX_BYTES = 300_000

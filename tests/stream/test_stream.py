@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from edgecat.errors import ImageError
-from edgecat.runtime.live import LiveClassifier
-from edgecat.service import Service
+from edgecat.service.live import LiveClassifier
+from edgecat.service.process import Service
 from edgecat.stream.loop import stream
 
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecat.pixels import scale_photo
+from edgecat.photos.pixels import scale_photo
 from edgecat.train.augment import augment_photo
 from edgecat.train.recipe import Recipe
 

@@ -6,8 +6,8 @@ pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from edgecat.errors import DatasetError, StorageError
 from edgecat.machine.memory import FreeMemory
-from edgecat.photos import find_photos
-from edgecat.pixels import load_pixels, scale_photo
+from edgecat.photos.folder import find_photos
+from edgecat.photos.pixels import load_pixels, scale_photo
 from edgecat.progress import Silent
 from edgecat.train import cache as caches
 from edgecat.train.cache import PHOTO_BYTES, open_cache

@@ -5,7 +5,7 @@ pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 from PIL import Image
 
 from edgecat.errors import DatasetError
-from edgecat.photos import count_labels, find_photos
+from edgecat.photos.folder import count_labels, find_photos
 from edgecat.train.oxford import make_oxford_cats
 
 # Name, class-id, species (1 cat, 2 dog), breed-id: as in the original's annotations/list.txt.

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from edgecat.bundle import load_bundle  # noqa: E402
+from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import WeightsError  # noqa: E402
 from edgecat.train.network import OUTPUT_LAYER, build_network  # noqa: E402
 from edgecat.train.weights import load_weights  # noqa: E402

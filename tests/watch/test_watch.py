@@ -18,8 +18,8 @@ from PIL import Image
 
 import edgecat.watch.arrivals
 from edgecat.errors import ConfigError, StorageError
-from edgecat.runtime.live import LiveClassifier
-from edgecat.service import Service
+from edgecat.service.live import LiveClassifier
+from edgecat.service.process import Service
 from edgecat.watch.loop import WatchJob, watch
 
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]

@@ -6,14 +6,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgecat.bundle import Bundle
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import Bundle
 from edgecat.errors import ConfigError, EngineError
-from edgecat.known import Features
 from edgecat.machine.cores import count_threads
 from edgecat.machine.cpu import detect_target
-from edgecat.pixels import Pixels
-from edgecat.scores import Logits
-from edgecat.spec import INPUT, Variant
+from edgecat.photos.input import INPUT
+from edgecat.photos.pixels import Pixels
+from edgecat.scores.metrics import Logits
+from edgecat.scores.ood import Features
 
 
 class Engine(Protocol):

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
-from edgecat.known import FEATURES_NAME, Features
-from edgecat.pixels import Pixels
-from edgecat.scores import Logits
-from edgecat.spec import INPUT, Variant
+from edgecat.photos.input import INPUT
+from edgecat.photos.pixels import Pixels
+from edgecat.scores.metrics import Logits
+from edgecat.scores.ood import FEATURES_NAME, Features
 
 
 def import_onnxruntime() -> Any:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
-from edgecat.known import Features
-from edgecat.pixels import Pixels
-from edgecat.scores import Logits
-from edgecat.spec import Variant
+from edgecat.photos.pixels import Pixels
+from edgecat.scores.metrics import Logits
+from edgecat.scores.ood import Features
 
 # A batch dimension that is left open.
 _ANY = -1

@@ -1,0 +1,93 @@
+"""Accuracy of a bundle's variants on a folder of labelled photos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgecat.bundle.photo_record import load_seen
+from edgecat.bundle.store import Bundle
+from edgecat.errors import ConfigError, DatasetError
+from edgecat.photos.folder import LabelledPhoto, find_photos
+from edgecat.progress import Progress, Silent
+from edgecat.runtime.engines.base import Engine
+from edgecat.scores.answers import answer_photos
+from edgecat.scores.evaluation import Evaluation, score
+
+
+def evaluate(
+    bundle: Bundle,
+    engines: Sequence[Engine],
+    data: Path,
+    *,
+    split: str | None = None,
+    skip_broken: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Evaluation, ...]:
+    """Measure the accuracy of a bundle's variants on a folder of labelled photos.
+
+    Args:
+        bundle: Whose labels and history count.
+        engines: Variants of the bundle, open; all answer the same pixels.
+        data: A folder with any subset of the labels as sub-folders.
+        split: "test" for the photos that were kept from training, "all" for every photo; None for
+            "test" where the folder holds photos of the bundle's training, else "all".
+        skip_broken: Leave broken photos out instead of refusing all.
+        progress: Told of each photo.
+
+    Raises:
+        DatasetError: No photos, labels that the model does not know, broken photos, or no test
+            photos among them.
+        ConfigError: `split` is something else.
+    """
+    if split not in (None, "test", "all"):
+        raise ConfigError(f"split {split!r}: accepted are 'test' and 'all'")
+    photos = find_known_photos(bundle, data)
+    progress = progress or Silent()
+    broken: list[str] = []
+    answers = answer_photos(
+        [engine.run for engine in engines],
+        bundle.spec.labels,
+        photos,
+        progress,
+        on_broken=broken.append if skip_broken else None,
+    )
+    for line in broken:
+        progress.say(f"left out: {line}")
+    seen = load_seen(bundle)
+    was_trained = np.array([seen.was_trained(sha256) for sha256 in answers.hashes], bool)
+    in_test = np.array(
+        [
+            photo.split == "test" if photo.split else seen.was_tested(sha256)
+            for photo, sha256 in zip(answers.photos, answers.hashes, strict=True)
+        ],
+        bool,
+    )
+    chosen = split or ("test" if was_trained.any() and in_test.any() else "all")
+    if chosen == "test" and not in_test.any():
+        raise DatasetError(
+            f"{data}: holds none of the photos that {bundle.path.name} was tested on; score every "
+            "photo with --split all"
+        )
+    keep = in_test if chosen == "test" else np.ones(len(in_test), bool)
+    targets, num_seen = answers.targets[keep], int(was_trained[keep].sum())
+    return tuple(
+        score(engine.name, chosen, bundle.spec.labels, targets, logits[keep], num_seen)
+        for engine, logits in zip(engines, answers.logits, strict=True)
+    )
+
+
+def find_known_photos(bundle: Bundle, data: Path) -> tuple[LabelledPhoto, ...]:
+    """List a folder's photos, all of whose labels the bundle knows.
+
+    Raises:
+        DatasetError: No photos, or unknown labels, all named.
+    """
+    photos = find_photos(data)
+    unknown = sorted({photo.label for photo in photos} - set(bundle.spec.labels))
+    if unknown:
+        raise DatasetError(
+            f"{data}: the model does not know {', '.join(map(repr, unknown))}; it knows "
+            f"{', '.join(bundle.spec.labels)}. Remove or rename these folders."
+        )
+    return photos

@@ -1,0 +1,1 @@
+"""What a bundle is: manifest, files, archive, signature, golden photos, record of photos."""

@@ -1,0 +1,61 @@
+"""Golden photos: drawings whose pixels and answers are known, in a file of the bundle."""
+
+import dataclasses
+import hashlib
+import json
+
+from edgecat.bundle.store import Bundle
+from edgecat.errors import BundleError
+from edgecat.photos.pixels import Pixels
+from edgecat.strict import build
+
+GOLDEN_FILE = "golden.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenPhoto:
+    """A photo whose pixels and answers are known.
+
+    Attributes:
+        name: What it is there for: "large.jpg".
+        base64: The file's bytes.
+        pixels_sha256: Of the uint8 `[224, 224, 3]`, RGB, that `edgecat.photos.pixels` makes of it.
+        logits: What each variant answered, by the variant's name.
+    """
+
+    name: str
+    base64: str
+    pixels_sha256: str
+    logits: dict[str, tuple[float, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """What `golden.json` holds."""
+
+    photos: tuple[GoldenPhoto, ...]
+
+    def to_json(self) -> str:
+        """Return the file's text."""
+        return json.dumps(dataclasses.asdict(self), indent=0) + "\n"
+
+
+def load_golden(bundle: Bundle) -> Golden:
+    """Read a bundle's golden photos; none where it has no such file.
+
+    Raises:
+        BundleError: The file does not read.
+    """
+    if GOLDEN_FILE not in bundle.spec.files:
+        return Golden(())
+    where = str(bundle.path / GOLDEN_FILE)
+    try:
+        values = json.loads(bundle.read(GOLDEN_FILE))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
+    return build(Golden, values, where, BundleError)
+
+
+def hash_pixels(pixels: Pixels) -> str:
+    """Return the hex SHA-256 of pixels, row by row."""
+    return hashlib.sha256(pixels.tobytes()).hexdigest()

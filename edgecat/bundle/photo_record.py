@@ -1,0 +1,91 @@
+"""Which photos a bundle's model has seen: their hashes travel with it.
+
+So a score on photos that a model was trained on cannot pass for a test score, on any machine.
+"""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
+
+from edgecat.bundle.store import Bundle
+from edgecat.errors import BundleError
+from edgecat.photos.split import Split
+from edgecat.strict import build
+
+SEEN_FILE = "photos.json"
+
+# 64 bits name a photo among millions; all 256 would make this the bundle's third largest file.
+_NUM_DIGITS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenPhotos:
+    """The first 16 hex digits of photos' SHA-256, by what they were used for.
+
+    Attributes:
+        train: The weights were learned from these.
+        val: The best epoch was chosen by these.
+        test: Looked at only to report.
+        calibration: Of the training photos, those that set INT8 ranges.
+    """
+
+    train: tuple[str, ...] = ()
+    val: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    calibration: tuple[str, ...] = ()
+
+    def was_trained(self, sha256: str) -> bool:
+        """Return whether a photo had a say in the model."""
+        return sha256[:_NUM_DIGITS] in self._trained
+
+    def was_tested(self, sha256: str) -> bool:
+        """Return whether a photo is one of the test photos."""
+        return sha256[:_NUM_DIGITS] in self._tested
+
+    @functools.cached_property
+    def _trained(self) -> frozenset[str]:
+        return frozenset(self.train) | frozenset(self.val)
+
+    @functools.cached_property
+    def _tested(self) -> frozenset[str]:
+        return frozenset(self.test)
+
+    def to_json(self) -> str:
+        """Return the lists as text."""
+        return json.dumps(dataclasses.asdict(self), indent=0) + "\n"
+
+
+def seen_photos(split: Split, calibration: Sequence[int]) -> SeenPhotos:
+    """Return the lists of a split.
+
+    Args:
+        split: Of a run.
+        calibration: Positions of the photos that set INT8 ranges.
+    """
+
+    def digits(positions: Sequence[int]) -> tuple[str, ...]:
+        return tuple(split.photos[i].sha256[:_NUM_DIGITS] for i in positions)
+
+    return SeenPhotos(
+        train=digits(split.indices("train")),
+        val=digits(split.indices("val")),
+        test=digits(split.indices("test")),
+        calibration=digits(calibration),
+    )
+
+
+def load_seen(bundle: Bundle) -> SeenPhotos:
+    """Read a bundle's lists; empty ones where it has none.
+
+    Raises:
+        BundleError: The file does not read.
+    """
+    if SEEN_FILE not in bundle.spec.files:
+        return SeenPhotos()
+    where = str(bundle.path / SEEN_FILE)
+    try:
+        values = json.loads(bundle.read(SEEN_FILE))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
+    return build(SeenPhotos, values, where, BundleError)

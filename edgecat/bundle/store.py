@@ -1,0 +1,287 @@
+"""A bundle: a folder with `bundle.json` and the files it names, each proven by its SHA-256.
+
+A signature, `bundle.sig`, may stand beside them. It is of the bytes of `bundle.json` and, through
+the SHA-256 in there, of every file.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecat import atomic
+from edgecat.bundle.manifest import NOT_IN_MANIFEST, FileRecord, ModelSpec
+from edgecat.errors import BundleError
+
+MANIFEST, SIGNATURE = NOT_IN_MANIFEST
+
+#: The released models, each a bundle inside the package.
+ASSETS = Path(__file__).parents[1] / "assets"
+
+#: A manifest of 1,000 labels and its provenance is about 100 kB; a model file about 20 MB.
+MAX_MANIFEST_BYTES = 16 * 2**20
+MAX_FILE_BYTES = 2 * 2**30
+
+#: Source: RFC 8032, section 5.1.6.
+SIGNATURE_BYTES = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A bundle whose every file was read and found to be what the manifest says.
+
+    Attributes:
+        path: Its folder.
+        spec: Its manifest.
+        manifest: The manifest's bytes as they stand in the folder: what a signature is of.
+        signature: 64 bytes; None where it is not signed.
+    """
+
+    path: Path
+    spec: ModelSpec
+    manifest: bytes
+    signature: bytes | None
+
+    def read(self, file: str) -> bytes:
+        """Return a file's bytes, checked once more, so that what is used is what was proven.
+
+        Raises:
+            BundleError: The file is missing or changed.
+        """
+        return _read_checked(self.path, file, self.spec.files)
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the bytes of every file: the manifest, a signature, then by name.
+
+        Raises:
+            BundleError: A file is missing or changed.
+        """
+        yield MANIFEST, self.manifest
+        if self.signature is not None:
+            yield SIGNATURE, self.signature
+        for file in sorted(self.spec.files):
+            yield file, self.read(file)
+
+
+def find_bundle(name: str | Path) -> Path:
+    """Return the folder of a bundle: a path as it is, or a released model by its name.
+
+    Raises:
+        BundleError: Neither a folder nor a released model.
+    """
+    path = Path(name)
+    released = ASSETS / str(name)
+    if not path.exists() and str(name) in released_names():
+        return released
+    if not path.is_dir():
+        raise BundleError(
+            f"{name}: no such bundle; give the folder that 'edgecat export' wrote, or the name of "
+            f"a released model: {', '.join(released_names()) or 'none in this build'}"
+        )
+    return path
+
+
+def released_names() -> tuple[str, ...]:
+    """Return the names of the models that ship in the package."""
+    return tuple(sorted(manifest.parent.name for manifest in ASSETS.glob(f"*/{MANIFEST}")))
+
+
+def load_bundle(name: str | Path, *, signer: Path | None = None) -> Bundle:
+    """Read a bundle and verify all of it.
+
+    Args:
+        name: A folder, or a released model's name.
+        signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None to
+            take any bundle, signed or not.
+
+    Raises:
+        BundleError: No bundle there, a manifest that does not read, a file that is missing,
+            changed, of another size, a link or not in the manifest.
+        SignatureError: Not signed by the owner of `signer`, that key cannot be read, or
+            `cryptography` is not installed.
+    """
+    path = find_bundle(name)
+    manifest = _read_manifest(path)
+    signature = _read_signature(path)
+    check_signature(manifest, signature, signer, str(path))
+    spec = parse_manifest(manifest, str(path / MANIFEST))
+    extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST, SIGNATURE}
+    if extra:
+        raise BundleError(
+            f"{path}: not in the manifest: {', '.join(sorted(extra))}; a bundle holds only what "
+            f"'edgecat export' wrote, move the rest elsewhere"
+        )
+    for file in spec.files:
+        _read_checked(path, file, spec.files)
+    return Bundle(path, spec, manifest, signature)
+
+
+def check_signature(
+    manifest: bytes, signature: bytes | None, signer: Path | None, where: str
+) -> None:
+    """Refuse a manifest that a required key did not sign, before anything in it is looked at.
+
+    Args:
+        manifest: Its bytes.
+        signature: Of them; None where there is none.
+        signer: Public Ed25519 key, a PEM file; None where no signature is required.
+        where: What the manifest is of, for messages.
+
+    Raises:
+        SignatureError: Not signed by the owner of `signer`, that key cannot be read, or
+            `cryptography` is not installed.
+    """
+    if signer is not None:
+        from edgecat.bundle.signature import verify
+
+        verify(manifest, signature, signer, where)
+
+
+def sign_bundle(path: Path, key: Path) -> None:
+    """Put a signature into a bundle; one that was there is replaced.
+
+    Args:
+        path: Its folder, which is replaced by its signed copy in one step.
+        key: Private Ed25519 key, a PEM file.
+
+    Raises:
+        BundleError: No bundle there, or a damaged one, or one of edgecat's own.
+        SignatureError: The key cannot be read, or `cryptography` is not installed.
+        StorageError: The disk is full or closed.
+    """
+    bundle = load_bundle(path)
+    if bundle.path.resolve().parent == ASSETS.resolve():
+        raise BundleError(
+            f"{path}: belongs to edgecat; sign a copy, made with 'edgecat bundle pack {path} "
+            f"--out {path}.zip' and 'edgecat bundle unpack {path}.zip --out BUNDLE'"
+        )
+    from edgecat.bundle.signature import sign
+
+    signed = dataclasses.replace(bundle, signature=sign(bundle.manifest, key))
+    with new_bundle(bundle.path) as folder:
+        for file, data in signed.contents():
+            (folder / file).write_bytes(data)
+
+
+def load_spec(path: Path) -> ModelSpec:
+    """Read a bundle's manifest alone.
+
+    Raises:
+        BundleError: There is none, or it does not read.
+    """
+    return parse_manifest(_read_manifest(path), str(path / MANIFEST))
+
+
+def parse_manifest(manifest: bytes, where: str) -> ModelSpec:
+    """Return what a manifest's bytes say.
+
+    Args:
+        manifest: JSON, UTF-8.
+        where: The file's name, for messages.
+
+    Raises:
+        BundleError: It does not read.
+    """
+    try:
+        text = manifest.decode()
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{where}: cannot be read ({error})") from error
+    return ModelSpec.from_json(text, where)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to write a bundle over something that is none.
+
+    Raises:
+        BundleError: Something that is no bundle stands at `path`.
+    """
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise BundleError(f"{path}: exists and is no bundle; give --out another name")
+
+
+@contextlib.contextmanager
+def new_bundle(path: Path) -> Iterator[Path]:
+    """Yield an empty folder; filled with files and a manifest, it takes the place of `path`.
+
+    A bundle that stood there is replaced in one step, and only after an undisturbed end.
+
+    Raises:
+        BundleError: Something that is no bundle stands at `path`.
+        StorageError: The disk is full or closed.
+    """
+    check_replaceable(path)
+    with atomic.new_folder(path) as folder:
+        yield folder
+
+
+def hash_files(folder: Path) -> dict[str, FileRecord]:
+    """Return the record of every file in a folder but the manifest."""
+    return {
+        path.name: FileRecord(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST
+    }
+
+
+def write_manifest(folder: Path, spec: ModelSpec) -> None:
+    """Write the manifest of a bundle whose files stand in `folder`."""
+    (folder / MANIFEST).write_text(spec.to_json())
+
+
+def _read_manifest(path: Path) -> bytes:
+    target = path / MANIFEST
+    if not target.is_symlink() and not target.exists():
+        raise BundleError(
+            f"{path}: no {MANIFEST} in it; make a bundle with 'edgecat export RUN --out BUNDLE'"
+        )
+    if _size_bytes(target) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{target}: larger than {MAX_MANIFEST_BYTES} bytes")
+    return _read_bytes(target)
+
+
+def _read_signature(path: Path) -> bytes | None:
+    target = path / SIGNATURE
+    if not target.is_symlink() and not target.exists():
+        return None
+    if _size_bytes(target) != SIGNATURE_BYTES:
+        raise BundleError(
+            f"{target}: not the {SIGNATURE_BYTES} bytes of a signature; remove it, or sign the "
+            "bundle again with 'edgecat sign BUNDLE --key KEY.pem'"
+        )
+    return _read_bytes(target)
+
+
+def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
+    record = files.get(file)
+    if record is None:
+        raise BundleError(f"{path}: the manifest names no file {file!r}")
+    target = path / file
+    size_bytes = _size_bytes(target)
+    if size_bytes != record.size_bytes or size_bytes > MAX_FILE_BYTES:
+        raise BundleError(
+            f"{target}: {size_bytes} bytes, the manifest says {record.size_bytes}, and at most "
+            f"{MAX_FILE_BYTES} are accepted; copy the bundle again or export it again"
+        )
+    data = _read_bytes(target)
+    if hashlib.sha256(data).hexdigest() != record.sha256:
+        raise BundleError(
+            f"{target}: its SHA-256 is not the manifest's: the file was changed or damaged; copy "
+            "the bundle again or export it again"
+        )
+    return data
+
+
+def _size_bytes(target: Path) -> int:
+    # A link could lead elsewhere, a device or a pipe never end.
+    if target.is_symlink() or not target.is_file():
+        what = "a link" if target.is_symlink() else "missing, or no plain file"
+        raise BundleError(f"{target}: {what}; copy the bundle again or export it again")
+    return target.stat().st_size
+
+
+def _read_bytes(target: Path) -> bytes:
+    try:
+        return target.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{target}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,1 @@
+"""ONNX graphs, read and rewritten: passes, each checked, and the way on to OpenVINO."""

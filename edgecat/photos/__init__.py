@@ -1,0 +1,1 @@
+"""Files and pixels: folders of labelled photos, splits, the one preprocessing, drawn cats."""

@@ -1,0 +1,111 @@
+"""What a process that runs for long does beside its work.
+
+It ends in order, follows its bundle, and tells systemd that it is alive. `edgecat watch` and
+`edgecat stream` call `Service.attend` between two photos and while they wait.
+"""
+
+import signal
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+from edgecat.errors import EdgecatError
+from edgecat.progress import Progress
+from edgecat.service.live import LiveClassifier
+from edgecat.service.notify import notify, watchdog_interval_s
+
+#: What a shell says of a process that Ctrl-C ended.
+INTERRUPTED = 130
+
+# A look at the bundle costs a stat call a file.
+_LOOK_EVERY_S = 1.0
+
+
+class Service:
+    """The signals of a running service, and its word to systemd, for as long as its block lasts.
+
+    SIGTERM and SIGINT (Ctrl-C) ask it to end after what is under way; a second one ends the
+    process at once. SIGHUP asks it to open its bundle again. Only the main thread may make one.
+
+    Attributes:
+        exit_code: 0, or 130 once Ctrl-C asked it to end.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        """Prepare; nothing happens before the block is entered.
+
+        Args:
+            progress: Told of new bundles.
+
+        Raises:
+            ConfigError: As `edgecat.service.notify.watchdog_interval_s`.
+        """
+        self.exit_code = 0
+        self._progress = progress
+        # Plain values: setting a threading.Event in a handler can wait for a lock that the thread
+        # which the handler interrupts holds.
+        self._is_stopping = self._is_reload_asked = False
+        self._next_look_s = 0.0
+        self._alive_every_s = watchdog_interval_s()
+        self._next_alive_s = 0.0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Service":
+        """Take the signals over."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._stop)
+        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._ask_reload)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the signals back."""
+        notify("STOPPING=1")
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def is_stopping(self) -> bool:
+        """Return whether a signal asked for the end."""
+        return self._is_stopping
+
+    def tell_ready(self) -> None:
+        """Tell systemd that the work begins."""
+        notify("READY=1")
+
+    def attend(self, classifier: LiveClassifier) -> None:
+        """Tell systemd of being alive, and go over to a new bundle; call it once a second.
+
+        A bundle is opened if there is another one, or if SIGHUP asked. One that is refused is told
+        of once, and the old one answers on.
+        """
+        if self._alive_every_s is not None and time.monotonic() >= self._next_alive_s:
+            notify("WATCHDOG=1")
+            self._next_alive_s = time.monotonic() + self._alive_every_s
+        is_asked = self._is_reload_asked
+        if is_asked:
+            self._is_reload_asked = False  # a signal from here on is served by the next call
+        elif time.monotonic() < self._next_look_s:
+            return
+        self._next_look_s = time.monotonic() + _LOOK_EVERY_S
+        try:
+            if is_asked:
+                classifier.reload()
+            elif not classifier.reload_if_changed():
+                return
+        except EdgecatError as error:
+            self._progress.say(f"new bundle refused, the old one answers on: {error}")
+            return
+        self._progress.say(f"new bundle in use: {classifier.current.bundle.spec.name}")
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            self.exit_code = INTERRUPTED
+        signal.signal(number, signal.SIG_DFL)
+        self._is_stopping = True
+
+    def _ask_reload(self, number: int, frame: FrameType | None) -> None:
+        self._is_reload_asked = True

@@ -1,0 +1,245 @@
+import dataclasses
+import json
+
+import pytest
+
+from edgecat.bundle.manifest import (
+    TARGETS,
+    VARIANTS,
+    FileRecord,
+    Flips,
+    KnownSpec,
+    ModelSpec,
+    Score,
+    Variant,
+    Verdict,
+)
+from edgecat.errors import BundleError
+from edgecat.photos.input import INPUT
+
+SCORE = Score(
+    split="test",
+    num_images=10,
+    top1_ratio=0.9,
+    top1_interval_ratio=(0.6, 0.98),
+    agreement_ratio=1.0,
+    drop_pp=-1.5,
+    drop_interval_pp=(-3.0, 0.0),
+    mcnemar_p=0.5,
+    reference_calibration_error_ratio=0.03,
+    calibration_error_ratio=0.04,
+    flips={"Maine Coon": Flips(1, 2)},
+)
+VERDICT = Verdict(("x86-vnni", "arm"), {"x86-avx2": "saturates"}, "x86-vnni", 0.8)
+SPEC = ModelSpec(
+    name="cats",
+    arch="mobilenet_v3_small",
+    labels=("Maine Coon", 'a, "b"', "고양이", "x"),
+    variants=(
+        Variant("onnxruntime-fp32", ("a.onnx",), SCORE, VERDICT, known_threshold=-3.5),
+        Variant("openvino-int8", ("a.xml", "a.bin")),
+    ),
+    files={name: FileRecord("0" * 64, 3) for name in ("a.onnx", "a.xml", "a.bin")},
+    temperature=1.25,
+    known=KnownSpec("a.bin", 0.7),
+    provenance={"seed": 0, "deep": {"list": [1, None, "é"]}},
+)
+
+
+def changed(**changes):
+    return json.dumps(json.loads(SPEC.to_json()) | changes)
+
+
+def variant(name="onnxruntime-fp32", files=("a.onnx",)):
+    return [{"name": name, "files": list(files)}]
+
+
+def test_a_manifest_survives_its_own_text():
+    text = SPEC.to_json()
+    assert ModelSpec.from_json(text, "w") == SPEC
+    assert ModelSpec.from_json(text, "w").to_json() == text
+
+
+def test_labels_may_be_in_any_script():
+    labels = ["می\u200cروم", "Маша", "ねこ", "👩\u200d🚀", "Kätzchen", "a/b"]
+    assert ModelSpec.from_json(changed(labels=labels), "w").labels == tuple(labels)
+
+
+def test_a_manifest_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SPEC.temperature = 2.0
+
+
+def test_the_text_is_readable_and_its_labels_are_a_list():
+    values = json.loads(SPEC.to_json())
+    assert values["labels"] == ["Maine Coon", 'a, "b"', "고양이", "x"]
+    assert "고양이" in SPEC.to_json()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variants_name_is_its_engine_and_precision(name):
+    made = Variant(name, ("f",))
+    assert f"{made.engine}-{made.precision}" == name
+
+
+def test_a_variant_is_found_by_name_and_an_unknown_one_lists_those_there():
+    assert SPEC.variant("openvino-int8").files == ("a.xml", "a.bin")
+    with pytest.raises(BundleError, match=r"no variant 'tflite'.*onnxruntime-fp32, openvino-int8"):
+        SPEC.variant("tflite")
+
+
+RECORD = {"sha256": "0" * 64, "size_bytes": 3}
+BAD = {
+    "path into a folder": (changed(files={"d/a.onnx": RECORD}), "no plain name"),
+    "path out of the folder": (changed(files={"../a.onnx": RECORD}), "no plain name"),
+    "two dots": (changed(files={"..": RECORD}), "no plain name"),
+    "a dot": (changed(files={".": RECORD}), "no plain name"),
+    "no name": (changed(files={"": RECORD}), "no plain name"),
+    "absolute path": (changed(files={"/etc/passwd": RECORD}), "no plain name"),
+    "Windows path": (changed(files={"..\\a.onnx": RECORD}), "no plain name"),
+    "slash at the end": (changed(files={"a.onnx/": RECORD}), "no plain name"),
+    "file of a variant not listed": (changed(variants=variant(files=["b.onnx"])), "not in 'files'"),
+    "variant's path outside": (changed(variants=variant(files=["../b"])), "not in 'files'"),
+    "variant without files": (changed(variants=variant(files=[])), "names no file"),
+    "unknown variant": (changed(variants=variant("tflite-fp32")), "tflite-fp32"),
+    "variant twice": (changed(variants=variant() * 2), "each once"),
+    "no variants": (changed(variants=[]), "at least one"),
+    "labels twice": (changed(labels=["a", "a"]), "each once"),
+    "one label": (changed(labels=["a"]), "at least two"),
+    "labels as a text": (changed(labels="a b"), "labels: expected a list"),
+    "a number as label": (changed(labels=["a", 1]), r"labels\[1\]: expected str"),
+    "later version": (changed(schema_version=2), "schema_version 2"),
+    "version as text": (changed(schema_version="1"), "schema_version: expected int"),
+    "other input": (changed(input=dataclasses.asdict(INPUT) | {"side_px": 192}), "192"),
+    "other mean": (changed(input={"mean_ratio": [0.5, 0.5, 0.5]}), "is not what this edgecat"),
+    "NaN temperature": (changed(temperature=float("nan")), "temperature"),
+    "infinite temperature": (changed(temperature=float("inf")), "temperature"),
+    "temperature 0": (changed(temperature=0), "temperature"),
+    "negative temperature": (changed(temperature=-1.0), "temperature"),
+    "temperature as text": (changed(temperature="1"), "temperature: expected float"),
+    "a threshold of nothing": (changed(known=None), "known_threshold, but no 'known'"),
+    "known without its file": (
+        changed(known={"file": "b.npy", "residual_weight": 1.0}),
+        "known: file 'b.npy'",
+    ),
+    "known that weighs nothing": (
+        changed(known={"file": "a.bin", "residual_weight": 0.0}),
+        "residual_weight 0",
+    ),
+    "unknown key": (changed(lables=["a", "b"]), "did you mean 'labels'"),
+    "missing key": ("{}", "'name' is missing"),
+    "size as text": (changed(files={"a": {"sha256": "", "size_bytes": "3"}}), "size_bytes"),
+    "not JSON": ("labels: [a, b]", "not JSON"),
+    "half of it": (SPEC.to_json()[:200], "not JSON"),
+    "empty": ("", "not JSON"),
+    "a list": ("[]", "expected named values"),
+    "null": ("null", "expected named values"),
+    "two cases of a file": (changed(files={"a.onnx": RECORD, "A.onnx": RECORD}), "upper and lower"),
+    "the manifest as a file": (changed(files={"Bundle.json": RECORD}), "upper and lower case"),
+    "the signature as a file": (changed(files={"bundle.sig": RECORD}), "upper and lower case"),
+    "unknown network": (changed(arch="resnet18"), "none of mobilenet_v3_small"),
+    "a terminal's command in a label": (changed(labels=["a", "\x1b[2J"]), "control characters"),
+    "a newline in the name": (changed(name="a\nb"), "control characters"),
+    "half a character in a label": (changed(labels=["a", "\ud800"]), "no Unicode"),
+    "half a character deep down": (changed(provenance={"a": [{"\ud800": 1}]}), "no Unicode"),
+    "no number deep down": (changed(provenance={"a": [float("inf")]}), "no number"),
+    "a number too large": (changed(temperature=10**400), "temperature: a number too large"),
+    "an interval with one end": (
+        changed(
+            variants=[
+                dataclasses.asdict(SPEC.variants[0])
+                | {"score": dataclasses.asdict(SCORE) | {"drop_interval_pp": [0.0]}}
+            ]
+        ),
+        "must have two ends",
+    ),
+    "nested deep in the provenance": (
+        changed(provenance={"a": "@"}).replace('"@"', "[" * 900 + "]" * 900),
+        "nested deeper than 30 levels",
+    ),
+    "nested too deep to parse": ("[" * 100_000, "not JSON"),
+    "nested deep at the top": ("[" * 900 + "]" * 900, "expected named values"),
+    "nested deep in a label": (
+        changed(labels=["a", "@"]).replace('"@"', "[" * 900 + "]" * 900),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_a_bad_manifest_is_refused_and_told_where(text, message):
+    with pytest.raises(BundleError, match=r"^here: ") as caught:
+        ModelSpec.from_json(text, "here")
+    assert message in str(caught.value) or caught.match(message)
+
+
+def test_a_variant_in_the_spec_is_checked_when_made_in_python_too():
+    with pytest.raises(ValueError, match="none of onnxruntime-fp32"):
+        Variant("onnxruntime-fp16", ("a",))
+
+
+def with_verdicts(**verdicts):
+    """A manifest with a variant for each name (an underscore for the dash)."""
+    variants = tuple(
+        Variant(name.replace("_", "-"), ("a.onnx",), verdict=verdict)
+        for name, verdict in verdicts.items()
+    )
+    return dataclasses.replace(SPEC, variants=variants)
+
+
+def ships(ratio, *targets, measured_on="x86-vnni"):
+    targets = targets or TARGETS
+    reasons = {target: "not" for target in TARGETS if target not in targets}
+    return Verdict(targets, reasons, measured_on, ratio)
+
+
+def test_the_fastest_variant_that_ships_here_is_preferred():
+    spec = with_verdicts(
+        onnxruntime_fp32=ships(1.0),
+        onnxruntime_int8=ships(0.8, "x86-vnni", "arm"),
+        openvino_int8=ships(0.7, "x86-avx2"),
+        openvino_bf16=ships(0.6, "x86-vnni"),
+    )
+    assert spec.preferred_variants("x86-vnni") == (
+        "openvino-bf16",
+        "onnxruntime-int8",
+        "onnxruntime-fp32",
+    )
+
+
+def test_where_nothing_was_measured_int8_for_onnxruntime_is_preferred():
+    spec = with_verdicts(
+        onnxruntime_fp32=ships(1.0),
+        openvino_fp32=ships(0.5),
+        openvino_int8=ships(0.6, "x86-vnni", "x86-avx2"),
+        onnxruntime_int8=ships(0.9),
+    )
+    assert spec.preferred_variants("arm") == (
+        "onnxruntime-int8",
+        "onnxruntime-fp32",
+        "openvino-fp32",
+    )
+
+
+def test_without_verdicts_the_order_of_the_manifest_holds():
+    spec = with_verdicts(onnxruntime_fp32=None, onnxruntime_int8=None)
+    assert spec.preferred_variants("arm") == ("onnxruntime-fp32", "onnxruntime-int8")
+
+
+def test_nothing_may_be_worth_running():
+    spec = with_verdicts(onnxruntime_int8=ships(0.8, "arm"))
+    assert spec.preferred_variants("x86-avx2") == ()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (("arm",), {}, "arm", 1.0),
+        ((*TARGETS, "riscv"), {}, "arm", 1.0),
+        (TARGETS, {}, "riscv", 1.0),
+    ],
+    ids=["targets without a verdict", "an unknown target", "measured nowhere"],
+)
+def test_a_verdict_speaks_of_every_target_and_of_no_other(values):
+    with pytest.raises(ValueError, match="targets"):
+        Verdict(*values)

@@ -1,0 +1,128 @@
+"""Photos of known classes and strangers."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+
+from edgecat.errors import BundleError
+from edgecat.scores.ood import KEPT_RATIO, KnownFeatures, choose_threshold, fit_known, log_sum_exp
+
+NUM, NUM_CLASSES, NUM_FEATURES = 400, 4, 64
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Features of four classes along four directions, with little noise, and their logits."""
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, NUM_CLASSES, NUM)
+    axes = np.linalg.qr(rng.normal(size=(NUM_FEATURES, NUM_CLASSES)))[0].T
+    features = 10 * axes[classes] + rng.normal(0, 0.1, (NUM, NUM_FEATURES))
+    logits = np.eye(NUM_CLASSES)[classes] * 5
+    return logits.astype(np.float32), features.astype(np.float32)
+
+
+def test_strangers_with_as_large_logits_are_less_familiar(cluster):
+    logits, features = cluster
+    known = fit_known(logits[::2], features[::2])
+    own = known.familiarity(logits[1::2], features[1::2])
+    rng = np.random.default_rng(1)
+    strange = features[1::2] + rng.normal(0, 1, features[1::2].shape).astype(np.float32)
+    assert known.familiarity(logits[1::2], strange).max() < own.min()
+
+
+def test_larger_logits_are_more_familiar(cluster):
+    logits, features = cluster
+    known = fit_known(logits, features)
+    assert (known.familiarity(logits * 2, features) > known.familiarity(logits, features)).all()
+
+
+def test_as_many_directions_as_classes_are_kept(cluster):
+    known = fit_known(*cluster)
+    assert known.directions.shape == (NUM_CLASSES, NUM_FEATURES)
+    lengths = np.linalg.norm(known.directions.astype(np.float64), axis=1)
+    assert lengths == pytest.approx(1, abs=1e-2)
+
+
+def test_many_classes_keep_at_most_half_of_the_directions():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(200, 100)).astype(np.float32)
+    features = rng.normal(size=(200, 30)).astype(np.float32)
+    assert len(fit_known(logits, features).directions) == 15
+
+
+def test_features_that_are_all_the_same_still_give_numbers():
+    logits, features = np.ones((10, 3), np.float32), np.ones((10, 8), np.float32)
+    known = fit_known(logits, features)
+    assert np.isfinite(known.familiarity(logits, features)).all()
+
+
+def test_the_threshold_keeps_its_share():
+    familiarity = np.random.default_rng(0).normal(size=1000)
+    kept = (familiarity >= choose_threshold(familiarity)).mean()
+    assert KEPT_RATIO <= kept < KEPT_RATIO + 0.002
+
+
+def test_it_is_the_same_after_a_trip_through_a_file(cluster):
+    known = fit_known(*cluster)
+    read = KnownFeatures.from_bytes(known.to_bytes(), known.residual_weight, "known.npy")
+    assert np.array_equal(read.familiarity(*cluster), known.familiarity(*cluster))
+
+
+def pickled():
+    file = io.BytesIO()
+    np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    return file.getvalue()
+
+
+def saved(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def zipped():
+    file = io.BytesIO()
+    np.savez(file, np.zeros((3, 4), np.float16))
+    return file.getvalue()
+
+
+def larger_than_any_memory():
+    file = io.BytesIO()
+    header = {"descr": "<f2", "fortran_order": False, "shape": (2**24, 2**24)}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no array", pickled(), saved(np.zeros((3, 4))), saved(np.zeros((1, 4), np.float16)),
+     saved(np.zeros(4, np.float16)), saved(np.zeros((3, 4), np.float16))[:-1], zipped(),
+     larger_than_any_memory()],
+    ids=["empty", "rubbish", "a pickle", "float64", "no direction", "one axis", "cut off", "zipped",
+         "huge"],
+)  # fmt: skip
+def test_another_file_is_refused(data):
+    with pytest.raises(BundleError, match="export it again"):
+        KnownFeatures.from_bytes(data, 1.0, "known.npy")
+
+
+def test_features_of_another_model_are_refused(cluster):
+    logits, features = cluster
+    with pytest.raises(BundleError, match="made for 64 features, the model has 63"):
+        fit_known(logits, features).familiarity(logits, features[:, 1:])
+
+
+def test_the_sum_of_exponentials_does_not_overflow():
+    logits = np.array([[1000.0, 1000.0], [-1000.0, -1001.0]], np.float32)
+    assert log_sum_exp(logits) == pytest.approx([1000 + np.log(2), -1000 + np.log1p(np.exp(-1))])
+
+
+def test_the_weight_makes_residuals_as_large_as_logits(cluster):
+    logits, features = cluster
+    known = fit_known(logits, features)
+    residual = log_sum_exp(logits) - dataclasses.replace(known, residual_weight=1.0).familiarity(
+        logits, features
+    )
+    assert known.residual_weight * residual.mean() == pytest.approx(logits.max(axis=1).mean())

@@ -1,0 +1,118 @@
+"""A bundle that is replaced while it answers."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from edgecat.bundle.store import MANIFEST
+from edgecat.errors import BundleError
+from edgecat.service.live import LiveClassifier
+
+RED = np.full((300, 300, 3), (255, 0, 0), np.uint8)
+
+
+@pytest.fixture
+def bundles(make_bundle, colour_model):
+    """Two bundles that answer the same picture with different words."""
+    files = {"model.onnx": colour_model}
+    first = make_bundle(labels=("red", "green", "blue"), files=files, name="first")
+    second = make_bundle(labels=("rouge", "vert", "bleu"), files=files, name="second")
+    return first, second
+
+
+@pytest.fixture
+def link(bundles, tmp_path):
+    path = tmp_path / "current"
+    path.symlink_to(bundles[0])
+    return path
+
+
+def lead(link, to):
+    new = link.with_name("new")
+    new.symlink_to(to)
+    new.replace(link)
+
+
+def test_a_link_that_is_led_elsewhere_is_followed(link, bundles):
+    live = LiveClassifier(link)
+    assert not live.reload_if_changed()
+    lead(link, bundles[1])
+    assert live.current.predict(RED).label == "red"
+    assert live.reload_if_changed()
+    assert live.current.predict(RED).label == "rouge"
+    assert not live.reload_if_changed()
+
+
+def test_a_folder_that_is_replaced_is_noticed(bundles):
+    live = LiveClassifier(bundles[0])
+    shutil.rmtree(bundles[0])
+    bundles[1].rename(bundles[0])
+    assert live.reload_if_changed()
+    assert live.current.predict(RED).label == "rouge"
+
+
+def test_a_damaged_bundle_is_refused_once_and_the_old_one_answers_on(link, bundles):
+    live = LiveClassifier(link)
+    (bundles[1] / "model.onnx").write_bytes(b"damaged")
+    lead(link, bundles[1])
+    with pytest.raises(BundleError, match="model"):
+        live.reload_if_changed()
+    assert "model.onnx" in (live.refusal or "")
+    assert not live.reload_if_changed()
+    assert live.current.predict(RED).label == "red"
+    lead(link, bundles[0])
+    assert live.reload_if_changed()
+    assert live.refusal is None
+
+
+def test_a_bundle_that_is_being_copied_is_refused_until_all_of_it_is_there(link, bundles, tmp_path):
+    live = LiveClassifier(link)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    lead(link, copy)
+    for file in sorted(bundles[1].iterdir()):  # as cp does: the manifest first
+        with pytest.raises(BundleError):
+            live.reload_if_changed()
+        shutil.copy(file, copy)
+    assert live.reload_if_changed()
+    assert live.current.predict(RED).label == "rouge"
+
+
+@pytest.mark.parametrize("target", ["current", "x" * 300], ids=["itself", "no name"])
+def test_a_link_that_leads_nowhere_is_refused_and_the_old_bundle_answers_on(link, target):
+    live = LiveClassifier(link)
+    lead(link, target)
+    with pytest.raises(BundleError, match="current"):
+        live.reload_if_changed()
+    assert live.refusal
+    assert live.current.predict(RED).label == "red"
+
+
+def test_a_bundle_that_goes_missing_is_refused_and_the_old_one_answers_on(bundles):
+    live = LiveClassifier(bundles[0])
+    (bundles[0] / MANIFEST).unlink()
+    with pytest.raises(BundleError, match=MANIFEST):
+        live.reload_if_changed()
+    assert live.current.predict(RED).label == "red"
+
+
+def test_threads_that_ask_during_changes_get_an_answer_of_one_bundle_or_the_other(link, bundles):
+    live = LiveClassifier(link)
+    answers, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            answers.append(live.current.predict(RED).label)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        lead(link, bundles[1 - number % 2])
+        live.reload_if_changed()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {"red", "rouge"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecat.bundle.photo_record import load_seen
+from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import Bundle
 from edgecat.photos.folder import LabelledPhoto, find_photos, read_photos
 from edgecat.photos.pixels import Pixels, load_pixels
@@ -32,13 +32,13 @@ def load_seen_photos(bundle: Bundle, data: Path, *names: str) -> list[Pixels]:
     Args:
         bundle: Carries the hashes.
         data: Where its photos are, among others.
-        names: Of `edgecat.bundle.photo_record.SeenPhotos`: "val", "test", "calibration".
+        names: Of `edgecat.bundle.photo_record.PhotoRecord`: "val", "test", "calibration".
     """
-    seen = load_seen(bundle)
+    record = load_photo_record(bundle)
     found: dict[str, list[Pixels]] = {name: [] for name in names}
     for _, sha256, pixels in read_photos(find_photos(data), load_pixels):
         for name in names:
-            hashes = getattr(seen, name)
+            hashes = getattr(record, name)
             if sha256[: len(hashes[0])] in hashes:
                 found[name].append(pixels)
     return [np.stack(photos) for photos in found.values()]

@@ -157,7 +157,7 @@ def _change_model(case: int) -> bytes:
 
 @contextlib.contextmanager
 def _sandbox() -> Any:
-    """Yield a folder deep enough that a path that climbs out stays within what is looked at."""
+    """Yield a folder deep enough that a path that leads out stays within what is looked at."""
     with tempfile.TemporaryDirectory(prefix="edgecat-fuzz-") as top:
         deep = Path(top) / "a" / "b" / "c"
         deep.mkdir(parents=True)

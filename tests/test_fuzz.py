@@ -10,6 +10,8 @@ from benchmarks.reliability.fuzzing import run_cases
 from benchmarks.reliability.mutations import mutate
 from benchmarks.reliability.oracle import find_lie
 
+pytestmark = pytest.mark.slow  # opens hundreds of damaged files in fresh processes
+
 
 def run(check, num_cases):
     """Run cases in processes of their own: a forged model may harm its process."""

@@ -20,6 +20,8 @@ from edgecat.runtime.classifier import Classifier  # noqa: E402
 from edgecat.runtime.engines.base import open_engine  # noqa: E402
 from edgecat.runtime.selftest import run_self_test  # noqa: E402
 
+pytestmark = pytest.mark.slow  # trains, exports, quantizes
+
 # Labels that have broken other tools: a blank, a comma, another script, quotes, a mathematical $.
 CLASSES = {"Maine_Coon": "Maine Coon", "a, b": "a, b", '고양이 "$5"': '고양이 "$5"'}
 

@@ -3,7 +3,8 @@
 python -m benchmarks.device.cpu_quota    as root: it makes a control group
 
 Each quota and number of threads is a process of its own in a real control group (cgroups version 1
-or 2), which answers without a pause.
+or 2), which answers without a pause. They take turns; of each the round with most answers counts,
+which is the one that other work on the machine disturbed least.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from edgecat.machine.cgroups import list_groups
 
 _QUOTAS = (2.0, 1.5, 1.0, 0.5)
 _THREADS = (1, 2)
+_NUM_ROUNDS = 5
 _PERIOD_US = 100_000  # the kernel's default
 
 _CHILD = """
@@ -35,11 +37,11 @@ from edgecat.runtime.classifier import Classifier
 
 with Classifier.open("cats12", "onnxruntime-int8", threads=int(threads)) as classifier:
     batch = np.zeros((1, 224, 224, 3), np.uint8)
-    times_ms, ends = [], time.perf_counter() + 5
+    times_ms, ends = [], time.perf_counter() + 2
     while (started := time.perf_counter()) < ends:
         classifier.compute_logits(batch)
         times_ms.append(1e3 * (time.perf_counter() - started))
-print(json.dumps({"answers_per_s": len(times_ms) / 5} | percentiles(times_ms)))
+print(json.dumps({"answers_per_s": len(times_ms) / 2} | percentiles(times_ms)))
 """
 
 
@@ -75,14 +77,20 @@ def limited_group(quota: float) -> Iterator[Path]:
 @click.command()
 def main() -> None:
     """Answer under each quota with each number of threads."""
-    rows = []
-    for quota, threads in itertools.product(_QUOTAS, _THREADS):
+    cases = list(itertools.product(_QUOTAS, _THREADS))
+    rounds: dict[tuple[float, int], list[dict[str, float]]] = {case: [] for case in cases}
+    for quota, threads in cases * _NUM_ROUNDS:
         with limited_group(quota) as group:
             command = [sys.executable, "-c", _CHILD, str(group), str(threads)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows.append({"quota": quota, "threads": threads} | json.loads(done.stdout))
-        print({name: round(value, 1) for name, value in rows[-1].items()})
-    write_result("cpu_quota", {"rows": rows})
+        rounds[quota, threads].append(json.loads(done.stdout))
+    rows = [
+        {"quota": quota, "threads": threads} | max(found, key=lambda each: each["answers_per_s"])
+        for (quota, threads), found in rounds.items()
+    ]
+    for row in rows:
+        print({name: round(value, 1) for name, value in row.items()})
+    write_result("cpu_quota", {"rows": rows, "rounds": list(rounds.values())})
 
 
 if __name__ == "__main__":

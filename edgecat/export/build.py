@@ -75,7 +75,7 @@ class Model:
     change: AccuracyChange | None = None
 
     def open(self, threads: int | None = None) -> Engine:
-        """Open it; None for all cores."""
+        """Open it; None for as many threads as pay off here."""
         return open_model(self.variant, self.files, threads)
 
 

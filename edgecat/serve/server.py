@@ -65,7 +65,7 @@ class Address:
 
 
 def choose_threads() -> int:
-    """Return with how many threads the model of a server computes: all cores but one.
+    """Return with how many threads the model of a server computes: those that pay off but one.
 
     That one is the network's: on 2 cores a second thread costs a quarter to a half of the answers
     a second (benchmarks/results/*/serve_workers.json).

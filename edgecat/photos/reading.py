@@ -1,7 +1,6 @@
-"""Photos of a data set, read and decoded once, on all cores; broken ones are named all at once."""
+"""Photos of a data set, each read and decoded once; broken ones are named all at once."""
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgecat.errors import DatasetError, ImageError
+from edgecat.machine.cores import count_threads
+from edgecat.machine.memory import read_free_memory
 from edgecat.photos.decode import find_oddities, read_photo
 from edgecat.photos.folder import LabelledPhoto
 
@@ -16,6 +17,10 @@ T = TypeVar("T")
 
 # Photos decoded ahead of their use: enough for all cores, little memory (256 kB each).
 _CHUNK = 64
+
+# What the largest photo that is accepted takes while it is decoded: as many are decoded at once as
+# there is memory for. Source: benchmarks/results/*/largest_photos.json, lossless WebP.
+_PEAK_PHOTO_BYTES = 425_000_000
 
 #: Called with a photo's file and what is to be said of it.
 Remark = Callable[[Path, str], object]
@@ -29,7 +34,7 @@ def read_photos(
     on_broken: Remark | None = None,
     on_odd: Remark | None = None,
 ) -> Iterator[tuple[LabelledPhoto, str, T]]:
-    """Read and decode every photo once, on all cores, in order.
+    """Read and decode every photo once, several at a time, in order.
 
     Args:
         photos: What `find_photos` listed.
@@ -61,7 +66,7 @@ def read_photos(
     broken: list[tuple[Path, str]] = []
     note_broken = on_broken or (lambda path, problem: broken.append((path, problem)))
     note_odd = on_odd or (lambda path, remark: None)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(_count_decoders()) as pool:
         for start in range(0, len(photos), _CHUNK):
             chunk = photos[start : start + _CHUNK]
             for photo, result in zip(chunk, pool.map(read, chunk), strict=True):
@@ -96,3 +101,11 @@ def group_remarks(remarks: Sequence[tuple[Path, str]]) -> list[str]:
         else f"{len(paths)} photos, each: {remark}\n    " + "\n    ".join(paths)
         for remark, paths in files.items()
     ]
+
+
+def _count_decoders() -> int:
+    """Return how many photos to decode at once."""
+    num_threads, free = count_threads(), read_free_memory()
+    if free is None:
+        return num_threads
+    return max(1, min(num_threads, free.size_bytes // _PEAK_PHOTO_BYTES))

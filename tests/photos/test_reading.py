@@ -4,6 +4,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from PIL import Image
 
 from edgecat.errors import DatasetError, ImageError
+from edgecat.machine.memory import FreeMemory
+from edgecat.photos import reading
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_pixels
 from edgecat.photos.reading import group_remarks, read_photos
@@ -165,3 +169,32 @@ def test_what_a_person_should_know_of_a_photo_is_told(draw_photos):
     assert told == [
         (root / "class_0" / "pages.tif", "has several pages, of which the first is taken")
     ]
+
+
+@pytest.mark.parametrize(
+    ("num_threads", "free", "at_once"),
+    [
+        (3, FreeMemory(3 * 425_000_000), 3),
+        (1, None, 1),
+        (3, FreeMemory(850_000_000, limit_bytes=900_000_000), 2),
+        (3, FreeMemory(0), 1),
+        (3, None, 3),
+    ],
+)
+def test_as_many_photos_are_decoded_at_once_as_cores_and_memory_allow(
+    draw_photos, monkeypatch, num_threads, free, at_once
+):
+    monkeypatch.setattr(reading, "count_threads", lambda: num_threads)
+    monkeypatch.setattr(reading, "read_free_memory", lambda: free)
+    busy, most, lock = [], [], threading.Lock()
+
+    def decode(data):
+        with lock:
+            busy.append(1)
+            most.append(len(busy))
+        time.sleep(0.01)
+        with lock:
+            busy.pop()
+
+    assert len(list(read_photos(find_photos(draw_photos()), decode))) == 10
+    assert max(most) == at_once

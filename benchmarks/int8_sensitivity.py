@@ -22,9 +22,9 @@ from edgecat.photos.folder import find_photos, read_photos
 from edgecat.photos.pixels import load_pixels
 from edgecat.quantize import onnxruntime
 from edgecat.quantize.bias import mend_biases
+from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, Grid
 from edgecat.quantize.placement import Parts, Placement
-from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.student import Student
 
 _NUM_STAGES = 2
@@ -49,11 +49,11 @@ def main(data: Path, bundle: Path) -> None:
     validation = torch.from_numpy(np.stack(photos["val"][:: len(photos["val"]) // _NUM_PHOTOS]))
     graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
     calibration = np.stack(photos["calibration"])
-    quantizer = Quantizer(graph, calibration)
+    calibrated = calibrate(graph, calibration)
 
     def choose(num_stages: int) -> tuple[Parts, dict[str, Grid]]:
-        parts = Parts(quantizer.model, num_stages)
-        return parts, onnxruntime.place(parts, quantizer.histograms, cuts=True)
+        parts = Parts(calibrated.model, num_stages)
+        return parts, onnxruntime.place(parts, calibrated.histograms, cuts=True)
 
     def damage(parts: Parts, grids: dict[str, Grid], limit: int = SAFE_WEIGHT_LIMIT) -> float:
         student = Student(parts, Placement(grids, limit))

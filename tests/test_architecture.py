@@ -42,7 +42,7 @@ def is_within(module, *packages):
 LIBRARIES = {
     "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize"],
     "torchvision": ["edgecat.train"],
-    "safetensors": ["edgecat.train", "edgecat.export"],
+    "safetensors": ["edgecat.train", "edgecat.export", "edgecat.quantize.calibrate"],
     "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
     "onnxscript": [],
     "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize"],

@@ -65,7 +65,7 @@ def command(
       edgecat export runs/first --out first.edgecat --int8 --max-drop 0.5 --targets arm
     """
     from edgecat.bundle.manifest import TARGETS
-    from edgecat.export.build import export_run
+    from edgecat.export.job import export_run
     from edgecat.quantize.search import Budget
 
     chosen = TARGETS if targets == "auto" else tuple(targets.split(","))

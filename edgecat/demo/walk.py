@@ -11,7 +11,7 @@ from edgecat.bench.report import format_report
 from edgecat.bench.run import run_benchmark
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import ConfigError
-from edgecat.export.build import export_run
+from edgecat.export.job import export_run
 from edgecat.photos.drawings import draw_dataset
 from edgecat.photos.folder import find_photos
 from edgecat.progress import Progress

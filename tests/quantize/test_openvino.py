@@ -14,6 +14,7 @@ from edgecat.bundle.manifest import Variant  # noqa: E402
 from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import QuantizeError  # noqa: E402
 from edgecat.graph.optimize import run_float  # noqa: E402
+from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
@@ -35,7 +36,9 @@ def trained():
 
 @pytest.fixture(scope="module", params=[0, 2])
 def made(request, trained, cats):
-    return Quantizer(trained, cats).make(INT8.name, Recipe("test", request.param)), request.param
+    return Quantizer(calibrate(trained, cats), cats).make(
+        INT8.name, Recipe("test", request.param)
+    ), request.param
 
 
 def test_answers_are_near_to_float(made, trained, cats):

@@ -1,0 +1,81 @@
+"""A finished run -> a bundle: export, prove equality, quantize, prove accuracy, write.
+
+Nothing is written at the bundle's path before every proof has been given.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from edgecat.bundle.manifest import ModelSpec
+from edgecat.bundle.store import check_replaceable
+from edgecat.export.contents import Contents, write_contents
+from edgecat.export.floats import FloatGraph, make_graph, prove_floats, try_bf16
+from edgecat.export.int8 import Int8Models, refuse_lost, search_int8
+from edgecat.export.scoring import rate_models
+from edgecat.export.sets import (
+    Source,
+    load_calibration_set,
+    load_distillation_set,
+    load_proof_set,
+    load_validation_set,
+    open_source,
+)
+from edgecat.photos.pixels import Pixels
+from edgecat.progress import Progress, Silent
+from edgecat.quantize.calibrate import calibrate
+from edgecat.quantize.quantizer import Quantizer
+from edgecat.quantize.search import Budget
+
+
+def export_run(
+    run: Path,
+    out: Path,
+    *,
+    int8: Budget | None = None,
+    data: Path | None = None,
+    progress: Progress | None = None,
+) -> ModelSpec:
+    """Export a run as a bundle.
+
+    Args:
+        run: What `edgecat.train.loop.finetune` wrote.
+        out: The bundle to make or replace.
+        int8: What INT8 variants may cost; None for a bundle without.
+        data: Where the run's photos are now; None for where they were.
+        progress: Told of each step.
+
+    Returns:
+        The bundle's manifest, with the test scores and the verdict of each variant.
+
+    Raises:
+        TrainError: No finished run.
+        DatasetError: The run's photos are gone or changed.
+        ParityError: An exported model answers otherwise than the checkpoint; nothing is written.
+        QuantizeError: The checkpoint cannot be quantized; nothing is written.
+        AccuracyLost: An INT8 variant is over budget; the bundle is written without it.
+        BundleError: Something that is no bundle stands at `out`.
+        StorageError: The disk is full; a bundle that stood there is intact.
+    """
+    check_replaceable(out)
+    budget, progress = int8 or Budget(), progress or Silent()
+    source = open_source(run, data, progress)
+    proof = load_proof_set(source)
+    graph = make_graph(source.checkpoint, proof, progress)
+    floats = prove_floats(graph, proof, progress)
+    validation = load_validation_set(source)
+    bf16 = try_bf16(floats, validation, budget, progress)
+    calibration = load_calibration_set(source)
+    found = Int8Models()
+    if int8:
+        quantizer = _prepare_quantizer(graph, calibration, source)
+        found = search_int8(floats.models, quantizer, validation, int8, progress)
+    models = (*floats.models, *bf16, *found.models)
+    rated = rate_models(models, source, calibration, validation, budget, progress)
+    spec = write_contents(Contents(source, graph, floats, found, models, rated), out)
+    refuse_lost(found, out)
+    return spec
+
+
+def _prepare_quantizer(graph: FloatGraph, calibration: Pixels, source: Source) -> Quantizer:
+    calibrated = calibrate(graph.model, calibration)
+    return Quantizer(calibrated, calibration, partial(load_distillation_set, source))

@@ -11,7 +11,7 @@ from edgecat.errors import ConfigError, DatasetError
 from edgecat.photos.folder import LabelledPhoto, find_photos
 from edgecat.photos.reading import group_remarks
 from edgecat.progress import Progress, Silent
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.answers import answer_photos
 from edgecat.scores.evaluation import Evaluation, score
 
@@ -51,6 +51,7 @@ def evaluate(
         [engine.run for engine in engines],
         bundle.spec.labels,
         photos,
+        bundle.spec.input,
         progress,
         on_broken=(lambda *remark: broken.append(remark)) if skip_broken else None,
         on_odd=lambda *remark: odd.append(remark),

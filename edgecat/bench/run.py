@@ -16,7 +16,8 @@ from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError, EngineError
 from edgecat.progress import Progress, Silent
-from edgecat.runtime.engines.base import Engine, open_engine
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.evaluation import Evaluation
 
 # Rounds: p99 needs at least 100 to be more than the maximum.

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecat.bundle import schema1
 from edgecat.errors import BundleError
-from edgecat.photos.input import INPUT, InputSpec
+from edgecat.photos.input import IMAGENET, InputSpec
 from edgecat.strict import build
 
 SCHEMA_VERSION = 2
@@ -18,21 +18,13 @@ SCHEMA_VERSION = 2
 #: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
 NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
 
-ARCHS = ("mobilenet_v3_small", "mobilenet_v3_large")
-
-#: <engine>-<precision>, the same strings in the command line, in files and in JSON.
-VARIANTS = (
-    "onnxruntime-fp32",
-    "onnxruntime-int8",
-    "openvino-fp32",
-    "openvino-bf16",
-    "openvino-int8",
-)
-
-
-#: Kinds of processors that differ in what INT8 is worth: x86-64 with and without VNNI, 64-bit Arm.
-TARGETS = ("x86-vnni", "x86-avx2", "arm")
-
+# Well formed is what another edgecat, or an engine or network of somebody else, may have written;
+# whether it is known here, they ask who need it.
+_ARCH = re.compile("[a-z0-9_]{1,64}")
+# <engine>-<precision>: the same strings in the command line, in files and in JSON.
+_VARIANT = re.compile("[a-z0-9]{1,32}-[a-z0-9]{1,32}")
+# Kinds of processors, see `edgecat.runtime.target`.
+_TARGET = re.compile("[a-z0-9]{1,32}(-[a-z0-9]{1,32})*")
 
 # Source: Unicode, general categories Cc (control) and Cs (surrogate).
 _PLAIN_TEXT = re.compile("[^\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]*")
@@ -109,11 +101,11 @@ class Verdict:
     """Whether a variant is worth running, for each kind of processor.
 
     Attributes:
-        ships_to: Those of `TARGETS` for which it is.
-        reasons: For the others, why it is not.
+        ships_to: Those targets (`edgecat.runtime.target`) for which it is.
+        reasons: For the others that were judged, why it is not.
         measured_on: The target of the machine that measured the latency.
-        latency_ratio: There, its latency by that of "onnxruntime-fp32": single photos, one thread,
-            median of rounds in turn.
+        latency_ratio: There, its latency by that of the bundle's first variant: single photos, one
+            thread, median of rounds in turn.
     """
 
     ships_to: tuple[str, ...]
@@ -125,21 +117,35 @@ class Verdict:
         """Check the targets.
 
         Raises:
-            ValueError: One that this version does not know, or one that is missing.
+            ValueError: One that is no name, that both is and is not, or that is not judged.
         """
-        known = {*self.ships_to, *self.reasons}
-        if known != set(TARGETS) or self.measured_on not in TARGETS:
-            raise ValueError(f"targets {sorted(known)} are not {', '.join(TARGETS)}")
+        judged = (*self.ships_to, *self.reasons)
+        for target in judged:
+            if not _TARGET.fullmatch(target):
+                raise ValueError(f"target {target!r} is no name such as 'x86-64'")
+        if len(set(judged)) != len(judged):
+            raise ValueError(f"targets {sorted(judged)}: each must stand there once")
+        if self.measured_on not in judged:
+            raise ValueError(f"measured_on {self.measured_on!r} is none of {sorted(judged)}")
 
-    def describe(self) -> str:
-        """Return the verdict as a line of text."""
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return all that were judged."""
+        return (*self.ships_to, *self.reasons)
+
+    def describe(self, reference: str) -> str:
+        """Return the verdict as a line of text.
+
+        Args:
+            reference: The name of the bundle's first variant.
+        """
         ships = f"ship to {', '.join(self.ships_to)}" if self.ships_to else "do not ship"
         by_reason: dict[str, list[str]] = {}
         for target, reason in self.reasons.items():
             by_reason.setdefault(reason, []).append(target)
         whys = [f"not {', '.join(targets)}: {why}" for why, targets in by_reason.items()]
         return (
-            f"{self.latency_ratio:.2f}x the latency of onnxruntime-fp32 on {self.measured_on}; "
+            f"{self.latency_ratio:.2f}x the latency of {reference} on {self.measured_on}; "
             f"{'; '.join([ships, *whys])}"
         )
 
@@ -149,7 +155,7 @@ class Variant:
     """One model for one engine at one precision.
 
     Attributes:
-        name: One of `VARIANTS`.
+        name: <engine>-<precision>.
         files: The engine's files, the graph first ("x.onnx"; or "x.xml.gz", "x.bin").
         score: The test score, where one was measured.
         verdict: Where it is worth running, where that was measured.
@@ -167,10 +173,10 @@ class Variant:
         """Check the name.
 
         Raises:
-            ValueError: A name that no version of edgecat writes, or no file.
+            ValueError: No name of an engine and a precision, or no file.
         """
-        if self.name not in VARIANTS:
-            raise ValueError(f"variant {self.name!r} is none of {', '.join(VARIANTS)}")
+        if not _VARIANT.fullmatch(self.name):
+            raise ValueError(f"variant {self.name!r} is no engine and precision, as in 'engine-fp32'")
         if not self.files:
             raise ValueError(f"variant {self.name!r} names no file")
         if self.ood_threshold is not None and not math.isfinite(self.ood_threshold):
@@ -178,13 +184,19 @@ class Variant:
 
     @property
     def engine(self) -> str:
-        """Return "onnxruntime" or "openvino"."""
+        """Return the name of the engine, see `edgecat.runtime.engine`."""
         return self.name.split("-")[0]
 
     @property
     def precision(self) -> str:
-        """Return "fp32", "bf16" or "int8": what was asked for, not what an engine runs."""
+        """Return such as "fp32" or "int8": what was asked for, not what an engine runs."""
         return self.name.split("-")[1]
+
+    @property
+    def num_bits(self) -> int:
+        """Return how many bits a weight of this precision has: the first number in its name."""
+        found = re.search("[0-9]+", self.precision)
+        return int(found[0]) if found else 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,9 +218,10 @@ class ModelSpec:
 
     Attributes:
         name: What a person calls the model.
-        arch: One of `ARCHS`.
+        arch: The network's name, see `edgecat.train.architecture`.
         labels: The classes, in the order of the logits.
-        variants: At least one; `preferred_variants` says which is used when nobody asks.
+        variants: At least one, the first a float one, against which the others were measured;
+            `preferred_variants` says which is used when nobody asks.
         files: Every file of the bundle but the manifest, by name.
         input: The expected pixels.
         temperature: What logits are divided by before the softmax, above 0.
@@ -222,7 +235,7 @@ class ModelSpec:
     labels: tuple[str, ...]
     variants: tuple[Variant, ...]
     files: dict[str, FileRecord]
-    input: InputSpec = INPUT
+    input: InputSpec = IMAGENET
     temperature: float = 1.0
     ood: OodSpec | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -236,12 +249,10 @@ class ModelSpec:
         """
         for name, value in vars(self).items():
             _check_plain(value, name)
-        if self.arch not in ARCHS:
-            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
+        if not _ARCH.fullmatch(self.arch):
+            raise ValueError(f"arch {self.arch!r} is no name of small letters, digits and _")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be at least two, each once")
-        if self.input != INPUT:
-            raise ValueError(f"input {self.input} is not what this edgecat makes: {INPUT}")
         if not 0 < self.temperature < 1000:
             raise ValueError(f"temperature {self.temperature} is not in (0, 1000)")
         names = [variant.name for variant in self.variants]
@@ -284,25 +295,36 @@ class ModelSpec:
             f"{self.name}: no variant {name!r}; it has {', '.join(v.name for v in self.variants)}"
         )
 
+    @property
+    def reference(self) -> str:
+        """Return the name of the variant that the others were measured against."""
+        return self.variants[0].name
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the kinds of processors that its verdicts are about; none without verdicts."""
+        verdicts = [variant.verdict for variant in self.variants if variant.verdict is not None]
+        return tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.targets))
+
     def preferred_variants(self, target: str) -> tuple[str, ...]:
         """Return the variants worth running on a kind of processor, the fastest first.
 
-        Where latencies were measured on another kind, INT8 for ONNX Runtime is taken to be the
-        fastest (benchmarks/results/*/int8_cpus.json). Without any verdict, the manifest's order.
+        Where latencies were measured on another kind, the one of the fewest bits is taken to be the
+        fastest, and of equals the first (benchmarks/results/*/int8_cpus.json). Without any verdict,
+        the manifest's order.
 
         Args:
-            target: One of `TARGETS`.
+            target: One of `targets`.
         """
-        rated = [(v.verdict, v) for v in self.variants if v.verdict is not None]
-        if not rated:
+        if not self.targets:
             return tuple(variant.name for variant in self.variants)
-
-        def cost(verdict: Verdict, variant: Variant) -> tuple[float, bool, bool]:
-            ratio = verdict.latency_ratio if verdict.measured_on == target else 0.0
-            return ratio, variant.precision != "int8", variant.engine != "onnxruntime"
-
-        ships = sorted((cost(*pair), pair[1].name) for pair in rated if target in pair[0].ships_to)
-        return tuple(name for _, name in ships)
+        costs: dict[str, tuple[float, int]] = {}
+        for variant in self.variants:
+            verdict = variant.verdict
+            if verdict is not None and target in verdict.ships_to:
+                ratio = verdict.latency_ratio if verdict.measured_on == target else 0.0
+                costs[variant.name] = ratio, variant.num_bits
+        return tuple(sorted(costs, key=lambda name: costs[name]))
 
     def to_json(self) -> str:
         """Return the manifest's text, the same for the same content."""

@@ -53,7 +53,7 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
             for label, flips in score.flips.items():
                 click.echo(f"    {label}: {flips.num_lost} lost, {flips.num_gained} gained")
         if verdict := variant.verdict:
-            click.echo(f"  verdict: {verdict.describe()}")
+            click.echo(f"  verdict: {verdict.describe(spec.reference)}")
         for line in _describe_steps(spec.provenance, variant.name):
             click.echo(f"  step: {line}")
     click.echo("\nprovenance")

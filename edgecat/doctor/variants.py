@@ -17,7 +17,7 @@ def check_bundle(name: str | Path, target: str, *, signer: Path | None = None) -
 
     Args:
         name: A folder, or a released model's name.
-        target: The kind of processor, one of `edgecat.bundle.manifest.TARGETS`.
+        target: The kind of processor, of the bundle's `targets`; a function
         signer: As for `edgecat.bundle.store.load_bundle`.
     """
     try:
@@ -47,7 +47,7 @@ def _try(bundle: Bundle, variant: str) -> str | BundleError | EngineError:
 
     def answer() -> str:
         # Here, so that neither numpy nor an engine can take down the process that reports.
-        from edgecat.runtime.engines.base import open_engine
+        from edgecat.runtime.choice import open_engine
         from edgecat.runtime.selftest import run_self_test
 
         result = run_self_test(bundle, open_engine(bundle, variant))

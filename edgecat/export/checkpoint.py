@@ -71,7 +71,7 @@ def _build_network(weights: bytes, record: RunRecord, file: Path) -> PhotoNetwor
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    network = build_network(record.arch, len(record.labels))
+    network = build_network(record.arch, len(record.labels), record.input)
     try:
         network.load_state_dict(load(weights))
     except (RuntimeError, SafetensorError) as error:

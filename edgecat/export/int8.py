@@ -1,12 +1,12 @@
 """The INT8 models: for each engine the cheapest recipe that surely keeps its accuracy."""
 
 import dataclasses
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from edgecat.errors import AccuracyLost
-from edgecat.export.makers import MAKERS
+from edgecat.export.floats import ProvenFloats
+from edgecat.export.maker import list_products
 from edgecat.progress import Progress
 from edgecat.quantize.model import Model
 from edgecat.quantize.quantizer import Quantizer
@@ -33,7 +33,7 @@ class Int8Models:
 
 
 def search_int8(
-    floats: Sequence[Model],
+    floats: ProvenFloats,
     quantizer: Quantizer,
     validation: ValidationSet,
     budget: Budget,
@@ -42,7 +42,7 @@ def search_int8(
     """Search an INT8 model for each engine.
 
     Args:
-        floats: The float models, in the order of `MAKERS`.
+        floats: The float models.
         quantizer: Of the graph that they were made from.
         validation: Validation photos.
         budget: What INT8 may cost.
@@ -52,8 +52,15 @@ def search_int8(
         QuantizeError: The checkpoint cannot be quantized.
     """
     studies = [
-        Study(maker.variant("int8"), quantizer, floating, validation, budget.weight_limit)
-        for maker, floating in zip(MAKERS, floats, strict=True)
+        Study(
+            product.variant,
+            quantizer,
+            floats.find(product.exact),
+            validation,
+            budget.weight_limit,
+        )
+        for product in list_products()
+        if product.precision.made == "quantized"
     ]
     searches = {study.variant.name: _search(study, budget, progress) for study in studies}
     kept: list[Model] = []
@@ -83,6 +90,6 @@ def refuse_lost(found: Int8Models, out: Path) -> None:
 
 def _search(study: Study, budget: Budget, progress: Progress) -> SearchResult:
     name = study.variant.name
-    recipes = choose_recipes(name, budget.search)
+    recipes = choose_recipes(study.variant.engine, budget.search)
     try_recipe = partial(study.try_recipe, progress=progress)
     return search_recipes(name, recipes, try_recipe, budget, progress)

@@ -7,7 +7,7 @@ import numpy as np
 
 from edgecat.photos.pixels import Pixels
 from edgecat.quantize.model import Model, open_all
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.answers import batches_of
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features, OodDetector, choose_threshold, fit_detector

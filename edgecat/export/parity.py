@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecat.errors import ParityError
 from edgecat.photos.pixels import Pixels
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.compare import compare_logits
 from edgecat.scores.metrics import Logits
 

@@ -12,6 +12,7 @@ from edgecat.export.golden import answer_golden
 from edgecat.export.ood import fit_to_models
 from edgecat.export.sets import Source
 from edgecat.export.verdict import decide, measure_ratios
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
 from edgecat.quantize.model import Model, open_all
@@ -59,7 +60,8 @@ def rate_models(
     """
     temperature = metrics.fit_temperature(validation.expected, validation.targets)
     fitted = fit_to_models(models, calibration, validation.photos)
-    verdicts = give_verdicts(models, budget)
+    spec = source.checkpoint.record.input
+    verdicts = give_verdicts(models, spec, budget)
     scores = score_on_test(models, source, temperature, progress)
     variants = tuple(
         dataclasses.replace(model.variant, score=score, verdict=verdict, ood_threshold=threshold)
@@ -68,20 +70,23 @@ def rate_models(
         )
     )
     for model, verdict in zip(models, verdicts, strict=True):
-        progress.say(f"{model.variant.name}: {verdict.describe()}")
-    return RatedModels(variants, temperature, fitted.detector, answer_golden(models))
+        progress.say(f"{model.variant.name}: {verdict.describe(models[0].variant.name)}")
+    return RatedModels(variants, temperature, fitted.detector, answer_golden(models, spec))
 
 
-def give_verdicts(models: Sequence[Model], budget: Budget) -> tuple[Verdict, ...]:
+def give_verdicts(
+    models: Sequence[Model], spec: InputSpec, budget: Budget
+) -> tuple[Verdict, ...]:
     """Say where each model is worth running, before any test photo is looked at.
 
     Args:
         models: All of the bundle, with what each loses on the validation photos.
+        spec: What they take.
         budget: What it may lose, and for which processors INT8 was made.
     """
     with open_all(models, threads=1) as engines:
         names = [model.variant.name for model in models]
-        ratios = measure_ratios(dict(zip(names, engines, strict=True)))
+        ratios = measure_ratios(dict(zip(names, engines, strict=True)), spec)
     return tuple(decide(model.variant, ratios, model.change, budget) for model in models)
 
 

@@ -105,7 +105,7 @@ def open_source(run: Path, data: Path | None, progress: Progress) -> Source:
     """
     checkpoint = load_checkpoint(run)
     record, split = checkpoint.record, checkpoint.split
-    photos = RunPhotos(split, data or Path(record.data), progress)
+    photos = RunPhotos(split, data or Path(record.data), record.input, progress)
     return Source(checkpoint, photos, choose_sets(split, record.seed))
 
 
@@ -121,7 +121,9 @@ def load_validation_set(source: Source) -> ValidationSet:
     pixels = source.photos.pixels("validation photos", positions)
     labels, split = source.checkpoint.record.labels, source.checkpoint.split
     targets = [labels.index(split.photos[position].label) for position in positions]
-    return ValidationSet(pixels, np.array(targets, np.int64), source.checkpoint.answer(pixels))
+    expected = source.checkpoint.answer(pixels)
+    spec = source.checkpoint.record.input
+    return ValidationSet(pixels, np.array(targets, np.int64), expected, spec)
 
 
 def load_calibration_set(source: Source) -> Pixels:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import onnx
 
 from edgecat.photos.pixels import Pixels
-from edgecat.quantize.forms import FORMS
+from edgecat.quantize.form import FORMS
 from edgecat.quantize.placement import Parts
 from edgecat.quantize.prepare import own_constants, shorten_names
 from edgecat.quantize.ranges import Histogram, check_images, measure_histograms
@@ -77,8 +77,8 @@ def calibrate(graph: onnx.ModelProto, photos: Pixels) -> Calibrated:
 def _weigh_tensors(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float64] | None]:
     """Return what an error weighs, by channel, in every tensor that any recipe may ask for."""
     weights: dict[str, npt.NDArray[np.float64] | None] = {}
-    for form in FORMS.values():
-        for stages in range(form.MIN_FLOAT_STAGES, MAX_FLOAT_STAGES + 1):
+    for form in FORMS.load_all().values():
+        for stages in range(form.min_float_stages, MAX_FLOAT_STAGES + 1):
             parts = Parts(model, stages)
             for name in form.tensors_to_measure(parts):
                 if name not in weights:

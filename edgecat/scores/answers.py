@@ -1,12 +1,14 @@
 """What models answer to photos: each photo is read once and answered by all of them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from edgecat.errors import DatasetError
 from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.photos.reading import Remark, read_photos
 from edgecat.progress import Progress
@@ -53,6 +55,7 @@ def answer_photos(
     models: Sequence[Callable[[Pixels], Logits]],
     labels: Sequence[str],
     photos: Sequence[LabelledPhoto],
+    spec: InputSpec,
     progress: Progress,
     *,
     on_broken: Remark | None = None,
@@ -64,6 +67,7 @@ def answer_photos(
         models: Each takes uint8 `[N, 224, 224, 3]` and returns float32 `[N, K]`.
         labels: In the order of the logits.
         photos: With labels among `labels`.
+        spec: What the models take.
         progress: Told of each photo.
         on_broken: As for `edgecat.photos.reading.read_photos`.
         on_odd: The same.
@@ -84,9 +88,10 @@ def answer_photos(
                 part.append(model(batch))
             waiting.clear()
 
+    load = functools.partial(load_pixels, spec=spec)
     with progress.phase("photos", len(photos)) as step:
         for photo, sha256, pixels in read_photos(
-            photos, load_pixels, on_photo=step, on_broken=on_broken, on_odd=on_odd
+            photos, load, on_photo=step, on_broken=on_broken, on_odd=on_odd
         ):
             read.append(photo)
             hashes.append(sha256)

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from edgecat.errors import ImageError
-from edgecat.photos.pixels import load_pixels
 from edgecat.progress import Progress
 from edgecat.runtime.prediction import Answer
 from edgecat.service.live import LiveClassifier
@@ -87,7 +86,7 @@ def stream(
             "time": frame.time.isoformat(timespec="milliseconds"),
         }
         try:
-            answers.append(current.answer(load_pixels(frame.data)))
+            answers.append(current.answer(current.load_pixels(frame.data)))
         except ImageError as error:
             line["error"] = str(error).removeprefix("the photo: ")
         else:

@@ -1,6 +1,7 @@
 """Photos decoded once: a file of uint8 pixels beside the run, instead of a decode every epoch."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from edgecat.errors import DatasetError, StorageError
 from edgecat.machine.memory import read_free_memory
 from edgecat.machine.mounts import is_in_memory
 from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels, central_crop, scale_photo
 from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.split import Fingerprint, fingerprint_photo
@@ -32,8 +34,9 @@ class PhotoCache:
         odd: Photos of which a person should know something, and what.
     """
 
-    def __init__(self) -> None:
-        """Make an empty cache; `open_cache` fills it."""
+    def __init__(self, spec: InputSpec) -> None:
+        """Make an empty cache of photos for a network that takes these; `open_cache` fills it."""
+        self.spec = spec
         self.photos: list[LabelledPhoto] = []
         self.hashes: list[str] = []
         self.fingerprints: list[Fingerprint] = []
@@ -50,7 +53,7 @@ class PhotoCache:
 
     def pixels(self, index: int) -> Pixels:
         """Return a photo as `load_pixels` does: uint8 `[224, 224, 3]`, RGB."""
-        return central_crop(self.scaled(index))
+        return central_crop(self.scaled(index), self.spec)
 
     def batch(self, indices: Sequence[int]) -> Pixels:
         """Return photos as `load_batch` does: uint8 `[N, 224, 224, 3]`, RGB."""
@@ -71,13 +74,19 @@ class PhotoCache:
 
 @contextlib.contextmanager
 def open_cache(
-    file: Path, photos: Sequence[LabelledPhoto], progress: Progress, *, skip_broken: bool
+    file: Path,
+    photos: Sequence[LabelledPhoto],
+    spec: InputSpec,
+    progress: Progress,
+    *,
+    skip_broken: bool,
 ) -> Iterator[PhotoCache]:
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
         file: To write, about `PHOTO_BYTES` a photo.
         photos: What `find_photos` listed.
+        spec: What the network takes.
         progress: Told of each photo.
         skip_broken: Leave broken photos out, instead of refusing all.
 
@@ -86,7 +95,7 @@ def open_cache(
         StorageError: The disk is full, or the file would take more memory than there is.
     """
     _check_memory(file, len(photos))
-    cache = PhotoCache()
+    cache = PhotoCache(spec)
     try:
         with (
             atomic.storage_errors(file),
@@ -95,7 +104,7 @@ def open_cache(
         ):
             for photo, sha256, scaled in read_photos(
                 photos,
-                scale_photo,
+                functools.partial(scale_photo, spec=spec),
                 on_photo=step,
                 on_broken=(lambda *remark: cache.broken.append(remark)) if skip_broken else None,
                 on_odd=lambda *remark: cache.odd.append(remark),

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from edgecat import atomic
-from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import ConfigError, DatasetError, TrainError
 from edgecat.photos.folder import count_labels, find_photos
 from edgecat.photos.split import (
@@ -23,6 +22,7 @@ from edgecat.photos.split import (
 )
 from edgecat.progress import Progress, Silent
 from edgecat.train import run as runs
+from edgecat.train.architecture import ARCHITECTURES, default_arch
 from edgecat.train.cache import PhotoCache, open_cache
 from edgecat.train.network import build_network
 from edgecat.train.recipe import Recipe
@@ -42,7 +42,7 @@ class Job:
     Attributes:
         data: Folder of labelled photos.
         run: Folder to write.
-        arch: One of `edgecat.bundle.manifest.ARCHS`.
+        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
         weights: "imagenet", "scratch", a released model or another bundle, or a file.
         recipe: Every number of the training.
         seed: Of all chance, 0 or more.
@@ -53,7 +53,7 @@ class Job:
 
     data: Path
     run: Path
-    arch: str = "mobilenet_v3_small"
+    arch: str = dataclasses.field(default_factory=default_arch)
     weights: str = "imagenet"
     recipe: Recipe = dataclasses.field(default_factory=Recipe)
     seed: int = 0
@@ -63,7 +63,7 @@ class Job:
 
 
 def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
-    """Fine-tune a MobileNetV3 on a folder of labelled photos.
+    """Fine-tune a network on a folder of labelled photos.
 
     Raises:
         ConfigError: An unknown network or device.
@@ -74,8 +74,8 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     """
     progress = progress or Silent()
     started_s = time.perf_counter()
-    if job.arch not in ARCHS:
-        raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHS)}")
+    spec = ARCHITECTURES.load(job.arch).input
+    job = dataclasses.replace(job, recipe=job.recipe.fit_to(spec))
     device = choose_device(job.device)
     limit_threads()
     _check_folder(job)
@@ -85,12 +85,14 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
 
     torch.manual_seed(job.seed)
     network = build_network(job.arch, len(counts))
-    loaded = load_weights(network.network, job.arch, job.weights)
+    loaded = load_weights(network, job.arch, job.weights)
     progress.say(str(loaded))
 
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
-    with open_cache(job.run / _CACHE, photos, progress, skip_broken=job.skip_broken) as cache:
+    with open_cache(
+        job.run / _CACHE, photos, spec, progress, skip_broken=job.skip_broken
+    ) as cache:
         split = _split(cache, job)
         if unreadable := sorted(set(counts) - set(split.labels())):
             raise DatasetError(
@@ -104,6 +106,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
             random=loaded.random,
             seed=job.seed,
             recipe=job.recipe,
+            input=spec,
             data=str(job.data.resolve()),
             data_sha256=runs.hash_data(split),
             num_photos={name: len(split.indices(name)) for name in ("train", "val", "test", "out")},

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from edgecat import atomic
-from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import TrainError
+from edgecat.photos.input import IMAGENET, InputSpec
 from edgecat.photos.split import Split
 from edgecat.strict import build
+from edgecat.train.architecture import ARCHITECTURES
 from edgecat.train.recipe import Recipe
 
 RUN_VERSION = 1
@@ -61,7 +62,7 @@ class RunRecord:
     """What a run was asked to do, and, when finished, what came out.
 
     Attributes:
-        arch: One of `edgecat.bundle.manifest.ARCHS`.
+        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
         labels: The classes in the order of the logits.
         weights: What the network started from, as the user named it.
         num_loaded: Tensors that were pretrained.
@@ -73,6 +74,7 @@ class RunRecord:
         num_photos: By split.
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
+        input: What the network takes; runs of the first edgecat do not say, all took the same.
         outcome: None until the run has finished.
         run_version: Of this record's form.
     """
@@ -89,6 +91,7 @@ class RunRecord:
     num_photos: dict[str, int]
     device: str
     versions: dict[str, str]
+    input: InputSpec = IMAGENET
     outcome: Outcome | None = None
     run_version: int = RUN_VERSION
 
@@ -98,8 +101,8 @@ class RunRecord:
         Raises:
             ValueError: An unknown network.
         """
-        if self.arch not in ARCHS:
-            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
+        if self.arch not in ARCHITECTURES:
+            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHITECTURES.names)}")
 
     def save(self, run: Path) -> None:
         """Write the record into the run's folder.

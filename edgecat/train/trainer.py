@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -109,7 +109,7 @@ class Trainer:
             parts
         ).clone()  # [N, C]; a clone, since autograd takes no inference tensor
         targets = torch.from_numpy(self.targets[indices]).to(self.device)
-        head = self._head().train()
+        head = self.network.head.train()
         optimizer = torch.optim.AdamW(head.parameters(), lr=self.recipe.head_rate)
         torch.manual_seed(_seed_of(self.seed, 0))
         for _ in range(self.recipe.head_epochs):
@@ -241,12 +241,8 @@ class Trainer:
     def _averaged(self) -> PhotoNetwork:
         return cast(PhotoNetwork, self.average.module)
 
-    def _head(self) -> nn.Module:
-        head: nn.Module = self.network.network.get_submodule("classifier")
-        return head
-
     def _build_optimizer(self) -> torch.optim.AdamW:
-        head = {id(parameter) for parameter in self._head().parameters()}
+        head = {id(parameter) for parameter in self.network.head.parameters()}
         groups = [
             {
                 "params": [

@@ -50,7 +50,8 @@ LIBRARIES = {
     "openvino": ["edgecat.runtime.engines.openvino", "edgecat.graph", "edgecat.quantize"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],
-    "matplotlib": ["edgecat.train.plots"],
+    "matplotlib": ["edgecat.train.plots", "edgecat.train.fonts"],
+    "anyascii": ["edgecat.train.fonts"],
     "uvicorn": ["edgecat.serve"],
     "h11": ["edgecat.serve.connection"],
     "starlette": ["edgecat.serve"],
@@ -81,6 +82,7 @@ def test_nothing_else_is_imported_at_all():
 # From the ground up: a package imports only from itself, from those before it and from `LOOSE`.
 # Packages on one layer do not know each other.
 LAYERS = [
+    ["machine"],
     ["photos"],
     ["scores"],
     ["bundle"],
@@ -150,6 +152,21 @@ def test_a_packages_init_is_a_docstring(path):
     assert ast.get_docstring(tree)
     if path.name == "__init__.py" and path.parent != PACKAGE:
         assert len(tree.body) == 1
+
+
+# Calls that open a file as text, unless told otherwise, in the locale's encoding.
+OPEN_TEXT = {"read_text", "write_text"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_text_files_are_utf8_in_every_locale(module):
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            given = {keyword.arg for keyword in node.keywords}
+            is_own = ast.unparse(node.func.value) == "atomic"
+            assert node.func.attr not in OPEN_TEXT or is_own or "encoding" in given, (
+                f"{module}, line {node.lineno}: {ast.unparse(node)} names no encoding"
+            )
 
 
 def test_nobody_prints_or_sets_up_logging_outside_the_command_line():
@@ -229,7 +246,10 @@ def test_the_released_model_answers_where_only_the_devices_libraries_are():
     predict_without_extras("cats12")
 
 
-# What still exceeds a limit below: a file, or a function by its module. It may only shrink.
+# From the `def` to the last line, the docstring not counted.
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MEDIAN_FUNCTION_LINES, MAX_ARGUMENTS = 300, 60, 10, 6
+
+# The files and functions that are still over a limit: no name is added, and what was mended goes.
 NOT_YET = {
     "edgecat.bundle.manifest",
     "edgecat.photos.drawings",
@@ -237,16 +257,15 @@ NOT_YET = {
     "edgecat.train.trainer",
     "edgecat.train.trainer.__init__",
 }
-MAX_FILE_LINES, MAX_FUNCTION_LINES, MEDIAN_FUNCTION_LINES, MAX_ARGUMENTS = 300, 60, 10, 6
 
 
 def functions_of(module):
-    found = (node for node in ast.walk(MODULES[module]) if isinstance(node, ast.FunctionDef))
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    found = (node for node in ast.walk(MODULES[module]) if isinstance(node, kinds))
     return [(f"{module}.{node.name}", node) for node in found]
 
 
 def num_lines(function):
-    """From the `def` to the last line, the docstring not counted."""
     lines = function.end_lineno - function.lineno + 1
     if ast.get_docstring(function) is None:
         return lines
@@ -259,26 +278,25 @@ def num_arguments(function):
     return len(names) - (names[:1] in (["self"], ["cls"]))
 
 
-def test_files_are_short():
-    lengths = {module_of(path): len(path.read_text().splitlines()) for path in FILES}
-    assert {name for name, length in lengths.items() if length > MAX_FILE_LINES} <= NOT_YET
+FUNCTIONS = [found for module in MODULES for found in functions_of(module)]
 
 
-def test_functions_are_short_and_take_few_arguments():
-    over, lengths = set(), []
-    for module in MODULES:
-        for name, function in functions_of(module):
-            lengths.append(num_lines(function))
-            # A command's arguments are its options.
-            takes_many = num_arguments(function) > MAX_ARGUMENTS
-            if lengths[-1] > MAX_FUNCTION_LINES or (
-                takes_many and not is_within(module, "edgecat.cli")
-            ):
-                over.add(name)
-    assert over <= NOT_YET
+def test_files_and_functions_are_short_and_take_few_arguments():
+    over = {
+        module_of(path)
+        for path in FILES
+        if len(path.read_text(encoding="utf-8").splitlines()) > MAX_FILE_LINES
+    }
+    over |= {name for name, function in FUNCTIONS if num_lines(function) > MAX_FUNCTION_LINES}
+    over |= {
+        name
+        for name, function in FUNCTIONS
+        # A command's arguments are its options.
+        if num_arguments(function) > MAX_ARGUMENTS and not is_within(name, "edgecat.cli")
+    }
+    assert over == NOT_YET
+
+
+def test_most_functions_are_read_at_a_glance():
+    lengths = [num_lines(function) for _, function in FUNCTIONS]
     assert statistics.median(lengths) <= MEDIAN_FUNCTION_LINES
-
-
-def test_what_is_not_yet_short_is_still_there():
-    names = {name for module in MODULES for name, _ in functions_of(module)}
-    assert names | set(MODULES) >= NOT_YET

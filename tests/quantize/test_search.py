@@ -19,6 +19,8 @@ from edgecat.quantize.search import Budget, search_recipes
 from edgecat.quantize.step import SearchStep, Study, ValidationSet
 from edgecat.scores.compare import compare_accuracy
 
+pytestmark = pytest.mark.slow  # quantizes and distils
+
 INT8 = Variant("onnxruntime-int8", ("m.onnx",))
 FLOAT = Variant("onnxruntime-fp32", ("m.onnx",))
 

@@ -25,6 +25,7 @@ from edgecat.progress import Progress, Silent
 from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.search import Budget
+from edgecat.train.threads import limit_threads
 
 
 def export_run(
@@ -57,6 +58,7 @@ def export_run(
         StorageError: The disk is full; a bundle that stood there is intact.
     """
     check_replaceable(out)
+    limit_threads()
     budget, progress = int8 or Budget(), progress or Silent()
     source = open_source(run, data, progress)
     proof = load_proof_set(source)

@@ -76,3 +76,8 @@ def test_weights_are_stored_as_int8(made):
 def test_a_float_part_that_the_model_has_not_is_refused(quantizer, num_float_stages):
     with pytest.raises(QuantizeError, match=f"num_float_stages={num_float_stages}"):
         quantizer.make(INT8.name, Recipe("test", num_float_stages))
+
+
+def test_the_same_model_has_the_same_bytes_however_many_were_made_before(quantizer):
+    recipe = Recipe("test", 0, mends_biases=False)
+    assert quantizer.make(INT8.name, recipe) == quantizer.make(INT8.name, recipe)

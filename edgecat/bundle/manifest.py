@@ -176,7 +176,7 @@ class Variant:
             ValueError: No name of an engine and a precision, or no file.
         """
         if not _VARIANT.fullmatch(self.name):
-            raise ValueError(f"variant {self.name!r} is no engine and precision, as in 'engine-fp32'")
+            raise ValueError(f"variant {self.name!r} is no <engine>-<precision>")
         if not self.files:
             raise ValueError(f"variant {self.name!r} names no file")
         if self.ood_threshold is not None and not math.isfinite(self.ood_threshold):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from edgecat.bundle.manifest import ARCHS
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress, percent_with_interval
+from edgecat.train.architecture import ARCHITECTURES, default_arch
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
@@ -19,7 +19,11 @@ from edgecat.cli.output import TerminalProgress, percent_with_interval
     help="Folder to write the run to.",
 )
 @click.option(
-    "--arch", type=click.Choice(ARCHS), default=ARCHS[0], show_default=True, help="Network."
+    "--arch",
+    type=click.Choice(ARCHITECTURES.names),
+    default=default_arch(),
+    show_default=True,
+    help="Network.",
 )
 @click.option(
     "--weights",
@@ -73,7 +77,7 @@ def command(
     resume: bool,
     skip_broken: bool,
 ) -> None:
-    """Fine-tune a pretrained MobileNetV3 on a folder of labelled photos.
+    """Fine-tune a pretrained network on a folder of labelled photos.
 
     DATA has one sub-folder per class, or train/, val/ and test/ with such sub-folders. Without
     these, photos are split into 70 % to train, 15 % to validate and 15 % to test with; the same

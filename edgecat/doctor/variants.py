@@ -7,17 +7,21 @@ from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.doctor.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
+from edgecat.doctor.machine import Machine
 from edgecat.errors import BundleError, EngineError
+from edgecat.runtime.target import tell_target
 
 _CHOOSE = "choose another --variant"
 
 
-def check_bundle(name: str | Path, target: str, *, signer: Path | None = None) -> Iterator[Finding]:
+def check_bundle(
+    name: str | Path, machine: Machine, *, signer: Path | None = None
+) -> Iterator[Finding]:
     """Look at a bundle, each of its variants, and the choice among them.
 
     Args:
         name: A folder, or a released model's name.
-        target: The kind of processor, of the bundle's `targets`; a function
+        machine: The one that it is to run on.
         signer: As for `edgecat.bundle.store.load_bundle`.
     """
     try:
@@ -30,6 +34,7 @@ def check_bundle(name: str | Path, target: str, *, signer: Path | None = None) -
     if signer is not None:
         found += f", signed by the owner of {signer}"
     yield Finding("bundle", "ok", found)
+    target = tell_target(machine.machine, machine.features, spec.targets)
     preferred = spec.preferred_variants(target)
     others = [variant.name for variant in spec.variants if variant.name not in preferred]
     taken = None
@@ -97,5 +102,5 @@ def _describe_choice(spec: ModelSpec, target: str, taken: str | None) -> Finding
         "choice",
         "ok",
         f"{taken}, the fastest that opens of those that ship to {target} "
-        f"({verdict.latency_ratio:.2f}x the latency of onnxruntime-fp32 on {verdict.measured_on})",
+        f"({verdict.latency_ratio:.2f}x the latency of {spec.reference} on {verdict.measured_on})",
     )

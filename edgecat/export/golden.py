@@ -66,9 +66,7 @@ def _encode(image: Image.Image, kind: str, quality: int = 0, **options: object) 
     return file.getvalue()
 
 
-def _answer(
-    name: str, data: bytes, engines: Sequence[Engine], spec: InputSpec
-) -> GoldenPhoto:
+def _answer(name: str, data: bytes, engines: Sequence[Engine], spec: InputSpec) -> GoldenPhoto:
     pixels = load_pixels(data, spec)
     return GoldenPhoto(
         name,

@@ -74,9 +74,7 @@ def rate_models(
     return RatedModels(variants, temperature, fitted.detector, answer_golden(models, spec))
 
 
-def give_verdicts(
-    models: Sequence[Model], spec: InputSpec, budget: Budget
-) -> tuple[Verdict, ...]:
+def give_verdicts(models: Sequence[Model], spec: InputSpec, budget: Budget) -> tuple[Verdict, ...]:
     """Say where each model is worth running, before any test photo is looked at.
 
     Args:

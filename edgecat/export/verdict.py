@@ -7,7 +7,13 @@ from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bundle.manifest import Variant, Verdict
 from edgecat.photos.input import InputSpec
 from edgecat.quantize.search import Budget
-from edgecat.runtime.engine import Engine, find_engine, find_precision, reference_name
+from edgecat.runtime.engine import (
+    Engine,
+    exact_name,
+    find_engine,
+    find_precision,
+    reference_name,
+)
 from edgecat.runtime.target import TARGETS, detect_target
 from edgecat.scores.compare import AccuracyChange
 
@@ -79,7 +85,7 @@ def _find_gap(variant: Variant, target: str, here: str, budget: Budget) -> str:
 
 def _find_delay(variant: Variant, ratios: Mapping[str, float]) -> str:
     """Return why a variant is not worth running on this machine; "" if it is."""
-    exact = f"{variant.engine}-{find_engine(variant).precisions[0].name}"
+    exact = exact_name(variant)
     if ratios[variant.name] <= ratios[exact]:
         return ""
     return (

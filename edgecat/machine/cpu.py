@@ -8,6 +8,7 @@ FEATURES = (
     "asimd", "asimddp", "i8mm", "bf16", "fphp",
 )  # fmt: skip
 
+
 def read_cpuinfo(root: Path = Path("/")) -> dict[str, str]:
     """Return the fields of the first processor in /proc/cpuinfo; {} where there is none.
 

@@ -67,9 +67,7 @@ _DARK_16_BIT = 2**12
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, RuntimeError)
 
 
-def open_photo(
-    photo: Photo, shorter_side_px: int = IMAGENET.shorter_side_px
-) -> Image.Image:
+def open_photo(photo: Photo, shorter_side_px: int = IMAGENET.shorter_side_px) -> Image.Image:
     """Return a photo as an upright 8-bit RGB picture.
 
     A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as long as its shorter side stays at

@@ -14,7 +14,7 @@ from edgecat.progress import Progress
 from edgecat.quantize.model import Model
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import Recipe
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.answers import answer_pixels
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
 from edgecat.scores.metrics import Indices, Logits

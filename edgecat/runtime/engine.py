@@ -124,6 +124,15 @@ def find_precision(variant: Variant) -> Precision:
     return known[variant.precision]
 
 
+def exact_name(variant: Variant) -> str:
+    """Return the name of the same engine's exact variant, which may be this one.
+
+    Raises:
+        EngineError: This edgecat does not know the engine.
+    """
+    return f"{variant.engine}-{find_engine(variant).precisions[0].name}"
+
+
 def open_model(
     variant: Variant,
     files: Sequence[bytes],
@@ -146,18 +155,15 @@ def open_model(
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads {threads}: must be at least 1")
     find_precision(variant)
-    return find_engine(variant).open(
-        variant, files, threads or count_threads(), power_save
-    )
+    return find_engine(variant).open(variant, files, threads or count_threads(), power_save)
 
 
 def reference_name() -> str:
     """Return the name of the variant that all others are measured against."""
-    for name in ENGINES.names:
-        entry = ENGINES.load(name)
-        if entry.is_reference:
-            return f"{name}-{entry.precisions[0].name}"
-    raise AssertionError("an edgecat without its reference engine")
+    engines = ENGINES.load_all().items()
+    return next(
+        f"{name}-{entry.precisions[0].name}" for name, entry in engines if entry.is_reference
+    )
 
 
 def open_graph(graph: bytes, threads: int | None = None) -> Engine:

@@ -4,8 +4,8 @@ import dataclasses
 import platform
 from collections.abc import Callable, Iterable, Sequence
 
-from edgecat.registry import Registry
 from edgecat.machine.cpu import list_features, read_cpuinfo
+from edgecat.registry import Registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +30,18 @@ class Target:
 TARGETS: Registry[Target] = Registry("edgecat.runtime.targets", "target", is_hyphened=True)
 
 
-def detect_target(among: Iterable[str] | None = None) -> str:
+def detect_target(among: Iterable[str] = ()) -> str:
     """Return which target this processor is.
 
     Args:
-        among: Names to choose from, such as those that a bundle was judged for; names that are not
-            known here count for nothing. None for all.
+        among: Names to choose from, such as those that a bundle was judged for: of a kind that the
+            bundle was not judged for, nothing is known. Names that are not known here count for
+            nothing; without any, all count.
     """
     return tell_target(platform.machine(), list_features(read_cpuinfo()), among)
 
 
-def tell_target(machine: str, features: Sequence[str], among: Iterable[str] | None = None) -> str:
+def tell_target(machine: str, features: Sequence[str], among: Iterable[str] = ()) -> str:
     """Return which target a processor is.
 
     Args:
@@ -48,6 +49,6 @@ def tell_target(machine: str, features: Sequence[str], among: Iterable[str] | No
         features: Those of `edgecat.machine.cpu.FEATURES` that it has.
         among: As for `detect_target`.
     """
-    names = [name for name in (TARGETS.names if among is None else among) if name in TARGETS]
-    matching = [name for name in names if TARGETS.load(name).matches(machine, features)]
-    return max(matching, key=lambda name: TARGETS.load(name).priority, default="")
+    known = [name for name in among or () if name in TARGETS] or TARGETS.names
+    matching = [name for name in known if TARGETS.load(name).matches(machine, features)]
+    return max(matching, key=lambda name: TARGETS.load(name).priority, default=known[0])

@@ -90,9 +90,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
 
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
-    with open_cache(
-        job.run / _CACHE, photos, spec, progress, skip_broken=job.skip_broken
-    ) as cache:
+    with open_cache(job.run / _CACHE, photos, spec, progress, skip_broken=job.skip_broken) as cache:
         split = _split(cache, job)
         if unreadable := sorted(set(counts) - set(split.labels())):
             raise DatasetError(

@@ -67,7 +67,7 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
         if missing := [name for name in names if name not in tensors]:
             raise WeightsError(f"{bundle.path}: holds no {', '.join(missing)}; export it again")
         bias, mean, variance = (tensors.pop(name) for name in names)
-        eps = network.get_submodule(layer).eps
+        eps: float = network.get_submodule(layer).eps  # type: ignore[assignment]
         state[f"{layer}.running_mean"] = mean
         state[f"{layer}.running_var"] = variance
         state[f"{layer}.weight"] = torch.sqrt(variance + eps)

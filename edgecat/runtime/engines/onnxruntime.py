@@ -155,7 +155,5 @@ ENTRY = EngineEntry(
     is_reference=True,
     # Source: github.com/microsoft/onnxruntime/issues/23957: an illegal instruction on import, on a
     # Raspberry Pi 4 and other 64-bit Arm processors before Armv8.2.
-    faults=(
-        KnownFault("1.21.0", "aarch64", "crashes on a Raspberry Pi 4 (onnxruntime#23957)"),
-    ),
+    faults=(KnownFault("1.21.0", "aarch64", "crashes on a Raspberry Pi 4 (onnxruntime#23957)"),),
 )

@@ -12,7 +12,7 @@ from edgecat.photos.folder import LabelledPhoto, find_photos
 from edgecat.photos.reading import group_remarks
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engine import Engine
-from edgecat.scores.answers import answer_photos
+from edgecat.scores.answers import Interface, answer_photos
 from edgecat.scores.evaluation import Evaluation, score
 
 
@@ -49,9 +49,8 @@ def evaluate(
     odd: list[tuple[Path, str]] = []
     answers = answer_photos(
         [engine.run for engine in engines],
-        bundle.spec.labels,
+        Interface(bundle.spec.input, bundle.spec.labels),
         photos,
-        bundle.spec.input,
         progress,
         on_broken=(lambda *remark: broken.append(remark)) if skip_broken else None,
         on_odd=lambda *remark: odd.append(remark),

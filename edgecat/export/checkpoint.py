@@ -36,7 +36,7 @@ class Checkpoint:
         """Return float32 logits `[N, K]`.
 
         Args:
-            photos: uint8 `[N, 224, 224, 3]`, RGB.
+            photos: uint8 `[N, H, W, 3]`, RGB.
         """
         return predict_logits(self.network, photos, torch.device("cpu"))
 

@@ -33,7 +33,7 @@ class FloatGraph:
 
     @property
     def model(self) -> onnx.ModelProto:
-        """Return the ONNX model: uint8 `[N, 224, 224, 3]` RGB in, logits and features out."""
+        """Return the ONNX model: uint8 `[N, H, W, 3]` RGB in, logits and features out."""
         return onnx.ModelProto.FromString(self.files[0])
 
 

@@ -13,7 +13,7 @@ from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.photos.reading import read_photos
 from edgecat.photos.split import Split
 from edgecat.progress import Progress
-from edgecat.scores.answers import Answers, answer_photos
+from edgecat.scores.answers import Answers, Interface, answer_photos
 from edgecat.scores.metrics import Logits
 
 
@@ -69,9 +69,8 @@ class RunPhotos:
         positions = self._split.indices(split)
         answers = answer_photos(
             models,
-            labels,
+            Interface(self._spec, labels),
             self._photos(positions),
-            self._spec,
             self._progress,
             on_broken=_refuse_broken,
         )

@@ -53,7 +53,7 @@ def rate_models(
     Args:
         models: All of a bundle; the first is a float one.
         source: The run that they were made from.
-        calibration: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
+        calibration: uint8 `[N, H, W, 3]`, RGB: training photos, of every class.
         validation: Validation photos.
         budget: What a model may lose, and for which processors INT8 was made.
         progress: Told of each photo.

@@ -63,7 +63,7 @@ class ProofSet:
     """Photos to prove equality with, and what the checkpoint answers to them.
 
     Attributes:
-        photos: uint8 `[N, 224, 224, 3]`, RGB, N from `NUM_PHOTOS` where that many views exist.
+        photos: uint8 `[N, H, W, 3]`, RGB, N from `NUM_PHOTOS` where that many views exist.
         expected: float32 `[N, K]`.
     """
 
@@ -127,12 +127,12 @@ def load_validation_set(source: Source) -> ValidationSet:
 
 
 def load_calibration_set(source: Source) -> Pixels:
-    """Read the photos that set ranges: uint8 `[N, 224, 224, 3]`, RGB."""
+    """Read the photos that set ranges: uint8 `[N, H, W, 3]`, RGB."""
     return source.photos.pixels("photos to calibrate with", source.sets.calibration)
 
 
 def load_distillation_set(source: Source) -> Pixels:
-    """Read the photos to distil with: uint8 `[N, 224, 224, 3]`, RGB."""
+    """Read the photos to distil with: uint8 `[N, H, W, 3]`, RGB."""
     return source.photos.pixels("photos to distil with", source.sets.distillation)
 
 

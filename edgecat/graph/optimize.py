@@ -26,7 +26,7 @@ def optimize_graph(
 
     Args:
         model: As `export_onnx` returns it; left as it is.
-        photos: uint8 `[N, 224, 224, 3]`, RGB: real ones, to check each pass with.
+        photos: uint8 `[N, H, W, 3]`, RGB: real ones, to check each pass with.
         passes: To run; none for all that there are.
 
     Raises:
@@ -56,8 +56,8 @@ def run_float(model: onnx.ModelProto, photos: Pixels) -> Logits:
     """Return what the reference engine answers: float32 `[N, K]`.
 
     Args:
-        model: Any that takes uint8 `[N, 224, 224, 3]`.
-        photos: uint8 `[N, 224, 224, 3]`, RGB.
+        model: Any that takes uint8 `[N, H, W, 3]`.
+        photos: uint8 `[N, H, W, 3]`, RGB.
     """
     with contextlib.closing(open_graph(model.SerializeToString())) as engine:
         return engine.run(photos)

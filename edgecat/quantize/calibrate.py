@@ -54,9 +54,9 @@ def calibrate(graph: onnx.ModelProto, photos: Pixels) -> Calibrated:
     """Rescale a graph's channels and measure its tensors.
 
     Args:
-        graph: The optimized float model: uint8 `[N, 224, 224, 3]` RGB in, float32 logits out;
+        graph: The optimized float model: uint8 `[N, H, W, 3]` RGB in, float32 logits out;
             BatchNorm folded, hard-swish as one op, squeeze as `GlobalAveragePool`.
-        photos: uint8 `[N, 224, 224, 3]`, RGB: photos like those the model will see, 256 are enough.
+        photos: uint8 `[N, H, W, 3]`, RGB: photos like those the model will see, 256 are enough.
 
     Raises:
         QuantizeError: The graph is not one that `edgecat export` makes, its weights are no

@@ -23,7 +23,7 @@ class Quantizer:
 
     Attributes:
         calibrated: The graph and the ranges of its tensors.
-        photos: uint8 `[N, 224, 224, 3]`, RGB: those it was calibrated with.
+        photos: uint8 `[N, H, W, 3]`, RGB: those it was calibrated with.
         load_distillation: Returns more of them, to distil with; called only by a recipe that
             distils. None for the same. No labels are needed.
     """

@@ -28,7 +28,7 @@ class ValidationSet:
     """Validation photos and what the checkpoint answers to them.
 
     Attributes:
-        photos: uint8 `[N, 224, 224, 3]`, RGB.
+        photos: uint8 `[N, H, W, 3]`, RGB.
         targets: int64 `[N]`.
         expected: float32 `[N, K]`, the checkpoint's answers.
         spec: What made the photos so.

@@ -19,6 +19,19 @@ _BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True)
+class Interface:
+    """What goes into models, and what comes out.
+
+    Attributes:
+        input: What photos are made into.
+        labels: The classes, in the order of the logits.
+    """
+
+    input: InputSpec
+    labels: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Answers:
     """What models answered to labelled photos.
 
@@ -39,23 +52,22 @@ def answer_pixels(model: Callable[[Pixels], Logits], photos: Pixels) -> Logits:
     """Return what a model answers to pixels in memory: float32 `[N, K]`.
 
     Args:
-        model: Takes uint8 `[N, 224, 224, 3]`.
-        photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
+        model: Takes uint8 `[N, H, W, 3]`.
+        photos: uint8 `[N, H, W, 3]`, RGB, N from 1.
     """
     return np.concatenate([model(batch) for batch in batches_of(photos)])
 
 
 def batches_of(photos: Pixels) -> Iterator[Pixels]:
-    """Yield photos in batches, uint8 `[n, 224, 224, 3]` each, contiguous."""
+    """Yield photos in batches, uint8 `[n, H, W, 3]` each, contiguous."""
     for start in range(0, len(photos), _BATCH):
         yield np.ascontiguousarray(photos[start : start + _BATCH])
 
 
 def answer_photos(
     models: Sequence[Callable[[Pixels], Logits]],
-    labels: Sequence[str],
+    interface: Interface,
     photos: Sequence[LabelledPhoto],
-    spec: InputSpec,
     progress: Progress,
     *,
     on_broken: Remark | None = None,
@@ -64,10 +76,9 @@ def answer_photos(
     """Read photos and let every model answer them.
 
     Args:
-        models: Each takes uint8 `[N, 224, 224, 3]` and returns float32 `[N, K]`.
-        labels: In the order of the logits.
-        photos: With labels among `labels`.
-        spec: What the models take.
+        models: Each takes uint8 `[N, H, W, 3]` and returns float32 `[N, K]`.
+        interface: Of all of them.
+        photos: With labels among the interface's.
         progress: Told of each photo.
         on_broken: As for `edgecat.photos.reading.read_photos`.
         on_odd: The same.
@@ -75,7 +86,7 @@ def answer_photos(
     Raises:
         DatasetError: Broken photos, or none left.
     """
-    number_of = {label: number for number, label in enumerate(labels)}
+    number_of = {label: number for number, label in enumerate(interface.labels)}
     read: list[LabelledPhoto] = []
     hashes: list[str] = []
     parts: list[list[Logits]] = [[] for _ in models]
@@ -88,7 +99,7 @@ def answer_photos(
                 part.append(model(batch))
             waiting.clear()
 
-    load = functools.partial(load_pixels, spec=spec)
+    load = functools.partial(load_pixels, spec=interface.input)
     with progress.phase("photos", len(photos)) as step:
         for photo, sha256, pixels in read_photos(
             photos, load, on_photo=step, on_broken=on_broken, on_odd=on_odd

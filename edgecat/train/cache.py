@@ -19,9 +19,6 @@ from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
 
-#: A decoded photo of the usual 4:3, its shorter side 256 pixels.
-PHOTO_BYTES = 256 * 341 * 3
-
 
 class PhotoCache:
     """Decoded photos, by position.
@@ -52,11 +49,11 @@ class PhotoCache:
         return self._bytes[start:end].reshape(self._shapes[index])
 
     def pixels(self, index: int) -> Pixels:
-        """Return a photo as `load_pixels` does: uint8 `[224, 224, 3]`, RGB."""
+        """Return a photo as `load_pixels` does: uint8 `[H, W, 3]`, RGB."""
         return central_crop(self.scaled(index), self.spec)
 
     def batch(self, indices: Sequence[int]) -> Pixels:
-        """Return photos as `load_batch` does: uint8 `[N, 224, 224, 3]`, RGB."""
+        """Return photos as `load_batch` does: uint8 `[N, H, W, 3]`, RGB."""
         return np.stack([self.pixels(index) for index in indices])
 
     def add(self, photo: LabelledPhoto, sha256: str, scaled: Pixels) -> None:
@@ -84,7 +81,7 @@ def open_cache(
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
-        file: To write, about `PHOTO_BYTES` a photo.
+        file: To write, about `estimate_photo_bytes` a photo.
         photos: What `find_photos` listed.
         spec: What the network takes.
         progress: Told of each photo.
@@ -94,7 +91,7 @@ def open_cache(
         DatasetError: Broken photos, all named at once; or none left.
         StorageError: The disk is full, or the file would take more memory than there is.
     """
-    _check_memory(file, len(photos))
+    _check_memory(file, len(photos), spec)
     cache = PhotoCache(spec)
     try:
         with (
@@ -127,14 +124,23 @@ def open_cache(
             file.unlink()
 
 
-def _check_memory(file: Path, num_photos: int) -> None:
+def estimate_photo_bytes(spec: InputSpec) -> int:
+    """Return what a decoded photo of the usual 4:3 takes.
+
+    Args:
+        spec: What it is scaled for.
+    """
+    return spec.shorter_side_px * (spec.shorter_side_px * 4 // 3) * 3
+
+
+def _check_memory(file: Path, num_photos: int, spec: InputSpec) -> None:
     """Refuse to fill the memory with a file; on a disk, the kernel drops what it has no room for.
 
     Raises:
         StorageError: The file would lie in memory (tmpfs), which has no room for it.
     """
     free = read_free_memory()
-    size_bytes = num_photos * PHOTO_BYTES
+    size_bytes = num_photos * estimate_photo_bytes(spec)
     if free is not None and size_bytes > free.size_bytes and is_in_memory(file):
         raise StorageError(
             f"{file.parent}: lies in memory (tmpfs), where {num_photos} decoded photos would take "

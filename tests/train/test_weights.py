@@ -11,10 +11,11 @@ from safetensors.torch import save_file  # noqa: E402
 
 from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import WeightsError  # noqa: E402
-from edgecat.train.network import OUTPUT_LAYER, build_network  # noqa: E402
+from edgecat.train.network import build_network  # noqa: E402
 from edgecat.train.weights import load_weights  # noqa: E402
 
 ARCH = "mobilenet_v3_small"
+OUTPUT_LAYER = "classifier.3."
 
 # Batch-norm layers, convolutions and the classifier's hidden layer: all but the output layer.
 NUM_TENSORS = 242
@@ -36,7 +37,7 @@ def donor():
 
 def fresh(num_classes=3):
     torch.manual_seed(1)
-    return build_network(ARCH, num_classes).network
+    return build_network(ARCH, num_classes)
 
 
 def parallel(state):
@@ -105,7 +106,7 @@ def test_scratch_loads_nothing_and_says_that_all_is_random():
 
 
 def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path):
-    torch.save(build_network("mobilenet_v3_large", 3).network.state_dict(), tmp_path / "w.pth")
+    torch.save(build_network("mobilenet_v3_large", 3).state_dict(), tmp_path / "w.pth")
     network = fresh()
     before = {name: t.clone() for name, t in network.state_dict().items()}
     with pytest.raises(WeightsError) as refused:
@@ -258,7 +259,7 @@ def test_the_released_model_unfolds_to_the_function_that_its_graph_computes():
     expected = session.run([hidden], {session.get_inputs()[0].name: photos})[0]
 
     network = build_network(ARCH, 3)
-    load_weights(network.network, ARCH, "cats12")
+    load_weights(network, ARCH, "cats12")
     network.eval()
     with torch.inference_mode():
         features = network.features(torch.from_numpy(photos))
@@ -268,7 +269,7 @@ def test_the_released_model_unfolds_to_the_function_that_its_graph_computes():
 
 
 def test_the_released_model_for_another_network_names_the_right_one():
-    network = build_network("mobilenet_v3_large", 3).network
+    network = build_network("mobilenet_v3_large", 3)
     with pytest.raises(WeightsError, match="add --arch mobilenet_v3_small"):
         load_weights(network, "mobilenet_v3_large", "cats12")
 

@@ -76,9 +76,11 @@ def _find_gap(variant: Variant, target: str, here: str, budget: Budget) -> str:
         if TARGETS.load(target).saturates:
             return "its 8-bit weights saturate the 16-bit sums of this processor's products"
         return "not made for it"
+    if target == here:
+        return ""
     if target not in entry.measured_on.get(precision.name, (target,)):
         return f"{entry.title}'s {precision.name} was not measured on it"
-    if precision.made == "rounded" and target != here:
+    if precision.made == "rounded":
         return f"{precision.name} was measured on another kind of processor only"
     return ""
 

@@ -66,8 +66,18 @@ class Registry(Generic[T]):
             module = importlib.import_module(f"{self._package}.{self._modules[name]}")
             return cast(T, module.ENTRY)
         if name in self._installed:
-            return cast(T, self._installed[name].load())
+            return self._load_installed(self._installed[name])
         raise ConfigError(f"{self._kind} {name!r}: known here are {', '.join(self.names)}")
+
+    def _load_installed(self, point: "EntryPoint") -> T:
+        try:
+            return cast(T, point.load())
+        except Exception as error:  # somebody else's code: anything may come
+            package = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+            raise ConfigError(
+                f"{self._kind} {point.name!r} of {package} does not load "
+                f"({type(error).__name__}: {error}); mend it, or pip uninstall it"
+            ) from error
 
     @cached_property
     def _modules(self) -> dict[str, str]:

@@ -78,7 +78,8 @@ def _find_gap(variant: Variant, target: str, here: str, budget: Budget) -> str:
         return "not made for it"
     if target == here:
         return ""
-    if target not in entry.measured_on.get(precision.name, (target,)):
+    family = TARGETS.load(target).family
+    if family not in entry.measured_on.get(precision.name, (family,)):
         return f"{entry.title}'s {precision.name} was not measured on it"
     if precision.made == "rounded":
         return f"{precision.name} was measured on another kind of processor only"

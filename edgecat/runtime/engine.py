@@ -72,8 +72,8 @@ class EngineEntry:
         offers: Whether it computes so on this processor.
         is_reference: Whether it runs the exported graph as it is. One engine does: graphs are
             checked with it, other variants are measured against it, edgecat does not run without.
-        measured_on: By the name of a precision, the only targets that it was ever measured on, but
-            for the machine that exports; what is not named here was measured everywhere.
+        measured_on: By the name of a precision, the only families of targets that it was measured
+            on, but for the machine that exports; what is not named here was measured on all.
         min_glibc: By architecture, the C library that its wheels need where that is newer than what
             all others need.
         faults: Versions to keep away from.

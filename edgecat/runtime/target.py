@@ -17,12 +17,14 @@ class Target:
             `edgecat.machine.cpu.FEATURES` that it has.
         priority: The more special it is; of those that match, the highest counts.
         advice: What its instructions mean for the choice of a variant, given its features.
+        family: Of processors, whose instructions are much alike: "x86"; "" where it is no matter.
         saturates: Whether 8-bit weights overflow the 16-bit sums of its INT8 instructions.
     """
 
     matches: Callable[[str, Sequence[str]], bool]
     priority: int
     advice: Callable[[Sequence[str]], str]
+    family: str = ""
     saturates: bool = False
 
 

@@ -13,11 +13,11 @@ from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.graph.optimize import run_float  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.quantize import distil as distillation  # noqa: E402
-from edgecat.quantize.forms import onnxruntime  # noqa: E402
 from edgecat.quantize.bias import mend_biases  # noqa: E402
 from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.distil import distil  # noqa: E402
 from edgecat.quantize.form import FORMS  # noqa: E402
+from edgecat.quantize.forms import onnxruntime  # noqa: E402
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT  # noqa: E402
 from edgecat.quantize.placement import Parts, Placement  # noqa: E402
 from edgecat.quantize.quantizer import Quantizer  # noqa: E402

@@ -189,7 +189,7 @@ ENTRY = EngineEntry(
     open=OpenVinoEngine,
     precisions=(FP32, BF16, INT8),
     offers=_offers,
-    measured_on={INT8.name: ("x86-vnni", "x86-avx2")},
+    measured_on={INT8.name: ("x86",)},
     # Source: the tags of its wheels, of 2026: manylinux_2_35 for 64-bit Arm.
     min_glibc={"aarch64": "2.35"},
 )

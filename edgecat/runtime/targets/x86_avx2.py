@@ -6,6 +6,7 @@ ENTRY = Target(
     matches=lambda machine, features: True,
     priority=0,
     advice=lambda features: "without VNNI, see in the bundle's verdict whether INT8 is faster",
+    family="x86",
     # Source: Intel 64 and IA-32 Architectures Software Developer's Manual, PMADDUBSW: products of
     # 8 bits are added in pairs, saturated to 16.
     saturates=True,

@@ -8,4 +8,5 @@ ENTRY = Target(
     matches=lambda machine, features: not _VNNI.isdisjoint(features),
     priority=1,
     advice=lambda features: "favours INT8",
+    family="x86",
 )

@@ -74,6 +74,8 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     """
     progress = progress or Silent()
     started_s = time.perf_counter()
+    if job.arch not in ARCHITECTURES:
+        raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHITECTURES.names)}")
     spec = ARCHITECTURES.load(job.arch).input
     job = dataclasses.replace(job, recipe=job.recipe.fit_to(spec))
     device = choose_device(job.device)

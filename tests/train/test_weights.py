@@ -65,9 +65,9 @@ WRAPPINGS = {
 def test_all_layers_but_the_output_layer_come_from_a_pth_file(tmp_path, donor, wrap):
     torch.save(wrap(donor.state_dict()), tmp_path / "w.pth")
     network = fresh()
-    before = {name: t.clone() for name, t in network.state_dict().items()}
+    before = {name: t.clone() for name, t in network.network.state_dict().items()}
     loaded = load_weights(network, ARCH, str(tmp_path / "w.pth"))
-    given, now = donor.state_dict(), network.state_dict()
+    given, now = donor.state_dict(), network.network.state_dict()
     assert loaded.num_loaded == NUM_TENSORS == len(now) - 2
     assert loaded.random == ("classifier.3.weight", "classifier.3.bias")
     assert all(same(now, given, name) for name in now if not name.startswith(OUTPUT_LAYER))
@@ -79,7 +79,7 @@ def test_safetensors_load_as_pth_does(tmp_path, donor):
     save_file(donor.state_dict(), tmp_path / "w.safetensors")
     network = fresh()
     assert load_weights(network, ARCH, str(tmp_path / "w.safetensors")).num_loaded == NUM_TENSORS
-    now, given = network.state_dict(), donor.state_dict()
+    now, given = network.network.state_dict(), donor.state_dict()
     assert all(same(now, given, name) for name in now if not name.startswith(OUTPUT_LAYER))
 
 
@@ -87,7 +87,7 @@ def test_the_same_number_of_classes_does_not_bring_the_output_layer_in(tmp_path,
     torch.save(donor.state_dict(), tmp_path / "w.pth")
     network = fresh(num_classes=5)
     assert "classifier.3.weight" in load_weights(network, ARCH, str(tmp_path / "w.pth")).random
-    assert not same(network.state_dict(), donor.state_dict(), "classifier.3.weight")
+    assert not same(network.network.state_dict(), donor.state_dict(), "classifier.3.weight")
 
 
 def test_a_backbone_alone_leaves_the_classifier_random_and_says_so(tmp_path, donor):
@@ -108,7 +108,7 @@ def test_scratch_loads_nothing_and_says_that_all_is_random():
 def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path):
     torch.save(build_network("mobilenet_v3_large", 3).state_dict(), tmp_path / "w.pth")
     network = fresh()
-    before = {name: t.clone() for name, t in network.state_dict().items()}
+    before = {name: t.clone() for name, t in network.network.state_dict().items()}
     with pytest.raises(WeightsError) as refused:
         load_weights(network, ARCH, str(tmp_path / "w.pth"))
     message = str(refused.value)
@@ -116,7 +116,7 @@ def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path):
     assert "features.1.block.2.0.weight: missing, the network has (16, 16, 1, 1)" in message
     assert message.count("\n") <= 10  # the rest is counted, not listed
     assert "more" in message.splitlines()[-1]
-    assert all(same(network.state_dict(), before, name) for name in before)
+    assert all(same(network.network.state_dict(), before, name) for name in before)
 
 
 @pytest.mark.parametrize(

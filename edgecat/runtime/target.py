@@ -51,6 +51,6 @@ def tell_target(machine: str, features: Sequence[str], among: Iterable[str] = ()
         features: Those of `edgecat.machine.cpu.FEATURES` that it has.
         among: As for `detect_target`.
     """
-    known = [name for name in among or () if name in TARGETS] or TARGETS.names
+    known = [name for name in among if name in TARGETS] or TARGETS.names
     matching = [name for name in known if TARGETS.load(name).matches(machine, features)]
     return max(matching, key=lambda name: TARGETS.load(name).priority, default=known[0])

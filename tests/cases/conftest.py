@@ -5,8 +5,10 @@ PYTHONPATH. Nothing of edgecat is patched, and nothing of it knows the package.
 """
 
 import dataclasses
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -57,6 +59,21 @@ class Edgecat:
     def finetune(self, photos, run, *arguments, recipe=()):
         settings = [part for setting in (*QUICK, *recipe) for part in ("--set", setting)]
         self.run("finetune", photos, "--out", run, *arguments, *settings)
+
+    def predict(self, bundle, photo, *arguments):
+        """Return the answer to one photo."""
+        (answer,) = json.loads(self.run("predict", bundle, photo, *arguments, "--json"))[
+            "predictions"
+        ]
+        return answer
+
+    def watch(self, bundle, photo, folder, *arguments):
+        """Return the answer to one photo that has come into a folder."""
+        folder.mkdir()
+        shutil.copy(photo, folder)
+        out = folder.with_suffix(".jsonl")
+        self.run("watch", bundle, folder, "--out", out, "--once", *arguments)
+        return json.loads(out.read_text().splitlines()[-1])
 
     @contextmanager
     def serve(self, bundle, *arguments):

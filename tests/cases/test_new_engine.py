@@ -137,18 +137,12 @@ def test_it_is_measured_in_this_process_and_in_fresh_ones(edgecat, bundle, photo
 
 def test_it_predicts_serves_and_watches(edgecat, bundle, photo, tmp_path):
     variant = ("--variant", "zrt-int8")
-    (line,) = edgecat.run("predict", bundle, photo, *variant, "--json").splitlines()
-    answer = json.loads(line)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(photo.read_bytes())
+    answer = edgecat.predict(bundle, photo, *variant)
+    watched = edgecat.watch(bundle, photo, tmp_path / "in", *variant)
     with edgecat.serve(bundle, *variant) as ask:
         assert b"<html" in ask("/")
         served = json.loads(ask("/v1/predict", photo.read_bytes()))
         assert b"zrt-int8" in ask("/metrics")
-    edgecat.run(
-        "watch", bundle, tmp_path / "in", "--out", tmp_path / "out.jsonl", "--once", *variant
-    )
-    watched = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[-1])
     assert served["variant"] == watched["variant"] == "zrt-int8"
     assert answer["answer"] == served["answer"] == watched["answer"]
     assert answer["probability"] == served["probability"] == watched["probability"]

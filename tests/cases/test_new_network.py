@@ -123,19 +123,15 @@ def test_it_is_measured_on_labelled_photos(edgecat, bundle, photos):
 
 
 def test_it_predicts_serves_watches_and_streams_alike(edgecat, bundle, photo, tmp_path):
-    picture = io.BytesIO()
-    Image.open(photo).save(picture, "JPEG")
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.jpg").write_bytes(picture.getvalue())
+    jpeg = tmp_path / "a.jpg"
+    Image.open(photo).save(jpeg)
     variant = ("--variant", "onnxruntime-fp32")
-    said = edgecat.run("predict", bundle, tmp_path / "in" / "a.jpg", *variant, "--json")
-    answer = json.loads(said)
+    answer = edgecat.predict(bundle, jpeg, *variant)
+    watched = edgecat.watch(bundle, jpeg, tmp_path / "in", *variant)
     with edgecat.serve(bundle, *variant) as ask:
         assert b"<html" in ask("/")
-        served = json.loads(ask("/v1/predict", picture.getvalue()))
-    edgecat.run("watch", bundle, tmp_path / "in", "--out", tmp_path / "out", "--once", *variant)
-    watched = json.loads((tmp_path / "out").read_text().splitlines()[-1])
-    lines = edgecat.run("stream", bundle, *variant, data=picture.getvalue()).splitlines()
+        served = json.loads(ask("/v1/predict", jpeg.read_bytes()))
+    lines = edgecat.run("stream", bundle, *variant, data=jpeg.read_bytes()).splitlines()
     streamed = json.loads(lines[-1])
     assert answer["top"] == served["top"] == watched["top"] == streamed["top"]
 

@@ -73,14 +73,11 @@ def test_doctor_and_the_choice_know_it(edgecat, bundle):
 def test_it_is_measured_predicted_served_and_watched(edgecat, bundle, photo, tmp_path):
     report = json.loads(edgecat.run("benchmark", bundle, "--rounds", "10", "--json", "-"))
     assert {row["variant"] for row in report["rows"]} >= {"onnxruntime-fp32", "onnxruntime-int8"}
-    answer = json.loads(edgecat.run("predict", bundle, photo, "--json"))
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(photo.read_bytes())
+    answer = edgecat.predict(bundle, photo)
+    watched = edgecat.watch(bundle, photo, tmp_path / "in")
     with edgecat.serve(bundle) as ask:
         assert b"<html" in ask("/")
         served = json.loads(ask("/v1/predict", photo.read_bytes()))
-    edgecat.run("watch", bundle, tmp_path / "in", "--out", tmp_path / "out", "--once")
-    watched = json.loads((tmp_path / "out").read_text().splitlines()[-1])
     assert answer["answer"] == served["answer"] == watched["answer"]
 
 

@@ -9,7 +9,8 @@ import pytest
 import edgecat.watch.arrivals
 from edgecat.watch.arrivals import TEMPORARY, Arrivals
 from edgecat.watch.inotify import Inotify
-from edgecat.watch.journal import Journal, Stamp
+from edgecat.watch.journal import Journal, JournalPlace
+from edgecat.watch.photo import Photo, Stamp
 from edgecat.watch.troubles import Troubles
 
 WAIT_S = 10  # so long a test waits for something that must come
@@ -38,10 +39,19 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def journal(tmp_path, said):
-    opened = Journal(tmp_path / "results.jsonl", said)
+def journal(tmp_path, folder, said):
+    opened = open_journal(tmp_path / "results.jsonl", folder, said)
     yield opened
     opened.close()
+
+
+def open_journal(out, folder, said):
+    return Journal(JournalPlace(out, folder), said, on_step=lambda: None)
+
+
+def append(journal, name, stamp):
+    journal.add(Photo(name, stamp, bytes(32)), {"answer": "x"})
+    journal.deliver()
 
 
 @pytest.fixture
@@ -107,10 +117,12 @@ def test_what_is_no_photo_by_its_kind_or_name_is_passed_over(
     assert wait_for_whole(made) == ["part.jpg"]
 
 
-def test_the_results_file_is_no_photo(folder, arrivals, said):
-    journal = Journal(folder / "results.jsonl", said)
+def test_the_results_and_their_record_are_no_photos(folder, arrivals, said):
+    journal = open_journal(folder / "results.jsonl", folder, said)
     made = Arrivals(folder, journal, Troubles(said), settle_s=0, patience_s=0, inotify=None)
-    journal.append("a.jpg", Stamp(1, 1, 1), "00" * 32, {"answer": "x"})
+    append(journal, "a.jpg", Stamp(1, 1, 1))
+    (folder / "results.jsonl").rename(folder / "results.jsonl.1")
+    append(journal, "c.jpg", Stamp(1, 1, 1))
     (folder / "b.jpg").touch()
     assert wait_for_whole(made) == ["b.jpg"]
     journal.close()
@@ -194,7 +206,7 @@ def test_a_file_that_is_gone_waits_no_more(folder, arrivals):
 def test_a_done_file_is_not_found_again_until_it_is_replaced(folder, arrivals, journal):
     path = folder / "a.jpg"
     path.touch()
-    journal.append("a.jpg", Stamp.of(path.stat()), "00" * 32, {"answer": "x"})
+    append(journal, "a.jpg", Stamp.of(path.stat()))
     made = arrivals(settle_s=0)
     made.wait()
     assert made.waiting == set()

@@ -21,7 +21,7 @@ from edgecat.errors import AccuracyLost
 from edgecat.export.build import export_run, load_network
 from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import FLOAT_VARIANT
-from edgecat.quantize.ladder import Budget
+from edgecat.quantize.search import Budget
 from edgecat.runtime.engines.base import open_engine, open_model
 from edgecat.train.run import load_run
 
@@ -64,7 +64,7 @@ def main(data: Path, work: Path) -> None:
             {
                 "run": run.name,
                 "scores": {v.name: dataclasses.asdict(v.score) for v in spec.variants if v.score},
-                "ladder": spec.provenance["ladder"],
+                "search": spec.provenance["search"],
                 "refused": refused,
                 "passes": measure_passes(run, bundle),
                 "benchmark": report.to_dict(),

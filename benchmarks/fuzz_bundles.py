@@ -242,8 +242,10 @@ def find_lie(bundle: Path) -> str | None:
         return "labels"
     if not variants or any(not set(v["files"]) <= set(manifest["files"]) for v in variants):
         return "variants"
-    if not 0 < manifest.get("temperature", 1.0) < 1000 or manifest.get("schema_version", 1) != 1:
-        return "temperature or schema_version"
+    if not 0 < manifest.get("temperature", 1.0) < 1000:
+        return "temperature"
+    if manifest.get("schema_version", 2) not in (1, 2):
+        return "schema_version"
     return None
 
 
@@ -258,7 +260,7 @@ def _change_model(case: int) -> bytes:
 
 @contextlib.contextmanager
 def _sandbox() -> Any:
-    """Yield a folder deep enough that a path that climbs out stays within what is looked at."""
+    """Yield a folder deep enough that a path that searches out stays within what is looked at."""
     with tempfile.TemporaryDirectory(prefix="edgecat-fuzz-") as top:
         deep = Path(top) / "a" / "b" / "c"
         deep.mkdir(parents=True)

@@ -99,12 +99,12 @@ def main(data: Path, run: Path, bundle: Path, arm: str | None, num_photos: int) 
             for pi in ("pi3", "pi4", "pi5"):
                 command = [*shlex.split(arm), pi, str(work / "child.py")]
                 rows += _measure(f"{pi} (emulated)", command, work, portable, targets)
-    ladder = load_bundle(bundle).spec.provenance["ladder"]
+    search = load_bundle(bundle).spec.provenance["search"]
     write_result(
         "int8_cpus",
         {
             "run": run.name,
-            "chosen_rungs": {variant: climb["chosen"] for variant, climb in ladder.items()},
+            "chosen_rungs": {variant: found["chosen"] for variant, found in search.items()},
             "num_images": len(photos),
             "rows": _compare(rows, targets),
         },

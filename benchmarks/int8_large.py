@@ -17,7 +17,7 @@ from edgecat.graph.optimize import optimize_graph
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_batch
 from edgecat.quantize.quantizer import Quantizer
-from edgecat.quantize.recipe import RUNGS
+from edgecat.quantize.recipe import RECIPES
 from edgecat.runtime.engines.base import open_model
 from edgecat.train.network import build_network
 
@@ -33,7 +33,7 @@ _FILES = {
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 def main(data: Path) -> None:
-    """Quantize a random network with the ladder's recipe before distillation, and time it."""
+    """Quantize a random network with the search's last recipe before distillation, and time it."""
     photos = load_batch([photo.path for photo in find_photos(data)[::75]])
     torch.manual_seed(0)
     network = build_network("mobilenet_v3_large", _NUM_CLASSES).train()
@@ -46,12 +46,12 @@ def main(data: Path) -> None:
     engines = {model.variant.name: model.open(threads=1) for model in build_float_models(graph)}
     quantizer = Quantizer(graph, photos)
     sizes = {"onnxruntime-fp32": len(graph.SerializeToString())}
-    for name, rungs in RUNGS.items():
-        distilled = next(rung for rung in rungs if rung.distils)
+    for name, steps in RECIPES.items():
+        distilled = next(step for step in steps if step.distils)
         recipe = next(
-            rung
-            for rung in rungs
-            if rung.mends_biases and rung.num_float_halvings == distilled.num_float_halvings
+            step
+            for step in steps
+            if step.mends_biases and step.num_float_stages == distilled.num_float_stages
         )
         files = quantizer.make(name, recipe)
         sizes[name] = sum(map(len, files))

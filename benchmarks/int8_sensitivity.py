@@ -2,10 +2,10 @@
 
 python benchmarks/int8_sensitivity.py ../shared/cats --bundle runs/seed0.edgecat
 
-In the student of the rung "stem in float" for ONNX Runtime, each tensor is rounded alone, weights
+In the student of the step "stem in float" for ONNX Runtime, each tensor is rounded alone, weights
 and all others left as they are, on validation photos. Then all is rounded but the tensors that did
 most damage, 1, 2, 4, ... of them together. Damage is the root mean square error of the logits as a
-share of their spread. The prefixes that the ladder leaves in float are measured the same way.
+share of their spread. The prefixes that the search leaves in float are measured the same way.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ import onnx
 import torch
 from results import write_result
 
-from edgecat.bundle.photo_record import load_seen
+from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import load_bundle
 from edgecat.photos.folder import find_photos, read_photos
 from edgecat.photos.pixels import load_pixels
@@ -27,7 +27,7 @@ from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.student import Student
 
-_NUM_HALVINGS = 2
+_NUM_STAGES = 2
 _NUM_PHOTOS = 64
 
 # So many steps that rounding a weight changes nothing.
@@ -40,31 +40,31 @@ _FINE_WEIGHTS = 2**20
 def main(data: Path, bundle: Path) -> None:
     """Measure the damage of every rounding."""
     loaded = load_bundle(bundle)
-    seen = load_seen(loaded)
+    seen = load_photo_record(loaded)
     photos = {"val": [], "calibration": []}
     for _, sha256, pixels in read_photos(find_photos(data), load_pixels):
         for split, found in photos.items():
             if sha256[:16] in getattr(seen, split):
                 found.append(pixels)
-    judges = torch.from_numpy(np.stack(photos["val"][:: len(photos["val"]) // _NUM_PHOTOS]))
+    validation = torch.from_numpy(np.stack(photos["val"][:: len(photos["val"]) // _NUM_PHOTOS]))
     graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
     calibration = np.stack(photos["calibration"])
     quantizer = Quantizer(graph, calibration)
 
-    def choose(num_halvings: int) -> tuple[Parts, dict[str, Grid]]:
-        parts = Parts(quantizer.model, num_halvings)
+    def choose(num_stages: int) -> tuple[Parts, dict[str, Grid]]:
+        parts = Parts(quantizer.model, num_stages)
         return parts, onnxruntime.place(parts, quantizer.histograms, cuts=True)
 
     def damage(parts: Parts, grids: dict[str, Grid], limit: int = SAFE_WEIGHT_LIMIT) -> float:
         student = Student(parts, Placement(grids, limit))
         with torch.no_grad():
-            expected = student(judges, rounds=False).numpy()
+            expected = student(validation, rounds=False).numpy()
             if limit == SAFE_WEIGHT_LIMIT:
                 mend_biases(student, calibration)
-            gaps = student(judges).numpy() - expected
+            gaps = student(validation).numpy() - expected
         return float(np.sqrt(np.square(gaps).mean()) / expected.std())
 
-    parts, grids = choose(_NUM_HALVINGS)
+    parts, grids = choose(_NUM_STAGES)
     weights_alone = damage(parts, {})
     alone = {n: damage(parts, {n: grid}, _FINE_WEIGHTS) for n, grid in grids.items()}
     worst = sorted(grids, key=alone.__getitem__, reverse=True)
@@ -79,7 +79,7 @@ def main(data: Path, bundle: Path) -> None:
     write_result(
         "int8_sensitivity",
         {
-            "num_photos": len(judges),
+            "num_photos": len(validation),
             "damage_of_weights_alone": weights_alone,
             "tensors": rows,
             "worst_left_out": left_out,

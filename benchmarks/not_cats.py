@@ -1,4 +1,4 @@
-"""Are photos of other things called unknown, and which measure of familiarity tells them best?
+"""Are photos of other things called unknown, and which OOD score tells them best?
 
 python benchmarks/not_cats.py ../shared/cats ../shared/not-cats --work runs
 
@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from results import write_result
 
-from edgecat.bundle.ood import load_known
-from edgecat.bundle.photo_record import load_seen
+from edgecat.bundle.ood import load_detector
+from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import EngineError
 from edgecat.export.ood import answer_with_features
@@ -35,7 +35,7 @@ Measure = Callable[[Logits, Features], npt.NDArray[np.float64]]
 @click.argument("strangers", type=click.Path(path_type=Path))
 @click.option("--work", type=click.Path(path_type=Path), default="runs", show_default=True)
 def main(data: Path, strangers: Path, work: Path) -> None:
-    """Let every bundle in --work judge cats that it was not trained on, and strangers."""
+    """Let every bundle in --work answer cats that it was not trained on, and strangers."""
     others = load_batch(sorted(strangers.glob("*.jpg")))
     rows = []
     for path in sorted(work.glob("seed?.edgecat")):
@@ -44,7 +44,7 @@ def main(data: Path, strangers: Path, work: Path) -> None:
         for variant in bundle.spec.variants:
             rows += [
                 {"bundle": path.stem, "variant": variant.name} | row
-                for row in judge(bundle, variant.name, validation, test, others)
+                for row in compare_scores(bundle, variant.name, validation, test, others)
             ]
     for row in rows:
         click.echo(
@@ -56,7 +56,7 @@ def main(data: Path, strangers: Path, work: Path) -> None:
 
 def read_splits(bundle: Bundle, data: Path) -> tuple[Pixels, Pixels]:
     """Return the validation and the test photos of the bundle's run."""
-    seen = load_seen(bundle)
+    seen = load_photo_record(bundle)
     splits: dict[str, list[Pixels]] = {"val": [], "test": []}
     for _, sha256, pixels in read_photos(find_photos(data), load_pixels):
         for name, found in splits.items():
@@ -65,7 +65,7 @@ def read_splits(bundle: Bundle, data: Path) -> tuple[Pixels, Pixels]:
     return np.stack(splits["val"]), np.stack(splits["test"])
 
 
-def judge(
+def compare_scores(
     bundle: Bundle, variant: str, validation: Pixels, test: Pixels, others: Pixels
 ) -> list[dict[str, Any]]:
     """Return one row for each measure; none where this machine cannot run the variant."""
@@ -76,20 +76,20 @@ def judge(
         return []
     answers = [answer_with_features(engine, photos) for photos in (validation, test, others)]
     engine.close()
-    known = load_known(bundle)
-    if known is None:
+    detector = load_detector(bundle)
+    if detector is None:
         raise click.ClickException(f"{bundle.path} knows no strangers; export it again")
     measures: Mapping[str, Measure] = {
-        "features and logits": known.familiarity,
-        "energy of the logits": lambda logits, _: log_sum_exp(logits),
-        "largest logit": lambda logits, _: logits.max(axis=1).astype(np.float64),
-        "largest probability": lambda logits, _: softmax(logits).max(axis=1),
+        "features and logits": detector.ood_score,
+        "energy of the logits": lambda logits, _: -log_sum_exp(logits),
+        "largest logit": lambda logits, _: -logits.max(axis=1).astype(np.float64),
+        "largest probability": lambda logits, _: -softmax(logits).max(axis=1),
     }
     rows = []
     for title, measure in measures.items():
         threshold = choose_threshold(measure(*answers[0]))
-        kept = int((measure(*answers[1]) >= threshold).sum())
-        rejected = int((measure(*answers[2]) < threshold).sum())
+        kept = int((measure(*answers[1]) <= threshold).sum())
+        rejected = int((measure(*answers[2]) > threshold).sum())
         rows.append(
             {
                 "measure": title,
@@ -100,7 +100,7 @@ def judge(
                 "rejected_interval_ratio": wilson_interval(rejected, len(others)),
             }
         )
-    stored = bundle.spec.variant(variant).known_threshold
+    stored = bundle.spec.variant(variant).ood_threshold
     if stored is None or abs(stored - rows[0]["threshold"]) > 1e-3:
         raise click.ClickException(f"{variant}: the stored threshold {stored} is another one")
     return rows

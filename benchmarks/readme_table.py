@@ -12,6 +12,8 @@ from typing import Any
 
 from results import load_results
 
+from edgecat.bundle import schema1
+
 README = Path(__file__).parent.parent / "README.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
@@ -39,7 +41,7 @@ def format_results() -> str:
 
 def format_int8() -> str:
     """Return the tables of benchmarks/INT8.md."""
-    parts = [_format_rungs(result) for result in load_results("export_cats")]
+    parts = [_format_steps(result) for result in load_results("export_cats")]
     parts += [_format_cpus(result) for result in load_results("int8_cpus")]
     parts += [_format_sensitivity(result) for result in load_results("int8_sensitivity")]
     parts += [_format_large(result) for result in load_results("int8_large")]
@@ -101,38 +103,44 @@ def _format_export(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _format_rungs(result: dict[str, Any]) -> str:
-    """Return what each rung of the ladder was worth, mean of the runs that tried it."""
+def _format_steps(result: dict[str, Any]) -> str:
+    """Return what each step of the search was worth, mean of the runs that tried it."""
     lines = [
-        "What each rung of the ladder is worth, on the validation photos:",
+        "What each step of the search is worth, on the validation photos:",
         "",
-        "| variant | rung | drop pp | same answer % | to its fp32 | s | tried, chosen |",
+        "| variant | step | drop pp | same answer % | to its fp32 | s | tried, chosen |",
         "|---|---|---|---|---|---|---|",
     ]
-    ladders = [row["ladder"] for row in result["rows"]]
-    for variant in ladders[0]:
+    searches = [_read_search(row) for row in result["rows"]]
+    for variant in searches[0]:
         tried: dict[str, list[dict[str, Any]]] = {}
-        for ladder in ladders:
-            for rung in ladder[variant]["rungs"]:
-                tried.setdefault(rung["recipe"]["title"], []).append(rung)
-        for title, rungs in tried.items():
-            changes = [rung["change"] for rung in rungs]
-            num_chosen = sum(ladder[variant]["chosen"] == title for ladder in ladders)
+        for search in searches:
+            for step in search[variant]["steps"]:
+                tried.setdefault(step["recipe"]["title"], []).append(step)
+        for title, steps in tried.items():
+            changes = [step["change"] for step in steps]
+            num_chosen = sum(search[variant]["chosen"] == title for search in searches)
             lines.append(
                 f"| `{variant}` | {title} | {mean(change['drop_pp'] for change in changes):+.1f}"
                 f" | {100 * mean(change['agreement_ratio'] for change in changes):.1f}"
-                f" | {mean(rung['latency_ratio'] for rung in rungs):.2f}x"
-                f" | {mean(rung['duration_s'] for rung in rungs):.0f}"
-                f" | {len(rungs)}, {num_chosen} |"
+                f" | {mean(step['latency_ratio'] for step in steps):.2f}x"
+                f" | {mean(step['duration_s'] for step in steps):.0f}"
+                f" | {len(steps)}, {num_chosen} |"
             )
     return "\n".join([*lines, ""])
 
 
+def _read_search(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a bundle's search for INT8; results older than schema 2 have it under other names."""
+    search: dict[str, Any] = row.get("search") or schema1.upgrade_provenance(row)["search"]
+    return search
+
+
 def _format_cpus(result: dict[str, Any]) -> str:
     """Return how the INT8 models answer on other processors."""
-    rungs = ", ".join(f"`{name}`: {rung}" for name, rung in result["chosen_rungs"].items())
+    steps = ", ".join(f"`{name}`: {step}" for name, step in result["chosen_rungs"].items())
     lines = [
-        f"The models of {result['run']} ({rungs}) on other processors, {result['num_images']} test "
+        f"The models of {result['run']} ({steps}) on other processors, {result['num_images']} test "
         "photos, compared with this one:",
         "",
         "| processor | model | top-1 % | same answer % | logit gap | M instructions a photo |",
@@ -169,7 +177,7 @@ def _format_sensitivity(result: dict[str, Any]) -> str:
     return (
         f"Error of the logits (ONNX Runtime, mended biases, n = {result['num_photos']}, share of "
         f"their spread) by how many of the {len(result['tensors'])} tensors, the most harmful "
-        f"first, stay float behind two halvings: {tensors}; by how many halvings stay float: "
+        f"first, stay float behind two stages: {tensors}; by how many stages stay float: "
         f"{prefixes}.\n"
     )
 
@@ -222,7 +230,7 @@ def _format_cli(result: dict[str, Any]) -> str:
 
 
 def _format_not_cats(result: dict[str, Any]) -> str:
-    """Return what the threshold on familiarity keeps and rejects, by variant."""
+    """Return what the threshold on the OOD score keeps and rejects, by variant."""
     rows = [row for row in result["rows"] if row["measure"] == "features and logits"]
     parts = []
     for variant in _VARIANTS:

@@ -13,11 +13,11 @@ from pathlib import Path
 import click
 
 from edgecat.bundle.golden import GOLDEN_FILE
-from edgecat.bundle.photo_record import SEEN_FILE
+from edgecat.bundle.photo_record import PHOTO_RECORD_FILE
 from edgecat.bundle.store import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
 from edgecat.export.golden import build_golden
 from edgecat.runtime.engines.base import open_engine
-from edgecat.scores.ood import KNOWN_FILE
+from edgecat.scores.ood import OOD_FILE
 from edgecat.train.unfold import STATISTICS_FILE
 
 # The wheel carries both variants that run without an extra, and what --weights cats12 needs.
@@ -36,15 +36,19 @@ def main(work: Path) -> None:
     """Keep the ONNX Runtime variants of the bundle of seed 0."""
     bundle = load_bundle(work / "seed0.edgecat")
     variants = tuple(v for v in bundle.spec.variants if v.engine == "onnxruntime")
-    kept = {file for v in variants for file in v.files} | {SEEN_FILE, STATISTICS_FILE, KNOWN_FILE}
+    kept = {file for v in variants for file in v.files} | {
+        PHOTO_RECORD_FILE,
+        STATISTICS_FILE,
+        OOD_FILE,
+    }
     with new_bundle(ASSETS / "cats12") as released:
         for file in sorted(kept):
             (released / file).write_bytes(bundle.read(file))
         golden = build_golden([open_engine(bundle, variant.name) for variant in variants])
         (released / GOLDEN_FILE).write_text(golden.to_json())
         provenance = {"licence": _LICENCE} | bundle.spec.provenance
-        ladder = provenance["ladder"]
-        provenance["ladder"] = {v.name: ladder[v.name] for v in variants if v.name in ladder}
+        search = provenance["search"]
+        provenance["search"] = {v.name: search[v.name] for v in variants if v.name in search}
         spec = dataclasses.replace(
             bundle.spec,
             name="cats12",

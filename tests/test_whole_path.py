@@ -14,7 +14,7 @@ from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import AccuracyLost  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS  # noqa: E402
-from edgecat.quantize.ladder import Budget  # noqa: E402
+from edgecat.quantize.search import Budget  # noqa: E402
 from edgecat.runtime.classifier import Classifier  # noqa: E402
 from edgecat.runtime.cpu import detect_target  # noqa: E402
 from edgecat.runtime.engines.base import open_engine  # noqa: E402
@@ -91,7 +91,7 @@ def run(photos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles") / "first.edgecat"
-    arguments = ["--int8", "--ladder", "quick", "--allow-drop"]
+    arguments = ["--int8", "--search", "quick", "--allow-drop"]
     assert edgecat("export", run, "--out", folder, *arguments) == 0
     return folder
 
@@ -158,7 +158,7 @@ def test_a_bundle_tells_nothing_of_the_machine_that_made_it(bundle, photos, run)
 
 # INT8 that is not good enough
 
-QUICK = ("--int8", "--ladder", "quick")
+QUICK = ("--int8", "--search", "quick")
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def nothing_holds(monkeypatch):
 def test_int8_over_budget_is_refused_and_the_rest_is_written(run, tmp_path, nothing_holds, capsys):
     out = tmp_path / "b.edgecat"
     message = error_of(capsys, "export", run, "--out", out, *QUICK, code=AccuracyLost.exit_code)
-    assert "refused: the best rung of onnxruntime-int8 lost" in message
+    assert "refused: the best step of onnxruntime-int8 lost" in message
     assert "--allow-drop" in message
     assert not list(out.glob("onnxruntime-int8*"))
     names = {variant.name for variant in load_bundle(out).spec.variants}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecat.bundle.photo_record import load_seen
+from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import Bundle
 from edgecat.errors import ConfigError, DatasetError
 from edgecat.photos.folder import LabelledPhoto, find_photos
@@ -54,7 +54,7 @@ def evaluate(
     )
     for line in broken:
         progress.say(f"left out: {line}")
-    seen = load_seen(bundle)
+    seen = load_photo_record(bundle)
     was_trained = np.array([seen.was_trained(sha256) for sha256 in answers.hashes], bool)
     in_test = np.array(
         [

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from edgecat.bundle import schema1
 from edgecat.errors import BundleError
 from edgecat.photos.input import INPUT, InputSpec
 from edgecat.strict import build
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
 NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
@@ -152,15 +153,15 @@ class Variant:
         files: The engine's files, the graph first ("x.onnx"; or "x.xml.gz", "x.bin").
         score: The test score, where one was measured.
         verdict: Where it is worth running, where that was measured.
-        known_threshold: Familiarity (`edgecat.scores.ood`) below which a photo shows none of the
-            known classes; None where the bundle cannot tell.
+        ood_threshold: OOD score (`edgecat.scores.ood`) above which a photo shows none of the known
+            classes; None where the bundle cannot tell.
     """
 
     name: str
     files: tuple[str, ...]
     score: Score | None = None
     verdict: Verdict | None = None
-    known_threshold: float | None = None
+    ood_threshold: float | None = None
 
     def __post_init__(self) -> None:
         """Check the name.
@@ -172,8 +173,8 @@ class Variant:
             raise ValueError(f"variant {self.name!r} is none of {', '.join(VARIANTS)}")
         if not self.files:
             raise ValueError(f"variant {self.name!r} names no file")
-        if self.known_threshold is not None and not math.isfinite(self.known_threshold):
-            raise ValueError(f"variant {self.name!r}: known_threshold {self.known_threshold}")
+        if self.ood_threshold is not None and not math.isfinite(self.ood_threshold):
+            raise ValueError(f"variant {self.name!r}: ood_threshold {self.ood_threshold}")
 
     @property
     def engine(self) -> str:
@@ -187,7 +188,7 @@ class Variant:
 
 
 @dataclasses.dataclass(frozen=True)
-class KnownSpec:
+class OodSpec:
     """How photos of known classes are told from others, see `edgecat.scores.ood`.
 
     Attributes:
@@ -211,7 +212,7 @@ class ModelSpec:
         files: Every file of the bundle but the manifest, by name.
         input: The expected pixels.
         temperature: What logits are divided by before the softmax, above 0.
-        known: How photos of known classes are told from others; None where the model cannot.
+        ood: How photos of known classes are told from others; None where the model cannot.
         provenance: Where the model is from: data, weights, licence, recipe, seed, versions.
         schema_version: Of this manifest's form.
     """
@@ -223,7 +224,7 @@ class ModelSpec:
     files: dict[str, FileRecord]
     input: InputSpec = INPUT
     temperature: float = 1.0
-    known: KnownSpec | None = None
+    ood: OodSpec | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -262,13 +263,13 @@ class ModelSpec:
             for file in variant.files:
                 if file not in self.files:
                     raise ValueError(f"variant {variant.name}: file {file!r} is not in 'files'")
-            if variant.known_threshold is not None and self.known is None:
-                raise ValueError(f"variant {variant.name} has a known_threshold, but no 'known'")
-        if self.known is not None:
-            if self.known.file not in self.files:
-                raise ValueError(f"known: file {self.known.file!r} is not in 'files'")
-            if not 0 < self.known.residual_weight < 1e6:
-                raise ValueError(f"residual_weight {self.known.residual_weight} is not in (0, 1e6)")
+            if variant.ood_threshold is not None and self.ood is None:
+                raise ValueError(f"variant {variant.name} has an ood_threshold, but no 'ood'")
+        if self.ood is not None:
+            if self.ood.file not in self.files:
+                raise ValueError(f"ood: file {self.ood.file!r} is not in 'files'")
+            if not 0 < self.ood.residual_weight < 1e6:
+                raise ValueError(f"residual_weight {self.ood.residual_weight} is not in (0, 1e6)")
 
     def variant(self, name: str) -> Variant:
         """Return the variant of this name.
@@ -292,15 +293,15 @@ class ModelSpec:
         Args:
             target: One of `TARGETS`.
         """
-        judged = [(v.verdict, v) for v in self.variants if v.verdict is not None]
-        if not judged:
+        rated = [(v.verdict, v) for v in self.variants if v.verdict is not None]
+        if not rated:
             return tuple(variant.name for variant in self.variants)
 
         def cost(verdict: Verdict, variant: Variant) -> tuple[float, bool, bool]:
             ratio = verdict.latency_ratio if verdict.measured_on == target else 0.0
             return ratio, variant.precision != "int8", variant.engine != "onnxruntime"
 
-        ships = sorted((cost(*pair), pair[1].name) for pair in judged if target in pair[0].ships_to)
+        ships = sorted((cost(*pair), pair[1].name) for pair in rated if target in pair[0].ships_to)
         return tuple(name for _, name in ships)
 
     def to_json(self) -> str:
@@ -325,10 +326,12 @@ class ModelSpec:
         # First of all: the keys of another version would be called unknown.
         version = values.get("schema_version") if isinstance(values, Mapping) else None
         if isinstance(version, int) and version != SCHEMA_VERSION:
-            raise BundleError(
-                f"{where}: schema_version {version}, but this edgecat reads {SCHEMA_VERSION}; "
-                "export the run again with this version"
-            )
+            if version != 1:
+                raise BundleError(
+                    f"{where}: schema_version {version}, but this edgecat reads 1 to "
+                    f"{SCHEMA_VERSION}; export the run again with this version"
+                )
+            values = schema1.upgrade(values)
         return build(ModelSpec, values, where, BundleError)
 
 

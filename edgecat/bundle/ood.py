@@ -1,18 +1,18 @@
 """The out-of-distribution detector that a bundle carries."""
 
 from edgecat.bundle.store import Bundle
-from edgecat.scores.ood import KnownFeatures
+from edgecat.scores.ood import OodDetector
 
 
-def load_known(bundle: Bundle) -> KnownFeatures | None:
-    """Return what a bundle knows of its classes' features; None where it cannot tell.
+def load_detector(bundle: Bundle) -> OodDetector | None:
+    """Return a bundle's detector; None where it cannot tell strangers.
 
     Raises:
         BundleError: The file is damaged.
     """
-    known = bundle.spec.known
-    if known is None:
+    ood = bundle.spec.ood
+    if ood is None:
         return None
-    return KnownFeatures.from_bytes(
-        bundle.read(known.file), known.residual_weight, str(bundle.path / known.file)
+    return OodDetector.from_bytes(
+        bundle.read(ood.file), ood.residual_weight, str(bundle.path / ood.file)
     )

@@ -1,4 +1,4 @@
-"""Which photos a bundle's model has seen: their hashes travel with it.
+"""Which photos trained, validated, tested and calibrated a model: their hashes travel with it.
 
 So a score on photos that a model was trained on cannot pass for a test score, on any machine.
 """
@@ -13,14 +13,14 @@ from edgecat.errors import BundleError
 from edgecat.photos.split import Split
 from edgecat.strict import build
 
-SEEN_FILE = "photos.json"
+PHOTO_RECORD_FILE = "photos.json"
 
 # 64 bits name a photo among millions; all 256 would make this the bundle's third largest file.
 _NUM_DIGITS = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class SeenPhotos:
+class PhotoRecord:
     """The first 16 hex digits of photos' SHA-256, by what they were used for.
 
     Attributes:
@@ -56,7 +56,7 @@ class SeenPhotos:
         return json.dumps(dataclasses.asdict(self), indent=0) + "\n"
 
 
-def seen_photos(split: Split, calibration: Sequence[int]) -> SeenPhotos:
+def record_photos(split: Split, calibration: Sequence[int]) -> PhotoRecord:
     """Return the lists of a split.
 
     Args:
@@ -67,7 +67,7 @@ def seen_photos(split: Split, calibration: Sequence[int]) -> SeenPhotos:
     def digits(positions: Sequence[int]) -> tuple[str, ...]:
         return tuple(split.photos[i].sha256[:_NUM_DIGITS] for i in positions)
 
-    return SeenPhotos(
+    return PhotoRecord(
         train=digits(split.indices("train")),
         val=digits(split.indices("val")),
         test=digits(split.indices("test")),
@@ -75,17 +75,17 @@ def seen_photos(split: Split, calibration: Sequence[int]) -> SeenPhotos:
     )
 
 
-def load_seen(bundle: Bundle) -> SeenPhotos:
+def load_photo_record(bundle: Bundle) -> PhotoRecord:
     """Read a bundle's lists; empty ones where it has none.
 
     Raises:
         BundleError: The file does not read.
     """
-    if SEEN_FILE not in bundle.spec.files:
-        return SeenPhotos()
-    where = str(bundle.path / SEEN_FILE)
+    if PHOTO_RECORD_FILE not in bundle.spec.files:
+        return PhotoRecord()
+    where = str(bundle.path / PHOTO_RECORD_FILE)
     try:
-        values = json.loads(bundle.read(SEEN_FILE))
+        values = json.loads(bundle.read(PHOTO_RECORD_FILE))
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
-    return build(SeenPhotos, values, where, BundleError)
+    return build(PhotoRecord, values, where, BundleError)

@@ -23,7 +23,7 @@ from edgecat.cli.output import TerminalProgress
     help="Most that INT8 may lose in top-1 on the validation photos, percentage points.",
 )
 @click.option(
-    "--ladder",
+    "--search",
     default="full",
     show_default=True,
     help="quick: a minute; full: up to ten, with distillation if nothing cheaper is proven.",
@@ -45,7 +45,7 @@ def command(
     out: Path,
     int8: bool,
     max_drop_pp: float,
-    ladder: str,
+    search: str,
     targets: str,
     allow_drop: bool,
     data: Path | None,
@@ -55,7 +55,7 @@ def command(
     The bundle takes uint8 photos: scaling, mean and std are inside the graph. Before it is
     written, each float model must answer 64 of the run's photos as the checkpoint does.
 
-    INT8 is made with recipes from cheap to dear. Each is judged on the run's validation photos;
+    INT8 is made with recipes from cheap to dear. Each is tried on the run's validation photos;
     the first whose loss is surely below --max-drop is taken. What it loses on the test photos is
     reported, and each variant gets a verdict: worth running on which processors, and why not on
     the others. An INT8 model over budget is left out, and the command fails.
@@ -66,10 +66,10 @@ def command(
     """
     from edgecat.bundle.manifest import TARGETS
     from edgecat.export.build import export_run
-    from edgecat.quantize.ladder import Budget
+    from edgecat.quantize.search import Budget
 
     chosen = TARGETS if targets == "auto" else tuple(targets.split(","))
-    budget = Budget(max_drop_pp, chosen, ladder, allow_drop)
+    budget = Budget(max_drop_pp, chosen, search, allow_drop)
     spec = export_run(
         run, out, int8=budget if int8 else None, data=data, progress=TerminalProgress()
     )

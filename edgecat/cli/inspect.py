@@ -32,7 +32,7 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
     click.echo(f"{spec.name}: {spec.arch}, {len(spec.labels)} classes: {', '.join(spec.labels)}")
     side_px = spec.input.side_px
     click.echo(f"takes {spec.input.dtype} [N, {side_px}, {side_px}, 3] {spec.input.colour}")
-    if spec.known is not None:
+    if spec.ood is not None:
         click.echo(f"calls other things unknown; keeps {percent(KEPT_RATIO)} of known ones")
     for variant in spec.variants:
         size_bytes = sum(spec.files[file].size_bytes for file in variant.files)
@@ -54,11 +54,11 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
                 click.echo(f"    {label}: {flips.num_lost} lost, {flips.num_gained} gained")
         if verdict := variant.verdict:
             click.echo(f"  verdict: {verdict.describe()}")
-        for line in _describe_rungs(spec.provenance, variant.name):
-            click.echo(f"  rung: {line}")
+        for line in _describe_steps(spec.provenance, variant.name):
+            click.echo(f"  step: {line}")
     click.echo("\nprovenance")
     for name, value in spec.provenance.items():
-        if name == "ladder":
+        if name == "search":
             continue
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         click.echo(f"  {name}: {text}")
@@ -71,17 +71,17 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
         click.echo("not signed")
 
 
-def _describe_rungs(provenance: dict[str, Any], variant: str) -> list[str]:
+def _describe_steps(provenance: dict[str, Any], variant: str) -> list[str]:
     try:
         return [
-            f"{rung['recipe']['title']}: validation drop {rung['change']['drop_pp']:+.1f} pp, "
-            f"same answer on {percent(rung['change']['agreement_ratio'])}, "
-            f"{rung['latency_ratio']:.2f}x float, {rung['duration_s']:.0f} s"
-            for rung in provenance.get("ladder", {}).get(variant, {}).get("rungs", [])
+            f"{step['recipe']['title']}: validation drop {step['change']['drop_pp']:+.1f} pp, "
+            f"same answer on {percent(step['change']['agreement_ratio'])}, "
+            f"{step['latency_ratio']:.2f}x float, {step['duration_s']:.0f} s"
+            for step in provenance.get("search", {}).get(variant, {}).get("steps", [])
         ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # Provenance is free in form, so nobody has checked it yet.
         raise BundleError(
-            f"provenance: 'ladder' is not what 'edgecat export --int8' writes ({error!r}); export "
+            f"provenance: 'search' is not what 'edgecat export --int8' writes ({error!r}); export "
             "the bundle again"
         ) from error

@@ -15,7 +15,7 @@ from edgecat.export.build import export_run
 from edgecat.photos.drawings import draw_dataset
 from edgecat.photos.folder import find_photos
 from edgecat.progress import Progress
-from edgecat.quantize.ladder import Budget
+from edgecat.quantize.search import Budget
 from edgecat.runtime.classifier import Classifier
 from edgecat.train.loop import Job, finetune
 from edgecat.train.recipe import Recipe
@@ -62,7 +62,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
     finetune(
         Job(photos, run, weights="cats12", recipe=_RECIPE if data is None else Recipe()), progress
     )
-    export_run(run, bundle, int8=Budget(ladder="quick", allows_drop=True), progress=progress)
+    export_run(run, bundle, int8=Budget(search="quick", allows_drop=True), progress=progress)
     report = run_benchmark(bundle, data=photos, num_rounds=_NUM_ROUNDS, progress=progress)
     atomic.write_text(
         out / "benchmark.json", json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n"

@@ -14,12 +14,12 @@ import onnx
 import torch
 
 from edgecat.bundle.golden import GOLDEN_FILE
-from edgecat.bundle.manifest import Flips, KnownSpec, ModelSpec, Score, Variant
-from edgecat.bundle.photo_record import SEEN_FILE, seen_photos
+from edgecat.bundle.manifest import Flips, ModelSpec, OodSpec, Score, Variant
+from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
 from edgecat.bundle.store import check_replaceable, hash_files, new_bundle, write_manifest
 from edgecat.errors import AccuracyLost, TrainError
 from edgecat.export.golden import build_golden
-from edgecat.export.ood import find_threshold, learn_known
+from edgecat.export.ood import find_threshold, learn_detector
 from edgecat.export.parity import NUM_PHOTOS, check_parity, fill_up
 from edgecat.export.photos import RunPhotos
 from edgecat.export.statistics import collect_statistics
@@ -31,13 +31,13 @@ from edgecat.photos.pixels import Pixels
 from edgecat.photos.split import Split
 from edgecat.progress import Progress, Silent
 from edgecat.quantize.calibration import choose_calibration
-from edgecat.quantize.ladder import Budget, Climb, Judges, climb
 from edgecat.quantize.quantizer import Quantizer
+from edgecat.quantize.search import Budget, SearchResult, ValidationSet, search_recipes
 from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.runtime.engines.openvino import open_core
 from edgecat.scores import metrics
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
-from edgecat.scores.ood import KNOWN_FILE, KnownFeatures
+from edgecat.scores.ood import OOD_FILE, OodDetector
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
@@ -52,11 +52,11 @@ INT8_VARIANTS = (
     Variant("openvino-int8", ("openvino-int8.xml.gz", "openvino-int8.bin")),
 )
 
-# Validation photos that judge INT8 recipes: 77 MB of pixels, an interval of about +-1 pp.
-_MAX_JUDGES = 512
+# Validation photos that INT8 recipes are compared on: 77 MB of pixels, an interval of about +-1 pp.
+_MAX_VALIDATION = 512
 
 # Training photos to distil with: 308 MB of pixels; all steps together see 10,560 photos.
-_MAX_LESSONS = 2048
+_MAX_DISTILLATION = 2048
 
 
 @dataclasses.dataclass
@@ -131,40 +131,40 @@ def export_run(
             f"logits within {parity.logit_gap:.1g}"
         )
     budget = int8 or Budget()
-    judges = _find_judges(photos, split, record, network)
-    bf16 = _build_bf16(models, judges)
+    validation = _load_validation_set(photos, split, record, network)
+    bf16 = _build_bf16(models, validation)
     if bf16 is not None and bf16.change is not None:
         if budget.holds(bf16.change):
             models.append(bf16)
         else:
             progress.say(f"left out: {_describe_loss(bf16.variant, bf16.change)}")
-    climbs: dict[str, Climb] = {}
+    searches: dict[str, SearchResult] = {}
     refused: list[str] = []
     calibration = choose_calibration(split, record.seed)
     pixels = photos.pixels("photos to calibrate with", calibration)
     if int8:
-        quantizer = Quantizer(graph, pixels, _find_lessons(photos, split, int8))
+        quantizer = Quantizer(graph, pixels, _load_distillation_set(photos, split, int8))
         for number, variant in enumerate(INT8_VARIANTS):
             floats = models[number].open(threads=1)
-            found = climb(variant, quantizer, floats, judges, int8, progress)
+            found = search_recipes(variant, quantizer, floats, validation, int8, progress)
             floats.close()
-            climbs[variant.name] = found
+            searches[variant.name] = found
             if int8.holds(found.chosen.change) or int8.allows_drop:
                 models.append(Model(variant, found.files, found.chosen.change))
             else:
                 loss = _describe_loss(variant, found.chosen.change)
-                refused.append(f"refused: the best rung of {loss}")
+                refused.append(f"refused: the best step of {loss}")
 
-    temperature = metrics.fit_temperature(judges.expected, judges.targets)
-    known = _set_thresholds(models, pixels, judges)
-    variants = _judge(models, network, photos, record.labels, temperature, budget, progress)
+    temperature = metrics.fit_temperature(validation.expected, validation.targets)
+    detector = _set_thresholds(models, pixels, validation)
+    variants = _rate(models, network, photos, record.labels, temperature, budget, progress)
     with new_bundle(out) as folder:
         for model in models:
             for name, content in zip(model.variant.files, model.files, strict=True):
                 (folder / name).write_bytes(content)
-        (folder / SEEN_FILE).write_text(seen_photos(split, calibration).to_json())
+        (folder / PHOTO_RECORD_FILE).write_text(record_photos(split, calibration).to_json())
         (folder / STATISTICS_FILE).write_bytes(_statistics(network, graph))
-        (folder / KNOWN_FILE).write_bytes(known.to_bytes())
+        (folder / OOD_FILE).write_bytes(detector.to_bytes())
         (folder / GOLDEN_FILE).write_text(_answer_golden(models))
         spec = ModelSpec(
             name=out.name.removesuffix(".edgecat"),
@@ -173,14 +173,14 @@ def export_run(
             variants=variants,
             files=hash_files(folder),
             temperature=temperature,
-            known=KnownSpec(KNOWN_FILE, known.residual_weight),
+            ood=OodSpec(OOD_FILE, detector.residual_weight),
             provenance=_provenance(record, split)
             | {
                 "graph_passes": changes,
                 "parity": parities,
                 "num_calibration": len(calibration),
                 "budget": dataclasses.asdict(budget) if int8 else None,
-                "ladder": {name: found.to_dict() for name, found in climbs.items()},
+                "search": {name: found.to_dict() for name, found in searches.items()},
             },
         )
         write_manifest(folder, spec)
@@ -188,7 +188,7 @@ def export_run(
         raise AccuracyLost(
             f"{', '.join(refused)}; {out} was written without. Accepted is a drop of at most "
             f"{budget.max_drop_pp:g} pp on the validation photos (--max-drop). More training "
-            "photos or more epochs usually help, --ladder full if it was quick; --allow-drop keeps "
+            "photos or more epochs usually help, --search full if it was quick; --allow-drop keeps "
             "the best all the same."
         )
     return spec
@@ -226,7 +226,7 @@ def build_float_models(graph: onnx.ModelProto) -> list[Model]:
     return [Model(*parts) for parts in zip(FLOAT_VARIANTS, files, strict=True)]
 
 
-def _judge(
+def _rate(
     models: Sequence[Model],
     network: PhotoNetwork,
     photos: RunPhotos,
@@ -237,7 +237,7 @@ def _judge(
 ) -> tuple[Variant, ...]:
     """Return the models' variants with their verdicts, and their scores on the test photos.
 
-    The verdicts are given before the test photos are looked at. Confidence is judged at the
+    The verdicts are given before the test photos are looked at. Confidence is measured at the
     bundle's temperature, as a user will see it.
     """
     single = {model.variant.name: model.open(threads=1) for model in models}
@@ -253,7 +253,7 @@ def _judge(
     answers = photos.answers("test", labels, [answer_checkpoint, *(e.run for e in engines)])
     for engine in engines:
         engine.close()
-    judged = []
+    rated = []
     reference, *others = (logits / np.float32(temperature) for logits in answers.logits)
     for model, verdict, logits in zip(models, verdicts, others, strict=True):
         change = compare_accuracy(reference, logits, answers.targets)
@@ -262,10 +262,10 @@ def _judge(
             change, {label: Flips(*map(int, flips[i])) for i, label in enumerate(labels)}
         )
         progress.say(_describe_change(model.variant.name, change))
-        judged.append(dataclasses.replace(model.variant, score=score, verdict=verdict))
+        rated.append(dataclasses.replace(model.variant, score=score, verdict=verdict))
     for model, verdict in zip(models, verdicts, strict=True):
         progress.say(f"{model.variant.name}: {verdict.describe()}")
-    return tuple(judged)
+    return tuple(rated)
 
 
 def _describe_change(name: str, change: AccuracyChange) -> str:
@@ -297,45 +297,47 @@ def _thin(positions: Sequence[int], most: int) -> list[int]:
     return list(positions[:: -(-len(positions) // most) or 1])
 
 
-def _find_judges(
+def _load_validation_set(
     photos: RunPhotos, split: Split, record: RunRecord, network: PhotoNetwork
-) -> Judges:
+) -> ValidationSet:
     """Return validation photos, evenly over the split, and the checkpoint's answers."""
-    positions = _thin(split.indices("val"), _MAX_JUDGES)
-    pixels = photos.pixels("photos to judge with", positions)
+    positions = _thin(split.indices("val"), _MAX_VALIDATION)
+    pixels = photos.pixels("validation photos", positions)
     targets = [record.labels.index(split.photos[position].label) for position in positions]
     expected = predict_logits(network, pixels, torch.device("cpu"))
-    return Judges(pixels, np.array(targets, np.int64), expected)
+    return ValidationSet(pixels, np.array(targets, np.int64), expected)
 
 
-def _find_lessons(photos: RunPhotos, split: Split, budget: Budget) -> Pixels | None:
-    """Return training photos to distil with, where the ladder has a rung that does."""
-    if budget.ladder != "full":
+def _load_distillation_set(photos: RunPhotos, split: Split, budget: Budget) -> Pixels | None:
+    """Return training photos to distil with, where the search has a step that does."""
+    if budget.search != "full":
         return None
-    return photos.pixels("photos to distil with", _thin(split.indices("train"), _MAX_LESSONS))
+    return photos.pixels("photos to distil with", _thin(split.indices("train"), _MAX_DISTILLATION))
 
 
-def _set_thresholds(models: Sequence[Model], calibration: Pixels, judges: Judges) -> KnownFeatures:
-    """Give every variant the familiarity below which it calls a photo unknown."""
+def _set_thresholds(
+    models: Sequence[Model], calibration: Pixels, validation: ValidationSet
+) -> OodDetector:
+    """Give every variant the OOD score above which it calls a photo unknown."""
     floats = models[0].open()
-    known = learn_known(floats, calibration)
+    detector = learn_detector(floats, calibration)
     floats.close()
     for model in models:
         engine = model.open()
-        threshold = find_threshold(engine, known, judges.photos)
+        threshold = find_threshold(engine, detector, validation.photos)
         engine.close()
-        model.variant = dataclasses.replace(model.variant, known_threshold=threshold)
-    return known
+        model.variant = dataclasses.replace(model.variant, ood_threshold=threshold)
+    return detector
 
 
-def _build_bf16(models: Sequence[Model], judges: Judges) -> Model | None:
+def _build_bf16(models: Sequence[Model], validation: ValidationSet) -> Model | None:
     """Return the files of openvino-fp32, computed otherwise; None where the CPU has no bf16."""
     if "BF16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return None
     fp32 = models[-1]
     model = Model(Variant("openvino-bf16", fp32.variant.files), fp32.files)
     engine = model.open()
-    model.change = judges.judge(engine)
+    model.change = validation.compare(engine)
     engine.close()
     return model
 

@@ -1,4 +1,4 @@
-"""Teach a bundle what its known classes look like, and where "unknown" begins."""
+"""Fit a bundle's out-of-distribution detector, and find where "unknown" begins."""
 
 import numpy as np
 
@@ -6,28 +6,28 @@ from edgecat.photos.pixels import Pixels
 from edgecat.runtime.engines.base import Engine
 from edgecat.scores.answers import batches_of
 from edgecat.scores.metrics import Logits
-from edgecat.scores.ood import Features, KnownFeatures, choose_threshold, fit_known
+from edgecat.scores.ood import Features, OodDetector, choose_threshold, fit_detector
 
 
-def learn_known(engine: Engine, photos: Pixels) -> KnownFeatures:
-    """Learn where the features of known classes lie.
+def learn_detector(engine: Engine, photos: Pixels) -> OodDetector:
+    """Fit a detector to the features of known classes.
 
     Args:
         engine: The float model.
         photos: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
     """
-    return fit_known(*answer_with_features(engine, photos))
+    return fit_detector(*answer_with_features(engine, photos))
 
 
-def find_threshold(engine: Engine, known: KnownFeatures, photos: Pixels) -> float:
-    """Return the familiarity below which a variant calls a photo unknown.
+def find_threshold(engine: Engine, detector: OodDetector, photos: Pixels) -> float:
+    """Return the OOD score above which a variant calls a photo unknown.
 
     Args:
         engine: The variant; each has a threshold of its own, since rounding moves features, too.
-        known: What `learn_known` learned from the float model.
+        detector: What `learn_detector` learned from the float model.
         photos: uint8 `[N, 224, 224, 3]`, RGB: validation photos.
     """
-    return choose_threshold(known.familiarity(*answer_with_features(engine, photos)))
+    return choose_threshold(detector.ood_score(*answer_with_features(engine, photos)))
 
 
 def answer_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Features]:

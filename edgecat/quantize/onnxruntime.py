@@ -25,7 +25,7 @@ from edgecat.quantize.qdq import QdqGraph
 from edgecat.quantize.ranges import Histogram
 
 #: The first convolution reads pixels as they are: it stays float.
-MIN_FLOAT_HALVINGS = 1
+MIN_FLOAT_STAGES = 1
 
 _INTEGER_OPS = (*WEIGHTED, *ACTIVATIONS, "Reshape", "Mul", "Add", "GlobalAveragePool")
 
@@ -84,7 +84,7 @@ def write(parts: Parts, placement: Placement) -> list[bytes]:
 def _check_nodes(parts: Parts) -> None:
     if not parts.float_nodes:
         raise QuantizeError(
-            f"num_float_halvings=0: for ONNX Runtime at least {MIN_FLOAT_HALVINGS} is needed"
+            f"num_float_stages=0: for ONNX Runtime at least {MIN_FLOAT_STAGES} is needed"
         )
     layers = {node.output[0] for node in parts.layers()}
     for node in parts.int_nodes:

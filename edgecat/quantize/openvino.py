@@ -18,7 +18,7 @@ from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.ranges import Histogram
 from edgecat.quantize.rescale import is_depthwise
 
-MIN_FLOAT_HALVINGS = 0
+MIN_FLOAT_STAGES = 0
 
 
 def tensors_to_measure(parts: Parts) -> list[str]:

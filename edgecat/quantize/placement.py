@@ -40,18 +40,18 @@ class Parts:
         int_nodes: All others.
     """
 
-    def __init__(self, model: onnx.ModelProto, num_float_halvings: int) -> None:
+    def __init__(self, model: onnx.ModelProto, num_float_stages: int) -> None:
         """Cut a graph.
 
         Args:
             model: Nodes in the order of computation.
-            num_float_halvings: How far the float part goes, see `float_nodes`.
+            num_float_stages: How far the float part goes, see `float_nodes`.
 
         Raises:
-            QuantizeError: The graph has not so many halvings.
+            QuantizeError: The graph has not so many stages.
         """
         nodes = list(model.graph.node)
-        num_float = len(float_nodes(model.graph, num_float_halvings))
+        num_float = len(float_nodes(model.graph, num_float_stages))
         self.model = model
         self.weights = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
         self.float_nodes, self.int_nodes = nodes[:num_float], nodes[num_float:]

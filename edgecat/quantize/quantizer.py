@@ -18,7 +18,7 @@ from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.prepare import own_constants, shorten_names
 from edgecat.quantize.ranges import Histogram, check_images, measure_histograms
 from edgecat.quantize.recipe import Recipe
-from edgecat.quantize.rescale import MAX_FLOAT_HALVINGS, rescale_channels
+from edgecat.quantize.rescale import MAX_FLOAT_STAGES, rescale_channels
 from edgecat.quantize.student import Student
 from edgecat.runtime.engines.base import open_model
 
@@ -37,7 +37,7 @@ class Quantizer:
     """
 
     def __init__(
-        self, graph: onnx.ModelProto, calibration: Pixels, lessons: Pixels | None = None
+        self, graph: onnx.ModelProto, calibration: Pixels, distillation: Pixels | None = None
     ) -> None:
         """Rescale the graph's channels and measure its tensors.
 
@@ -46,7 +46,7 @@ class Quantizer:
                 BatchNorm folded, hard-swish as one op, squeeze as `GlobalAveragePool`.
             calibration: uint8 `[N, 224, 224, 3]`, RGB: photos like those the model will see, 256
                 are enough.
-            lessons: More of them, to distil with; None for the same. No labels are needed.
+            distillation: More of them, to distil with; None for the same. No labels are needed.
 
         Raises:
             QuantizeError: The graph is not one that `edgecat export` makes, its weights are no
@@ -54,13 +54,13 @@ class Quantizer:
         """
         check_images(graph, calibration)
         self._calibration = calibration
-        self._lessons = calibration if lessons is None else lessons
+        self._distillation = calibration if distillation is None else distillation
         self.model = rescale_channels(shorten_names(own_constants(graph)), calibration)
         # All that any recipe can ask for, in one go.
         weights: dict[str, npt.NDArray[np.float64] | None] = {}
         for form in FORMS.values():
-            for halvings in range(form.MIN_FLOAT_HALVINGS, MAX_FLOAT_HALVINGS + 1):
-                parts = Parts(self.model, halvings)
+            for stages in range(form.MIN_FLOAT_STAGES, MAX_FLOAT_STAGES + 1):
+                parts = Parts(self.model, stages)
                 for name in form.tensors_to_measure(parts):
                     if name not in weights:
                         weights[name] = parts.channel_weights(name)
@@ -86,7 +86,7 @@ class Quantizer:
             QuantizeError: The recipe leaves less, or more, in float than the graph allows.
         """
         form = FORMS[variant]
-        parts = Parts(self.model, recipe.num_float_halvings)
+        parts = Parts(self.model, recipe.num_float_stages)
         grids = form.place(parts, self.histograms, cuts=recipe.cuts_ranges)
         placement = Placement(grids, weight_limit)
         student = Student(parts, placement)
@@ -94,8 +94,8 @@ class Quantizer:
             mend_biases(student, self._calibration)
         if recipe.distils:
             teacher = open_model(_FLOAT, [self.model.SerializeToString()])
-            distil(student, teacher.run, self._lessons, progress or Silent())
+            distil(student, teacher.run, self._distillation, progress or Silent())
             teacher.close()
-        learned = Parts(student.to_model(), recipe.num_float_halvings)
+        learned = Parts(student.to_model(), recipe.num_float_stages)
         files: list[bytes] = form.write(learned, placement)
         return files

@@ -1,4 +1,4 @@
-"""The rungs of the ladder: ways to make an INT8 model, from cheap to dear.
+"""The steps of the search: ways to make an INT8 model, from cheap to dear.
 
 Each cures what the one before it suffers from. What each is worth stands in
 benchmarks/INT8.md, from benchmarks/results/*/export_cats.json.
@@ -7,7 +7,7 @@ benchmarks/INT8.md, from benchmarks/results/*/export_cats.json.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-LADDERS = ("quick", "full")
+SEARCHES = ("quick", "full")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Recipe:
     """One way to make an INT8 model.
 
     Attributes:
-        title: What it does beyond the rung before.
-        num_float_halvings: How far the first, float part goes: see
+        title: What it does beyond the step before.
+        num_float_stages: How far the first, float part goes: see
             `edgecat.quantize.rescale.float_nodes`.
         cuts_ranges: Whether a tensor's range may cut rare large values off, so that the frequent
             ones are rounded more finely.
@@ -26,7 +26,7 @@ class Recipe:
     """
 
     title: str
-    num_float_halvings: int
+    num_float_stages: int
     cuts_ranges: bool = True
     mends_biases: bool = True
     distils: bool = False
@@ -42,8 +42,8 @@ _FOR_ONNXRUNTIME = (
     Recipe("mended biases", 1),
     Recipe("stem in float", 2),
     Recipe("distillation", 2, distils=True),
-    Recipe("four halvings in float", 4),
-    Recipe("four halvings in float, distillation", 4, distils=True),
+    Recipe("four stages in float", 4),
+    Recipe("four stages in float, distillation", 4, distils=True),
 )
 _FOR_OPENVINO = (
     Recipe("min-max ranges", 0, cuts_ranges=False, mends_biases=False),
@@ -52,17 +52,17 @@ _FOR_OPENVINO = (
     Recipe("distillation", 0, distils=True),
 )
 
-RUNGS: Mapping[str, Sequence[Recipe]] = {
+RECIPES: Mapping[str, Sequence[Recipe]] = {
     "onnxruntime-int8": _FOR_ONNXRUNTIME,
     "openvino-int8": _FOR_OPENVINO,
 }
 
 
-def choose_rungs(variant: str, ladder: str) -> tuple[Recipe, ...]:
+def choose_recipes(variant: str, search: str) -> tuple[Recipe, ...]:
     """Return the recipes to try, in order.
 
     Args:
         variant: The name of an INT8 variant.
-        ladder: One of `LADDERS`: "quick" leaves distillation out.
+        search: One of `SEARCHES`: "quick" leaves distillation out.
     """
-    return tuple(rung for rung in RUNGS[variant] if ladder == "full" or not rung.distils)
+    return tuple(recipe for recipe in RECIPES[variant] if search == "full" or not recipe.distils)

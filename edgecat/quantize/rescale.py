@@ -23,7 +23,7 @@ from edgecat.quantize.ranges import check_images, measure_peaks
 MAX_SPREAD = 1e4
 
 #: Convolutions of stride 2 in a MobileNetV3, small or large.
-MAX_FLOAT_HALVINGS = 5
+MAX_FLOAT_STAGES = 5
 
 #: Ops that let a positive factor per channel through from their inputs to their output.
 HOMOGENEOUS = {"Relu", "Add", "GlobalAveragePool", "Mul"}
@@ -66,29 +66,29 @@ def rescale_channels(model: onnx.ModelProto, images: Pixels) -> onnx.ModelProto:
     return model
 
 
-def float_nodes(graph: onnx.GraphProto, num_halvings: int) -> list[onnx.NodeProto]:
-    """Return the nodes that stay float: up to a halving of the picture, its activation included.
+def float_nodes(graph: onnx.GraphProto, num_stages: int) -> list[onnx.NodeProto]:
+    """Return the nodes that stay float: up to a stage of the picture, its activation included.
 
     In the first layers the channels' ranges differ most: 1 to 1,000 behind the stem of
     MobileNetV3-Small.
 
     Args:
         graph: Nodes in the order of computation.
-        num_halvings: How many convolutions of stride 2 stay float, 0 to `MAX_FLOAT_HALVINGS`.
+        num_stages: How many convolutions of stride 2 stay float, 0 to `MAX_FLOAT_STAGES`.
 
     Raises:
         QuantizeError: The graph has not so many.
     """
     nodes = list(graph.node)
-    halvings = [index for index, node in enumerate(nodes) if _strides(node) == [2, 2]]
-    if not 0 <= num_halvings <= len(halvings):
+    stages = [index for index, node in enumerate(nodes) if _strides(node) == [2, 2]]
+    if not 0 <= num_stages <= len(stages):
         raise QuantizeError(
-            f"num_float_halvings={num_halvings}: the model has {len(halvings)} convolutions of "
-            f"stride 2; accepted is at most {len(halvings)}"
+            f"num_float_stages={num_stages}: the model has {len(stages)} convolutions of "
+            f"stride 2; accepted is at most {len(stages)}"
         )
-    if not num_halvings:
+    if not num_stages:
         return []
-    last = halvings[num_halvings - 1]
+    last = stages[num_stages - 1]
     activation = next(node for node in nodes if nodes[last].output[0] in node.input)
     return nodes[: nodes.index(activation) + 1]
 

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import numpy as np
 
-from edgecat.bundle.ood import load_known
+from edgecat.bundle.ood import load_detector
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError
 from edgecat.photos.pixels import Photo, Pixels, load_pixels
@@ -37,8 +37,8 @@ class Classifier:
         self.variant = engine.name
         self.labels = bundle.spec.labels
         self.engine = engine
-        self._known = load_known(bundle)
-        self._threshold = bundle.spec.variant(engine.name).known_threshold
+        self._detector = load_detector(bundle)
+        self._threshold = bundle.spec.variant(engine.name).ood_threshold
 
     @classmethod
     def open(
@@ -88,7 +88,7 @@ class Classifier:
         read = time.perf_counter()
         answer = self.answer(pixels)
         answered = time.perf_counter()
-        prediction = self.judge([answer], top=top)
+        prediction = self.combine([answer], top=top)
         stage_ms = StageTimes(
             pixels=1e3 * (read - started),
             model=1e3 * (answered - read),
@@ -98,16 +98,16 @@ class Classifier:
 
     def answer(self, pixels: Pixels) -> Answer:
         """Return what the model computes for uint8 `[224, 224, 3]`, RGB."""
-        if self._known is None:
-            return Answer(self.engine.run(pixels[None])[0], familiarity=None)
+        if self._detector is None:
+            return Answer(self.engine.run(pixels[None])[0], ood_score=None)
         logits, features = self.engine.run_with_features(pixels[None])
-        return Answer(logits[0], float(self._known.familiarity(logits, features)[0]))
+        return Answer(logits[0], float(self._detector.ood_score(logits, features)[0]))
 
-    def judge(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
+    def combine(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
         """Make a prediction of the answers to one photo, or to several of the same thing.
 
         Args:
-            answers: 1 or more; probabilities and familiarity are averaged.
+            answers: 1 or more; probabilities and OOD scores are averaged.
             top: How many of the likeliest classes to return, 1 or more.
 
         Raises:
@@ -123,10 +123,10 @@ class Classifier:
         )
 
     def _is_known(self, answers: Sequence[Answer]) -> bool | None:
-        found = [answer.familiarity for answer in answers if answer.familiarity is not None]
+        found = [answer.ood_score for answer in answers if answer.ood_score is not None]
         if self._threshold is None or not found:
             return None
-        return sum(found) / len(found) >= self._threshold
+        return sum(found) / len(found) <= self._threshold
 
     def compute_logits(self, batch: Pixels) -> Logits:
         """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""

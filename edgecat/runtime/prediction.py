@@ -15,12 +15,12 @@ class Answer:
 
     Attributes:
         logits: float32 `[K]`.
-        familiarity: How much the photo is like those of the known classes (`edgecat.scores.ood`);
-            None where the bundle has no measure of it.
+        ood_score: How far the photo is from those of the known classes (`edgecat.scores.ood`);
+            None where the bundle has no detector.
     """
 
     logits: Logits
-    familiarity: float | None
+    ood_score: float | None
 
 
 @dataclasses.dataclass(frozen=True)

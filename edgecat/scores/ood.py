@@ -1,4 +1,4 @@
-"""Does a photo show one of the known classes at all?
+"""Does a photo show one of the known classes at all? The out-of-distribution detector, ViM.
 
 A classifier answers one of its classes to any photo, and is often sure of it. What gives a stranger
 away are its features, the numbers that the classifier reads: those of known classes vary along few
@@ -22,16 +22,16 @@ Features = npt.NDArray[np.float32]
 #: A model's second output, what its classifier reads: float32 `[N, F]`.
 FEATURES_NAME = "features"
 
-#: The bundle's file with what is known of the features.
-KNOWN_FILE = "known.npy"
+#: The bundle's file with what the detector knows of the features.
+OOD_FILE = "ood.npy"
 
 #: Share of photos of known classes that a threshold keeps: the others are called unknown.
 KEPT_RATIO = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class KnownFeatures:
-    """Where the features of known classes lie.
+class OodDetector:
+    """Where the features of known classes lie (ViM, virtual-logit matching).
 
     Attributes:
         centre: float16 `[F]`, their mean.
@@ -44,8 +44,8 @@ class KnownFeatures:
     directions: npt.NDArray[np.float16]
     residual_weight: float
 
-    def familiarity(self, logits: Logits, features: Features) -> npt.NDArray[np.float64]:
-        """Return how much photos are like those of the known classes: float64 `[N]`.
+    def ood_score(self, logits: Logits, features: Features) -> npt.NDArray[np.float64]:
+        """Return how far photos are from those of the known classes: float64 `[N]`, any sign.
 
         Args:
             logits: float32 `[N, K]`.
@@ -56,10 +56,10 @@ class KnownFeatures:
         """
         if features.shape[1] != len(self.centre):
             raise BundleError(
-                f"{KNOWN_FILE}: made for {len(self.centre)} features, the model has "
+                f"{OOD_FILE}: made for {len(self.centre)} features, the model has "
                 f"{features.shape[1]}; export the bundle again"
             )
-        return log_sum_exp(logits) - self.residual_weight * self._residual(features)
+        return self.residual_weight * self._residual(features) - log_sum_exp(logits)
 
     def to_bytes(self) -> bytes:
         """Return the arrays as a file of numpy's format: centre, then directions."""
@@ -68,7 +68,7 @@ class KnownFeatures:
         return file.getvalue()
 
     @staticmethod
-    def from_bytes(data: bytes, residual_weight: float, where: str) -> "KnownFeatures":
+    def from_bytes(data: bytes, residual_weight: float, where: str) -> "OodDetector":
         """Read what `to_bytes` wrote.
 
         Args:
@@ -89,7 +89,7 @@ class KnownFeatures:
                 f"{where}: {rows.dtype}{list(rows.shape)}, expected float16 of two axes and at "
                 "least two rows; export it again"
             )
-        return KnownFeatures(rows[0], rows[1:], residual_weight)
+        return OodDetector(rows[0], rows[1:], residual_weight)
 
     def _residual(self, features: Features) -> npt.NDArray[np.float64]:
         centred = features.astype(np.float64) - self.centre
@@ -98,8 +98,8 @@ class KnownFeatures:
         return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
 
-def fit_known(logits: Logits, features: Features) -> KnownFeatures:
-    """Learn where the features of known classes lie.
+def fit_detector(logits: Logits, features: Features) -> OodDetector:
+    """Fit a detector to the features of known classes.
 
     As many directions are kept as there are classes, since the means of K classes differ along
     K - 1; at most half of all. The weight makes the residual of these photos as large as their
@@ -112,21 +112,21 @@ def fit_known(logits: Logits, features: Features) -> KnownFeatures:
     centre = features.mean(axis=0)
     num_directions = min(logits.shape[1], features.shape[1] // 2)
     _, _, directions = np.linalg.svd(features - centre, full_matrices=False)
-    known = KnownFeatures(
+    detector = OodDetector(
         centre.astype(np.float16), directions[:num_directions].astype(np.float16), 1.0
     )
-    residual = float(known._residual(features).mean())
+    residual = float(detector._residual(features).mean())
     weight = float(logits.max(axis=1).mean()) / max(residual, 1e-12)
-    return dataclasses.replace(known, residual_weight=max(weight, 1e-12))
+    return dataclasses.replace(detector, residual_weight=max(weight, 1e-12))
 
 
-def choose_threshold(familiarity: npt.NDArray[np.float64]) -> float:
-    """Return the familiarity from which on `KEPT_RATIO` of photos of known classes lie.
+def choose_threshold(ood_score: npt.NDArray[np.float64]) -> float:
+    """Return the score that `KEPT_RATIO` of photos of known classes do not exceed.
 
     Args:
-        familiarity: float64 `[N]`, of photos of known classes that the model was not trained on.
+        ood_score: float64 `[N]`, of photos of known classes that the model was not trained on.
     """
-    return float(np.quantile(familiarity, 1 - KEPT_RATIO, method="lower"))
+    return float(np.quantile(ood_score, KEPT_RATIO, method="higher"))
 
 
 def log_sum_exp(logits: Logits) -> npt.NDArray[np.float64]:

@@ -91,7 +91,7 @@ def stream(
         except ImageError as error:
             line["error"] = str(error).removeprefix("the photo: ")
         else:
-            line |= current.judge(answers).to_dict()
+            line |= current.combine(answers).to_dict()
             del line["stage_ms"]
             line["num_frames"] = len(answers)
         line["delay_ms"] = 1e3 * (time.monotonic() - frame.complete_s)

@@ -25,7 +25,7 @@ class Recipe:
         rate: AdamW's peak learning rate of the head while everything learns.
         backbone_rate: The same of the backbone; smaller, since it knows much already.
         weight_decay: AdamW's, on weights of two and more dimensions.
-        warmup_ratio: Share of all steps in which the rate climbs to its peak, 0-1; after it the
+        warmup_ratio: Share of all steps in which the rate searches to its peak, 0-1; after it the
             rate falls along a cosine to 0.
         label_smoothing: Share of the target spread over all classes, 0-1.
         ema_decay: Of the moving average of the weights that is kept in the end, 0-1.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecat.bench.evaluate import evaluate
-from edgecat.bundle.photo_record import SEEN_FILE, SeenPhotos
+from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, PhotoRecord
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import ConfigError, DatasetError
 from edgecat.photos.pixels import load_pixels
@@ -46,11 +46,13 @@ def digits(path):
 
 
 def bundle_that_saw(make_bundle, root, train=(), test=()):
-    seen = SeenPhotos(
+    seen = PhotoRecord(
         train=tuple(digits(root / path) for path in train),
         test=tuple(digits(root / path) for path in test),
     )
-    return load_bundle(make_bundle(labels=LABELS, files={SEEN_FILE: seen.to_json().encode()}))
+    return load_bundle(
+        make_bundle(labels=LABELS, files={PHOTO_RECORD_FILE: seen.to_json().encode()})
+    )
 
 
 class Notes(Silent):

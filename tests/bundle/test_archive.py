@@ -160,9 +160,9 @@ def in_folder(top, inner=""):
 
 
 EVIL = {
-    "a path that climbs": (add("../evil"), "not in the bundle's folder"),
-    "a path that climbs twice": (add("../../evil"), "not in the bundle's folder"),
-    "a path that climbs from a folder": (add("x/../../evil"), "not in the bundle's folder"),
+    "a path that searches": (add("../evil"), "not in the bundle's folder"),
+    "a path that searches twice": (add("../../evil"), "not in the bundle's folder"),
+    "a path that searches from a folder": (add("x/../../evil"), "not in the bundle's folder"),
     "an absolute path": (add("/evil"), "not in the bundle's folder"),
     "a path on a drive": (add("C:evil"), "not in the manifest"),
     "a path with backslashes": (add("..\\evil"), "not in the manifest"),

@@ -8,8 +8,8 @@ from edgecat.bundle.manifest import (
     VARIANTS,
     FileRecord,
     Flips,
-    KnownSpec,
     ModelSpec,
+    OodSpec,
     Score,
     Variant,
     Verdict,
@@ -36,12 +36,12 @@ SPEC = ModelSpec(
     arch="mobilenet_v3_small",
     labels=("Maine Coon", 'a, "b"', "고양이", "x"),
     variants=(
-        Variant("onnxruntime-fp32", ("a.onnx",), SCORE, VERDICT, known_threshold=-3.5),
+        Variant("onnxruntime-fp32", ("a.onnx",), SCORE, VERDICT, ood_threshold=-3.5),
         Variant("openvino-int8", ("a.xml", "a.bin")),
     ),
     files={name: FileRecord("0" * 64, 3) for name in ("a.onnx", "a.xml", "a.bin")},
     temperature=1.25,
-    known=KnownSpec("a.bin", 0.7),
+    ood=OodSpec("a.bin", 0.7),
     provenance={"seed": 0, "deep": {"list": [1, None, "é"]}},
 )
 
@@ -108,7 +108,7 @@ BAD = {
     "one label": (changed(labels=["a"]), "at least two"),
     "labels as a text": (changed(labels="a b"), "labels: expected a list"),
     "a number as label": (changed(labels=["a", 1]), r"labels\[1\]: expected str"),
-    "later version": (changed(schema_version=2), "schema_version 2"),
+    "later version": (changed(schema_version=3), "schema_version 3"),
     "version as text": (changed(schema_version="1"), "schema_version: expected int"),
     "other input": (changed(input=dataclasses.asdict(INPUT) | {"side_px": 192}), "192"),
     "other mean": (changed(input={"mean_ratio": [0.5, 0.5, 0.5]}), "is not what this edgecat"),
@@ -117,13 +117,13 @@ BAD = {
     "temperature 0": (changed(temperature=0), "temperature"),
     "negative temperature": (changed(temperature=-1.0), "temperature"),
     "temperature as text": (changed(temperature="1"), "temperature: expected float"),
-    "a threshold of nothing": (changed(known=None), "known_threshold, but no 'known'"),
-    "known without its file": (
-        changed(known={"file": "b.npy", "residual_weight": 1.0}),
-        "known: file 'b.npy'",
+    "a threshold of nothing": (changed(ood=None), "ood_threshold, but no 'ood'"),
+    "a detector without its file": (
+        changed(ood={"file": "b.npy", "residual_weight": 1.0}),
+        "ood: file 'b.npy'",
     ),
-    "known that weighs nothing": (
-        changed(known={"file": "a.bin", "residual_weight": 0.0}),
+    "a detector that weighs nothing": (
+        changed(ood={"file": "a.bin", "residual_weight": 0.0}),
         "residual_weight 0",
     ),
     "unknown key": (changed(lables=["a", "b"]), "did you mean 'labels'"),

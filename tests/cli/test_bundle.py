@@ -89,11 +89,11 @@ def test_inspect_says_whether_a_bundle_is_signed(make_bundle, capsys):
     assert "signed; by whom, tells --require-signature" in capsys.readouterr().out
 
 
-def test_inspect_refuses_a_ladder_that_nobody_wrote(make_bundle, capsys):
+def test_inspect_refuses_a_search_that_nobody_wrote(make_bundle, capsys):
     folder = make_bundle()
     values = json.loads((folder / MANIFEST).read_text())
-    for ladder in ("steep", {"onnxruntime-fp32": {"rungs": [{}]}}):
-        values["provenance"] = {"ladder": ladder}
+    for search in ("steep", {"onnxruntime-fp32": {"steps": [{}]}}):
+        values["provenance"] = {"search": search}
         (folder / MANIFEST).write_text(json.dumps(values))
         assert _run(["inspect", "bundle"]) == 5
-        assert "'ladder' is not what 'edgecat export --int8' writes" in capsys.readouterr().err
+        assert "'search' is not what 'edgecat export --int8' writes" in capsys.readouterr().err

@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="needs edgecat[train]")
 from edgecat.bundle.manifest import TARGETS, Variant
 from edgecat.export import verdict as verdicts
 from edgecat.export.verdict import decide, measure_ratios
-from edgecat.quantize.ladder import Budget
+from edgecat.quantize.search import Budget
 from edgecat.scores.compare import compare_accuracy
 
 RATIOS = {

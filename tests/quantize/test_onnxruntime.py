@@ -33,8 +33,8 @@ RANDOM_ERROR = 0.5
 EXACT = 1e-4
 
 
-def quantize(model, photos, *, num_float_halvings=2, weight_limit=SAFE_WEIGHT_LIMIT):
-    recipe = Recipe("test", num_float_halvings)
+def quantize(model, photos, *, num_float_stages=2, weight_limit=SAFE_WEIGHT_LIMIT):
+    recipe = Recipe("test", num_float_stages)
     made = Quantizer(model, photos).make("onnxruntime-int8", recipe, weight_limit=weight_limit)
     return onnx.load_model_from_string(made[0])
 
@@ -80,13 +80,13 @@ def with_classes(model, num_classes):
     return model
 
 
-@pytest.mark.parametrize("num_float_halvings", [1, 2, 5])
+@pytest.mark.parametrize("num_float_stages", [1, 2, 5])
 def test_every_layer_behind_the_float_part_runs_in_integers(
-    small, cats, tmp_path, num_float_halvings
+    small, cats, tmp_path, num_float_stages
 ):
-    model = quantize(small, cats[:4], num_float_halvings=num_float_halvings)
+    model = quantize(small, cats[:4], num_float_stages=num_float_stages)
     layers = Counter(node.op_type for node in small.graph.node)
-    in_float = Counter(node.op_type for node in float_nodes(small.graph, num_float_halvings))
+    in_float = Counter(node.op_type for node in float_nodes(small.graph, num_float_stages))
     fused = optimized(model, tmp_path)
     assert fused["Conv"] + fused["FusedConv"] == in_float["Conv"]
     assert fused["QLinearConv"] == layers["Conv"] - in_float["Conv"]
@@ -247,10 +247,10 @@ def test_an_int8_model_is_refused(small_int8, cats):
         quantize(model, cats)
 
 
-@pytest.mark.parametrize("num_float_halvings", [-1, 0, 6])
-def test_a_float_part_that_the_model_has_not_is_refused(small, cats, num_float_halvings):
-    with pytest.raises(QuantizeError, match=f"num_float_halvings={num_float_halvings}"):
-        quantize(small, cats, num_float_halvings=num_float_halvings)
+@pytest.mark.parametrize("num_float_stages", [-1, 0, 6])
+def test_a_float_part_that_the_model_has_not_is_refused(small, cats, num_float_stages):
+    with pytest.raises(QuantizeError, match=f"num_float_stages={num_float_stages}"):
+        quantize(small, cats, num_float_stages=num_float_stages)
 
 
 @pytest.mark.parametrize(

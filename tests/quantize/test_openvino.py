@@ -45,16 +45,16 @@ def test_answers_are_near_to_float(made, trained, cats):
 
 
 def test_every_dense_layer_behind_the_float_part_runs_in_integers(made):
-    files, num_float_halvings = made
+    files, num_float_stages = made
     engine = open_model(INT8, files, threads=1)
-    # 11 of 54 layers are depthwise; with two halvings in float, the stem is float, too.
-    num_int8 = 54 - 11 - (num_float_halvings > 0)
+    # 11 of 54 layers are depthwise; with two stages in float, the stem is float, too.
+    num_int8 = 54 - 11 - (num_float_stages > 0)
     assert engine.describe()["effective_precision"].startswith(f"int8 ({num_int8} of 54")
     engine.close()
 
 
 def test_weights_are_stored_as_int8(made):
-    files, num_float_halvings = made
+    files, num_float_stages = made
     graph, weights = io.BytesIO(gzip.decompress(files[0])), io.BytesIO(files[1])
     model = openvino.Core().read_model(graph, weights)
     kinds = Counter(
@@ -64,10 +64,10 @@ def test_weights_are_stored_as_int8(made):
         if op.get_type_name() == "Constant" and np.prod(op.shape) > max(500, *op.shape, 0)
     )
     assert kinds["i8"] >= 40
-    assert kinds["f32"] <= num_float_halvings
+    assert kinds["f32"] <= num_float_stages
 
 
-@pytest.mark.parametrize("num_float_halvings", [-1, 6])
-def test_a_float_part_that_the_model_has_not_is_refused(quantizer, num_float_halvings):
-    with pytest.raises(QuantizeError, match=f"num_float_halvings={num_float_halvings}"):
-        quantizer.make(INT8.name, Recipe("test", num_float_halvings))
+@pytest.mark.parametrize("num_float_stages", [-1, 6])
+def test_a_float_part_that_the_model_has_not_is_refused(quantizer, num_float_stages):
+    with pytest.raises(QuantizeError, match=f"num_float_stages={num_float_stages}"):
+        quantizer.make(INT8.name, Recipe("test", num_float_stages))

@@ -43,8 +43,8 @@ def trained(cats):
     return Quantizer(model, cats)
 
 
-def make_student(quantizer, variant, halvings):
-    parts = Parts(quantizer.model, halvings)
+def make_student(quantizer, variant, stages):
+    parts = Parts(quantizer.model, stages)
     grids = FORMS[variant].place(parts, quantizer.histograms, cuts=True)
     return Student(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
 
@@ -58,10 +58,10 @@ def spread_of(logits):
     return (logits - logits.mean(axis=0)).std()
 
 
-@pytest.mark.parametrize(("variant", "halvings"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
-def test_it_answers_as_the_engine(trained, cats, variant, halvings):
-    student = make_student(trained, variant, halvings)
-    files = trained.make(variant, Recipe("test", halvings, mends_biases=False))
+@pytest.mark.parametrize(("variant", "stages"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
+def test_it_answers_as_the_engine(trained, cats, variant, stages):
+    student = make_student(trained, variant, stages)
+    files = trained.make(variant, Recipe("test", stages, mends_biases=False))
     engine = open_model(Variant(variant, FILES[variant]), files)
     logits, expected = answers(student, cats), run_float(trained.model, cats)
     gap = np.sqrt(np.square(logits - engine.run(cats)).mean()) / spread_of(expected)
@@ -78,9 +78,9 @@ def test_without_rounding_it_answers_as_the_float_graph(trained, cats):
     )
 
 
-@pytest.mark.parametrize(("variant", "halvings"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
-def test_mended_biases_bring_the_means_back(trained, cats, variant, halvings):
-    student = make_student(trained, variant, halvings)
+@pytest.mark.parametrize(("variant", "stages"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
+def test_mended_biases_bring_the_means_back(trained, cats, variant, stages):
+    student = make_student(trained, variant, stages)
     expected = run_float(trained.model, cats)
     before = np.abs(answers(student, cats).mean(axis=0) - expected.mean(axis=0)).mean()
     mend_biases(student, cats)

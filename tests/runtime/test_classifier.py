@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 
 import edgecat
-from edgecat.bundle.manifest import TARGETS, KnownSpec, Variant, Verdict
+from edgecat.bundle.manifest import TARGETS, OodSpec, Variant, Verdict
 from edgecat.bundle.store import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.cpu import detect_target
-from edgecat.scores.ood import KNOWN_FILE, KnownFeatures
+from edgecat.scores.ood import OOD_FILE, OodDetector
 
 # float64 sums of a dozen probabilities.
 SUM_GAP = 1e-9
@@ -48,7 +48,7 @@ class FakeEngineWithFeatures(FakeEngine):
         return logits, logits / 4
 
 
-KNOWN = KnownFeatures(
+KNOWN = OodDetector(
     centre=np.zeros(3, np.float16), directions=np.eye(3, dtype=np.float16)[:1], residual_weight=2.0
 )
 
@@ -56,10 +56,10 @@ KNOWN = KnownFeatures(
 @pytest.fixture
 def red_alone(make_bundle):
     """Knows pictures that are red and nothing else; its logits are 1/64 of the mean colours."""
-    variant = Variant("onnxruntime-fp32", ("model.onnx",), known_threshold=3.0)
+    variant = Variant("onnxruntime-fp32", ("model.onnx",), ood_threshold=-3.0)
     folder = make_bundle(
-        files={KNOWN_FILE: KNOWN.to_bytes()},
-        known=KnownSpec(KNOWN_FILE, KNOWN.residual_weight),
+        files={OOD_FILE: KNOWN.to_bytes()},
+        ood=OodSpec(OOD_FILE, KNOWN.residual_weight),
         variants=(variant,),
     )
     return Classifier(load_bundle(folder), FakeEngineWithFeatures())
@@ -130,11 +130,11 @@ def test_a_photo_of_none_of_the_classes_is_unknown(red_alone, colour, answer):
     assert found.to_dict()["answer"] == answer
 
 
-def test_of_several_answers_the_mean_familiarity_decides(red_alone):
+def test_of_several_answers_the_mean_ood_score_decides(red_alone):
     strange = red_alone.answer(load_pixels(flat("blue")))
     known = red_alone.answer(load_pixels(flat("red")))
-    assert red_alone.judge([known]).is_known
-    assert not red_alone.judge([known, strange, strange]).is_known
+    assert red_alone.combine([known]).is_known
+    assert not red_alone.combine([known, strange, strange]).is_known
 
 
 def test_without_a_threshold_nothing_is_called_unknown(colours):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgecat.errors import BundleError
-from edgecat.scores.ood import KEPT_RATIO, KnownFeatures, choose_threshold, fit_known, log_sum_exp
+from edgecat.scores.ood import KEPT_RATIO, OodDetector, choose_threshold, fit_detector, log_sum_exp
 
 NUM, NUM_CLASSES, NUM_FEATURES = 400, 4, 64
 
@@ -23,25 +23,25 @@ def cluster():
     return logits.astype(np.float32), features.astype(np.float32)
 
 
-def test_strangers_with_as_large_logits_are_less_familiar(cluster):
+def test_strangers_with_as_large_logits_score_higher(cluster):
     logits, features = cluster
-    known = fit_known(logits[::2], features[::2])
-    own = known.familiarity(logits[1::2], features[1::2])
+    detector = fit_detector(logits[::2], features[::2])
+    own = detector.ood_score(logits[1::2], features[1::2])
     rng = np.random.default_rng(1)
     strange = features[1::2] + rng.normal(0, 1, features[1::2].shape).astype(np.float32)
-    assert known.familiarity(logits[1::2], strange).max() < own.min()
+    assert detector.ood_score(logits[1::2], strange).min() > own.max()
 
 
-def test_larger_logits_are_more_familiar(cluster):
+def test_larger_logits_score_lower(cluster):
     logits, features = cluster
-    known = fit_known(logits, features)
-    assert (known.familiarity(logits * 2, features) > known.familiarity(logits, features)).all()
+    detector = fit_detector(logits, features)
+    assert (detector.ood_score(logits * 2, features) < detector.ood_score(logits, features)).all()
 
 
 def test_as_many_directions_as_classes_are_kept(cluster):
-    known = fit_known(*cluster)
-    assert known.directions.shape == (NUM_CLASSES, NUM_FEATURES)
-    lengths = np.linalg.norm(known.directions.astype(np.float64), axis=1)
+    detector = fit_detector(*cluster)
+    assert detector.directions.shape == (NUM_CLASSES, NUM_FEATURES)
+    lengths = np.linalg.norm(detector.directions.astype(np.float64), axis=1)
     assert lengths == pytest.approx(1, abs=1e-2)
 
 
@@ -49,25 +49,25 @@ def test_many_classes_keep_at_most_half_of_the_directions():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(200, 100)).astype(np.float32)
     features = rng.normal(size=(200, 30)).astype(np.float32)
-    assert len(fit_known(logits, features).directions) == 15
+    assert len(fit_detector(logits, features).directions) == 15
 
 
 def test_features_that_are_all_the_same_still_give_numbers():
     logits, features = np.ones((10, 3), np.float32), np.ones((10, 8), np.float32)
-    known = fit_known(logits, features)
-    assert np.isfinite(known.familiarity(logits, features)).all()
+    detector = fit_detector(logits, features)
+    assert np.isfinite(detector.ood_score(logits, features)).all()
 
 
 def test_the_threshold_keeps_its_share():
-    familiarity = np.random.default_rng(0).normal(size=1000)
-    kept = (familiarity >= choose_threshold(familiarity)).mean()
+    scores = np.random.default_rng(0).normal(size=1000)
+    kept = (scores <= choose_threshold(scores)).mean()
     assert KEPT_RATIO <= kept < KEPT_RATIO + 0.002
 
 
 def test_it_is_the_same_after_a_trip_through_a_file(cluster):
-    known = fit_known(*cluster)
-    read = KnownFeatures.from_bytes(known.to_bytes(), known.residual_weight, "known.npy")
-    assert np.array_equal(read.familiarity(*cluster), known.familiarity(*cluster))
+    detector = fit_detector(*cluster)
+    read = OodDetector.from_bytes(detector.to_bytes(), detector.residual_weight, "ood.npy")
+    assert np.array_equal(read.ood_score(*cluster), detector.ood_score(*cluster))
 
 
 def pickled():
@@ -105,13 +105,13 @@ def larger_than_any_memory():
 )  # fmt: skip
 def test_another_file_is_refused(data):
     with pytest.raises(BundleError, match="export it again"):
-        KnownFeatures.from_bytes(data, 1.0, "known.npy")
+        OodDetector.from_bytes(data, 1.0, "ood.npy")
 
 
 def test_features_of_another_model_are_refused(cluster):
     logits, features = cluster
     with pytest.raises(BundleError, match="made for 64 features, the model has 63"):
-        fit_known(logits, features).familiarity(logits, features[:, 1:])
+        fit_detector(logits, features).ood_score(logits, features[:, 1:])
 
 
 def test_the_sum_of_exponentials_does_not_overflow():
@@ -121,8 +121,7 @@ def test_the_sum_of_exponentials_does_not_overflow():
 
 def test_the_weight_makes_residuals_as_large_as_logits(cluster):
     logits, features = cluster
-    known = fit_known(logits, features)
-    residual = log_sum_exp(logits) - dataclasses.replace(known, residual_weight=1.0).familiarity(
-        logits, features
-    )
-    assert known.residual_weight * residual.mean() == pytest.approx(logits.max(axis=1).mean())
+    detector = fit_detector(logits, features)
+    unweighted = dataclasses.replace(detector, residual_weight=1.0)
+    residual = unweighted.ood_score(logits, features) + log_sum_exp(logits)
+    assert detector.residual_weight * residual.mean() == pytest.approx(logits.max(axis=1).mean())

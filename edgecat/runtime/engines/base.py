@@ -97,7 +97,7 @@ def _open_variant(bundle: Bundle, variant: str, threads: int | None, power_save:
     engine = open_model(chosen, files, threads, power_save=power_save)
     try:
         outputs = engine.run(_BLANK)
-        if bundle.spec.known is not None:
+        if bundle.spec.ood is not None:
             engine.run_with_features(_BLANK)
     except Exception as error:  # the engines' exceptions share no public base class
         engine.close()

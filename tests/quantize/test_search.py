@@ -1,4 +1,4 @@
-"""The ladder: the first recipe that is proven good enough, or the best."""
+"""The search: the first recipe that is proven good enough, or the best."""
 
 import dataclasses
 
@@ -11,10 +11,10 @@ from edgecat.bundle.manifest import Variant
 from edgecat.errors import ConfigError
 from edgecat.graph.optimize import run_float
 from edgecat.progress import Silent
-from edgecat.quantize import ladder
+from edgecat.quantize import search
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
-from edgecat.quantize.ladder import Budget, Judges, climb
-from edgecat.quantize.recipe import RUNGS, Recipe, choose_rungs
+from edgecat.quantize.recipe import RECIPES, Recipe, choose_recipes
+from edgecat.quantize.search import Budget, ValidationSet, search_recipes
 from edgecat.runtime.engines.base import open_model
 from edgecat.scores.compare import compare_accuracy
 
@@ -46,7 +46,7 @@ class Answering:
 
 @dataclasses.dataclass
 class Tried:
-    """What a rung answers: so many photos wrong, so many others differently wrong; its speed."""
+    """What a step answers: so many photos wrong, so many others differently wrong; its speed."""
 
     num_wrong: int
     num_changed: int = 0
@@ -54,8 +54,8 @@ class Tried:
 
 
 @pytest.fixture
-def climb_with(monkeypatch):
-    """Climb a ladder of rungs whose answers and latencies are given."""
+def search_with(monkeypatch):
+    """Search through steps whose answers and latencies are given."""
     photos = np.zeros((NUM, 1, 1, 3), np.uint8)
     targets = np.zeros(NUM, np.int64)
     expected = np.tile(np.array([2, 1, 0], np.float32), (NUM, 1))
@@ -67,31 +67,31 @@ def climb_with(monkeypatch):
         logits[NUM // 2 : NUM // 2 + tried.num_changed] = [0, 1, 2]
         return logits
 
-    def run(*rungs, max_drop_pp=1.0):
-        recipes = tuple(Recipe(str(number), 2) for number in range(len(rungs)))
+    def run(*steps, max_drop_pp=1.0):
+        recipes = tuple(Recipe(str(number), 2) for number in range(len(steps)))
 
         class Quantizer:
             def make(self, variant, recipe, *, weight_limit, progress):
                 return [recipe.title.encode()]
 
         def open_model(variant, files, threads=None):
-            return Answering(answers(rungs[int(files[0])]))
+            return Answering(answers(steps[int(files[0])]))
 
         def measure(variant, files, floats):
-            return rungs[int(files[0])].ratio
+            return steps[int(files[0])].ratio
 
-        monkeypatch.setattr(ladder, "choose_rungs", lambda variant, name: recipes)
-        monkeypatch.setattr(ladder, "open_model", open_model)
-        monkeypatch.setattr(ladder, "_measure_ratio", measure)
-        judges = Judges(photos, targets, expected)
-        found = climb(INT8, Quantizer(), None, judges, Budget(max_drop_pp), Silent())
-        return int(found.files[0]), len(found.rungs)
+        monkeypatch.setattr(search, "choose_recipes", lambda variant, name: recipes)
+        monkeypatch.setattr(search, "open_model", open_model)
+        monkeypatch.setattr(search, "_measure_ratio", measure)
+        validation = ValidationSet(photos, targets, expected)
+        found = search_recipes(INT8, Quantizer(), None, validation, Budget(max_drop_pp), Silent())
+        return int(found.files[0]), len(found.steps)
 
     return run
 
 
 @pytest.mark.parametrize(
-    ("rungs", "chosen", "num_tried"),
+    ("steps", "chosen", "num_tried"),
     [
         ([Tried(0), Tried(0)], 0, 1),
         # 2 of 200 are 1 pp, but the interval reaches beyond it
@@ -108,12 +108,12 @@ def climb_with(monkeypatch):
     ids=["proven", "not yet proven", "within", "best of bad", "agreement", "no slower than float",
          "slower but the only one", "equal, faster"],
 )  # fmt: skip
-def test_the_first_proven_rung_is_taken_or_the_best(climb_with, rungs, chosen, num_tried):
-    assert climb_with(*rungs) == (chosen, num_tried)
+def test_the_first_proven_rung_is_taken_or_the_best(search_with, steps, chosen, num_tried):
+    assert search_with(*steps) == (chosen, num_tried)
 
 
-def test_a_larger_budget_stops_earlier(climb_with):
-    assert climb_with(Tried(2), Tried(0), max_drop_pp=5) == (0, 1)
+def test_a_larger_budget_stops_earlier(search_with):
+    assert search_with(Tried(2), Tried(0), max_drop_pp=5) == (0, 1)
 
 
 def change_of(num_wrong, num_images):
@@ -144,9 +144,9 @@ def test_unknown_targets_are_refused(targets):
         Budget(targets=targets)
 
 
-def test_an_unknown_ladder_is_refused():
+def test_an_unknown_search_is_refused():
     with pytest.raises(ConfigError, match="quick and full"):
-        Budget(ladder="slow")
+        Budget(search="slow")
 
 
 def test_only_processors_without_vnni_ask_for_smaller_weights():
@@ -155,21 +155,21 @@ def test_only_processors_without_vnni_ask_for_smaller_weights():
     assert Budget(targets=("x86-vnni", "arm")).weight_limit == WEIGHT_LIMIT
 
 
-@pytest.mark.parametrize("variant", RUNGS)
-def test_the_quick_ladder_is_the_full_one_without_distillation(variant):
-    quick, full = choose_rungs(variant, "quick"), choose_rungs(variant, "full")
-    assert not any(rung.distils for rung in quick)
-    assert any(rung.distils for rung in full)
-    assert [rung for rung in full if rung in quick] == list(quick)
+@pytest.mark.parametrize("variant", RECIPES)
+def test_the_quick_search_is_the_full_one_without_distillation(variant):
+    quick, full = choose_recipes(variant, "quick"), choose_recipes(variant, "full")
+    assert not any(step.distils for step in quick)
+    assert any(step.distils for step in full)
+    assert [step for step in full if step in quick] == list(quick)
 
 
-def test_the_real_ladder_returns_a_model_that_runs(small, quantizer, cats):
+def test_the_real_search_returns_a_model_that_runs(small, quantizer, cats):
     expected = run_float(small, cats)
-    judges = Judges(cats, expected.argmax(axis=1), expected)
+    validation = ValidationSet(cats, expected.argmax(axis=1), expected)
     floats = open_model(FLOAT, [small.SerializeToString()], threads=1)
-    found = climb(INT8, quantizer, floats, judges, Budget(ladder="quick"), Silent())
+    found = search_recipes(INT8, quantizer, floats, validation, Budget(search="quick"), Silent())
     assert open_model(INT8, found.files).run(cats[:1]).shape == (1, 12)
-    assert found.chosen in found.rungs
-    assert all(rung.change.num_images == len(cats) for rung in found.rungs)
-    assert all(0 < rung.latency_ratio < 100 for rung in found.rungs)
+    assert found.chosen in found.steps
+    assert all(step.change.num_images == len(cats) for step in found.steps)
+    assert all(0 < step.latency_ratio < 100 for step in found.steps)
     assert found.to_dict()["chosen"] == found.chosen.recipe.title

@@ -1,9 +1,10 @@
 """From the cheapest INT8 recipe to the dearest: stop at the first that surely keeps its accuracy.
 
-All is judged on validation photos, never on test photos; what the chosen one is worth is reported
+Recipes are compared on validation photos, never on test photos; what the chosen one is worth is
+reported
 on the test photos afterwards.
 
-A drop measured on 300 photos is an estimate, so a rung ends the climb only if the whole 95 %
+A drop measured on 300 photos is an estimate, so a step ends the search only if the whole 95 %
 interval of its drop lies within the budget. Where none does, the best of those whose drop itself
 does is taken: no slower than float if possible, then the one that changes the fewest answers, a
 finer measure of damage than the drop, in which answers lost and gained cancel.
@@ -22,7 +23,7 @@ from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.quantizer import Quantizer
-from edgecat.quantize.recipe import LADDERS, Recipe, choose_rungs
+from edgecat.quantize.recipe import SEARCHES, Recipe, choose_recipes
 from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.scores.answers import answer_pixels
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
@@ -40,13 +41,13 @@ class Budget:
         max_drop_pp: Most that top-1 may drop, percentage points, 0-100. One single photo never
             counts as over budget: a small validation split cannot tell it from none.
         targets: Processors, of `edgecat.bundle.manifest.TARGETS`, that must compute the same.
-        ladder: Of `LADDERS`.
-        allows_drop: Whether to keep the best rung even if it is over budget.
+        search: Of `SEARCHES`.
+        allows_drop: Whether to keep the best step even if it is over budget.
     """
 
     max_drop_pp: float = 1.0
     targets: tuple[str, ...] = TARGETS
-    ladder: str = "full"
+    search: str = "full"
     allows_drop: bool = False
 
     def __post_init__(self) -> None:
@@ -66,8 +67,8 @@ class Budget:
                 f"--targets {','.join(self.targets)}: accepted are auto (all) or some of "
                 f"{', '.join(TARGETS)}, such as --targets x86-vnni,arm"
             )
-        if self.ladder not in LADDERS:
-            raise ConfigError(f"--ladder {self.ladder}: accepted are {' and '.join(LADDERS)}")
+        if self.search not in SEARCHES:
+            raise ConfigError(f"--search {self.search}: accepted are {' and '.join(SEARCHES)}")
 
     @property
     def weight_limit(self) -> int:
@@ -84,8 +85,8 @@ class Budget:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judges:
-    """Validation photos and what the checkpoint says of them.
+class ValidationSet:
+    """Validation photos and what the checkpoint answers to them.
 
     Attributes:
         photos: uint8 `[N, 224, 224, 3]`, RGB.
@@ -97,14 +98,14 @@ class Judges:
     targets: Indices
     expected: Logits
 
-    def judge(self, engine: Engine) -> AccuracyChange:
+    def compare(self, engine: Engine) -> AccuracyChange:
         """Return what a model loses against the checkpoint."""
         answers = answer_pixels(engine.run, self.photos)
         return compare_accuracy(self.expected, answers, self.targets)
 
 
 @dataclasses.dataclass(frozen=True)
-class Rung:
+class SearchStep:
     """One recipe, tried.
 
     Attributes:
@@ -112,7 +113,7 @@ class Rung:
         change: Its accuracy on the validation photos.
         latency_ratio: Its latency by that of the same engine's float model: single photos, one
             thread, median of rounds in turn.
-        duration_s: To quantize and to judge.
+        duration_s: To quantize and to compare.
     """
 
     recipe: Recipe
@@ -122,88 +123,88 @@ class Rung:
 
 
 @dataclasses.dataclass(frozen=True)
-class Climb:
-    """What a ladder came to.
+class SearchResult:
+    """What a search came to.
 
     Attributes:
         files: The chosen model's.
-        chosen: The rung it is from.
-        rungs: All that were tried.
+        chosen: The step it is from.
+        steps: All that were tried.
     """
 
     files: list[bytes]
-    chosen: Rung
-    rungs: tuple[Rung, ...]
+    chosen: SearchStep
+    steps: tuple[SearchStep, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for the bundle."""
-        rungs = [dataclasses.asdict(rung) for rung in self.rungs]
-        return {"chosen": self.chosen.recipe.title, "rungs": rungs}
+        steps = [dataclasses.asdict(step) for step in self.steps]
+        return {"chosen": self.chosen.recipe.title, "steps": steps}
 
 
-def climb(
+def search_recipes(
     variant: Variant,
     quantizer: Quantizer,
     floats: Engine,
-    judges: Judges,
+    validation: ValidationSet,
     budget: Budget,
     progress: Progress,
-) -> Climb:
+) -> SearchResult:
     """Quantize a graph for an engine.
 
     Args:
         variant: An INT8 one.
         quantizer: Of the float graph.
         floats: The same engine's float model, with one thread: the measure of speed.
-        judges: Validation photos.
+        validation: Validation photos.
         budget: What INT8 may cost.
-        progress: Told of each rung.
+        progress: Told of each step.
 
     Returns:
-        The first rung that is proven to be within the budget, or else the best, which may be over
-        it: ask `budget.holds(climb.chosen.change)`.
+        The first step that is proven to be within the budget, or else the best, which may be over
+        it: ask `budget.holds(result.chosen.change)`.
     """
-    rungs: list[Rung] = []
+    steps: list[SearchStep] = []
     made: list[list[bytes]] = []
-    for recipe in choose_rungs(variant.name, budget.ladder):
+    for recipe in choose_recipes(variant.name, budget.search):
         started_s = time.perf_counter()
         files = quantizer.make(
             variant.name, recipe, weight_limit=budget.weight_limit, progress=progress
         )
         engine = open_model(variant, files)
-        change = judges.judge(engine)
+        change = validation.compare(engine)
         engine.close()
         ratio = _measure_ratio(variant, files, floats)
-        rungs.append(Rung(recipe, change, ratio, time.perf_counter() - started_s))
+        steps.append(SearchStep(recipe, change, ratio, time.perf_counter() - started_s))
         made.append(files)
-        progress.say(describe_rung(variant.name, rungs[-1]))
+        progress.say(describe_step(variant.name, steps[-1]))
         if budget.is_proven(change):
             break
-    best = len(rungs) - 1 if budget.is_proven(rungs[-1].change) else _find_best(rungs, budget)
-    progress.say(f"{variant.name}: chosen: {rungs[best].recipe.title}")
-    return Climb(made[best], rungs[best], tuple(rungs))
+    best = len(steps) - 1 if budget.is_proven(steps[-1].change) else _find_best(steps, budget)
+    progress.say(f"{variant.name}: chosen: {steps[best].recipe.title}")
+    return SearchResult(made[best], steps[best], tuple(steps))
 
 
-def describe_rung(variant: str, rung: Rung) -> str:
-    """Return the line that reports a rung."""
-    change = rung.change
+def describe_step(variant: str, step: SearchStep) -> str:
+    """Return the line that reports a step."""
+    change = step.change
     low, high = change.drop_interval_pp
     return (
-        f"{variant}: {rung.recipe.title}: validation top-1 {100 * change.top1_ratio:.1f} %, drop "
+        f"{variant}: {step.recipe.title}: validation top-1 {100 * change.top1_ratio:.1f} %, drop "
         f"{change.drop_pp:+.1f} pp ({low:+.1f} to {high:+.1f}), same answer on "
         f"{100 * change.agreement_ratio:.1f} % of {change.num_images} photos, "
-        f"{rung.latency_ratio:.2f}x the latency of float, {rung.duration_s:.0f} s"
+        f"{step.latency_ratio:.2f}x the latency of float, {step.duration_s:.0f} s"
     )
 
 
-def _find_best(rungs: Sequence[Rung], budget: Budget) -> int:
+def _find_best(steps: Sequence[SearchStep], budget: Budget) -> int:
     def cost(index: int) -> tuple[float, ...]:
-        change, ratio = rungs[index].change, rungs[index].latency_ratio
+        change, ratio = steps[index].change, steps[index].latency_ratio
         if not budget.holds(change):
             return 1, change.drop_pp, ratio
         return 0, float(ratio > 1), -change.agreement_ratio, ratio
 
-    return min(range(len(rungs)), key=cost)
+    return min(range(len(steps)), key=cost)
 
 
 def _measure_ratio(variant: Variant, files: list[bytes], floats: Engine) -> float:

@@ -2,8 +2,8 @@
 
 python benchmarks/disk_full.py [--seed 0]          as root: it mounts two small tmpfs
 
-`watch`: again and again the disk of the results file is filled up but for a few random bytes,
-photos arrive, in every second round the process is killed, and space is made again.
+`watch`: again and again the disk of the results and their record is filled up but for some random
+bytes, photos arrive, in every second round the process is killed, and space is made again.
 `unpack`: a bundle is replaced on a disk with random, too little space, then with enough.
 """
 
@@ -32,8 +32,12 @@ _EDGECAT = str(Path(sys.executable).with_name("edgecat"))
 _NUM_ROUNDS = 20
 _PHOTOS_A_ROUND = 5
 
-# A line is about 900 bytes: from no room at all to room for some lines and a part of one.
-_MOST_ROOM_BYTES = 3000
+# An answer takes about 30 kB until the record's log is full (1 MiB), and 1 to 2 kB in the results:
+# from no room at all to room for some of the former and a part of the latter.
+_MOST_ROOM_BYTES = 100_000
+
+# The record with its 1,000 newest lines and its log takes at most 3 MB.
+_DISK_BYTES = 8 * 2**20
 
 # Until a photo that has arrived has its line, or the full disk was noticed.
 _TIMEOUT_S = 60
@@ -107,7 +111,7 @@ def fill_during_watch(seed: int) -> dict[str, Any]:
     """Fill the disk under a results file, many times; return what became of the photos."""
     rng = random.Random(seed)
     num_photos = num_killed = num_told_again = num_torn_seen = 0
-    with tempfile.TemporaryDirectory() as top, mount_small_disk(2**20) as disk:
+    with tempfile.TemporaryDirectory() as top, mount_small_disk(_DISK_BYTES) as disk:
         folder, out, log = Path(top) / "in", disk / "results.jsonl", Path(top) / "log"
         folder.mkdir()
         watch = Watch(folder, out, log)

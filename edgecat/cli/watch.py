@@ -75,7 +75,7 @@ def command(
     with or without copytruncate), take it away. What is done is kept beside it, in
     FILE.done.sqlite: after a restart, a kill, a power cut or a rotation the same command goes on
     where it was, and each photo has one line. A file that is replaced by another content is a new
-    photo; one that is renamed is not.
+    photo; one that is renamed is not. What has been deleted for 30 days is forgotten.
 
     Another bundle that takes the place of BUNDLE is used from then on, if it is good. SIGHUP asks
     to open it again; SIGTERM and Ctrl-C end after the photo under way.
@@ -84,11 +84,16 @@ def command(
       edgecat watch cats12 /srv/camera --out results.jsonl
       edgecat watch cats12 /srv/camera --out results.jsonl --once          from cron
     """
-    from edgecat.errors import ImageError
+    from edgecat.errors import ConfigError, ImageError
     from edgecat.service.live import LiveClassifier
     from edgecat.service.process import Service
     from edgecat.watch.loop import WatchJob, watch
 
+    if str(out) == "-":
+        raise ConfigError(
+            "--out -: results are kept in a file; standard output has a line a photo in any case. "
+            "Give a file, such as --out results.jsonl (or --out ./- for one of that name)"
+        )
     progress = TerminalProgress()
     with Service(progress) as service:
         classifier = LiveClassifier(

@@ -35,16 +35,16 @@ PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
 CREATE TABLE done (
     photo BLOB NOT NULL,
-    inode INTEGER NOT NULL,
     number INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     ctime_ns INTEGER,
     sha256 BLOB NOT NULL,
     missing_since INTEGER,
-    PRIMARY KEY (photo, inode)
+    PRIMARY KEY (photo, number)
 ) WITHOUT ROWID;
-CREATE INDEX done_by_inode ON done (inode);
+CREATE INDEX done_by_inode ON done (inode, photo);
 CREATE TABLE outbox (
     number INTEGER PRIMARY KEY,
     line BLOB NOT NULL,
@@ -139,6 +139,11 @@ class Database:
                     f"{self.path}: another edgecat watch has this record; stop that one, or give "
                     "--out another file"
                 ) from None
+            if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
+                raise StorageError(
+                    f"{self.path}: cannot be opened for writing; what is done is kept beside the "
+                    "results: give --out a file in a folder that may be written"
+                ) from None
             raise StorageError(
                 f"{self.path}: cannot be written ({error}); nothing is lost: a photo without a "
                 "line is answered once that is mended. Is the disk full (df -h)?"
@@ -152,6 +157,11 @@ class Database:
     def close(self) -> None:
         """Let another process have it."""
         self.sql.close()
+
+
+def wrap(value: int) -> int:
+    """Return a number as SQLite stores it, signed 64 bits: inodes are unsigned, times longer."""
+    return (value + 2**63) % 2**64 - 2**63
 
 
 def _is_new(path: Path) -> bool:

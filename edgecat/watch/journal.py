@@ -147,8 +147,9 @@ class Journal:
         Raises:
             StorageError: It was not noted.
         """
-        with self._database.transaction():
-            self._record.remember([photo])
+        if not self._record.is_known(photo.name, photo.stamp):
+            with self._database.transaction():
+                self._record.remember([photo])
 
     def add(self, photo: Photo, result: dict[str, Any]) -> None:
         """Note a photo as done, and keep its line until `deliver`.

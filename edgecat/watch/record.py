@@ -8,12 +8,13 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from edgecat.watch.database import Database
+from edgecat.watch.database import Database, wrap
 from edgecat.watch.photo import Photo, Stamp, encode_name
 
+_FORGET_SAME_FILE = "DELETE FROM done WHERE inode = :inode AND photo = :photo"
 _REMEMBER = """
-INSERT OR REPLACE INTO done
-VALUES (:photo, :inode, (SELECT coalesce(max(number), 0) + 1 FROM done WHERE photo = :photo),
+INSERT INTO done
+VALUES (:photo, (SELECT coalesce(max(number), 0) + 1 FROM done WHERE photo = :photo), :inode,
     :size_bytes, :mtime_ns, :ctime_ns, :sha256, NULL)
 """
 _NEWEST = "FROM done WHERE photo = :photo ORDER BY number DESC LIMIT 1"
@@ -55,7 +56,10 @@ class Record:
 
     def remember(self, photos: Iterable[Photo]) -> None:
         """Note photos as done. To be called within a transaction."""
-        self._database.sql.executemany(_REMEMBER, map(_to_row, photos))
+        for photo in photos:
+            values = _to_row(photo)
+            self._database.sql.execute(_FORGET_SAME_FILE, values)
+            self._database.sql.execute(_REMEMBER, values)
 
 
 def _to_row(photo: Photo) -> dict[str, Any]:
@@ -64,9 +68,4 @@ def _to_row(photo: Photo) -> dict[str, Any]:
 
 def _to_sql(stamp: Stamp) -> dict[str, int | None]:
     values = dataclasses.asdict(stamp)
-    return {name: None if value is None else _wrap(value) for name, value in values.items()}
-
-
-def _wrap(value: int) -> int:
-    """Return a number as SQLite stores it, signed 64 bits: inodes are unsigned, times longer."""
-    return (value + 2**63) % 2**64 - 2**63
+    return {name: None if value is None else wrap(value) for name, value in values.items()}

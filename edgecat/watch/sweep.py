@@ -2,7 +2,7 @@
 
 Once a day the record is gone through and each row's file looked for. A row leaves when it was
 missing in 30 sweeps one after the other: a disk that is away for a week, or a clock that jumps,
-costs nothing. A row goes also when another content has taken its name.
+costs nothing. The row of a file whose name another one has taken leaves with the second sweep.
 """
 
 import dataclasses
@@ -10,26 +10,28 @@ import os
 import time
 from pathlib import Path
 
-from edgecat.watch.database import Database
+from edgecat.watch.database import Database, wrap
 
 # A device without a clock may be set forwards or back by years: that makes one sweep at most.
 _EVERY_S = 24 * 3600
 _NUM_SWEEPS = 30
+_NUM_SWEEPS_IF_REPLACED = 1
 
 # So many rows in one step: about 2 ms.
 _NUM_ROWS = 200
 
 # The rows behind one, in the order of names.
 _ROWS = """
-SELECT photo, inode, missing_since,
+SELECT photo, number, inode, missing_since,
     number = (SELECT max(number) FROM done AS same WHERE same.photo = done.photo)
-FROM done WHERE (photo, inode) > (?, ?) ORDER BY photo, inode LIMIT ?
+FROM done WHERE (photo, number) > (?, ?) ORDER BY photo, number LIMIT ?
 """
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Row:
     photo: bytes
+    number: int
     inode: int
     missing_since: int | None
     is_newest: bool
@@ -71,7 +73,7 @@ class Sweep:
                 self._database.sql.execute(
                     "UPDATE sweep SET number = ?, time_s = ?", (self._number, int(time.time()))
                 )
-        self._place = (rows[-1].photo, rows[-1].inode) if rows else None
+        self._place = (rows[-1].photo, rows[-1].number) if rows else None
         return bool(rows)
 
     def _load_rows(self, place: tuple[bytes, int]) -> list[_Row]:
@@ -85,15 +87,16 @@ class Sweep:
             return False
         except OSError:
             return True  # of a folder that may not be read nothing is known
-        return bool(row.is_newest) or found.st_ino == row.inode
+        return bool(row.is_newest) or wrap(found.st_ino) == row.inode
 
     def _note(self, row: _Row, *, is_there: bool) -> None:
         """Note what became of a row's file, where that is another thing than before."""
-        place = {"photo": row.photo, "inode": row.inode, "sweep": self._number}
-        where = "WHERE photo = :photo AND inode = :inode"
+        place = {"photo": row.photo, "number": row.number, "sweep": self._number}
+        where = "WHERE photo = :photo AND number = :number"
+        num_sweeps = _NUM_SWEEPS if row.is_newest else _NUM_SWEEPS_IF_REPLACED
         if is_there and row.missing_since is not None:
             self._database.sql.execute(f"UPDATE done SET missing_since = NULL {where}", place)
         elif not is_there and row.missing_since is None:
             self._database.sql.execute(f"UPDATE done SET missing_since = :sweep {where}", place)
-        elif not is_there and self._number - (row.missing_since or 0) >= _NUM_SWEEPS:
+        elif not is_there and self._number - (row.missing_since or 0) >= num_sweeps:
             self._database.sql.execute(f"DELETE FROM done {where}", place)

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -404,6 +403,12 @@ def test_while_the_disk_is_full_a_signal_ends_it(start, folder, out):
     assert out.read_bytes() == b""
 
 
+def test_standard_output_is_no_results_file(start):
+    process = start("--out", "-")
+    assert process.wait(WAIT_S) == 2
+    assert "Give a file, such as --out results.jsonl" in process.stderr.read()
+
+
 def test_output_that_nobody_reads_any_more_is_an_error_and_loses_nothing(start, folder, out):
     for number in range(5):
         draw(folder / f"{number}.png", "red", seed=number)
@@ -414,28 +419,6 @@ def test_output_that_nobody_reads_any_more_is_an_error_and_loses_nothing(start, 
     assert "the same command goes on with the rest" in process.stderr.read().splitlines()[-1]
     assert start("--once").wait(WAIT_S) == 0
     assert Counter(answers(out)) == {(f"{number}.png", "red"): 1 for number in range(5)}
-
-
-def is_ignoring(process, number):
-    (mask,) = [
-        line.split()[1]
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
-        if line.startswith("SigIgn")
-    ]
-    return int(mask, 16) >> (number - 1) & 1
-
-
-def test_hanging_up_while_it_starts_does_not_end_it(start, out):
-    """From long before the imports are done, which take most of the start."""
-    process = start()
-    wait_until(lambda: is_ignoring(process, signal.SIGHUP))
-    assert not out.exists()
-    while not out.exists():
-        process.send_signal(signal.SIGHUP)
-        time.sleep(0.005)
-    assert process.stderr.readline().startswith("watching")
-    process.terminate()
-    assert process.wait(WAIT_S) == 0
 
 
 def test_a_log_that_cannot_be_written_is_no_reason_to_stop(start, folder, out):

@@ -23,6 +23,7 @@ import click
 import numpy as np
 from PIL import Image
 
+from benchmarks.command import EDGECAT
 from benchmarks.results import write_result
 
 _NUM_PHOTOS = (0, 20_000, 2_000_000)
@@ -69,9 +70,8 @@ class Watch:
             out: The results file.
         """
         started_s = time.monotonic()
-        command = [str(Path(sys.executable).with_name("edgecat")), "watch", "cats12", str(folder)]
         self.process = subprocess.Popen(
-            [*command, "--out", str(out), "--threads", "1"],
+            [EDGECAT, "watch", "cats12", str(folder), "--out", str(out), "--threads", "1"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         for line in self.process.stderr:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # starts processes
+
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
 
 # So long a test waits for something that must come.

@@ -240,6 +240,7 @@ def kill_after(calls, function):
     return call
 
 
+@pytest.mark.slow  # starts processes and kills them
 @pytest.mark.parametrize("rotate", [None, *ROTATIONS])
 def test_killed_before_any_step_and_rotated_meanwhile_each_is_answered_once(tmp_path, rotate):
     for step in range(40):

@@ -151,7 +151,7 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise ConfigError(
                 f"{self.path}: is damaged ({error}); move it away, and what is done is learned "
-                "from the results file once more"
+                "from the results file once more (not from rotated ones)"
             ) from error
 
     def close(self) -> None:

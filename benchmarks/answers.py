@@ -69,7 +69,7 @@ def _largest_photos(result: _Result) -> str:
 
 def _watch_record(result: _Result) -> str:
     parts = [
-        f"{row['num_photos']:,} photos: start {row['start_s']['p50']:.2f} s, "
+        f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s, "
         f"{row['peak_mb']:.0f} MB, {row['photo_afterwards']['cpu_ms']:.1f} ms of processor time "
         "a photo"
         for row in result["rows"]

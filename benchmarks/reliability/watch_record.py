@@ -78,6 +78,7 @@ class Watch:
             if line.startswith("watching"):
                 break
         self.start_s = time.monotonic() - started_s
+        self.start_cpu_s = self.measure_cpu_s()
 
     def measure_cpu_s(self) -> float:
         """Return the processor time that it took until now."""
@@ -152,12 +153,12 @@ def measure(num_photos: int, top: Path) -> dict[str, Any]:
     }
     first.stop()
     values["record_mb"] = Path(f"{out}.done.sqlite").stat().st_size / 1e6
-    starts_s = []
+    starts = []
     for _ in range(_NUM_STARTS):
-        watch = Watch(folder, out)
-        starts_s.append(watch.start_s)
-        watch.stop()
-    values["start_s"] = {"p50": statistics.median(starts_s), "max": max(starts_s)}
+        starts.append(Watch(folder, out))
+        starts[-1].stop()
+    values["start_s"] = statistics.median(watch.start_s for watch in starts)
+    values["start_cpu_s"] = statistics.median(watch.start_cpu_s for watch in starts)
     watch, photos = Watch(folder, out), draw_photos(scratch)
     values["photo_while_it_looks"] = let_photos_arrive(watch, folder, photos)
     values["scan_cpu_s"] = wait_until_idle(watch)

@@ -37,8 +37,8 @@ _EARLY_RATIO = 0.25
 # Photos per second: about ten arrive from one kill to the next.
 _PHOTOS_PER_S = 10
 
-# Rotations per second: one in each second kill.
-_ROTATIONS_PER_S = 1
+# Time between rotations, mean; at least a second, because logrotate names files by it.
+_ROTATION_EVERY_S = 2
 
 # What stands in logrotate's configuration. Packing waits where a process may still write into the
 # renamed file, as logrotate's manual says.
@@ -148,7 +148,7 @@ class Rotator(threading.Thread):
     def run(self) -> None:
         """Rotate."""
         configuration = self._scratch / "logrotate.conf"
-        while not self._stopping.wait(self._rng.expovariate(_ROTATIONS_PER_S)):
+        while not self._stopping.wait(1 + self._rng.expovariate(1 / (_ROTATION_EVERY_S - 1))):
             kind = self._rng.choice(list(_ROTATIONS))
             # A name of its own for each file, so that none is overwritten.
             configuration.write_text(

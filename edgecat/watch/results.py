@@ -22,12 +22,14 @@ from edgecat.atomic import sync_folder
 from edgecat.errors import ConfigError, EdgecatError, StorageError
 from edgecat.watch.photo import find_file
 
-# How rotated files are packed, as far as Python can read it.
-_OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
-    ".gz": gzip.GzipFile,
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
+# How rotated files are packed, as far as Python can read it: how they begin, what opens them. Not
+# by their endings: logrotate renames one that is in its way to "results.jsonl-...gz-...backup".
+_OPENERS: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
 }
+_PACKED_ENDINGS = (".gz", ".bz2", ".xz")
 _BLOCK_BYTES = 2**20
 
 # Of the rotated files the newest, and one more: it may have been rotated twice since the last look.
@@ -174,7 +176,7 @@ class ResultsFile:
     def _may_be_rotated(self, name: str) -> bool:
         """Return whether a name is such as "results.jsonl.1.gz" or "results-20261128.jsonl"."""
         place, whole = self.place, name
-        for packed in _OPENERS:
+        for packed in _PACKED_ENDINGS:
             whole = whole.removesuffix(packed)
         is_like_it = name.startswith(place.name) or (
             whole.startswith(place.stem) and whole.endswith(place.suffix)
@@ -220,11 +222,13 @@ def _load_unpacked_tail(path: Path, num_bytes: int) -> bytes:
     tail = b""
     # Being packed just now, damaged, or gone since it was listed.
     with contextlib.suppress(OSError, EOFError, zlib.error, lzma.LZMAError):
-        if path.suffix not in _OPENERS:
-            with path.open("rb") as file:
+        with path.open("rb") as file:
+            beginning = file.read(max(map(len, _OPENERS)))
+            opener = next((o for b, o in _OPENERS.items() if beginning.startswith(b)), None)
+            if opener is None:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - num_bytes))
                 return file.read()
-        with _OPENERS[path.suffix](path) as file:
-            while block := file.read(_BLOCK_BYTES):
+        with opener(path) as packed:
+            while block := packed.read(_BLOCK_BYTES):
                 tail = (tail + block)[-num_bytes:]
     return tail

@@ -21,7 +21,7 @@ from edgecat.watch.photo import Photo, Stamp, format_line
 from edgecat.watch.results import ResultsFile
 
 NAMES = [f"{number}.jpg" for number in range(6)]
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+OPENERS = {".bz2": bz2.open, ".xz": lzma.open}
 
 
 class Said(list):
@@ -49,7 +49,8 @@ def count_answers(out):
     lines = []
     for path in out.parent.iterdir():
         if path.name.startswith("results") and ".done.sqlite" not in path.name:
-            with OPENERS.get(path.suffix, open)(path, "rt") as file:
+            opener = gzip.open if ".gz" in path.name else OPENERS.get(path.suffix, open)
+            with opener(path, "rt") as file:
                 lines += file.readlines()
     return Counter(json.loads(line)["photo"] for line in lines)
 
@@ -90,6 +91,12 @@ def rename_by_date_and_pack(out):
     pack(out.with_name("results-20261128.jsonl"), lzma.open, ".xz")
 
 
+def rename_and_pack_under_an_odd_name(out):
+    """As logrotate does to a file that is in its way."""
+    rename_and_pack(out)
+    out.with_name("results.jsonl.1.gz").rename(out.with_name("results.jsonl.1.gz-2026.backup"))
+
+
 def copytruncate(out):
     shutil.copy(out, out.with_name("results.jsonl.1"))
     os.truncate(out, 0)
@@ -106,6 +113,7 @@ ROTATIONS = [
     rename_by_date,
     rename_and_pack,
     rename_by_date_and_pack,
+    rename_and_pack_under_an_odd_name,
     copytruncate,
     copytruncate_and_pack,
 ]

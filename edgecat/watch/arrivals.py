@@ -6,6 +6,7 @@ That is a guess: a slow upload may pause, so what cannot be read as a photo is g
 
 import dataclasses
 import errno
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -91,6 +92,7 @@ class Arrivals:
         self._patience_s = max(settle_s, patience_s)
         self._inotify = inotify
         self._waiting: dict[str, _Waiting] = {}
+        self._folders: list[str] = []  # that are still to be looked through
         self._scan: Iterator[None] | None = None
         self._scan_took_s = 0.0
         self._next_scan_s = time.monotonic()
@@ -113,10 +115,13 @@ class Arrivals:
             changes = self._inotify.wait(seconds)
         for path in changes.closed:
             self._note(str(path.relative_to(self._folder)), find_file(path), is_closed=True)
-        if self._scan is None and (changes.is_scan_due or time.monotonic() >= self._next_scan_s):
-            self._scan, self._scan_took_s = self._scan_all(), 0.0
-        if self._scan is not None:
-            self._go_on_scanning(self._scan)
+        for path in changes.new_folders:
+            self._note_folder(str(path.relative_to(self._folder)))
+        if changes.is_scan_due or time.monotonic() >= self._next_scan_s:
+            self._folders.append("")
+            self._next_scan_s = math.inf
+        if self._folders or self._scan is not None:
+            self._go_on_scanning()
 
     def take_whole(self) -> list[Arrival]:
         """Return the files to look at now, oldest first; each waits on until it is `done`."""
@@ -148,29 +153,37 @@ class Arrivals:
         if arrival.is_last_chance:
             waiting.since_s = time.monotonic()
 
-    def _go_on_scanning(self, scan: Iterator[None]) -> None:
+    def _go_on_scanning(self) -> None:
+        if self._scan is None:
+            self._scan, self._scan_took_s = self._scan_folders(), 0.0
         started_s = now_s = time.monotonic()
         is_over = False
         while not is_over and now_s < started_s + _SCAN_SLICE_S:
-            is_over = next(scan, self) is self
+            is_over = next(self._scan, self) is self
             now_s = time.monotonic()
         self._scan_took_s += now_s - started_s
         if is_over:
+            self._scan, self.has_scanned = None, True
             pause_s = max(_SCAN_EVERY_S, self._scan_took_s / _SCAN_SHARE_RATIO)
-            self._scan, self._next_scan_s, self.has_scanned = None, now_s + pause_s, True
+            self._next_scan_s = min(self._next_scan_s, now_s + pause_s)
 
-    def _scan_all(self) -> Iterator[None]:
-        """Note what is in the folder; stop after each file."""
-        folders = [""]
-        while folders:
-            folder = folders.pop()
+    def _scan_folders(self) -> Iterator[None]:
+        """Note what is in the folders to look through; stop after each file."""
+        while self._folders:
+            folder = self._folders.pop()
             for entry in self._list(self._folder / folder):
                 name = folder + entry.name
-                if not entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False):
+                    self._note_folder(name)
+                else:
                     self._note(name, find_file(entry.path), is_closed=False)
                     yield
-                elif not entry.name.startswith(".") and entry.name not in LITTER:
-                    folders.append(f"{name}/")
+
+    def _note_folder(self, folder: str) -> None:
+        """Let a folder be looked through, if it is one to look through."""
+        name = Path(folder).name
+        if not name.startswith(".") and name not in LITTER:
+            self._folders.append(f"{folder}/")
 
     def _note(self, photo: str, found: os.stat_result | None, *, is_closed: bool) -> None:
         """Let a file wait for its answer, if it is one to answer."""

@@ -158,6 +158,38 @@ def test_a_file_in_a_new_folder_is_found_with_inotify_too(folder, arrivals, inot
     assert wait_for_whole(made) == ["new/deep/a.jpg"]
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_for_a_new_folder_only_that_is_looked_through(
+    folder, tmp_path, arrivals, inotify, is_moved, monkeypatch
+):
+    monkeypatch.setattr(edgecat.watch.arrivals, "_SCAN_EVERY_S", LONG_S)
+    made = arrivals(settle_s=0, inotify=inotify)
+    made.wait()
+    listed, look = [], made._list
+    monkeypatch.setattr(made, "_list", lambda path: listed.append(path.name) or look(path))
+    deep = (tmp_path if is_moved else folder) / "new" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "a.jpg").touch()
+    if is_moved:
+        (tmp_path / "new").rename(folder / "new")
+    assert wait_for_whole(made) == ["new/deep/a.jpg"]
+    assert set(listed) == {"new", "deep"}
+
+
+def test_a_scan_goes_on_in_slices_and_misses_nothing(folder, arrivals, monkeypatch):
+    monkeypatch.setattr(edgecat.watch.arrivals, "_SCAN_SLICE_S", 1e-9)
+    for number in range(20):
+        (folder / str(number % 3)).mkdir(exist_ok=True)
+        (folder / str(number % 3) / f"{number}.jpg").touch()
+    made = arrivals()
+    num_slices = 0
+    while not made.has_scanned:
+        made.wait()
+        num_slices += 1
+    assert num_slices > 10
+    assert len(made.waiting) == 20
+
+
 def test_a_file_that_is_written_on_after_it_was_closed_waits_again(folder, arrivals, inotify):
     made = arrivals(settle_s=LONG_S, inotify=inotify)
     made.wait()

@@ -69,9 +69,9 @@ def _largest_photos(result: _Result) -> str:
 
 def _watch_record(result: _Result) -> str:
     parts = [
-        f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s, "
-        f"{row['peak_mb']:.0f} MB, {row['photo_afterwards']['cpu_ms']:.1f} ms of processor time "
-        "a photo"
+        f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
+        f"{row['start_cpu_s']:.2f} s), {row['peak_mb']:.0f} MB, "
+        f"{row['photo_afterwards']['cpu_ms']:.1f} ms of the processor a photo"
         for row in result["rows"]
     ]
     return "; ".join(parts)

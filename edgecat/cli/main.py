@@ -1,8 +1,5 @@
 """The command group, and the one place where an error becomes a message and an exit code."""
 
-import edgecat.cli.hangup  # noqa: F401  (before all that is slow)
-
-# isort: split
 import importlib
 import sys
 from typing import Any
@@ -50,7 +47,7 @@ _EXTRAS = dict.fromkeys(
         "anyascii",
     ),
     "train",
-) | dict.fromkeys(("uvicorn", "h11", "starlette", "prometheus_client"), "serve")
+) | dict.fromkeys(("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve")
 
 
 class _LazyGroup(click.Group):

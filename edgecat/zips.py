@@ -1,5 +1,6 @@
 """Zip files of strangers, read without trust: limits before work, never more than was declared."""
 
+import contextlib
 import io
 import stat
 import struct
@@ -110,10 +111,8 @@ def decode_name(info: zipfile.ZipInfo) -> str:
     # As it stands in the file: zipfile has cut its own copy of the name at a NUL.
     name = info.orig_filename
     if not info.flag_bits & _UTF8:
-        try:
+        with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode()
-        except UnicodeError:
-            pass
     # Old programs of Windows separate folders as Windows does.
     return name.replace("\\", "/") if info.create_system == 0 else name
 

@@ -11,7 +11,7 @@ import stat
 import time
 from pathlib import Path
 
-from edgecat.photos.folder import LITTER
+from edgecat.photos.tree import LITTER
 from edgecat.watch.inotify import Changes, Inotify
 from edgecat.watch.journal import Journal, Stamp
 from edgecat.watch.troubles import Troubles

@@ -20,6 +20,7 @@ from edgecat.train.cache import PhotoCache, open_cache
 from edgecat.train.network import build_network
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
+from edgecat.train.threads import limit_threads
 from edgecat.train.trainer import Trainer
 from edgecat.train.weights import load_weights
 
@@ -74,6 +75,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     device = choose_device(job.device)
+    limit_threads()
     _check_folder(job)
     folder = load_training_folder(job.data)
     for line in (folder.understood, *folder.notes):

@@ -113,7 +113,7 @@ def load_folder(data: Path) -> PhotoFolder:
             f"{data}: no photos; it must hold one sub-folder per class with the class's photos in "
             "it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
         )
-    return PhotoFolder(root, photos, _describe(root, layout, photos), layout.notes, zipped)
+    return PhotoFolder(root, photos, _describe(data, layout, photos), layout.notes, zipped)
 
 
 def load_training_folder(data: Path) -> PhotoFolder:
@@ -222,13 +222,13 @@ def count_labels(photos: Sequence[LabelledPhoto]) -> dict[str, int]:
     return dict(sorted(Counter(photo.label for photo in photos).items()))
 
 
-def _describe(root: Path, layout: Layout, photos: Sequence[LabelledPhoto]) -> str:
+def _describe(data: Path, layout: Layout, photos: Sequence[LabelledPhoto]) -> str:
     """Say in a line how a data set was understood."""
     num_classes = len({photo.label for photo in photos})
     wrapped = f" (entered {layout.top}/)" if layout.top else ""
     size = f"{len(photos)} photos of {num_classes} classes"
     if not layout.splits:
-        return f"{root}{wrapped}: a folder per class, {size}"
+        return f"{data}{wrapped}: a folder per class, {size}"
     num_of = Counter(photo.split for photo in photos)
     parts = [f"{name}/ is {split} ({num_of[split]})" for split, name in layout.splits.items()]
-    return f"{root}{wrapped}: split already, {', '.join(parts)}; {size}"
+    return f"{data}{wrapped}: split already, {', '.join(parts)}; {size}"

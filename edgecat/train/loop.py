@@ -11,12 +11,13 @@ import torch
 from edgecat import atomic
 from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import ConfigError, DatasetError, TrainError
-from edgecat.photos.conflicts import CONFLICTS, find_conflicts, settle_conflicts
+from edgecat.photos.conflicts import CONFLICTS
+from edgecat.photos.divide import divide_photos
 from edgecat.photos.folder import count_labels, load_training_folder
-from edgecat.photos.split import Split, SplitPhoto, deal_photos, group_photos
+from edgecat.photos.split import Split
 from edgecat.progress import Progress, Silent
 from edgecat.train import run as runs
-from edgecat.train.cache import PhotoCache, open_cache
+from edgecat.train.cache import open_cache
 from edgecat.train.network import build_network
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
@@ -94,7 +95,14 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     ) as cache:
         for line in cache.broken:
             progress.say(f"left out: {line}")
-        split = _split(cache, folder.root, job)
+        split = divide_photos(
+            folder.root,
+            cache,
+            seed=job.seed,
+            val_ratio=job.recipe.val_ratio,
+            test_ratio=job.recipe.test_ratio,
+            conflicts=job.conflicts,
+        )
         if unreadable := sorted(set(counts) - set(split.labels())):
             raise DatasetError(
                 f"no photo of {', '.join(unreadable)} can be read; mend or remove them"
@@ -214,36 +222,6 @@ def _check_same(run: Path, what: str, before: object, now: object) -> None:
             f"{run}: --resume needs the same {what} as before: {before}, not {now}; or give --out "
             "another name"
         )
-
-
-def _split(cache: PhotoCache, root: Path, job: Job) -> Split:
-    """Return the split of the photos; none is told two things of the same photo.
-
-    Raises:
-        DatasetError: The same photo in two classes, or too few photos.
-    """
-    photos = cache.photos
-    conflicts = find_conflicts(photos, cache.fingerprints, cache.scaled)
-    left_out = settle_conflicts(photos, conflicts, job.conflicts)
-    kept = [i for i in range(len(photos)) if i not in left_out]
-    groups = group_photos([cache.fingerprints[i] for i in kept])
-    dealt = deal_photos(
-        [photos[i].label for i in kept],
-        [photos[i].split for i in kept],
-        groups,
-        seed=job.seed,
-        val_ratio=job.recipe.val_ratio,
-        test_ratio=job.recipe.test_ratio,
-    )
-    split_of = dict.fromkeys(left_out, "out") | dict(zip(kept, dealt, strict=True))
-    return Split(
-        seed=job.seed,
-        num_duplicates=sum(group != i for i, group in enumerate(groups)),
-        photos=tuple(
-            SplitPhoto(photo.path.relative_to(root).as_posix(), photo.label, sha256, split_of[i])
-            for i, (photo, sha256) in enumerate(zip(photos, cache.hashes, strict=True))
-        ),
-    )
 
 
 def _describe_split(split: Split, record: RunRecord) -> str:

@@ -137,8 +137,9 @@ def _format_recalls(rows: Sequence[Row]) -> list[str]:
         return []
     lines = [("recall %", "n", *(row.variant for row in rows))]
     for label, one in classes.items():
-        recalls = [row.per_class[label].recall_ratio for row in rows if row.per_class]
-        lines.append((label, str(one.num_images), *(f"{100 * recall:.1f}" for recall in recalls)))
+        scores = [(row.per_class or {}).get(label) for row in rows]
+        recalls = [f"{100 * score.recall_ratio:.1f}" if score else "-" for score in scores]
+        lines.append((label, str(one.num_images), *recalls))
     return [format_table(lines), ""]
 
 

@@ -117,7 +117,7 @@ def test_accuracy_stands_with_its_interval_and_number():
     for part in ("85.0-93.4 (90.0)", " 45.6 ", "n = 150", "macro F1 %"):
         assert part in text
     recalls = [line.split() for line in text.splitlines() if line.startswith(("Maine", "Sphynx"))]
-    assert recalls == [["Maine", "Coon", "141", "100.0"], ["Sphynx", "9", "33.3"]]
+    assert recalls == [["Maine", "Coon", "141", "100.0", "-"], ["Sphynx", "9", "33.3", "-"]]
     (note,) = find_notes([row], 1)
     assert note.startswith("CAREFUL: fewer than 10 photos of Sphynx (9)")
 

@@ -1,35 +1,20 @@
 """A data set of labelled photos: a folder, or a zip file of it, as people have them.
 
-Reads names and hashes, and broken photos are found before work starts; how folders are understood
-says `edgecat.photos.layout`, pictures themselves are read by `edgecat.photos.pixels`.
+`edgecat.photos.layout` understands the folders, `edgecat.photos.reading` reads the photos.
 """
 
 import dataclasses
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from edgecat.errors import DatasetError, ImageError
-from edgecat.machine.cores import count_threads
-from edgecat.machine.memory import read_free_memory
+from edgecat.photos.decode import read_photo
 from edgecat.photos.labels import label_of
 from edgecat.photos.layout import Layout, understand
-from edgecat.photos.pixels import read_photo
 from edgecat.photos.split import check_classes
 from edgecat.photos.tree import list_folder
 from edgecat.photos.zipped import PhotoZip
-
-T = TypeVar("T")
-
-# Photos decoded ahead of their use: enough for all cores, little memory (256 kB each).
-_CHUNK = 64
-
-# What the largest photo that is accepted takes while it is decoded: as many are decoded at once as
-# there is memory for. Source: benchmarks/results/*/largest_photos.json, lossless WebP.
-_PEAK_PHOTO_BYTES = 425_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,65 +141,6 @@ def find_photos(data: Path) -> tuple[LabelledPhoto, ...]:
         DatasetError: As `load_folder`.
     """
     return load_folder(data).photos
-
-
-def read_photos(
-    photos: Sequence[LabelledPhoto],
-    decode: Callable[[bytes], T],
-    *,
-    on_photo: Callable[[], object] = lambda: None,
-    on_broken: Callable[[str], object] | None = None,
-) -> Iterator[tuple[LabelledPhoto, str, T]]:
-    """Read and decode every photo once, several at a time, in order.
-
-    Args:
-        photos: What `find_photos` listed.
-        decode: Turns a photo's bytes into what is wanted of it.
-        on_photo: Called after each photo, to show progress.
-        on_broken: Called with what is wrong with a broken photo, which is then left out. Without
-            it broken photos are refused, after all have been read.
-
-    Yields:
-        The photo, the hex SHA-256 of its bytes, what `decode` returned.
-
-    Raises:
-        DatasetError: Some are broken and `on_broken` is not given; all of them are named at once.
-    """
-
-    def read(photo: LabelledPhoto) -> tuple[str, T] | ImageError:
-        try:
-            data = photo.read()
-            return hashlib.sha256(data).hexdigest(), decode(data)
-        except ImageError as error:
-            reason = str(error).removeprefix("the photo: ").removeprefix(f"{photo.path}: ")
-            return ImageError(f"{photo.path}: {reason}")
-
-    broken: list[str] = []
-    with ThreadPoolExecutor(_count_decoders()) as pool:
-        for start in range(0, len(photos), _CHUNK):
-            chunk = photos[start : start + _CHUNK]
-            for photo, result in zip(chunk, pool.map(read, chunk), strict=True):
-                on_photo()
-                if not isinstance(result, ImageError):
-                    yield (photo, *result)
-                elif on_broken:
-                    on_broken(str(result))
-                else:
-                    broken.append(str(result))
-    if broken:
-        raise DatasetError(
-            f"{len(broken)} of {len(photos)} photos are broken:\n  "
-            + "\n  ".join(broken)
-            + "\nMend or remove them, or leave them out with --skip-broken."
-        )
-
-
-def _count_decoders() -> int:
-    """Return how many photos to decode at once."""
-    num_threads, free = count_threads(), read_free_memory()
-    if free is None:
-        return num_threads
-    return max(1, min(num_threads, free.size_bytes // _PEAK_PHOTO_BYTES))
 
 
 def count_labels(photos: Sequence[LabelledPhoto]) -> dict[str, int]:

@@ -53,8 +53,8 @@ def _check_name(path: str, where: str) -> None:
     name = _name(path)
     if not label_of(name).isprintable():
         raise DatasetError(
-            f"{where}: folder {path!a}: a class folder's name becomes a label, so it must be "
-            "printable text in UTF-8; rename it"
+            f"{f'{where}/{path}'!r}: a class folder's name becomes a label, so it must be printable "
+            "text in UTF-8; rename it"
         )
     if label_of(name) in (".", ".."):
         raise DatasetError(f"{where}: class folder {path!r}: no name for a class; rename it")

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 from edgecat.errors import DatasetError, ImageError
-from edgecat.photos.pixels import MAX_BYTES
+from edgecat.photos.decode import MAX_BYTES
 from edgecat.photos.tree import Folder, add_file
 from edgecat.zips import ZipError, check_entry, check_growth, decode_name, open_zip, read_entry
 

@@ -93,8 +93,6 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     with open_cache(
         job.run / _CACHE, folder.photos, progress, skip_broken=job.skip_broken
     ) as cache:
-        for line in cache.broken:
-            progress.say(f"left out: {line}")
         split = divide_photos(
             folder.root,
             cache,

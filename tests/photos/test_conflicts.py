@@ -8,8 +8,9 @@ from PIL import Image
 
 from edgecat.errors import DatasetError
 from edgecat.photos.conflicts import find_conflicts, settle_conflicts
-from edgecat.photos.folder import find_photos, read_photos
+from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import scale_photo
+from edgecat.photos.reading import read_photos
 from edgecat.photos.split import fingerprint_photo
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from edgecat.errors import DatasetError, ImageError
-from edgecat.photos.folder import load_folder, read_photos
+from edgecat.photos.folder import load_folder
 from edgecat.photos.pixels import load_pixels
+from edgecat.photos.reading import read_photos
 from edgecat.photos.zipped import PhotoZip
 
 # A directory of 100 bytes an entry: what zipfile and our own names may take of memory for each.

@@ -1,8 +1,10 @@
 """The same photo under two labels: a mistake in the labels, which no training can learn away."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from edgecat.errors import DatasetError
@@ -21,6 +23,9 @@ _SIDE_PX = 32
 # no two that are not of one scene, and near in their fingerprints, differ by less than 21.
 _SAME_LEVELS = 8.0
 
+# Of so many pairs each is named; where there are more, it is hardly a mistake in single labels.
+_NUM_NAMED = 200
+
 
 def find_conflicts(
     photos: Sequence[LabelledPhoto],
@@ -34,39 +39,41 @@ def find_conflicts(
         fingerprints: Of each.
         pixels_of: Returns the photo at a position, uint8 `[H, W, 3]`, RGB.
     """
+    shrunk = functools.cache(lambda i: _shrink(pixels_of(i)))
     return [
         (i, j)
         for i, j in near_pairs(fingerprints)
-        if photos[i].label != photos[j].label and _is_same(pixels_of(i), pixels_of(j))
+        if photos[i].label != photos[j].label
+        and float(np.abs(shrunk(i) - shrunk(j)).mean()) <= _SAME_LEVELS
     ]
 
 
 def settle_conflicts(
     photos: Sequence[LabelledPhoto], pairs: Sequence[tuple[int, int]], conflicts: str
 ) -> set[int]:
-    """Return the positions of the photos to leave out.
+    """Return the positions of the photos to leave out: all that are in pairs.
 
     Args:
         photos: With their labels.
         pairs: As `find_conflicts` returns them.
-        conflicts: One of `CONFLICTS`.
+        conflicts: "stop" or "drop".
 
     Raises:
-        DatasetError: There are pairs and `conflicts` is "stop"; all are named.
+        DatasetError: There are pairs and `conflicts` is "stop"; they are named.
     """
     if pairs and conflicts == "stop":
-        lines = "\n  ".join(f"{photos[i].path}  =  {photos[j].path}" for i, j in pairs)
+        lines = "\n  ".join(f"{photos[i].path}  =  {photos[j].path}" for i, j in pairs[:_NUM_NAMED])
+        if len(pairs) > _NUM_NAMED:
+            lines += f"\n  and {len(pairs) - _NUM_NAMED} more"
         raise DatasetError(
             f"{len(pairs)} pairs of photos are the same, or nearly, but in two classes:\n  {lines}"
             "\nOf each pair, remove the one with the wrong label; or leave both out with "
-            "--conflicts drop, or train on both as they are with --conflicts keep."
+            "--conflicts drop, or train on both as they are with --conflicts keep "
+            "(right where classes differ in a detail only, as parts before a fixed camera do)."
         )
-    return {i for pair in pairs for i in pair} if conflicts == "drop" else set()
+    return {i for pair in pairs for i in pair}
 
 
-def _is_same(first: Pixels, second: Pixels) -> bool:
-    small = [
-        np.asarray(Image.fromarray(pixels).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX))
-        for pixels in (first, second)
-    ]
-    return float(np.abs(small[0].astype(np.int16) - small[1]).mean()) <= _SAME_LEVELS
+def _shrink(pixels: Pixels) -> npt.NDArray[np.int16]:
+    image = Image.fromarray(pixels).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX)
+    return np.asarray(image).astype(np.int16)

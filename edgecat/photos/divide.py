@@ -47,8 +47,10 @@ def divide_photos(
         DatasetError: The same photo in two classes and `conflicts` is "stop", or too few photos.
     """
     photos = read.photos
-    pairs = find_conflicts(photos, read.fingerprints, read.scaled)
-    left_out = settle_conflicts(photos, pairs, conflicts)
+    left_out: set[int] = set()
+    if conflicts != "keep":
+        pairs = find_conflicts(photos, read.fingerprints, read.scaled)
+        left_out = settle_conflicts(photos, pairs, conflicts)
     kept = [i for i in range(len(photos)) if i not in left_out]
     groups = group_photos([read.fingerprints[i] for i in kept])
     dealt = deal_photos(

@@ -109,12 +109,22 @@ def load_training_folder(data: Path) -> PhotoFolder:
             split without photos to train with, or with classes that have none, all named.
     """
     folder = load_folder(data)
+    notes = _check_splits(folder, data)
     check_classes(count_labels(folder.photos))
+    return dataclasses.replace(folder, notes=(*folder.notes, *notes))
+
+
+def _check_splits(folder: PhotoFolder, data: Path) -> list[str]:
+    """Say what is missing from a ready split.
+
+    Raises:
+        DatasetError: Photos to train with are, of all classes or of some.
+    """
     labels_of = defaultdict(set)
     for photo in folder.photos:
         labels_of[photo.split].add(photo.label)
     if None in labels_of:
-        return folder
+        return []
     if "train" not in labels_of:
         raise DatasetError(
             f"{data}: {folder.understood}: no photos to train with; name their folder train/, or "
@@ -131,7 +141,7 @@ def load_training_folder(data: Path) -> PhotoFolder:
             notes.append(f"no photos for {split}: taken from train ({split}_ratio of the recipe)")
         elif missing := sorted(labels_of["train"] - labels_of[split]):
             notes.append(f"no photo in {split} of {', '.join(map(repr, missing))}")
-    return dataclasses.replace(folder, notes=(*folder.notes, *notes))
+    return notes
 
 
 def find_photos(data: Path) -> tuple[LabelledPhoto, ...]:

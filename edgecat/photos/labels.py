@@ -53,8 +53,8 @@ def _check_name(path: str, where: str) -> None:
     name = _name(path)
     if not label_of(name).isprintable():
         raise DatasetError(
-            f"{f'{where}/{path}'!r}: a class folder's name becomes a label, so it must be printable "
-            "text in UTF-8; rename it"
+            f"{f'{where}/{path}'!r}: a class folder's name becomes a label, so it must be "
+            "printable text in UTF-8; rename it"
         )
     if label_of(name) in (".", ".."):
         raise DatasetError(f"{where}: class folder {path!r}: no name for a class; rename it")
@@ -77,7 +77,8 @@ def _above(path: str) -> str:
 def _merge(first: str, second: str) -> str:
     """Return the command that makes one class of two folders."""
     if _above(first) == _above(second):
-        return f"mv {_quote(second)}/* {_quote(first)}/ && rmdir {_quote(second)}"
+        # -n and rmdir: of two photos with one name none is lost, and what is left is seen.
+        return f"mv -n {_quote(second)}/* {_quote(first)}/ && rmdir {_quote(second)}"
     return f"mv {_quote(second)} {_quote(_above(second) + _name(first))}"
 
 

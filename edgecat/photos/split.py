@@ -130,9 +130,12 @@ def near_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]
     Args:
         fingerprints: As `fingerprint_photo` returns them.
     """
-    prints = np.array(fingerprints, np.uint64).reshape(-1, 4)
-    for i in range(len(prints)):
-        bits = np.bitwise_count(prints[i + 1 :] ^ prints[i]).sum(axis=1, dtype=np.int64)
+    # By columns of 64 bits: much faster than sums over rows of four.
+    columns = np.ascontiguousarray(np.array(fingerprints, np.uint64).reshape(-1, 4).T)
+    for i in range(columns.shape[1]):
+        ones = [np.bitwise_count(column[i + 1 :] ^ column[i]) for column in columns]
+        # In uint8 two counts of at most 64 have room, four have not.
+        bits = np.add(ones[0] + ones[1], ones[2] + ones[3], dtype=np.uint16)
         for j in np.flatnonzero(bits <= _NEAR_BITS):
             yield i, i + 1 + int(j)
 

@@ -61,6 +61,17 @@ def test_twins_in_a_folder_are_refused_with_both_names_and_the_command(tmp_path,
     assert len(folder.photos) == 3
 
 
+def test_the_command_loses_no_photo_of_two_with_one_name(tmp_path):
+    for name in ("Siamese", "siamese"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_text(name)
+    with pytest.raises(DatasetError, match="differ only in") as caught:
+        load_folder(tmp_path)
+    with pytest.raises(subprocess.CalledProcessError):
+        mend(caught.value)
+    assert {path.read_text() for path in tmp_path.rglob("*.jpg")} == {"Siamese", "siamese"}
+
+
 def test_in_two_splits_a_name_may_have_two_forms_but_not_two_cases(tmp_path):
     for number, path in enumerate((f"train/{NFC}", f"test/{NFD}", "train/b", "test/b")):
         (tmp_path / path).mkdir(parents=True)

@@ -528,6 +528,8 @@ def test_a_photo_in_two_classes_stops_a_run_or_is_dropped_and_recorded_or_kept(j
     assert load_run(tmp_path / "r").conflicts == "drop"
     left_out = [p.path for p in load_split(tmp_path / "r").photos if p.split == "out"]
     assert left_out == ["class_0/3.png", "class_2/x.png"]
+    keeps = dataclasses.replace(stop, conflicts="keep", run=tmp_path / "k")
+    assert finetune(keeps).num_photos["out"] == 0
     with pytest.raises(TrainError, match="same --conflicts as before: drop, not keep"):
         finetune(dataclasses.replace(stop, conflicts="keep", resume=True))
     with pytest.raises(ConfigError, match="--conflicts ask: accepted are stop, drop, keep"):

@@ -118,7 +118,7 @@ def _check_splits(folder: PhotoFolder, data: Path) -> list[str]:
     """Say what is missing from a ready split.
 
     Raises:
-        DatasetError: Photos to train with are, of all classes or of some.
+        DatasetError: No photos to train with, of all classes or of some that have others.
     """
     labels_of = defaultdict(set)
     for photo in folder.photos:

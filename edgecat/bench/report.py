@@ -83,7 +83,7 @@ def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
         )
     counts = {label: one.num_images for label, one in (rows[0].per_class or {}).items()}
     if warning := describe_small_classes(counts):
-        notes.append(warning)
+        notes.append(warning.removeprefix("CAREFUL: "))
     return tuple(notes)
 
 

@@ -119,7 +119,7 @@ def test_accuracy_stands_with_its_interval_and_number():
     recalls = [line.split() for line in text.splitlines() if line.startswith(("Maine", "Sphynx"))]
     assert recalls == [["Maine", "Coon", "141", "100.0", "-"], ["Sphynx", "9", "33.3", "-"]]
     (note,) = find_notes([row], 1)
-    assert note.startswith("CAREFUL: fewer than 10 photos of Sphynx (9)")
+    assert note.startswith("fewer than 10 photos of Sphynx (9)")
 
 
 def test_a_report_becomes_plain_json():

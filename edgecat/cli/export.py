@@ -60,6 +60,10 @@ def command(
     reported, and each variant gets a verdict: worth running on which processors, and why not on
     the others. An INT8 model over budget is left out, and the command fails.
 
+    An export that was killed goes on where it stopped when you start it again, and one with
+    another budget tries no recipe twice: what took long is kept in RUN/cache. Remove that folder
+    to measure anew.
+
     \b
       edgecat export runs/first --out first.edgecat --int8
       edgecat export runs/first --out first.edgecat --int8 --max-drop 0.5 --targets arm

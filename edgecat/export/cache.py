@@ -135,7 +135,7 @@ class StageCache:
                 if other != file:
                     with contextlib.suppress(OSError):  # another export was quicker
                         other.unlink()
-        except StorageError as error:
+        except (StorageError, OSError) as error:
             self.progress.say(f"{stage}: not kept for another export: {error}")
 
     def _entries(self, stage: str) -> list[Path]:

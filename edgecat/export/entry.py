@@ -84,10 +84,10 @@ def read_entry(file: Path) -> Entry:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    size_bytes = file.stat().st_size
-    if file.is_symlink() or not file.is_file() or size_bytes > MAX_ENTRY_BYTES:
-        raise ExportError(f"a link, no plain file, or larger than {MAX_ENTRY_BYTES} bytes")
     try:
+        size_bytes = file.lstat().st_size
+        if file.is_symlink() or not file.is_file() or size_bytes > MAX_ENTRY_BYTES:
+            raise ExportError(f"a link, no plain file, or larger than {MAX_ENTRY_BYTES} bytes")
         parts = {name: tensor.tobytes() for name, tensor in load(file.read_bytes()).items()}
         head = build(Head, json.loads(parts[_HEAD]), "its head", ExportError)
         files = tuple(parts[str(number)] for number in range(head.num_files))

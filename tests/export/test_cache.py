@@ -162,6 +162,14 @@ def test_a_full_disk_costs_the_entry_and_not_the_export(tmp_path, largest_file):
     assert list(stage.folder.iterdir()) == []
 
 
+def test_a_cache_that_is_no_folder_costs_the_entry_and_not_the_export(tmp_path):
+    (tmp_path / "cache").write_text("mine")
+    stage = Stage(tmp_path / "cache")
+    assert stage.recall() == RESULT
+    assert "not kept" in stage.told.lines[-1]
+    assert (tmp_path / "cache").read_text() == "mine"
+
+
 def test_the_setting_names_versions_machine_and_threads():
     setting = describe_setting()
     assert {"onnxruntime", "openvino", "torch", "edgecat", "cpu", "features"} <= set(setting)

@@ -21,6 +21,8 @@ from edgecat.train import run as runs  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import Outcome, RunRecord  # noqa: E402
 
+pytestmark = pytest.mark.slow  # exports in processes, and kills one
+
 MAIN = "from edgecat.cli.main import main; main()"
 
 LABELS = ("Bengal", "Persian", "Siamese")

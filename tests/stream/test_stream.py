@@ -95,6 +95,15 @@ def test_a_broken_frame_is_reported_and_counts_in_no_window(run):
     assert lines[2]["num_frames"] == 2
 
 
+def test_a_camera_that_leaves_out_the_end_marker_is_answered(run, said):
+    frames = [picture.removesuffix(b"\xff\xd9") for picture in (RED, GREEN, BLUE)]
+    torn = frames[0][:-20]
+    lines = run(torn + b"".join(frames), window=1)
+    assert [line.get("answer") for line in lines] == [None, "red", "green", "blue"]
+    assert "truncated" in lines[0]["error"]
+    assert said == []
+
+
 def test_each_kind_of_rubbish_is_told_of_once(run, said):
     lines = run(RED + (b"--part\r\n" + RED) * 3 + RED[:-9])
     assert len(lines) == 4

@@ -1,6 +1,7 @@
 """A killed export goes on where it stopped, and comes to the same bundle."""
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -9,23 +10,25 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs edgecat[train]")
+pytest.importorskip("torch", reason="needs edgecat[train]")
 
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import save_file
 
-from edgecat.photos.drawings import draw_cat  # noqa: E402
-from edgecat.photos.split import Split, SplitPhoto  # noqa: E402
-from edgecat.train import run as runs  # noqa: E402
-from edgecat.train.recipe import Recipe  # noqa: E402
-from edgecat.train.run import Outcome, RunRecord  # noqa: E402
+from edgecat.bundle.store import load_bundle
+from edgecat.photos.drawings import BREEDS, draw_cat
+from edgecat.photos.split import Split, SplitPhoto
+from edgecat.train import run as runs
+from edgecat.train.network import build_network
+from edgecat.train.recipe import Recipe
+from edgecat.train.run import Outcome, RunRecord
+from edgecat.train.unfold import unfold_bundle
 
 pytestmark = pytest.mark.slow  # exports in processes, and kills one
 
 MAIN = "from edgecat.cli.main import main; main()"
-
-LABELS = ("Bengal", "Persian", "Siamese")
 
 # Any loss is within it: each search takes its first recipe, whatever the machine's speed.
 SETTINGS = ["--int8", "--search", "quick", "--max-drop", "100"]
@@ -35,37 +38,40 @@ MEASURED = {"latency_ratio", "duration_s", "verdict"}
 
 
 @pytest.fixture(scope="module")
-def run(small, tmp_path_factory):
-    """A finished run of a random network, on a few drawings."""
-    import numpy as np
-
+def run(tmp_path_factory):
+    """A finished run: the released model's weights, on a few drawings."""
+    released = load_bundle("cats12")
+    labels = released.spec.labels
+    network = build_network(released.spec.arch, len(labels))
+    network.network.load_state_dict(unfold_bundle(released))
     folder = tmp_path_factory.mktemp("runs") / "run"
     folder.mkdir()
     rng = np.random.default_rng(0)
     photos = []
-    for label in LABELS:
+    for label, breed in zip(labels, itertools.cycle(BREEDS), strict=False):
         (folder / "photos" / label).mkdir(parents=True)
         for number, split in enumerate(["train", "train", "val", "test"]):
             file = folder / "photos" / label / f"{number}.png"
-            draw_cat(label, rng).save(file)
+            draw_cat(breed, rng).save(file)
             sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
             photos.append(SplitPhoto(f"{label}/{number}.png", label, sha256, split))
     (folder / runs.SPLIT).write_text(Split(0, 0, tuple(photos)).to_json(), encoding="utf-8")
-    save_file(small.network.state_dict(), folder / runs.MODEL)
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, folder / runs.MODEL)
     RunRecord(
-        arch="mobilenet_v3_small",
-        labels=LABELS,
-        weights="random",
+        arch=released.spec.arch,
+        labels=labels,
+        weights="cats12",
         num_loaded=0,
         random=(),
         seed=0,
         recipe=Recipe(),
         data=str(folder / "photos"),
         data_sha256="",
-        num_photos={"train": 6, "val": 3, "test": 3},
+        num_photos={"train": 24, "val": 12, "test": 12},
         device="cpu",
         versions={},
-        outcome=Outcome(1, 1.0, 3, 1.0, (0.4, 1.0), 1.0, 1.0),
+        outcome=Outcome(1, 1.0, 12, 1.0, (0.4, 1.0), 1.0, 1.0),
     ).save(folder)
     return folder
 

@@ -6,6 +6,7 @@ RUN/model.safetensors    the weights of the best epoch
 RUN/last.pt              where a killed run goes on (tensors and numbers, no code)
 RUN/metrics.csv          a line an epoch
 RUN/curves.png, confusion.png
+RUN/cache/               what its exports made and may use again (edgecat.export.cache)
 """
 
 import dataclasses

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecat.photos.folder import LITTER
+from edgecat.photos.tree import LITTER
 from edgecat.watch.inotify import Changes, Inotify
 from edgecat.watch.journal import Journal
 from edgecat.watch.photo import Stamp, find_file

@@ -39,7 +39,7 @@ from edgecat.runtime.target import TARGETS
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Where the run's photos are now, if they were moved.",
+    help="Where the run's photos are now, a folder or a .zip, if they were moved.",
 )
 def command(
     run: Path,
@@ -60,6 +60,10 @@ def command(
     the first whose loss is surely below --max-drop is taken. What it loses on the test photos is
     reported, and each variant gets a verdict: worth running on which processors, and why not on
     the others. An INT8 model over budget is left out, and the command fails.
+
+    An export that was killed goes on where it stopped when you start it again, and one with
+    another budget tries no recipe twice: what took long is kept in RUN/cache. Remove that folder
+    to measure anew.
 
     \b
       edgecat export runs/first --out first.edgecat --int8

@@ -13,11 +13,10 @@ from edgecat.bundle.store import new_bundle, write_manifest
 from edgecat.export.checkpoint import Checkpoint
 from edgecat.export.floats import FloatGraph, ProvenFloats
 from edgecat.export.int8 import Int8Models
-from edgecat.export.maker import MAKERS
+from edgecat.export.maker import list_packages
 from edgecat.export.scoring import RatedModels
 from edgecat.export.sets import Source
 from edgecat.quantize.model import Model
-from edgecat.runtime.engine import ENGINES
 from edgecat.scores.ood import OOD_FILE
 from edgecat.train.unfold import STATISTICS_FILE
 
@@ -105,7 +104,6 @@ def _describe_proofs(contents: Contents) -> dict[str, Any]:
 def _describe_origin(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return where a model is from; nothing of the machine that made it."""
     record = checkpoint.record
-    engines = [ENGINES.load(engine).package for engine in MAKERS.names]
     return {
         "weights": Path(record.weights).name,
         "num_tensors_loaded": record.num_loaded,
@@ -115,5 +113,5 @@ def _describe_origin(checkpoint: Checkpoint) -> dict[str, Any]:
         "data_sha256": record.data_sha256,
         "num_photos": record.num_photos,
         "num_near_duplicates": checkpoint.split.num_duplicates,
-        "versions": record.versions | {name: version(name) for name in ("onnx", *engines)},
+        "versions": record.versions | {name: version(name) for name in ("onnx", *list_packages())},
     }

@@ -1,14 +1,16 @@
 """The float models: one graph, rewritten exactly, and for each engine proven to answer as torch."""
 
 import dataclasses
+from functools import partial
 
 import onnx
 
 from edgecat.bundle.manifest import Variant
+from edgecat.export.cache import StageCache
 from edgecat.export.checkpoint import Checkpoint
 from edgecat.export.maker import MAKERS, list_products
 from edgecat.export.parity import Parity, check_parity
-from edgecat.export.sets import ProofSet
+from edgecat.export.sets import ProofSet, Source
 from edgecat.export.statistics import collect_statistics
 from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import optimize_graph
@@ -54,19 +56,22 @@ class ProvenFloats:
         return next(model for model in self.models if model.variant.name == variant.name)
 
 
-def make_graph(checkpoint: Checkpoint, proof: ProofSet, progress: Progress) -> FloatGraph:
+def make_graph(
+    source: Source, proof: ProofSet, cache: StageCache, progress: Progress
+) -> FloatGraph:
     """Export a checkpoint to ONNX and rewrite the graph, each rewriting checked on photos.
 
     Raises:
         ExportError: torch could not export it.
         ParityError: A graph pass changed the answers.
     """
-    from safetensors.torch import save
-
-    progress.say("export to ONNX")
-    graph, changes = optimize_graph(export_onnx(checkpoint.network), proof.photos)
-    statistics = save(collect_statistics(checkpoint.network.network, graph))
-    return FloatGraph((graph.SerializeToString(), statistics), changes)
+    inputs = {
+        "network": source.checkpoint.record.arch,
+        "weights": source.checkpoint.weights_sha256,
+        "photos to prove with": source.photos.hash_of(source.sets.proof),
+    }
+    make = partial(_export_graph, source.checkpoint, proof, progress)
+    return cache.recall("ONNX graph", inputs, FloatGraph, make)
 
 
 def prove_floats(graph: FloatGraph, proof: ProofSet, progress: Progress) -> ProvenFloats:
@@ -106,6 +111,15 @@ def try_rounded(
         else:
             progress.say(f"left out: {model.describe_loss()}")
     return tuple(kept)
+
+
+def _export_graph(checkpoint: Checkpoint, proof: ProofSet, progress: Progress) -> FloatGraph:
+    from safetensors.torch import save
+
+    progress.say("export to ONNX")
+    graph, changes = optimize_graph(export_onnx(checkpoint.network), proof.photos)
+    statistics = save(collect_statistics(checkpoint.network.network, graph))
+    return FloatGraph((graph.SerializeToString(), statistics), changes)
 
 
 def _prove(model: Model, proof: ProofSet, progress: Progress) -> Parity:

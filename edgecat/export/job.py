@@ -1,29 +1,25 @@
 """A finished run -> a bundle: export, prove equality, quantize, prove accuracy, write.
 
-Nothing is written at the bundle's path before every proof has been given.
+Nothing is written at the bundle's path before every proof has been given. An export that was killed
+is started again by the same command, and takes what it had made from the run's cache.
 """
 
-from functools import partial
 from pathlib import Path
 
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import check_replaceable
+from edgecat.export.cache import CACHE, StageCache, describe_setting
 from edgecat.export.contents import Contents, write_contents
-from edgecat.export.floats import FloatGraph, make_graph, prove_floats, try_rounded
-from edgecat.export.int8 import Int8Models, refuse_lost, search_int8
+from edgecat.export.floats import make_graph, prove_floats, try_rounded
+from edgecat.export.int8 import Int8Material, Int8Models, refuse_lost, search_int8
 from edgecat.export.scoring import rate_models
 from edgecat.export.sets import (
-    Source,
     load_calibration_set,
-    load_distillation_set,
     load_proof_set,
     load_validation_set,
     open_source,
 )
-from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress, Silent
-from edgecat.quantize.calibrate import calibrate
-from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.search import Budget
 from edgecat.train.threads import limit_threads
 
@@ -61,23 +57,19 @@ def export_run(
     limit_threads()
     budget, progress = int8 or Budget(), progress or Silent()
     source = open_source(run, data, progress)
+    cache = StageCache(run / CACHE, describe_setting(), progress)
     proof = load_proof_set(source)
-    graph = make_graph(source.checkpoint, proof, progress)
+    graph = make_graph(source, proof, cache, progress)
     floats = prove_floats(graph, proof, progress)
     validation = load_validation_set(source)
     rounded = try_rounded(floats, validation, budget, progress)
     calibration = load_calibration_set(source)
     found = Int8Models()
     if int8:
-        quantizer = _prepare_quantizer(graph, calibration, source)
-        found = search_int8(floats, quantizer, validation, int8, progress)
+        material = Int8Material(source, graph, floats, calibration, validation)
+        found = search_int8(material, int8, cache, progress)
     models = (*floats.models, *rounded, *found.models)
     rated = rate_models(models, source, calibration, validation, budget, progress)
     spec = write_contents(Contents(source, graph, floats, found, models, rated), out)
     refuse_lost(found, out)
     return spec
-
-
-def _prepare_quantizer(graph: FloatGraph, calibration: Pixels, source: Source) -> Quantizer:
-    calibrated = calibrate(graph.model, calibration)
-    return Quantizer(calibrated, calibration, partial(load_distillation_set, source))

@@ -50,6 +50,11 @@ def list_products() -> tuple[Product, ...]:
     return tuple(product for engine in engines for product in _list_of(engine))
 
 
+def list_packages() -> tuple[str, ...]:
+    """Return the packages of the engines that files are made for."""
+    return tuple(ENGINES.load(engine).package for engine in MAKERS.names)
+
+
 def _list_of(engine: str) -> list[Product]:
     entry = ENGINES.load(engine)
     exact = _name_files(engine, entry.precisions[0].name)

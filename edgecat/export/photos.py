@@ -1,5 +1,6 @@
 """The photos of a run, read again for its export."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.errors import DatasetError
-from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.folder import LabelledPhoto, load_folder
 from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.photos.reading import read_photos
@@ -25,18 +26,20 @@ class RunPhotos:
 
         Args:
             split: Of the run.
-            root: The folder that its paths start from.
+            root: The folder of the photos, or a zip file, arranged as it was in the run.
             spec: What the network takes.
             progress: Told of each photo.
 
         Raises:
             DatasetError: They are not.
         """
-        if not root.is_dir():
+        if not root.exists():
             raise DatasetError(
                 f"{root}: the run's photos are gone; say where they are now with --data DIR"
             )
-        self._split, self._root, self._spec, self._progress = split, root, spec, progress
+        self._split, self._folder = split, load_folder(root)
+        self._spec, self._progress = spec, progress
+        progress.say(self._folder.understood)
 
     def pixels(self, title: str, positions: Sequence[int]) -> Pixels:
         """Return photos as pixels.
@@ -59,6 +62,13 @@ class RunPhotos:
                 batch.append(pixels)
         return np.stack(batch)
 
+    def hash_of(self, positions: Sequence[int]) -> str:
+        """Return one SHA-256 for photos, their order and their labels."""
+        photos = [self._split.photos[position] for position in positions]
+        return hashlib.sha256(
+            "\n".join(f"{photo.sha256} {photo.label}" for photo in photos).encode()
+        ).hexdigest()
+
     def answers(
         self,
         split: str,
@@ -80,14 +90,14 @@ class RunPhotos:
 
     def _photos(self, positions: Sequence[int]) -> list[LabelledPhoto]:
         photos = [self._split.photos[position] for position in positions]
-        return [LabelledPhoto(self._root / photo.path, photo.label) for photo in photos]
+        return [self._folder.photo(photo.path, photo.label) for photo in photos]
 
     def _check(self, position: int, sha256: str) -> None:
         photo = self._split.photos[position]
         if photo.sha256 != sha256:
             raise DatasetError(
-                f"{self._root / photo.path}: changed since the run; fine-tune again, or say where "
-                "the run's photos are with --data DIR"
+                f"{self._folder.root / photo.path}: changed since the run; fine-tune again, or say "
+                "where the run's photos are with --data DIR"
             )
 
 

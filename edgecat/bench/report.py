@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecat.runtime.precision import INT8
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from edgecat.bundle import schema1
 from edgecat.errors import BundleError
 from edgecat.photos.input import IMAGENET, InputSpec
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 from edgecat.strict import build
 
 SCHEMA_VERSION = 2

@@ -14,7 +14,7 @@ from edgecat.bundle.manifest import (
 )
 from edgecat.errors import BundleError
 from edgecat.photos.input import IMAGENET
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 
 SCORE = Score(
     split="test",

@@ -85,9 +85,14 @@ class Edgecat:
         try:
             found = (re.search(r"http://\S+:\d+", line) for line in server.stdout)
             address = next(filter(None, found))
-            yield lambda path, data=None: urllib.request.urlopen(
-                address[0] + path, data, timeout=TIMEOUT_S
-            ).read()
+            headers = {"Content-Type": "application/octet-stream"}
+
+            def ask(path, data=None):
+                request = urllib.request.Request(address[0] + path, data, headers)
+                with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+                    return response.read()
+
+            yield ask
         finally:
             server.terminate()
             server.communicate(timeout=TIMEOUT_S)

@@ -60,7 +60,6 @@ def test_int8_is_made_for_it_alone_with_all_bits_of_its_weights(verdicts):
 
 def test_what_is_measured_on_it_now_ships_to_it_if_it_is_fast(verdicts):
     verdict = verdicts["openvino-int8"]
-    assert "not measured" in verdict["reasons"]["arm"]
     assert "lab-cpu" in verdict["ships_to"] or "slower" in verdict["reasons"]["lab-cpu"]
 
 

@@ -1,6 +1,7 @@
 """The two pictures of a run: how it learned, and what it takes for what."""
 
 import io
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from edgecat.scores.metrics import Indices
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: Path) -> None:
-    """Draw loss and validation top-1 over the epochs as a PNG.
+    """Draw loss and validation scores over the epochs as a PNG.
 
     Args:
         history: Rows of metrics.csv.
@@ -30,7 +31,11 @@ def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
     losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss")
     losses.legend()
     ratios = [100 * row["val_top1_ratio"] for row in history]
-    top1.plot(epochs, ratios, color="C1")
+    top1.plot(epochs, ratios, color="C1", label="top-1")
+    # A run of an older edgecat, resumed, has epochs without it.
+    f1 = [100 * row.get("val_macro_f1_ratio", math.nan) for row in history]
+    top1.plot(epochs, f1, color="C2", linestyle="--", label="macro-F1")
+    top1.legend()
     top1.plot(best_epoch, ratios[epochs.index(best_epoch)], "o", color="C3")
     top1.annotate(
         f"kept: epoch {best_epoch}",
@@ -39,7 +44,7 @@ def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
         xytext=(-8, -16),
         ha="right",
     )
-    top1.set(xlabel="epoch", ylabel="%", title="Validation top-1")
+    top1.set(xlabel="epoch", ylabel="%", title="Validation")
     for axes in (losses, top1):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -66,13 +71,19 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
     axes = figure.subplots()
     shares = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="answer", ylabel="true class", title="Test photos: what is taken for what")
+    axes.set(
+        xlabel="answer",
+        ylabel="true class, its recall",
+        title="Test photos: what is taken for what",
+    )
     if is_small:
         # A label is text: "$" in it is no formula.
         axes.set_xticks(
             range(num), labels, rotation=45, ha="right", rotation_mode="anchor", parse_math=False
         )
-        axes.set_yticks(range(num), labels, parse_math=False)
+        recalls = confusion.diagonal() / confusion.sum(axis=1).clip(1)
+        names = [f"{k}  {100 * recall:.0f} %" for k, recall in zip(labels, recalls, strict=True)]
+        axes.set_yticks(range(num), names, parse_math=False)
         for row in range(num):
             for column in range(num):
                 if count := confusion[row, column]:

@@ -5,7 +5,8 @@ RUN/split.json           which photo is in which split, with its SHA-256
 RUN/model.safetensors    the weights of the best epoch
 RUN/last.pt              where a killed run goes on (tensors and numbers, no code)
 RUN/metrics.csv          a line an epoch
-RUN/curves.png, confusion.png
+RUN/curves.png           how it learned
+RUN/confusion.png        which test photos are taken for what
 """
 
 import dataclasses
@@ -21,6 +22,8 @@ from edgecat import atomic
 from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import TrainError
 from edgecat.photos.split import Split
+from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build
 from edgecat.train.recipe import Recipe
 
@@ -31,6 +34,9 @@ SPLIT = "split.json"
 MODEL = "model.safetensors"
 CHECKPOINT = "last.pt"
 METRICS = "metrics.csv"
+
+# Classes whose recall a run's last lines name; all of them stand in the record.
+_MAX_RECALLS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +51,9 @@ class Outcome:
         test_interval_ratio: Its 95 % interval.
         duration_s: From the first photo read to the end, decoding included.
         images_per_s: Training photos a second in the epochs of the whole network.
+        val_macro_f1_ratio: Mean F1 of the classes, 0-1; None in runs of an older edgecat.
+        test_macro_f1_ratio: The same of the test photos.
+        test_per_class: Recall and precision of each class that has test photos.
     """
 
     best_epoch: int
@@ -54,6 +63,57 @@ class Outcome:
     test_interval_ratio: tuple[float, ...]
     duration_s: float
     images_per_s: float
+    val_macro_f1_ratio: float | None = None
+    test_macro_f1_ratio: float | None = None
+    test_per_class: dict[str, ClassScore] = dataclasses.field(default_factory=dict)
+
+
+def describe_outcome(outcome: Outcome) -> list[str]:
+    """Return the lines that a run ends with."""
+    num_right = round(outcome.test_top1_ratio * outcome.num_test)
+    lines = [
+        f"test top-1: {describe_top1(num_right, outcome.num_test)}, epoch {outcome.best_epoch}, "
+        f"{outcome.duration_s:.0f} s"
+    ]
+    if outcome.test_macro_f1_ratio is not None:
+        scores = sorted(outcome.test_per_class.items(), key=lambda item: item[1].recall_ratio)
+        recalls = [f"{k} {100 * c.recall_ratio:.0f} % of {c.num_images}" for k, c in scores]
+        more = f", {len(recalls) - _MAX_RECALLS} more in {RECORD}" * (len(recalls) > _MAX_RECALLS)
+        lines += [
+            f"test macro-F1: {100 * outcome.test_macro_f1_ratio:.1f} %",
+            f"test recall, lowest first: {', '.join(recalls[:_MAX_RECALLS])}{more}",
+            describe_small_classes({k: c.num_images for k, c in outcome.test_per_class.items()}),
+        ]
+    return [line for line in lines if line]
+
+
+@dataclasses.dataclass(frozen=True)
+class Divergence:
+    """How a run went wrong.
+
+    Attributes:
+        epoch: In which; 0 is the head's phase.
+        reason: What was seen.
+        rates: The recipe's learning rates that were in use; `--resume` may change these.
+    """
+
+    epoch: int
+    reason: str
+    rates: dict[str, float]
+
+    def __str__(self) -> str:
+        """Return the message: what was seen, what to try."""
+        default = Recipe()
+        high = [name for name, rate in self.rates.items() if rate > getattr(default, name)]
+        tries = [f"--set {name}={self.rates[name] / 10:g}" for name in high or self.rates]
+        given = " and ".join(f"{name} {rate:g}" for name, rate in self.rates.items())
+        advice = (
+            "go on from the last good checkpoint, with a lower rate, by the same command and "
+            f"--resume {' '.join(tries)}"
+        )
+        if not high:
+            advice += ", or in a new folder for more epochs"
+        return f"the run has diverged in epoch {self.epoch}, with {given}: {self.reason}; {advice}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +134,7 @@ class RunRecord:
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
         outcome: None until the run has finished.
+        divergences: How it went wrong, each time before it was resumed with other rates.
         run_version: Of this record's form.
     """
 
@@ -90,6 +151,7 @@ class RunRecord:
     device: str
     versions: dict[str, str]
     outcome: Outcome | None = None
+    divergences: tuple[Divergence, ...] = ()
     run_version: int = RUN_VERSION
 
     def __post_init__(self) -> None:
@@ -100,6 +162,13 @@ class RunRecord:
         """
         if self.arch not in ARCHS:
             raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
+
+    @property
+    def is_diverged(self) -> bool:
+        """Return whether the run went wrong with the rates that it has now."""
+        return bool(self.divergences) and all(
+            getattr(self.recipe, name) == rate for name, rate in self.divergences[-1].rates.items()
+        )
 
     def save(self, run: Path) -> None:
         """Write the record into the run's folder.

@@ -140,6 +140,14 @@ def wheel(tmp_path_factory):
     return built
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is emulated or installed is slow as well, so that "not slow" is all that is quick."""
+    for item in items:
+        if item.get_closest_marker("emulated") or item.get_closest_marker("installs"):
+            item.add_marker("slow")
+
+
 def pytest_runtest_logreport(report):
     _note_skip(report)
 

@@ -8,7 +8,9 @@ variant_option = click.option(
     "--variant", help="Such as onnxruntime-int8; default: the fastest that ships here."
 )
 
-threads_option = click.option("--threads", type=int, help="Default: one per physical core.")
+threads_option = click.option(
+    "--threads", type=int, help="Default: one per core that affinity and CPU quota leave."
+)
 
 power_save_option = click.option(
     "--power-save", is_flag=True, help="Threads that wait for work sleep."

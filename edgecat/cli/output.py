@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from edgecat.cli.utf8 import writes_utf8
+
 
 class TerminalProgress:
     """Progress as bars with the time left; where nobody looks on, a line a phase."""
@@ -28,7 +30,7 @@ class TerminalProgress:
 
 def print_json(value: Any) -> None:
     """Print a result for machines, floats unrounded."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=1, ensure_ascii=not writes_utf8()))
 
 
 def escape(text: str) -> str:

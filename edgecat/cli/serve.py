@@ -48,7 +48,7 @@ from edgecat.cli.options import power_save_option, signer_option, variant_option
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help="Of the model; default: all cores but one.",
+    help="Of the model; default: all cores that it may use but one.",
 )
 @power_save_option
 @signer_option

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgecat.doctor.cores import check_cores
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.health import (
     check_governor,
@@ -17,8 +18,8 @@ from edgecat.doctor.system import check_glibc, check_python, check_system
 from edgecat.doctor.variants import check_bundle
 
 _CHECKS = (
-    check_system, check_glibc, check_python, check_processor, check_memory, check_governor,
-    check_temperature, check_throttling, check_onnxruntime, check_openvino,
+    check_system, check_glibc, check_python, check_processor, check_cores, check_memory,
+    check_governor, check_temperature, check_throttling, check_onnxruntime, check_openvino,
 )  # fmt: skip
 
 

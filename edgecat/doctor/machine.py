@@ -7,7 +7,7 @@ import struct
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edgecat.runtime.cpu import list_features, read_cpuinfo, tell_target
+from edgecat.machine.cpu import list_features, read_cpuinfo, tell_target
 
 _PACKAGES = ("numpy", "pillow", "onnxruntime", "openvino")
 
@@ -55,7 +55,7 @@ class Machine:
     def read(self, file: str) -> str | None:
         """Return a file below the root as text, None where it cannot be read."""
         try:
-            return (self.root / file).read_text(errors="replace").strip()
+            return (self.root / file).read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return None
 

@@ -41,6 +41,7 @@ from edgecat.scores.ood import OOD_FILE, OodDetector
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
+from edgecat.train.threads import limit_threads
 from edgecat.train.unfold import STATISTICS_FILE
 
 FLOAT_VARIANTS = (
@@ -74,7 +75,7 @@ class Model:
     change: AccuracyChange | None = None
 
     def open(self, threads: int | None = None) -> Engine:
-        """Open it; None for all cores."""
+        """Open it; None for as many threads as pay off here."""
         return open_model(self.variant, self.files, threads)
 
 
@@ -114,6 +115,7 @@ def export_run(
         raise TrainError(
             f"{run}: the run has not finished; go on with it: edgecat finetune ... --resume"
         )
+    limit_threads()
     photos = RunPhotos(split, data or Path(record.data), progress)
     network = load_network(run, record)
 
@@ -162,10 +164,12 @@ def export_run(
         for model in models:
             for name, content in zip(model.variant.files, model.files, strict=True):
                 (folder / name).write_bytes(content)
-        (folder / PHOTO_RECORD_FILE).write_text(record_photos(split, calibration).to_json())
+        (folder / PHOTO_RECORD_FILE).write_text(
+            record_photos(split, calibration).to_json(), encoding="utf-8"
+        )
         (folder / STATISTICS_FILE).write_bytes(_statistics(network, graph))
         (folder / OOD_FILE).write_bytes(detector.to_bytes())
-        (folder / GOLDEN_FILE).write_text(_answer_golden(models))
+        (folder / GOLDEN_FILE).write_text(_answer_golden(models), encoding="utf-8")
         spec = ModelSpec(
             name=out.name.removesuffix(".edgecat"),
             arch=record.arch,

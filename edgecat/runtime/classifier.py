@@ -11,7 +11,8 @@ import numpy as np
 from edgecat.bundle.ood import load_detector
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError
-from edgecat.photos.pixels import Photo, Pixels, load_pixels
+from edgecat.photos.decode import Photo
+from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.runtime.engines.base import Engine, open_engine
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
 from edgecat.scores import metrics
@@ -56,7 +57,7 @@ class Classifier:
             bundle: A folder, or the name of a released model: "cats12".
             variant: Such as "onnxruntime-int8"; None for the fastest that the bundle's verdicts
                 recommend for this processor and whose engine is installed.
-            threads: How many to compute with; None for one per physical core.
+            threads: How many to compute with; None for one per core that this process may use.
             power_save: Threads that wait for work sleep, instead of asking for it in a loop: for
                 a photo now and then. Photos in a row take longer.
             signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None

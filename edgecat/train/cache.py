@@ -8,11 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat import atomic
-from edgecat.errors import DatasetError
-from edgecat.photos.folder import LabelledPhoto, read_photos
+from edgecat.errors import DatasetError, StorageError
+from edgecat.machine.memory import read_free_memory
+from edgecat.machine.mounts import is_in_memory
+from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.pixels import Pixels, central_crop, scale_photo
+from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
+
+#: A decoded photo of the usual 4:3, its shorter side 256 pixels.
+PHOTO_BYTES = 256 * 341 * 3
 
 
 class PhotoCache:
@@ -22,7 +28,8 @@ class PhotoCache:
         photos: Those that could be read, in the order of the file.
         hashes: The hex SHA-256 of each.
         fingerprints: Of each, to find near-duplicates.
-        broken: What is wrong with the photos that were left out.
+        broken: Photos that were left out, and what is wrong with each.
+        odd: Photos of which a person should know something, and what.
     """
 
     def __init__(self) -> None:
@@ -30,7 +37,8 @@ class PhotoCache:
         self.photos: list[LabelledPhoto] = []
         self.hashes: list[str] = []
         self.fingerprints: list[Fingerprint] = []
-        self.broken: list[str] = []
+        self.broken: list[tuple[Path, str]] = []
+        self.odd: list[tuple[Path, str]] = []
         self._shapes: list[tuple[int, ...]] = []
         self._offsets = [0]
         self._bytes: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -68,15 +76,16 @@ def open_cache(
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
-        file: To write, about 260 kB a photo.
+        file: To write, about `PHOTO_BYTES` a photo.
         photos: What `find_photos` listed.
         progress: Told of each photo.
         skip_broken: Leave broken photos out, instead of refusing all.
 
     Raises:
         DatasetError: Broken photos, all named at once; or none left.
-        StorageError: The disk is full.
+        StorageError: The disk is full, or the file would take more memory than there is.
     """
+    _check_memory(file, len(photos))
     cache = PhotoCache()
     try:
         with (
@@ -88,14 +97,38 @@ def open_cache(
                 photos,
                 scale_photo,
                 on_photo=step,
-                on_broken=cache.broken.append if skip_broken else None,
+                on_broken=(lambda *remark: cache.broken.append(remark)) if skip_broken else None,
+                on_odd=lambda *remark: cache.odd.append(remark),
             ):
                 out.write(np.ascontiguousarray(scaled).data)
                 cache.add(photo, sha256, scaled)
         if not cache.photos:
-            raise DatasetError(f"all {len(photos)} photos are broken: {cache.broken[0]}, ...")
+            raise DatasetError(
+                f"all {len(photos)} photos are broken:\n  "
+                + "\n  ".join(group_remarks(cache.broken))
+            )
         cache.attach(file)
+        for line in group_remarks(cache.broken):
+            progress.say(f"left out: {line}")
+        for line in group_remarks(cache.odd):
+            progress.say(f"note: {line}")
         yield cache
     finally:
         with contextlib.suppress(FileNotFoundError):
             file.unlink()
+
+
+def _check_memory(file: Path, num_photos: int) -> None:
+    """Refuse to fill the memory with a file; on a disk, the kernel drops what it has no room for.
+
+    Raises:
+        StorageError: The file would lie in memory (tmpfs), which has no room for it.
+    """
+    free = read_free_memory()
+    size_bytes = num_photos * PHOTO_BYTES
+    if free is not None and size_bytes > free.size_bytes and is_in_memory(file):
+        raise StorageError(
+            f"{file.parent}: lies in memory (tmpfs), where {num_photos} decoded photos would take "
+            f"{size_bytes / 1e6:.0f} MB, and {free.size_bytes / 1e6:.0f} MB are left; "
+            "give --out a folder on a disk"
+        )

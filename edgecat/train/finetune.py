@@ -25,6 +25,7 @@ from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 from edgecat.train.sampling import are_unequal, describe_unequal
 from edgecat.train.session import Session
+from edgecat.train.threads import limit_threads
 from edgecat.train.weights import LoadedWeights, load_weights
 
 
@@ -42,6 +43,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     started_s, progress = time.perf_counter(), progress or Silent()
     check_job(job)
     device = choose_device(job.device)
+    limit_threads()
     earlier = load_earlier(job)
     photos = find_photos(job.data)
     counts = count_labels(photos)
@@ -73,8 +75,6 @@ def _build_pretrained(job: Job, num_classes: int) -> tuple[PhotoNetwork, LoadedW
 
 def _tell(data: TrainingData, recipe: Recipe, progress: Progress) -> None:
     """Say what was found in the folder, and what is wrong with it."""
-    for line in data.cache.broken:
-        progress.say(f"left out: {line}")
     progress.say(describe_data(data))
     if are_unequal(data.counts("train").values()):
         progress.say(describe_unequal(data.counts("train"), recipe.balance_ratio))

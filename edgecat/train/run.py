@@ -220,7 +220,7 @@ def measure_versions() -> dict[str, str]:
 
 def _read_json(run: Path, name: str) -> Any:
     try:
-        return json.loads((run / name).read_text())
+        return json.loads((run / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TrainError(
             f"{run}: no {name} in it; a run is what 'edgecat finetune DATA --out RUN' makes"

@@ -1,16 +1,9 @@
-import hashlib
-import os
-import subprocess
-import sys
 import unicodedata
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from edgecat.errors import DatasetError, ImageError
-from edgecat.photos.folder import count_labels, find_photos, label_of, read_photos
-from edgecat.photos.pixels import load_pixels
+from edgecat.errors import DatasetError
+from edgecat.photos.folder import count_labels, find_photos, label_of
 
 
 def make(root, *paths, data=b"x"):
@@ -130,118 +123,3 @@ def test_a_folder_link_that_leads_back_is_refused(tmp_path, place, target):
     (root / place).symlink_to(root if target == "root" else target)
     with pytest.raises(DatasetError, match="link"):
         find_photos(root)
-
-
-def test_a_link_to_itself_is_a_broken_photo(tmp_path):
-    make(tmp_path, "a/1.jpg")
-    (tmp_path / "a" / "me.jpg").symlink_to("me.jpg")
-    (tmp_path / "a" / "gone.jpg").symlink_to("nowhere.jpg")
-    with pytest.raises(
-        DatasetError, match=r"3 of 3 photos are broken(.|\n)*gone\.jpg(.|\n)*me\.jpg"
-    ):
-        list(read_photos(find_photos(tmp_path), load_pixels))
-
-
-def test_a_named_pipe_is_refused_not_waited_for(tmp_path):
-    make(tmp_path, "a/1.jpg")
-    os.mkfifo(tmp_path / "a" / "pipe")
-    script = (
-        "import sys; from pathlib import Path;"
-        "from edgecat.photos.folder import find_photos, read_photos;"
-        "list(read_photos(find_photos(Path(sys.argv[1])), len))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, tmp_path],
-        capture_output=True,
-        text=True,
-        timeout=15,
-        check=False,
-    )
-    assert "DatasetError" in done.stderr
-    assert "pipe" in done.stderr
-
-
-def test_every_photo_is_read_once_in_order_with_its_hash(draw_photos):
-    photos = find_photos(draw_photos(num_classes=3, num_per_class=30))  # more than one chunk
-    steps = []
-    read = list(read_photos(photos, len, on_photo=lambda: steps.append(1)))
-    assert [photo for photo, _, _ in read] == list(photos)
-    assert len(steps) == 90
-    for photo, sha256, size_bytes in read:
-        data = photo.path.read_bytes()
-        assert (sha256, size_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
-
-
-BROKEN = {"empty.jpg": b"", "text.jpg": b"hello", "the photo.jpg": b"\xff\xd8\xff"}
-
-
-def break_some(root):
-    for name, data in BROKEN.items():
-        make(root, f"class_1/{name}", data=data)
-
-
-def test_broken_photos_are_all_named_at_once(draw_photos):
-    root = draw_photos()
-    break_some(root)
-    read = []
-    with pytest.raises(DatasetError) as caught:
-        read.extend(read_photos(find_photos(root), load_pixels))
-    message = str(caught.value)
-    assert message.startswith("3 of 13 photos are broken:\n")
-    assert "--skip-broken" in message
-    for name in BROKEN:
-        assert message.count(f"  {root / 'class_1' / name}: ") == 1
-
-
-def test_on_broken_leaves_broken_photos_out_and_tells_of_each(draw_photos):
-    root = draw_photos()
-    break_some(root)
-    told = []
-    read = list(read_photos(find_photos(root), load_pixels, on_broken=told.append))
-    assert len(read) == 10
-    assert len(told) == 3
-    assert {photo.path.name for photo, _, _ in read}.isdisjoint(BROKEN)
-
-
-def test_a_folder_called_the_photo_is_named_as_it_is(tmp_path):
-    root = tmp_path / "the photos"
-    make(root, "a/1.jpg", data=b"broken")
-    (root / "a" / "gone.jpg").symlink_to("nowhere.jpg")
-    told = []
-    list(read_photos(find_photos(root), load_pixels, on_broken=told.append))
-    assert [line.split(": ")[0] for line in told] == [
-        str(root / "a" / "1.jpg"),
-        str(root / "a" / "gone.jpg"),
-    ]
-
-
-def test_a_photo_removed_meanwhile_is_broken(draw_photos):
-    root = draw_photos()
-    photos = find_photos(root)
-    photos[3].path.unlink()
-    with pytest.raises(DatasetError, match=r"1 of 10(.|\n)*No such file"):
-        list(read_photos(photos, load_pixels))
-
-
-def test_another_error_of_the_decoder_is_not_swallowed(draw_photos):
-    def decode(data):
-        raise KeyError("a bug")
-
-    with pytest.raises(KeyError):
-        list(read_photos(find_photos(draw_photos()), decode))
-
-
-def test_an_image_error_of_the_decoder_is_a_broken_photo(draw_photos):
-    def decode(data):
-        raise ImageError("the photo: too dark")
-
-    root = draw_photos()
-    with pytest.raises(DatasetError, match=r"0\.jpg: too dark"):
-        list(read_photos(find_photos(root), decode))
-
-
-def test_the_pixels_read_are_those_of_the_file(draw_photos):
-    photos = find_photos(draw_photos())
-    for photo, _, pixels in read_photos(photos, load_pixels):
-        with Image.open(photo.path) as image:
-            assert np.array_equal(pixels, load_pixels(image))

@@ -21,7 +21,7 @@ from edgecat.train.run import load_run  # noqa: E402
 WILD = {"rate": 1.0, "backbone_rate": 1.0}
 NAN = math.nan
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
 
 
 # Whole runs

@@ -35,7 +35,7 @@ from edgecat.train.plots import plot_confusion  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
 
 FILES = {
     "run.json",

@@ -105,14 +105,15 @@ class Divergence:
         """Return the message: what was seen, what to try."""
         default = Recipe()
         high = [name for name, rate in self.rates.items() if rate > getattr(default, name)]
-        tries = [f"--set {name}={self.rates[name] / 10:g}" for name in high or self.rates]
+        tries = [
+            f"--set {name}={min(self.rates[name] / 10, getattr(default, name)):g}"
+            for name in high or self.rates
+        ]
         given = " and ".join(f"{name} {rate:g}" for name, rate in self.rates.items())
-        advice = (
-            "go on from the last good checkpoint, with a lower rate, by the same command and "
-            f"--resume {' '.join(tries)}"
-        )
+        start = "go on from the last good checkpoint" if self.epoch else "teach the head again"
+        advice = f"{start}, at a lower rate, by the same command and --resume {' '.join(tries)}"
         if not high:
-            advice += ", or in a new folder for more epochs"
+            advice += ", or train for more epochs, in a new folder"
         return f"the run has diverged in epoch {self.epoch}, with {given}: {self.reason}; {advice}"
 
 

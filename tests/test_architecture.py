@@ -54,6 +54,7 @@ LIBRARIES = {
     "uvicorn": ["edgecat.serve"],
     "h11": ["edgecat.serve.connection"],
     "starlette": ["edgecat.serve"],
+    "python_multipart": ["edgecat.serve.form"],
     "prometheus_client": ["edgecat.serve.metrics"],
     "cv2": [],
     "pandas": [],

@@ -1,12 +1,11 @@
 """The command `edgecat benchmark`."""
 
-import json
 from pathlib import Path
 
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.output import TerminalProgress, print_json, to_json
 from edgecat.errors import ConfigError
 
 
@@ -49,5 +48,5 @@ def command(bundle: str, data: Path | None, threads: int, rounds: int, file: Pat
         print_json(report.to_dict())
         return
     if file is not None:
-        atomic.write_text(file, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        atomic.write_text(file, to_json(report.to_dict()) + "\n")
     click.echo(format_report(report))

@@ -44,7 +44,7 @@ _EXTRAS = dict.fromkeys(
         "anyascii",
     ),
     "train",
-) | dict.fromkeys(("uvicorn", "h11", "starlette", "prometheus_client"), "serve")
+) | dict.fromkeys(("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve")
 
 
 class _LazyGroup(click.Group):

@@ -1,17 +1,16 @@
 """The command `edgecat stream`."""
 
-import json
 import os
 import stat
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
-from edgecat.cli.output import TerminalProgress
+from edgecat.cli.output import TerminalProgress, print_json
 
 
 @click.command("stream", short_help=COMMANDS["stream"])
@@ -74,10 +73,6 @@ def command(
             progress,
             window=window,
             drop=not is_recording,
-            on_line=_print_line,
+            on_line=partial(print_json, is_line=True),
         )
     context.exit(service.exit_code)
-
-
-def _print_line(line: dict[str, Any]) -> None:
-    click.echo(json.dumps(line, ensure_ascii=False))

@@ -18,6 +18,8 @@ from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.stream.loop import stream
 
+pytestmark = pytest.mark.slow  # starts processes
+
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
 
 # So long a test waits for something that must come.
@@ -91,6 +93,15 @@ def test_a_broken_frame_is_reported_and_counts_in_no_window(run):
     assert "answer" not in lines[1]
     assert lines[1]["error"]
     assert lines[2]["num_frames"] == 2
+
+
+def test_a_camera_that_leaves_out_the_end_marker_is_answered(run, said):
+    frames = [picture.removesuffix(b"\xff\xd9") for picture in (RED, GREEN, BLUE)]
+    torn = frames[0][:-20]
+    lines = run(torn + b"".join(frames), window=1)
+    assert [line.get("answer") for line in lines] == [None, "red", "green", "blue"]
+    assert "truncated" in lines[0]["error"]
+    assert said == []
 
 
 def test_each_kind_of_rubbish_is_told_of_once(run, said):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgecat.machine.cores import count_threads
 from edgecat.photos.pixels import Pixels
 from edgecat.train.augment import augment_photo
 from edgecat.train.sampling import draw_photos
@@ -41,7 +42,7 @@ def make_batches(
         return views
 
     chunks = np.array_split(order, session.steps_per_epoch)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(count_threads()) as pool:
         ahead = submit(pool, chunks[0])
         for chunk, following in zip(chunks, [*chunks[1:], order[:0]], strict=True):
             views, ahead = ahead, submit(pool, following)

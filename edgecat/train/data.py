@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -81,18 +82,23 @@ def divide_photos(cache: PhotoCache, job: Job) -> TrainingData:
     return TrainingData(cache, split, labels, targets)
 
 
-def check_readable(data: TrainingData, wanted: dict[str, int]) -> None:
-    """Refuse a data set of which whole classes could not be read.
+def check_data(data: TrainingData, wanted: Iterable[str]) -> None:
+    """Refuse a data set that lacks whole classes.
 
     Args:
         data: What was read.
         wanted: The classes of the folder.
 
     Raises:
-        DatasetError: Classes without a whole photo; they are named.
+        DatasetError: Classes without a whole photo, or without one to train with; they are named.
     """
     if unreadable := sorted(set(wanted) - set(data.labels)):
         raise DatasetError(f"no photo of {', '.join(unreadable)} can be read; mend or remove them")
+    if untaught := [label for label, num in data.counts("train").items() if not num]:
+        raise DatasetError(
+            f"no photo of {', '.join(untaught)} to train with (copies of photos to validate or "
+            "test with do not count); add some to the training folder"
+        )
 
 
 def describe_data(data: TrainingData) -> str:

@@ -14,7 +14,7 @@ from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
 from edgecat.train import run as runs
 from edgecat.train.cache import open_cache
-from edgecat.train.data import TrainingData, check_readable, describe_data, divide_photos
+from edgecat.train.data import TrainingData, check_data, describe_data, divide_photos
 from edgecat.train.device import choose_device, describe_device
 from edgecat.train.job import CACHE, Job, check_job, check_same, load_earlier
 from edgecat.train.learner import Learner, build_learner
@@ -54,7 +54,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         job.run.mkdir(parents=True, exist_ok=True)
     with open_cache(job.run / CACHE, photos, progress, skip_broken=job.skip_broken) as cache:
         data = divide_photos(cache, job)
-        check_readable(data, counts)
+        check_data(data, counts)
         _tell(data, job.recipe, progress)
         record = _follow(earlier, _make_record(job, data, loaded, device), job.run)
         if record.outcome is not None:

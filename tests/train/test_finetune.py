@@ -490,6 +490,32 @@ def test_a_ready_made_split_is_used_as_it_is_and_leaks_are_left_out(
     assert any("1 left out of training" in line for line in listens.lines)
 
 
+def test_a_class_of_which_only_copies_are_left_to_train_with_is_named(job, tmp_path, draw_reds):
+    root = tmp_path / "photos"
+    for seed, (part, num) in enumerate({"train": 6, "val": 2, "test": 6}.items()):
+        draw_reds(root / part, num_per_class=num, seed=seed)
+    shutil.rmtree(root / "train/class_1")
+    shutil.copytree(root / "test/class_1", root / "train/class_1")
+    with pytest.raises(DatasetError, match=r"no photo of class 1 to train with \(copies"):
+        finetune(dataclasses.replace(job, data=root, run=tmp_path / "r"))
+
+
+def test_unequal_classes_are_said_and_evened_out_unless_the_recipe_says_no(
+    job, tmp_path, draw_reds, listens, quick
+):
+    root = draw_reds(tmp_path / "photos", num_per_class=(5, 20, 20))
+    one_epoch = dataclasses.replace(quick, epochs=1)
+    unequal = dataclasses.replace(job, data=root, recipe=one_epoch)
+    for name in ("even", "again"):
+        finetune(dataclasses.replace(unequal, run=tmp_path / name), listens)
+    plain = dataclasses.replace(one_epoch, balance_ratio=0.0)
+    finetune(dataclasses.replace(unequal, run=tmp_path / "plain", recipe=plain), listens)
+    said = [line for line in listens.lines if line.startswith("classes are unequal: 3 training")]
+    assert ["seen more often" in line for line in said] == [True, True, False]
+    assert model_bytes(tmp_path / "even") == model_bytes(tmp_path / "again")
+    assert model_bytes(tmp_path / "even") != model_bytes(tmp_path / "plain")
+
+
 def test_a_run_killed_while_it_decodes_can_be_started_again(job, record, tmp_path):
     run = tmp_path / "r"
     run.mkdir()

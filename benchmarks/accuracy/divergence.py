@@ -33,7 +33,7 @@ SOUND = (
     ("two classes of five", 2, 5, "", ()),
     ("two classes of five, no head phase", 2, 5, "", ("head_epochs=0",)),
     ("three times the rate", 12, 20, "", ("rate=3e-3", "backbone_rate=1.5e-3")),
-    ("random weights", 12, 20, "scratch", ("epochs=20",)),
+    ("random weights", 12, 20, "scratch", ("epochs=30",)),
 )
 WILD = (
     ("rate 0.1", 12, 20, "", ("rate=0.1", "backbone_rate=0.05")),

@@ -65,7 +65,12 @@ def _start(session: Session, learner: Learner) -> State:
 
 
 def _is_done(state: State, recipe: Recipe) -> bool:
-    peak = max(state.history, key=lambda row: row["val_top1_ratio"], default={"epoch": 0})
+    """Return whether the epochs are over, or too many of them have passed without a better score.
+
+    A network that does not tell anything apart yet has no score to wait for a better one.
+    """
+    scored = [row for row in state.history if not divergence.is_collapsed(row)]
+    peak = max(scored, key=lambda row: row["val_top1_ratio"], default={"epoch": state.epoch})
     waited = state.epoch - peak["epoch"]
     return state.epoch >= recipe.epochs or waited >= recipe.patience
 

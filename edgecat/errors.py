@@ -93,7 +93,7 @@ class WeightsError(TrainError):
 class DivergedError(TrainError):
     """A fine-tuning run that has gone wrong; its last good checkpoint stands.
 
-    Its one argument is the `edgecat.train.run.Divergence`, whose text is the message.
+    Its one argument is the `edgecat.train.divergence.Divergence`, whose text is the message.
     """
 
     exit_code = 18

@@ -5,6 +5,7 @@ to last. The limits stand between runs that diverge and runs that only begin slo
 (benchmarks/accuracy/divergence.py).
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +15,6 @@ import numpy.typing as npt
 from edgecat.errors import DivergedError
 from edgecat.scores.metrics import Logits
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import Divergence
 
 #: The loss of each step of an epoch: float64 `[steps]`, NaN where a step was left out.
 Losses = npt.NDArray[np.float64]
@@ -30,6 +30,36 @@ _MAX_LOSS_TO_GUESSING = 4
 
 # Epochs in a row with one answer to all photos, after better ones.
 _MAX_COLLAPSED_IN_A_ROW = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Divergence:
+    """How a run went wrong.
+
+    Attributes:
+        epoch: In which; 0 is the head's phase.
+        reason: What was seen.
+        rates: The recipe's learning rates that were in use; `--resume` may change these.
+    """
+
+    epoch: int
+    reason: str
+    rates: dict[str, float]
+
+    def __str__(self) -> str:
+        """Return the message: what was seen, what to try."""
+        default = Recipe()
+        high = [name for name, rate in self.rates.items() if rate > getattr(default, name)]
+        tries = [
+            f"--set {name}={min(self.rates[name] / 10, getattr(default, name)):g}"
+            for name in high or self.rates
+        ]
+        given = " and ".join(f"{name} {rate:g}" for name, rate in self.rates.items())
+        start = "go on from the last good checkpoint" if self.epoch else "teach the head again"
+        advice = f"{start}, at a lower rate, by the same command and --resume {' '.join(tries)}"
+        if not high:
+            advice += ", or train for more epochs, in a new folder"
+        return f"the run has diverged in epoch {self.epoch}, with {given}: {self.reason}; {advice}"
 
 
 def check_steps(recipe: Recipe, epoch: int, losses: Losses, num_steps: int) -> None:

@@ -25,6 +25,7 @@ from edgecat.photos.split import Split
 from edgecat.scores.evaluation import ClassScore
 from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build
+from edgecat.train.divergence import Divergence
 from edgecat.train.recipe import Recipe
 
 RUN_VERSION = 1
@@ -78,43 +79,14 @@ def describe_outcome(outcome: Outcome) -> list[str]:
     if outcome.test_macro_f1_ratio is not None:
         scores = sorted(outcome.test_per_class.items(), key=lambda item: item[1].recall_ratio)
         recalls = [f"{k} {100 * c.recall_ratio:.0f} % of {c.num_images}" for k, c in scores]
-        more = f", {len(recalls) - _MAX_RECALLS} more in {RECORD}" * (len(recalls) > _MAX_RECALLS)
+        if len(recalls) > _MAX_RECALLS:
+            recalls[_MAX_RECALLS:] = [f"{len(recalls) - _MAX_RECALLS} more in {RECORD}"]
         lines += [
             f"test macro-F1: {100 * outcome.test_macro_f1_ratio:.1f} %",
-            f"test recall, lowest first: {', '.join(recalls[:_MAX_RECALLS])}{more}",
+            f"test recall, lowest first: {', '.join(recalls)}",
             describe_small_classes({k: c.num_images for k, c in outcome.test_per_class.items()}),
         ]
     return [line for line in lines if line]
-
-
-@dataclasses.dataclass(frozen=True)
-class Divergence:
-    """How a run went wrong.
-
-    Attributes:
-        epoch: In which; 0 is the head's phase.
-        reason: What was seen.
-        rates: The recipe's learning rates that were in use; `--resume` may change these.
-    """
-
-    epoch: int
-    reason: str
-    rates: dict[str, float]
-
-    def __str__(self) -> str:
-        """Return the message: what was seen, what to try."""
-        default = Recipe()
-        high = [name for name, rate in self.rates.items() if rate > getattr(default, name)]
-        tries = [
-            f"--set {name}={min(self.rates[name] / 10, getattr(default, name)):g}"
-            for name in high or self.rates
-        ]
-        given = " and ".join(f"{name} {rate:g}" for name, rate in self.rates.items())
-        start = "go on from the last good checkpoint" if self.epoch else "teach the head again"
-        advice = f"{start}, at a lower rate, by the same command and --resume {' '.join(tries)}"
-        if not high:
-            advice += ", or train for more epochs, in a new folder"
-        return f"the run has diverged in epoch {self.epoch}, with {given}: {self.reason}; {advice}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,7 +70,7 @@ def _largest_photos(result: _Result) -> str:
 def _unequal_classes(result: _Result) -> str:
     """Return how good each way to draw photos is, mean of the seeds."""
     parts = [
-        f"{balance}: macro-F1 {100 * mean['val_macro_f1_ratio']:.1f} %, recall of small classes "
+        f"{balance}: macro F1 {100 * mean['val_macro_f1_ratio']:.1f} %, recall of small classes "
         f"{100 * mean['small_recall_ratio']:.1f} %, of large ones "
         f"{100 * mean['large_recall_ratio']:.1f} %"
         for balance, mean in result["mean"].items()
@@ -87,6 +87,16 @@ def _divergence(result: _Result) -> str:
         f"{sum(row['diverged_in_epoch'] is not None for row in sound)} of {len(sound)} sound ones, "
         f"whose epochs' losses are at most {worst:.2f} times that of guessing"
     )
+
+
+def _watch_record(result: _Result) -> str:
+    parts = [
+        f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
+        f"{row['start_cpu_s']:.2f} s), {row['peak_mb']:.0f} MB, "
+        f"{row['photo_afterwards']['cpu_ms']:.1f} ms of the processor a photo"
+        for row in result["rows"]
+    ]
+    return "; ".join(parts)
 
 
 def _record(counts: _Result) -> str:
@@ -125,7 +135,10 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "serve_workers": lambda r: ", ".join(
         f"{name} {values['answers_per_s']:.0f}" for name, values in r["median"].items()
     ),
-    "watch_kill": lambda r: f"{r['num_kills']} kills, {_record(r)}",
+    "watch_kill": lambda r: (
+        f"{r['num_kills']} kills, {sum(r['rotated'].values())} rotations, {_record(r)}"
+    ),
+    "watch_record": _watch_record,
     "disk_full": lambda r: f"{r['watch']['num_rounds']} times full, {_record(r['watch'])}",
     "unpack_faults": _unpack_faults,
     "fuzz_bundles": _fuzz_bundles,

@@ -13,7 +13,7 @@ from edgecat.bundle.store import load_bundle
 from edgecat.errors import ConfigError
 from edgecat.export.build import export_run
 from edgecat.photos.drawings import draw_dataset
-from edgecat.photos.folder import find_photos
+from edgecat.photos.folder import LabelledPhoto, load_folder, load_training_folder
 from edgecat.progress import Progress
 from edgecat.quantize.search import Budget
 from edgecat.runtime.classifier import Classifier
@@ -27,7 +27,8 @@ _RECIPE = Recipe(epochs=3)
 
 # What a demo writes; the marker says that it was one that wrote it.
 _MARKER = ".edgecat-demo"
-_OURS = {_MARKER, "drawings", "run", "demo.edgecat", "benchmark.json"}
+_TEST_PHOTO = "test-photo"
+_OURS = {_MARKER, "drawings", "run", "demo.edgecat", "benchmark.json", _TEST_PHOTO}
 
 # So few rounds because the demo shows the way; `edgecat benchmark` measures.
 _NUM_ROUNDS = 50
@@ -38,7 +39,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
 
     Args:
         out: Folder for the drawings, the run and the bundle; an earlier demo's is replaced.
-        data: Labelled photos; None to draw some.
+        data: Labelled photos, a folder or a zip file; None to draw some.
         progress: Told of each step.
 
     Raises:
@@ -49,7 +50,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
     if data is not None:
         if Path(os.path.realpath(data)).is_relative_to(os.path.realpath(out)):
             raise ConfigError(f"--data {data}: lies inside {out}, which is replaced")
-        find_photos(data)
+        load_training_folder(data)
     _clear(out)
     photos = data
     if photos is None:
@@ -68,13 +69,13 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
     atomic.write_text(
         out / "benchmark.json", json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n"
     )
-    test = next(photo for photo in find_photos(photos) if _is_test(run, photos, photo.path))
+    test, test_file = _find_test_photo(run, photos, out)
     answers = []
     for name in (str(bundle), "cats12"):
         with Classifier.open(name) as classifier:
-            guess = classifier.predict(test.path)
+            guess = classifier.predict(test_file)
             answers.append(
-                f"  edgecat predict {name} {test.path}\n    -> {guess.label} "
+                f"  edgecat predict {name} {test_file}\n    -> {guess.label} "
                 f"{100 * guess.probability:.0f} % ({test.label} is right)"
             )
     num_variants = len(load_bundle(bundle).spec.variants)
@@ -114,6 +115,13 @@ def _clear(out: Path) -> None:
     atomic.write_text(out / _MARKER, "made by edgecat demo, which may replace this folder\n")
 
 
-def _is_test(run: Path, photos: Path, path: Path) -> bool:
-    name = path.relative_to(photos).as_posix()
-    return any(photo.path == name and photo.split == "test" for photo in load_split(run).photos)
+def _find_test_photo(run: Path, photos: Path, out: Path) -> tuple[LabelledPhoto, Path]:
+    """Return a photo of the run's test split, and a file with it, which a zip file has not."""
+    folder = load_folder(photos)
+    split = load_split(run)
+    row = split.photos[split.indices("test")[0]]
+    photo = folder.photo(row.path, row.label)
+    if photo.zipped is None:
+        return photo, photo.path
+    atomic.write_file(out / _TEST_PHOTO, lambda file: file.write(photo.read()))
+    return photo, out / _TEST_PHOTO

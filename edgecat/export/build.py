@@ -37,6 +37,7 @@ from edgecat.runtime.engines.base import Engine, open_model
 from edgecat.runtime.engines.openvino import open_core
 from edgecat.scores import metrics
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
+from edgecat.scores.evaluation import score as evaluate_logits
 from edgecat.scores.ood import OOD_FILE, OodDetector
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
@@ -262,21 +263,26 @@ def _rate(
     for model, verdict, logits in zip(models, verdicts, others, strict=True):
         change = compare_accuracy(reference, logits, answers.targets)
         flips = metrics.count_flips(reference, logits, answers.targets)
-        score = _score(
-            change, {label: Flips(*map(int, flips[i])) for i, label in enumerate(labels)}
+        name = model.variant.name
+        evaluation = evaluate_logits(name, "test", labels, answers.targets, logits)
+        score = dataclasses.replace(
+            _score(change, {label: Flips(*map(int, flips[i])) for i, label in enumerate(labels)}),
+            macro_f1_ratio=evaluation.macro_f1_ratio,
+            per_class=evaluation.per_class,
         )
-        progress.say(_describe_change(model.variant.name, change))
+        progress.say(f"{name}: test {evaluation.describe()}, {_describe_change(change)}")
         rated.append(dataclasses.replace(model.variant, score=score, verdict=verdict))
+    if warning := evaluation.warn():
+        progress.say(warning)
     for model, verdict in zip(models, verdicts, strict=True):
         progress.say(f"{model.variant.name}: {verdict.describe()}")
     return tuple(rated)
 
 
-def _describe_change(name: str, change: AccuracyChange) -> str:
+def _describe_change(change: AccuracyChange) -> str:
     low, high = change.drop_interval_pp
     return (
-        f"{name}: test top-1 {100 * change.top1_ratio:.1f} % of {change.num_images} photos, drop "
-        f"{change.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}, McNemar p "
+        f"drop {change.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}, McNemar p "
         f"{change.mcnemar_p:.2f}), same answer as the checkpoint on "
         f"{100 * change.agreement_ratio:.1f} %, calibration error "
         f"{100 * change.reference_calibration_error_ratio:.1f} -> "

@@ -3,17 +3,13 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from edgecat.errors import DatasetError
-from edgecat.photos.split import (
-    Split,
-    SplitPhoto,
-    group_photos,
-    keep_ready_split,
-    split_photos,
-)
+from edgecat.photos.divide import divide_photos
+from edgecat.photos.split import Split
 from edgecat.scores.metrics import Indices
 from edgecat.train.cache import PhotoCache
 from edgecat.train.job import Job
@@ -50,31 +46,24 @@ class TrainingData:
         return {name: nums[name] for name in ("train", "val", "test", "out")}
 
 
-def divide_photos(cache: PhotoCache, job: Job) -> TrainingData:
+def split_data(root: Path, cache: PhotoCache, job: Job) -> TrainingData:
     """Split the photos, or keep the split that their folders make, without leaks.
 
+    Args:
+        root: The folder that the photos' paths start from.
+        cache: The photos.
+        job: With the seed, the shares and what to do about conflicts.
+
     Raises:
-        DatasetError: A class has too few different photos.
+        DatasetError: A class has too few different photos, or labels contradict each other.
     """
-    groups = group_photos(cache.fingerprints)
-    ready = [photo.split for photo in cache.photos]
-    if all(ready):
-        splits = keep_ready_split([str(split) for split in ready], groups)
-    else:
-        splits = split_photos(
-            [photo.label for photo in cache.photos],
-            groups,
-            seed=job.seed,
-            val_ratio=job.recipe.val_ratio,
-            test_ratio=job.recipe.test_ratio,
-        )
-    split = Split(
+    split = divide_photos(
+        root,
+        cache,
         seed=job.seed,
-        num_duplicates=sum(group != i for i, group in enumerate(groups)),
-        photos=tuple(
-            SplitPhoto(photo.path.relative_to(job.data).as_posix(), photo.label, sha256, split)
-            for photo, sha256, split in zip(cache.photos, cache.hashes, splits, strict=True)
-        ),
+        val_ratio=job.recipe.val_ratio,
+        test_ratio=job.recipe.test_ratio,
+        conflicts=job.conflicts,
     )
     labels = split.labels()
     number_of = {label: number for number, label in enumerate(labels)}
@@ -90,21 +79,16 @@ def check_data(data: TrainingData, wanted: Iterable[str]) -> None:
         wanted: The classes of the folder.
 
     Raises:
-        DatasetError: Classes without a whole photo, or without one to train with; they are named.
+        DatasetError: Classes without a whole photo; they are named.
     """
     if unreadable := sorted(set(wanted) - set(data.labels)):
         raise DatasetError(f"no photo of {', '.join(unreadable)} can be read; mend or remove them")
-    if untaught := [label for label, num in data.counts("train").items() if not num]:
-        raise DatasetError(
-            f"no photo of {', '.join(untaught)} to train with (copies of photos to validate or "
-            "test with do not count); add some to the training folder"
-        )
 
 
 def describe_data(data: TrainingData) -> str:
     """Return the line that a run prints."""
     num = data.num_photos()
-    left_out = f", {num['out']} left out of training (copies of test photos)" if num["out"] else ""
+    left_out = f", {num['out']} left out (copies in other splits or classes)" if num["out"] else ""
     return (
         f"{len(data.split.photos)} photos of {len(data.labels)} classes: {num['train']} train, "
         f"{num['val']} validate, {num['test']} test; {data.split.num_duplicates} near-duplicates "

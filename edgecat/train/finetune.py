@@ -8,13 +8,12 @@ import torch
 
 from edgecat import atomic
 from edgecat.errors import DivergedError
-from edgecat.photos.folder import count_labels, find_photos
-from edgecat.photos.split import check_classes
+from edgecat.photos.folder import count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
 from edgecat.train import run as runs
 from edgecat.train.cache import open_cache
-from edgecat.train.data import TrainingData, check_data, describe_data, divide_photos
+from edgecat.train.data import TrainingData, check_data, describe_data, split_data
 from edgecat.train.device import choose_device, describe_device
 from edgecat.train.job import CACHE, Job, check_job, check_same, load_earlier
 from edgecat.train.learner import Learner, build_learner
@@ -45,15 +44,16 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     device = choose_device(job.device)
     limit_threads()
     earlier = load_earlier(job)
-    photos = find_photos(job.data)
-    counts = count_labels(photos)
-    check_classes(counts)
+    folder = load_training_folder(job.data)
+    for line in (folder.understood, *folder.notes):
+        progress.say(line)
+    counts = count_labels(folder.photos)
     network, loaded = _build_pretrained(job, num_classes=len(counts))
     progress.say(str(loaded))
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
-    with open_cache(job.run / CACHE, photos, progress, skip_broken=job.skip_broken) as cache:
-        data = divide_photos(cache, job)
+    with open_cache(job.run / CACHE, folder.photos, progress, skip_broken=job.skip_broken) as cache:
+        data = split_data(folder.root, cache, job)
         check_data(data, counts)
         _tell(data, job.recipe, progress)
         record = _follow(earlier, _make_record(job, data, loaded, device), job.run)
@@ -93,6 +93,7 @@ def _make_record(
         random=loaded.random,
         seed=job.seed,
         recipe=job.recipe,
+        conflicts=job.conflicts,
         data=str(job.data.resolve()),
         data_sha256=runs.hash_data(data.split),
         num_photos=data.num_photos(),

@@ -56,6 +56,6 @@ def describe_row(row: Row, *, is_kept: bool) -> str:
         notes.append("one class is answered to all photos")
     return (
         f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, validation top-1 "
-        f"{100 * row['val_top1_ratio']:.1f} %, macro-F1 {100 * row['val_macro_f1_ratio']:.1f} %"
+        f"{100 * row['val_top1_ratio']:.1f} %, macro F1 {100 * row['val_macro_f1_ratio']:.1f} %"
         f"{' (kept)' if is_kept else ''}, {', '.join(notes)}"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import ConfigError, DivergedError, TrainError
+from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
@@ -28,6 +29,8 @@ class Job:
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: Go on where a run in the same folder stopped.
         skip_broken: Leave broken photos out instead of refusing all.
+        conflicts: What to do about the same photo in two classes: one of
+            `edgecat.photos.conflicts.CONFLICTS`.
     """
 
     data: Path
@@ -39,17 +42,20 @@ class Job:
     device: str = "auto"
     resume: bool = False
     skip_broken: bool = False
+    conflicts: str = "stop"
 
 
 def check_job(job: Job) -> None:
     """Refuse what no run could do.
 
     Raises:
-        ConfigError: An unknown network or a negative seed.
+        ConfigError: An unknown network or way with conflicts, or a negative seed.
         TrainError: The run's folder lies among the photos, or holds something else.
     """
     if job.arch not in ARCHS:
         raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHS)}")
+    if job.conflicts not in CONFLICTS:
+        raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if job.seed < 0:
         raise ConfigError(f"--seed {job.seed}: must be 0 or more")
     # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
@@ -83,6 +89,7 @@ def load_earlier(job: Job) -> RunRecord | None:
     earlier = runs.load_run(job.run)
     for name in ("arch", "weights", "seed"):
         check_same(job.run, name, getattr(earlier, name), getattr(job, name))
+    check_same(job.run, "--conflicts", earlier.conflicts, job.conflicts)
     # After a divergence other rates are not only allowed: the same ones would diverge again.
     rates = earlier.divergences[-1].rates if earlier.is_diverged else {}
     for name in (field.name for field in dataclasses.fields(Recipe) if field.name not in rates):

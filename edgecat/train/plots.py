@@ -35,7 +35,7 @@ def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
     top1.plot(epochs, ratios, color="C1", label="top-1")
     # A run of an older edgecat, resumed, has epochs without it.
     f1 = [100 * row.get("val_macro_f1_ratio", math.nan) for row in history]
-    top1.plot(epochs, f1, color="C2", linestyle="--", label="macro-F1")
+    top1.plot(epochs, f1, color="C2", linestyle="--", label="macro F1")
     top1.legend()
     top1.plot(best_epoch, ratios[epochs.index(best_epoch)], "o", color="C3")
     top1.annotate(

@@ -82,7 +82,7 @@ def describe_outcome(outcome: Outcome) -> list[str]:
         if len(recalls) > _MAX_RECALLS:
             recalls[_MAX_RECALLS:] = [f"{len(recalls) - _MAX_RECALLS} more in {RECORD}"]
         lines += [
-            f"test macro-F1: {100 * outcome.test_macro_f1_ratio:.1f} %",
+            f"test macro F1: {100 * outcome.test_macro_f1_ratio:.1f} %",
             f"test recall, lowest first: {', '.join(recalls)}",
             describe_small_classes({k: c.num_images for k, c in outcome.test_per_class.items()}),
         ]
@@ -101,11 +101,12 @@ class RunRecord:
         random: Parameters that started from random numbers.
         seed: Of the split, the output layer, the order and the augmentation of photos.
         recipe: Every number of the training.
-        data: The folder of the photos, absolute.
+        data: The folder of the photos or the zip file, absolute.
         data_sha256: Of the list of all photos' hashes and labels.
         num_photos: By split.
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
+        conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
         outcome: None until the run has finished.
         divergences: How it went wrong, each time before it was resumed with other rates.
         run_version: Of this record's form.
@@ -123,6 +124,7 @@ class RunRecord:
     num_photos: dict[str, int]
     device: str
     versions: dict[str, str]
+    conflicts: str = "stop"
     outcome: Outcome | None = None
     divergences: tuple[Divergence, ...] = ()
     run_version: int = RUN_VERSION

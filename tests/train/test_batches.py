@@ -5,11 +5,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.photos.folder import find_photos  # noqa: E402
+from edgecat.photos.folder import load_training_folder  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.train.batches import make_batches  # noqa: E402
 from edgecat.train.cache import open_cache  # noqa: E402
-from edgecat.train.data import divide_photos  # noqa: E402
+from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.job import Job  # noqa: E402
 from edgecat.train.session import Session  # noqa: E402
 
@@ -22,10 +22,9 @@ def session(draw_reds, quick, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unequal")
     photos = draw_reds(folder / "photos", num_per_class=(5, 40, 40))
     job = Job(photos, folder / "r", recipe=dataclasses.replace(quick, balance_ratio=1.0))
-    with open_cache(
-        folder / "pixels.cache", find_photos(photos), Silent(), skip_broken=False
-    ) as cache:
-        yield Session(job.run, job.recipe, 0, divide_photos(cache, job), Silent())
+    found = load_training_folder(photos).photos
+    with open_cache(folder / "pixels.cache", found, Silent(), skip_broken=False) as cache:
+        yield Session(job.run, job.recipe, 0, split_data(photos, cache, job), Silent())
 
 
 def epoch_of(session, epoch):

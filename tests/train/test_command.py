@@ -28,7 +28,7 @@ def test_a_run_begins_with_what_wins_and_ends_with_the_interval_macro_f1_and_rec
     top1, macro_f1, recall, careful, *_ = text.out.splitlines()
     assert top1.startswith("test top-1: ")
     assert "% (95 % interval; " in top1
-    assert macro_f1.startswith("test macro-F1: ")
+    assert macro_f1.startswith("test macro F1: ")
     assert recall.startswith("test recall, lowest first: class ")
     assert careful.startswith("CAREFUL: fewer than 10 photos")
 

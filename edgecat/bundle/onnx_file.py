@@ -60,7 +60,11 @@ def _is_external(field: int, kind: int, value: int) -> bool:
 
 
 def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield number, wire type, value and end of each field; of bytes, the value is their start."""
+    """Yield number, wire type, value and end of each field; of bytes, the value is their start.
+
+    Raises:
+        ValueError: Something that is no field.
+    """
     while start < end:
         tag, start = _read_varint(data, start, end, _MAX_TAG_BYTES)
         field, kind = tag >> 3, tag & 7

@@ -1,6 +1,5 @@
 """The command `edgecat benchmark`."""
 
-import json
 from pathlib import Path
 
 import click
@@ -8,6 +7,7 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress, print_json
 from edgecat.errors import ConfigError
+from edgecat.strict import to_json
 
 
 @click.command("benchmark", short_help=COMMANDS["benchmark"])
@@ -49,5 +49,5 @@ def command(bundle: str, data: Path | None, threads: int, rounds: int, file: Pat
         print_json(report.to_dict())
         return
     if file is not None:
-        atomic.write_text(file, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        atomic.write_text(file, to_json(report.to_dict(), indent=1) + "\n")
     click.echo(format_report(report))

@@ -1,12 +1,13 @@
 """How commands talk: results to standard output, progress and notes to standard error."""
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
+
+from edgecat.strict import to_json
 
 
 class TerminalProgress:
@@ -28,7 +29,7 @@ class TerminalProgress:
 
 def print_json(value: Any) -> None:
     """Print a result for machines, floats unrounded."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    click.echo(to_json(value, indent=1))
 
 
 def escape(text: str) -> str:

@@ -1,6 +1,5 @@
 """The whole path in one call: photos -> checkpoint -> graph -> bundle -> answers."""
 
-import json
 import os
 import shutil
 import time
@@ -17,6 +16,7 @@ from edgecat.photos.folder import find_photos
 from edgecat.progress import Progress
 from edgecat.quantize.search import Budget
 from edgecat.runtime.classifier import Classifier
+from edgecat.strict import to_json
 from edgecat.train.loop import Job, finetune
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import load_split
@@ -64,9 +64,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
     )
     export_run(run, bundle, int8=Budget(search="quick", allows_drop=True), progress=progress)
     report = run_benchmark(bundle, data=photos, num_rounds=_NUM_ROUNDS, progress=progress)
-    atomic.write_text(
-        out / "benchmark.json", json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    )
+    atomic.write_text(out / "benchmark.json", to_json(report.to_dict(), indent=1) + "\n")
     test = next(photo for photo in find_photos(photos) if _is_test(run, photos, photo.path))
     answers = []
     for name in (str(bundle), "cats12"):

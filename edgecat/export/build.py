@@ -14,8 +14,9 @@ import onnx
 import torch
 
 from edgecat.bundle.golden import GOLDEN_FILE
-from edgecat.bundle.manifest import Flips, ModelSpec, OodSpec, Score, Variant
+from edgecat.bundle.manifest import ModelSpec, OodSpec, Variant
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
+from edgecat.bundle.score import Flips, Score
 from edgecat.bundle.store import check_replaceable, hash_files, new_bundle, write_manifest
 from edgecat.errors import AccuracyLost, TrainError
 from edgecat.export.golden import build_golden

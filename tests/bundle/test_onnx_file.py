@@ -96,10 +96,14 @@ def in_training(tensor):
     return made
 
 
+def in_a_list(tensor):
+    return model(graph([helper.make_node("X", [], ["y"], tensors=[tensor])]))
+
+
 PLACES = {
     "weights": lambda tensor: model(graph([], [OWN, tensor])),
     "a constant": lambda tensor: model(graph([constant(tensor)])),
-    "a list of tensors": lambda tensor: model(graph([helper.make_node("X", [], ["y"], t=[tensor])])),
+    "a list of tensors": in_a_list,
     "sparse weights": in_sparse_weights,
     "sparse indices": in_sparse_indices,
     "sparse attributes": in_sparse_attributes,
@@ -108,7 +112,7 @@ PLACES = {
     "a graph of a graph": in_a_graph_of_a_graph,
     "a list of graphs": in_a_list_of_graphs,
     "training": in_training,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
@@ -168,7 +172,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_what_is_no_onnx_is_refused(data):
-    with pytest.raises(ValueError, match="byte|cut off"):
+    with pytest.raises(ValueError, match=r"byte|cut off"):
         names_other_files(data)
 
 

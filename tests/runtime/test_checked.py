@@ -31,7 +31,7 @@ def test_numbers_that_are_not_finite_are_refused(value):
     bad = np.array([[0, value, 1]], np.float32)
     with pytest.raises(EngineError, match=r"onnxruntime-fp32: logits .*not finite.*--variant"):
         CheckedEngine(FakeEngine(bad, GOOD)).run(ONE)
-    with pytest.raises(EngineError, match="onnxruntime-fp32: features .*not finite"):
+    with pytest.raises(EngineError, match=r"onnxruntime-fp32: features .*not finite"):
         CheckedEngine(FakeEngine(GOOD, bad)).run_with_features(ONE)
 
 

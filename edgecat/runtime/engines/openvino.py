@@ -24,8 +24,8 @@ _ANY = -1
 # A graph's XML is about 300 kB; a packed file of a stranger could unpack to more than the memory.
 _MAX_GRAPH_BYTES = 16 * 2**20
 
-# How OpenVINO's own form starts. It would open other forms, too, such as ONNX, and for their weights
-# files of the process's current directory; XML has its weights from memory alone.
+# How OpenVINO's own form starts. It would open other forms, too: ONNX, with weights from files in
+# the process's current directory. With XML it takes them from memory alone.
 _XML = b"<?xml "
 
 # Layers that multiply: their precision is what "the model runs in int8" means.

@@ -6,7 +6,8 @@
     ├── ImageError               4   one photo
     ├── BundleError              5   a bundle: its manifest or one of its files
     │   ├── SelfTestError       14   a bundle whose golden photos are answered otherwise here
-    │   └── SignatureError      16   a signature that is missing or wrong, or a key
+    │   ├── SignatureError      16   a signature that is missing or wrong, or a key
+    │   └── RollbackError       19   a signed bundle older than one that was used here
     ├── EngineError              6   an inference engine: not installed, or it refused
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   └── WeightsError         8   pretrained weights: out of reach, or of another shape
@@ -62,6 +63,12 @@ class SignatureError(BundleError):
     """A bundle that the required key did not sign, or a key that is none."""
 
     exit_code = 16
+
+
+class RollbackError(BundleError):
+    """A signed bundle that is older than one by the same owner that this device has used."""
+
+    exit_code = 19
 
 
 class EngineError(EdgecatError):

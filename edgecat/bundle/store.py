@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecat import atomic
-from edgecat.bundle.manifest import NOT_IN_MANIFEST, FileRecord, ModelSpec
-from edgecat.errors import BundleError
+from edgecat.bundle.manifest import NOT_IN_MANIFEST, SCHEMA_MINOR, FileRecord, ModelSpec
+from edgecat.bundle.release import Release, next_release
+from edgecat.errors import BundleError, ConfigError
 
 MANIFEST, SIGNATURE = NOT_IN_MANIFEST
 
@@ -87,25 +88,32 @@ def released_names() -> tuple[str, ...]:
     return tuple(sorted(manifest.parent.name for manifest in ASSETS.glob(f"*/{MANIFEST}")))
 
 
-def load_bundle(name: str | Path, *, signer: Path | None = None) -> Bundle:
+def load_bundle(
+    name: str | Path, *, signer: Path | None = None, allow_older: bool = False
+) -> Bundle:
     """Read a bundle and verify all of it.
 
     Args:
         name: A folder, or a released model's name.
         signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None to
             take any bundle, signed or not.
+        allow_older: Take a bundle although one that its owner released later was used here.
 
     Raises:
         BundleError: No bundle there, a manifest that does not read, a file that is missing,
             changed, of another size, a link or not in the manifest.
         SignatureError: Not signed by the owner of `signer`, that key cannot be read, or
             `cryptography` is not installed.
+        RollbackError: Older than the newest release of that owner that was used here.
+        StorageError: Which one that is cannot be read.
+        ConfigError: `allow_older` without `signer`.
     """
     path = find_bundle(name)
     manifest = _read_manifest(path)
     signature = _read_signature(path)
     check_signature(manifest, signature, signer, str(path))
     spec = parse_manifest(manifest, str(path / MANIFEST))
+    check_age(spec, manifest, signer, str(path), allow_older=allow_older)
     extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST, SIGNATURE}
     if extra:
         raise BundleError(
@@ -138,15 +146,47 @@ def check_signature(
         verify(manifest, signature, signer, where)
 
 
-def sign_bundle(path: Path, key: Path) -> None:
-    """Put a signature into a bundle; one that was there is replaced.
+def check_age(
+    spec: ModelSpec, manifest: bytes, signer: Path | None, where: str, *, allow_older: bool
+) -> None:
+    """Refuse a signed bundle that is older than what its owner's key was used for here.
+
+    Args:
+        spec: What its manifest says.
+        manifest: The manifest's bytes.
+        signer: As for `check_signature`, which comes first; None: nothing is known of its age.
+        where: What the bundle is, for messages.
+        allow_older: Take it all the same.
+
+    Raises:
+        RollbackError: It is older, or another bundle under the same number.
+        StorageError: Which release was used cannot be read.
+        ConfigError: `allow_older` without `signer`.
+    """
+    if signer is None and allow_older:
+        raise ConfigError(
+            "--allow-older: ages are told only of signed bundles; add --require-signature"
+        )
+    if signer is not None and not allow_older:
+        from edgecat.bundle.used_releases import check_release
+
+        check_release(spec.release, manifest, signer, where)
+
+
+def sign_bundle(path: Path, key: Path, *, number: int | None = None) -> Release:
+    """Make a bundle a release of its owner: with a number, a date and a signature of all of it.
 
     Args:
         path: Its folder, which is replaced by its signed copy in one step.
         key: Private Ed25519 key, a PEM file.
+        number: As for `edgecat.bundle.release.next_release`.
+
+    Returns:
+        The release that it is now.
 
     Raises:
-        BundleError: No bundle there, or a damaged one, or one of edgecat's own.
+        BundleError: No bundle there, or a damaged one, or one of edgecat's own, or of a newer
+            edgecat, or `number` is not above the number that it has.
         SignatureError: The key cannot be read, or `cryptography` is not installed.
         StorageError: The disk is full or closed.
     """
@@ -158,10 +198,18 @@ def sign_bundle(path: Path, key: Path) -> None:
         )
     from edgecat.bundle.signature import sign
 
-    signed = dataclasses.replace(bundle, signature=sign(bundle.manifest, key))
+    if bundle.spec.schema_minor > SCHEMA_MINOR:
+        raise BundleError(f"{path}: made by a newer edgecat; sign it with that one")
+    try:
+        release = next_release(bundle.spec.release, number)
+    except ValueError as error:
+        raise BundleError(f"{path}: --release: {error}") from error
+    manifest = dataclasses.replace(bundle.spec, release=release).to_json().encode()
+    signed = dataclasses.replace(bundle, manifest=manifest, signature=sign(manifest, key))
     with new_bundle(bundle.path) as folder:
         for file, data in signed.contents():
             (folder / file).write_bytes(data)
+    return release
 
 
 def load_spec(path: Path) -> ModelSpec:

@@ -1,21 +1,27 @@
-"""Write the result tables of README.md and benchmarks/INT8.md from the committed raw results.
+"""Write the tables of README.md and int8/INT8.md, and the folders' answers, from the raw results.
 
-python benchmarks/readme_table.py
+python -m benchmarks.readme_table
 
 `tests/test_readme.py` fails when tables and results differ.
 """
 
+import json
 import re
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from results import load_results
+import click
 
+from benchmarks.answers import ANSWERS
+from benchmarks.results import list_results, load_results
 from edgecat.bundle import schema1
 
 README = Path(__file__).parent.parent / "README.md"
+INT8 = Path(__file__).parent / "int8" / "INT8.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+_ANSWER = re.compile(r"(<!-- answer: (\w+) -->).*?(<!-- end of answer -->)")
 
 _SHARES = ("kept", "rejected")
 
@@ -40,7 +46,7 @@ def format_results() -> str:
 
 
 def format_int8() -> str:
-    """Return the tables of benchmarks/INT8.md."""
+    """Return the tables of benchmarks/int8/INT8.md."""
     parts = [_format_steps(result) for result in load_results("export_cats")]
     parts += [_format_cpus(result) for result in load_results("int8_cpus")]
     parts += [_format_sensitivity(result) for result in load_results("int8_sensitivity")]
@@ -48,13 +54,28 @@ def format_int8() -> str:
     return "\n".join(parts)
 
 
-#: Pages with results, and what stands between their marks.
-PAGES = {README: format_results, README.parent / "benchmarks" / "INT8.md": format_int8}
+#: Pages with tables, and what stands between their marks.
+TABLES = {README: format_results, INT8: format_int8}
+
+#: Pages with an answer for each raw result.
+ANSWERED = sorted(Path(__file__).parent.glob("*/README.md"))
 
 
 def update(page: Path) -> str:
     """Return a page's text with the committed results."""
-    return _MARKS.sub(lambda match: f"{match[1]}{PAGES[page]()}{match[2]}", page.read_text())
+    text = page.read_text()
+    if page in TABLES:
+        text = _MARKS.sub(lambda match: f"{match[1]}{TABLES[page]()}{match[2]}", text)
+    return _ANSWER.sub(lambda match: f"{match[1]}{_format_answer(match[2])}{match[3]}", text)
+
+
+def _format_answer(name: str) -> str:
+    """Return what the results of a name say, each with a link to it."""
+    links = {path: f"../results/{path.parent.name}/{path.name}" for path in list_results(name)}
+    return ", ".join(
+        f"{ANSWERS[name](json.loads(path.read_text()))} ([raw]({link}))"
+        for path, link in links.items()
+    )
 
 
 def _format_export(result: dict[str, Any]) -> str:
@@ -244,6 +265,12 @@ def _format_not_cats(result: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
-    for page in PAGES:
+@click.command()
+def main() -> None:
+    """Write the tables of every page."""
+    for page in (*TABLES, *ANSWERED):
         page.write_text(update(page))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """Make the released model again: edgecat/assets/cats12, from the run of seed 0.
 
-python benchmarks/finetune_cats.py ../shared/cats --weights BACKBONE.pth --work runs
-python benchmarks/export_cats.py ../shared/cats --work runs
-python benchmarks/release_cats12.py --work runs
+python -m benchmarks.accuracy.finetune_cats ../shared/cats --weights BACKBONE.pth --work runs
+python -m benchmarks.int8.export_cats ../shared/cats --work runs
+python -m benchmarks.release_cats12 --work runs
 
 Seed 0 because it is the first: no seed was chosen by its score.
 """

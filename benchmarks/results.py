@@ -20,6 +20,11 @@ def write_result(name: str, values: dict[str, Any]) -> None:
     print(f"wrote {path}")
 
 
+def list_results(name: str) -> list[Path]:
+    """Return the files with results of this name, one a host."""
+    return sorted(RESULTS.glob(f"*/{name}.json"))
+
+
 def load_results(name: str) -> list[dict[str, Any]]:
     """Return the results of this name from all hosts."""
-    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob(f"*/{name}.json"))]
+    return [json.loads(path.read_text()) for path in list_results(name)]

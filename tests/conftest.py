@@ -22,6 +22,15 @@ SHARED = ROOT.parent / "shared"
 _skipped_for_shared = []
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory, monkeypatch):
+    """Where this test's device remembers which releases it has used."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    return folder / "edgecat"
+
+
 @pytest.fixture
 def shared():
     """The folder of real photos beside the project's root."""
@@ -138,6 +147,14 @@ def wheel(tmp_path_factory):
     subprocess.run([*build, str(ROOT)], check=True)
     (built,) = folder.glob("*.whl")
     return built
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is emulated or installed is slow as well, so that "not slow" is all that is quick."""
+    for item in items:
+        if item.get_closest_marker("emulated") or item.get_closest_marker("installs"):
+            item.add_marker("slow")
 
 
 def pytest_runtest_logreport(report):

@@ -1,57 +1,44 @@
-"""The fuzzers' cases, a few hundred of each kind; benchmarks/fuzz_*.py runs tens of thousands."""
+"""The fuzzers' cases, a few hundred of each kind; benchmarks/reliability runs tens of thousands."""
 
 import random
 import sys
-from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+from benchmarks.reliability import fuzz_bundles, fuzz_pixels
+from benchmarks.reliability.fuzzing import run_cases
+from benchmarks.reliability.mutations import mutate
+from benchmarks.reliability.oracle import find_lie
+
+pytestmark = pytest.mark.slow  # opens hundreds of damaged files in fresh processes
 
 
-@pytest.fixture
-def load_benchmark(monkeypatch):
-    """A function that imports a script of benchmarks/ by its name."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    before = set(sys.modules)
-    yield __import__
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+def run(check, num_cases):
+    """Run cases in processes of their own: a forged model may harm its process."""
+    outcome = run_cases(check, num_cases)
+    assert outcome.findings == []
+    return outcome.counts
 
 
-@pytest.fixture
-def run(load_benchmark):
-    """A function that runs cases in processes of their own: a forged model may harm its process."""
-
-    def run_all(check, num_cases):
-        outcome = load_benchmark("fuzzing").run_cases(check, num_cases)
-        assert outcome.findings == []
-        return outcome.counts
-
-    return run_all
-
-
-def test_damaged_photos_are_refused_or_make_pixels(load_benchmark, run):
-    words = run(load_benchmark("fuzz_pixels").check, 400)
+def test_damaged_photos_are_refused_or_make_pixels():
+    words = run(fuzz_pixels.check, 400)
     assert words["refused"] > 100
     assert words["answered"] > 40
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("kind", ["manifests", "damaged models", "forged models", "zip files"])
-def test_damaged_bundles_are_refused_or_true(load_benchmark, run, kind, monkeypatch, tmp_path):
+def test_damaged_bundles_are_refused_or_true(kind, monkeypatch, tmp_path):
     pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    words = run(load_benchmark("fuzz_bundles").CHECKS[kind], 40)
+    words = run(fuzz_bundles.CHECKS[kind], 40)
     assert words["refused"] > 20
     if kind == "damaged models":
         assert words["answered"] == 0
 
 
-def test_the_oracle_tells_a_bundle_that_lies(load_benchmark, make_bundle):
-    find_lie = load_benchmark("fuzz_bundles").find_lie
+def test_the_oracle_tells_a_bundle_that_lies(make_bundle):
     folder = make_bundle()
     assert find_lie(folder) is None
     (folder / "model.onnx").write_bytes(b"No model")
@@ -60,17 +47,15 @@ def test_the_oracle_tells_a_bundle_that_lies(load_benchmark, make_bundle):
     assert "evil.py" in find_lie(folder)
 
 
-def test_a_case_is_always_the_same_and_never_the_good_file(load_benchmark):
-    mutate = load_benchmark("mutations").mutate
+def test_a_case_is_always_the_same_and_never_the_good_file():
     data = bytes(range(256)) * 4
     for case in range(200):
         once, again = (mutate(random.Random(case), data, [data]) for _ in range(2))
         assert once == again != data
 
 
-def test_the_runner_reports_what_is_wrong_and_goes_on_after_a_crash(load_benchmark, tmp_path):
+def test_the_runner_reports_what_is_wrong_and_goes_on_after_a_crash(tmp_path):
     """The fuzzers' claims are worth nothing if a crash or a hang goes by unnoticed."""
-    fuzzing = load_benchmark("fuzzing")
     (tmp_path / "bad_cases.py").write_text(
         "import os, time\n"
         "def check(case):\n"
@@ -85,7 +70,7 @@ def test_the_runner_reports_what_is_wrong_and_goes_on_after_a_crash(load_benchma
     )
     sys.path.insert(0, str(tmp_path))
     try:
-        outcome = fuzzing.run_cases(__import__("bad_cases").check, 10)
+        outcome = run_cases(__import__("bad_cases").check, 10)
     finally:
         sys.path.remove(str(tmp_path))
     assert outcome.counts == {"refused": 7, "crash": 1, "broken check": 1, "hang": 1}

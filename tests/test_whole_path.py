@@ -14,11 +14,13 @@ from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import AccuracyLost  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS  # noqa: E402
+from edgecat.machine.cpu import detect_target  # noqa: E402
 from edgecat.quantize.search import Budget  # noqa: E402
 from edgecat.runtime.classifier import Classifier  # noqa: E402
-from edgecat.runtime.cpu import detect_target  # noqa: E402
 from edgecat.runtime.engines.base import open_engine  # noqa: E402
 from edgecat.runtime.selftest import run_self_test  # noqa: E402
+
+pytestmark = pytest.mark.slow  # trains, exports, quantizes
 
 # Labels that have broken other tools: a blank, a comma, another script, quotes, a mathematical $.
 CLASSES = {"Maine_Coon": "Maine Coon", "a, b": "a, b", '고양이 "$5"': '고양이 "$5"'}

@@ -6,7 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edgecat.runtime.cpu import list_features, read_cpuinfo
+from edgecat.machine.cores import count_threads
+from edgecat.machine.cpu import list_features, read_cpuinfo
 
 _PACKAGES = ("edgecat", "numpy", "pillow", "onnxruntime", "openvino")
 
@@ -19,6 +20,7 @@ def describe_host() -> dict[str, Any]:
         "cpu": cpuinfo.get("model name") or cpuinfo.get("Model") or platform.processor(),
         "machine": platform.machine(),
         "num_cpus": os.cpu_count(),
+        "num_usable_cores": count_threads(),
         "features": list_features(cpuinfo),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "temperature_c": int(temperature) / 1000 if temperature else None,

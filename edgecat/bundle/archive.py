@@ -24,13 +24,12 @@ from edgecat.bundle.store import (
     SIGNATURE,
     SIGNATURE_BYTES,
     Bundle,
-    check_age,
     check_replaceable,
-    check_signature,
     load_bundle,
     new_bundle,
     parse_manifest,
 )
+from edgecat.bundle.trust import check_age, check_signature
 from edgecat.errors import BundleError
 
 # Fixed, so that the same bundle always makes the same bytes: the earliest time that zip can say.

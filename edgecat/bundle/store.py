@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecat import atomic
-from edgecat.bundle.manifest import NOT_IN_MANIFEST, SCHEMA_MINOR, FileRecord, ModelSpec
-from edgecat.bundle.release import Release, next_release
-from edgecat.errors import BundleError, ConfigError
+from edgecat.bundle.manifest import NOT_IN_MANIFEST, FileRecord, ModelSpec
+from edgecat.bundle.trust import check_age, check_signature
+from edgecat.errors import BundleError
 
 MANIFEST, SIGNATURE = NOT_IN_MANIFEST
 
@@ -123,93 +123,6 @@ def load_bundle(
     for file in spec.files:
         _read_checked(path, file, spec.files)
     return Bundle(path, spec, manifest, signature)
-
-
-def check_signature(
-    manifest: bytes, signature: bytes | None, signer: Path | None, where: str
-) -> None:
-    """Refuse a manifest that a required key did not sign, before anything in it is looked at.
-
-    Args:
-        manifest: Its bytes.
-        signature: Of them; None where there is none.
-        signer: Public Ed25519 key, a PEM file; None where no signature is required.
-        where: What the manifest is of, for messages.
-
-    Raises:
-        SignatureError: Not signed by the owner of `signer`, that key cannot be read, or
-            `cryptography` is not installed.
-    """
-    if signer is not None:
-        from edgecat.bundle.signature import verify
-
-        verify(manifest, signature, signer, where)
-
-
-def check_age(
-    spec: ModelSpec, manifest: bytes, signer: Path | None, where: str, *, allow_older: bool
-) -> None:
-    """Refuse a signed bundle that is older than what its owner's key was used for here.
-
-    Args:
-        spec: What its manifest says.
-        manifest: The manifest's bytes.
-        signer: As for `check_signature`, which comes first; None: nothing is known of its age.
-        where: What the bundle is, for messages.
-        allow_older: Take it all the same.
-
-    Raises:
-        RollbackError: It is older, or another bundle under the same number.
-        StorageError: Which release was used cannot be read.
-        ConfigError: `allow_older` without `signer`.
-    """
-    if signer is None and allow_older:
-        raise ConfigError(
-            "--allow-older: ages are told only of signed bundles; add --require-signature"
-        )
-    if signer is not None and not allow_older:
-        from edgecat.bundle.used_releases import check_release
-
-        check_release(spec.release, manifest, signer, where)
-
-
-def sign_bundle(path: Path, key: Path, *, number: int | None = None) -> Release:
-    """Make a bundle a release of its owner: with a number, a date and a signature of all of it.
-
-    Args:
-        path: Its folder, which is replaced by its signed copy in one step.
-        key: Private Ed25519 key, a PEM file.
-        number: As for `edgecat.bundle.release.next_release`.
-
-    Returns:
-        The release that it is now.
-
-    Raises:
-        BundleError: No bundle there, or a damaged one, or one of edgecat's own, or of a newer
-            edgecat, or `number` is not above the number that it has.
-        SignatureError: The key cannot be read, or `cryptography` is not installed.
-        StorageError: The disk is full or closed.
-    """
-    bundle = load_bundle(path)
-    if bundle.path.resolve().parent == ASSETS.resolve():
-        raise BundleError(
-            f"{path}: belongs to edgecat; sign a copy, made with 'edgecat bundle pack {path} "
-            f"--out {path}.zip' and 'edgecat bundle unpack {path}.zip --out BUNDLE'"
-        )
-    from edgecat.bundle.signature import sign
-
-    if bundle.spec.schema_minor > SCHEMA_MINOR:
-        raise BundleError(f"{path}: made by a newer edgecat; sign it with that one")
-    try:
-        release = next_release(bundle.spec.release, number)
-    except ValueError as error:
-        raise BundleError(f"{path}: --release: {error}") from error
-    manifest = dataclasses.replace(bundle.spec, release=release).to_json().encode()
-    signed = dataclasses.replace(bundle, manifest=manifest, signature=sign(manifest, key))
-    with new_bundle(bundle.path) as folder:
-        for file, data in signed.contents():
-            (folder / file).write_bytes(data)
-    return release
 
 
 def load_spec(path: Path) -> ModelSpec:

@@ -155,7 +155,11 @@ def _read(path: Path) -> UsedRelease | None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time compare and write."""
+    """Let one process at a time compare and write.
+
+    Raises:
+        StorageError: The folder or file may not be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with path.with_suffix(".lock").open("ab") as lock:

@@ -8,10 +8,18 @@ variant_option = click.option(
     "--variant", help="Such as onnxruntime-int8; default: the fastest that ships here."
 )
 
-threads_option = click.option("--threads", type=int, help="Default: one per physical core.")
+threads_option = click.option(
+    "--threads", type=int, help="Default: one per core that affinity and CPU quota leave."
+)
 
 power_save_option = click.option(
     "--power-save", is_flag=True, help="Threads that wait for work sleep."
+)
+
+allow_older_option = click.option(
+    "--allow-older",
+    is_flag=True,
+    help="With --require-signature: take a bundle although its owner's newer one was used here.",
 )
 
 signer_option = click.option(

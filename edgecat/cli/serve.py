@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import power_save_option, signer_option, variant_option
+from edgecat.cli.options import allow_older_option, power_save_option, signer_option, variant_option
 
 
 @click.command("serve", short_help=COMMANDS["serve"])
@@ -48,10 +48,11 @@ from edgecat.cli.options import power_save_option, signer_option, variant_option
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help="Of the model; default: all cores but one.",
+    help="Of the model; default: all cores that it may use but one.",
 )
 @power_save_option
 @signer_option
+@allow_older_option
 def command(
     bundle: str,
     variant: str | None,
@@ -63,6 +64,7 @@ def command(
     threads: int | None,
     power_save: bool,
     signer: Path | None,
+    allow_older: bool,
 ) -> None:
     """Answer photos over HTTP, with a page for people.
 
@@ -92,6 +94,11 @@ def command(
     limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
     address = Address(host, port, token_file)
     classifier = LiveClassifier(
-        bundle, variant, threads=threads or choose_threads(), power_save=power_save, signer=signer
+        bundle,
+        variant,
+        threads=threads or choose_threads(),
+        power_save=power_save,
+        signer=signer,
+        allow_older=allow_older,
     )
     serve(classifier, address, limits, lambda line: click.echo(line, err=True))

@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
+from edgecat.cli.options import (
+    allow_older_option,
+    power_save_option,
+    signer_option,
+    threads_option,
+    variant_option,
+)
 from edgecat.cli.output import TerminalProgress
 
 
@@ -27,6 +33,7 @@ from edgecat.cli.output import TerminalProgress
 @threads_option
 @power_save_option
 @signer_option
+@allow_older_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -36,6 +43,7 @@ def command(
     threads: int | None,
     power_save: bool,
     signer: Path | None,
+    allow_older: bool,
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -67,7 +75,14 @@ def command(
     progress = TerminalProgress()
     with Service(progress) as service:
         stream(
-            LiveClassifier(bundle, variant, threads=threads, power_save=power_save, signer=signer),
+            LiveClassifier(
+                bundle,
+                variant,
+                threads=threads,
+                power_save=power_save,
+                signer=signer,
+                allow_older=allow_older,
+            ),
             # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
             lambda size: os.read(source, size),
             service,

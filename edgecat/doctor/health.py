@@ -1,10 +1,10 @@
 """How the machine is doing at the moment: clock, heat, power, memory."""
 
-import re
 import subprocess
 
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
+from edgecat.machine.memory import read_free_memory
 
 # Source: raspberrypi.com, "Frequency management and thermal control": from 80 degrees on, the
 # processor is slowed down. Intel's limit is higher, but a fan is due at 80 as well.
@@ -92,18 +92,21 @@ def check_throttling(machine: Machine) -> Finding | None:
 
 def check_memory(machine: Machine) -> Finding:
     """Enough for a model."""
-    found = re.search(r"^MemAvailable: +(\d+) kB", machine.read("proc/meminfo") or "", re.MULTILINE)
-    if found is None:
+    free = read_free_memory(machine.root)
+    if free is None:
         return Finding("memory", "ok", "the kernel does not say what is free")
-    free_bytes = 1024 * int(found[1])
-    text = f"{free_bytes / 1e6:.0f} MB free"
-    if free_bytes >= _GOOD_FREE_BYTES:
+    text = f"{free.size_bytes / 1e6:.0f} MB free"
+    if free.limit_bytes is not None:
+        text += f" of the {free.limit_bytes / 1e6:.0f} MB that its control group may use"
+    if free.size_bytes >= _GOOD_FREE_BYTES:
         return Finding("memory", "ok", text)
     return Finding(
         "memory",
-        "problem" if free_bytes < _MIN_FREE_BYTES else "warning",
+        "problem" if free.size_bytes < _MIN_FREE_BYTES else "warning",
         f"{text}; a model takes up to {_MIN_FREE_BYTES / 1e6:.0f} MB in ONNX Runtime",
-        "stop other programs, or boot without the desktop: sudo raspi-config",
+        "stop other programs, or boot without the desktop: sudo raspi-config"
+        if free.limit_bytes is None
+        else "grant the container or service more: docker run --memory, MemoryMax= in its unit",
     )
 
 

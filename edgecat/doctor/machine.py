@@ -7,7 +7,7 @@ import struct
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edgecat.runtime.cpu import list_features, read_cpuinfo, tell_target
+from edgecat.machine.cpu import list_features, read_cpuinfo, tell_target
 
 _PACKAGES = ("numpy", "pillow", "onnxruntime", "openvino")
 

@@ -33,7 +33,7 @@ def check_processor(machine: Machine) -> Finding:
 def _favour(machine: Machine) -> str:
     """Return what the instructions mean for the choice of a variant.
 
-    Source: benchmarks/INT8.md, times and instructions of INT8 by those of fp32.
+    Source: benchmarks/int8/INT8.md, times and instructions of INT8 by those of fp32.
     """
     if machine.target == "x86-avx2":
         return "without VNNI, see in the bundle's verdict whether INT8 is faster"

@@ -42,6 +42,7 @@ from edgecat.scores.ood import OOD_FILE, OodDetector
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
+from edgecat.train.threads import limit_threads
 from edgecat.train.unfold import STATISTICS_FILE
 
 FLOAT_VARIANTS = (
@@ -75,7 +76,7 @@ class Model:
     change: AccuracyChange | None = None
 
     def open(self, threads: int | None = None) -> Engine:
-        """Open it; None for all cores."""
+        """Open it; None for as many threads as pay off here."""
         return open_model(self.variant, self.files, threads)
 
 
@@ -115,6 +116,7 @@ def export_run(
         raise TrainError(
             f"{run}: the run has not finished; go on with it: edgecat finetune ... --resume"
         )
+    limit_threads()
     photos = RunPhotos(split, data or Path(record.data), progress)
     network = load_network(run, record)
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bundle.manifest import TARGETS, Variant, Verdict
+from edgecat.machine.cpu import detect_target
 from edgecat.quantize.search import Budget
-from edgecat.runtime.cpu import detect_target
 from edgecat.runtime.engines.base import Engine
 from edgecat.scores.compare import AccuracyChange
 

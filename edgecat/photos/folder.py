@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgecat.errors import DatasetError, ImageError
+from edgecat.machine.cores import count_threads
+from edgecat.machine.memory import read_free_memory
 from edgecat.photos.pixels import read_photo
 
 #: Sub-folders that mean "this data set is split already".
@@ -27,6 +29,10 @@ T = TypeVar("T")
 
 # Photos decoded ahead of their use: enough for all cores, little memory (256 kB each).
 _CHUNK = 64
+
+# What the largest photo that is accepted takes while it is decoded: as many are decoded at once as
+# there is memory for. Source: benchmarks/results/*/largest_photos.json, lossless WebP.
+_PEAK_PHOTO_BYTES = 425_000_000
 
 # Two levels deep at most: DATA/train/<class>/<photo>; a class folder may hold folders of its own.
 _MAX_DEPTH = 8
@@ -102,7 +108,7 @@ def read_photos(
     on_photo: Callable[[], object] = lambda: None,
     on_broken: Callable[[str], object] | None = None,
 ) -> Iterator[tuple[LabelledPhoto, str, T]]:
-    """Read and decode every photo once, on all cores, in order.
+    """Read and decode every photo once, several at a time, in order.
 
     Args:
         photos: What `find_photos` listed.
@@ -129,7 +135,7 @@ def read_photos(
             return ImageError(f"{photo.path}: {reason}")
 
     broken: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(_count_decoders()) as pool:
         for start in range(0, len(photos), _CHUNK):
             chunk = photos[start : start + _CHUNK]
             for photo, result in zip(chunk, pool.map(read, chunk), strict=True):
@@ -146,6 +152,14 @@ def read_photos(
             + "\n  ".join(broken)
             + "\nMend or remove them, or leave them out with --skip-broken."
         )
+
+
+def _count_decoders() -> int:
+    """Return how many photos to decode at once."""
+    num_threads, free = count_threads(), read_free_memory()
+    if free is None:
+        return num_threads
+    return max(1, min(num_threads, free.size_bytes // _PEAK_PHOTO_BYTES))
 
 
 def count_labels(photos: Sequence[LabelledPhoto]) -> dict[str, int]:

@@ -9,6 +9,7 @@ import onnx
 from onnx import helper
 
 from edgecat.errors import QuantizeError
+from edgecat.machine.cores import count_threads
 from edgecat.photos.pixels import Pixels
 from edgecat.runtime.engines.onnxruntime import import_onnxruntime
 
@@ -171,6 +172,7 @@ def run_batches(
     options = onnxruntime.SessionOptions()
     # Below 3: warnings about the output shapes, which are left open on purpose.
     options.log_severity_level = 3
+    options.intra_op_num_threads = count_threads()
     session = onnxruntime.InferenceSession(
         probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -1,7 +1,7 @@
 """The steps of the search: ways to make an INT8 model, from cheap to dear.
 
 Each cures what the one before it suffers from. What each is worth stands in
-benchmarks/INT8.md, from benchmarks/results/*/export_cats.json.
+benchmarks/int8/INT8.md, from benchmarks/results/*/export_cats.json.
 """
 
 import dataclasses

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.middleware import Middleware
 
 from edgecat.errors import ConfigError
-from edgecat.runtime.engines.base import count_physical_cores
+from edgecat.machine.cores import count_threads
 from edgecat.serve.app import PhotoService, build_app
 from edgecat.serve.connection import guard_connections
 from edgecat.serve.door import LOOPBACK_NAMES, Door, load_token
@@ -65,12 +65,12 @@ class Address:
 
 
 def choose_threads() -> int:
-    """Return with how many threads the model of a server computes: all cores but one.
+    """Return with how many threads the model of a server computes: those that pay off but one.
 
     That one is the network's: on 2 cores a second thread costs a quarter to a half of the answers
     a second (benchmarks/results/*/serve_workers.json).
     """
-    return max(1, count_physical_cores() - 1)
+    return max(1, count_threads() - 1)
 
 
 def serve(

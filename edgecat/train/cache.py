@@ -8,11 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat import atomic
-from edgecat.errors import DatasetError
+from edgecat.errors import DatasetError, StorageError
+from edgecat.machine.memory import read_free_memory
+from edgecat.machine.mounts import is_in_memory
 from edgecat.photos.folder import LabelledPhoto, read_photos
 from edgecat.photos.pixels import Pixels, central_crop, scale_photo
 from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
+
+#: A decoded photo of the usual 4:3, its shorter side 256 pixels.
+PHOTO_BYTES = 256 * 341 * 3
 
 
 class PhotoCache:
@@ -68,15 +73,16 @@ def open_cache(
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
-        file: To write, about 260 kB a photo.
+        file: To write, about `PHOTO_BYTES` a photo.
         photos: What `find_photos` listed.
         progress: Told of each photo.
         skip_broken: Leave broken photos out, instead of refusing all.
 
     Raises:
         DatasetError: Broken photos, all named at once; or none left.
-        StorageError: The disk is full.
+        StorageError: The disk is full, or the file would take more memory than there is.
     """
+    _check_memory(file, len(photos))
     cache = PhotoCache()
     try:
         with (
@@ -99,3 +105,19 @@ def open_cache(
     finally:
         with contextlib.suppress(FileNotFoundError):
             file.unlink()
+
+
+def _check_memory(file: Path, num_photos: int) -> None:
+    """Refuse to fill the memory with a file; on a disk, the kernel drops what it has no room for.
+
+    Raises:
+        StorageError: The file would lie in memory (tmpfs), which has no room for it.
+    """
+    free = read_free_memory()
+    size_bytes = num_photos * PHOTO_BYTES
+    if free is not None and size_bytes > free.size_bytes and is_in_memory(file):
+        raise StorageError(
+            f"{file.parent}: lies in memory (tmpfs), where {num_photos} decoded photos would take "
+            f"{size_bytes / 1e6:.0f} MB, and {free.size_bytes / 1e6:.0f} MB are left; "
+            "give --out a folder on a disk"
+        )

@@ -27,6 +27,7 @@ from edgecat.train.cache import PhotoCache, open_cache
 from edgecat.train.network import build_network
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
+from edgecat.train.threads import limit_threads
 from edgecat.train.trainer import Trainer
 from edgecat.train.weights import load_weights
 
@@ -76,6 +77,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     if job.arch not in ARCHS:
         raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHS)}")
     device = choose_device(job.device)
+    limit_threads()
     _check_folder(job)
     photos = find_photos(job.data)
     counts = count_labels(photos)

@@ -14,7 +14,8 @@ import pytest
 
 from edgecat.bundle.archive import pack_bundle, unpack_bundle
 from edgecat.bundle.signature import make_key
-from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, sign_bundle
+from edgecat.bundle.signing import sign_bundle
+from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle
 from edgecat.errors import BundleError, SignatureError, StorageError
 
 

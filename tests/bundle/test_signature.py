@@ -11,7 +11,8 @@ import pytest
 
 from edgecat.bundle.archive import pack_bundle, unpack_bundle
 from edgecat.bundle.signature import make_key, sign, verify
-from edgecat.bundle.store import MANIFEST, SIGNATURE, find_bundle, load_bundle, sign_bundle
+from edgecat.bundle.signing import sign_bundle
+from edgecat.bundle.store import MANIFEST, SIGNATURE, find_bundle, load_bundle
 from edgecat.errors import BundleError, SignatureError
 from edgecat.runtime.classifier import Classifier
 from edgecat.service.live import LiveClassifier

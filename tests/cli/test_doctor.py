@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow  # starts processes
+
 SIGILL = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
 
 

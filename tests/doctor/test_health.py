@@ -115,3 +115,28 @@ def test_memory_must_hold_a_model(make_pi, free_kb, status):
 @pytest.mark.parametrize("text", [None, "", "MemTotal: 3885396 kB\n", "MemAvailable: many kB\n"])
 def test_memory_that_the_kernel_does_not_tell_is_no_trouble(make_pi, text):
     assert check_memory(make_pi({"proc/meminfo": text})).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("limit_bytes", "status", "found"),
+    [
+        (600_000_000, "ok", "500 MB free of the 600 MB that its control group may use"),
+        (300_000_000, "warning", "200 MB free of the 300 MB"),
+        (200_000_000, "problem", "100 MB free of the 200 MB"),
+        (9_000_000_000, "ok", "3277 MB free"),
+    ],
+)
+def test_memory_is_what_the_container_grants(make_pi, limit_bytes, status, found):
+    finding = check_memory(
+        make_pi(
+            {
+                "proc/self/mountinfo": "31 24 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+                "proc/self/cgroup": "0::/\n",
+                "sys/fs/cgroup/memory.max": f"{limit_bytes}\n",
+                "sys/fs/cgroup/memory.current": "100000000\n",
+            }
+        )
+    )
+    assert finding.status == status
+    assert finding.found.startswith(found)
+    assert ("docker run --memory" in finding.mend) == (status != "ok")

@@ -22,6 +22,8 @@ from edgecat.runtime.engines.base import open_model  # noqa: E402
 from edgecat.train.network import build_network, predict_logits  # noqa: E402
 from edgecat.train.unfold import BATCHNORM_EPS, GRAPH_FILE, STATISTICS_FILE, unfold_bundle  # noqa: E402
 
+pytestmark = pytest.mark.slow  # exports both networks
+
 CPU = torch.device("cpu")
 
 # In training BatchNorm adds its eps to the variance of the folded channel, not to that of the

@@ -2,6 +2,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+import time
 import unicodedata
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 from PIL import Image
 
 from edgecat.errors import DatasetError, ImageError
+from edgecat.machine.memory import FreeMemory
+from edgecat.photos import folder as photo_folders
 from edgecat.photos.folder import count_labels, find_photos, label_of, read_photos
 from edgecat.photos.pixels import load_pixels
 
@@ -245,3 +249,32 @@ def test_the_pixels_read_are_those_of_the_file(draw_photos):
     for photo, _, pixels in read_photos(photos, load_pixels):
         with Image.open(photo.path) as image:
             assert np.array_equal(pixels, load_pixels(image))
+
+
+@pytest.mark.parametrize(
+    ("num_threads", "free", "at_once"),
+    [
+        (3, FreeMemory(3 * 425_000_000), 3),
+        (1, None, 1),
+        (3, FreeMemory(850_000_000, limit_bytes=900_000_000), 2),
+        (3, FreeMemory(0), 1),
+        (3, None, 3),
+    ],
+)
+def test_as_many_photos_are_decoded_at_once_as_cores_and_memory_allow(
+    draw_photos, monkeypatch, num_threads, free, at_once
+):
+    monkeypatch.setattr(photo_folders, "count_threads", lambda: num_threads)
+    monkeypatch.setattr(photo_folders, "read_free_memory", lambda: free)
+    busy, most, lock = [], [], threading.Lock()
+
+    def decode(data):
+        with lock:
+            busy.append(1)
+            most.append(len(busy))
+        time.sleep(0.01)
+        with lock:
+            busy.pop()
+
+    assert len(list(read_photos(find_photos(draw_photos()), decode))) == 10
+    assert max(most) == at_once

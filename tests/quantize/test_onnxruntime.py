@@ -21,6 +21,8 @@ from edgecat.quantize.ranges import run_batches
 from edgecat.quantize.recipe import Recipe
 from edgecat.quantize.rescale import float_nodes, rescale_channels
 
+pytestmark = pytest.mark.slow  # exports and quantizes both networks
+
 # Root mean square error of the logits, as a share of what they differ by from photo to photo.
 # Measured: 0.17 on the released model; one activation scale that is wrong by a quarter makes that
 # 0.3 to 0.8 in most places.

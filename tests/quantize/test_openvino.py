@@ -18,6 +18,8 @@ from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
 
+pytestmark = pytest.mark.slow  # quantizes
+
 INT8 = Variant("openvino-int8", ("m.xml", "m.bin"))
 
 # Root mean square error of the logits, as a share of what they differ by from photo to photo, on

@@ -18,6 +18,8 @@ from edgecat.quantize.search import Budget, ValidationSet, search_recipes
 from edgecat.runtime.engines.base import open_model
 from edgecat.scores.compare import compare_accuracy
 
+pytestmark = pytest.mark.slow  # quantizes and distils
+
 INT8 = Variant("onnxruntime-int8", ("m.onnx",))
 FLOAT = Variant("onnxruntime-fp32", ("m.onnx",))
 

@@ -23,6 +23,8 @@ from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.quantize.student import Student  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
 
+pytestmark = pytest.mark.slow  # quantizes and distils
+
 FILES = {
     "onnxruntime-int8": ("m.onnx",),
     "openvino-int8": ("m.xml", "m.bin"),

@@ -9,9 +9,9 @@ import edgecat
 from edgecat.bundle.manifest import TARGETS, OodSpec, Variant, Verdict
 from edgecat.bundle.store import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
+from edgecat.machine.cpu import detect_target
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.cpu import detect_target
 from edgecat.scores.ood import OOD_FILE, OodDetector
 
 # float64 sums of a dozen probabilities.

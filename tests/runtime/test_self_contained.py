@@ -7,8 +7,8 @@ from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
 from edgecat.doctor.variants import check_bundle
 from edgecat.errors import BundleError, EngineError
+from edgecat.machine.cpu import detect_target
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.cpu import detect_target
 from edgecat.runtime.engines.base import open_engine, open_model
 
 RED = np.full((300, 300, 3), (255, 0, 0), np.uint8)

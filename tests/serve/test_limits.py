@@ -10,6 +10,8 @@ from edgecat.serve.limits import Limits
 from tests.conftest import write_bundle
 from tests.serve.conftest import TIMEOUT_S, begin_upload, draw, finish, running, wait_until
 
+pytestmark = pytest.mark.slow  # waits for time-outs
+
 HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
 MIB = 2**20
 

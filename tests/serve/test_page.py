@@ -9,6 +9,8 @@ from edgecat.serve.page import load_page
 from tests.serve.conftest import draw, running
 from tests.serve.test_door import TOKEN, guarded, token_file  # noqa: F401
 
+pytestmark = pytest.mark.slow  # starts a browser
+
 SIZES = {"phone": (390, 844), "desk": (1280, 800)}
 TIMEOUT_S = 30
 

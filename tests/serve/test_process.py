@@ -13,6 +13,8 @@ import pytest
 
 from tests.serve.conftest import TIMEOUT_S, Served, begin_upload, draw, finish, wait_until
 
+pytestmark = pytest.mark.slow  # starts processes and stops them
+
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()", "serve"]
 
 

@@ -4,11 +4,13 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.errors import DatasetError
+from edgecat.errors import DatasetError, StorageError
+from edgecat.machine.memory import FreeMemory
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_pixels, scale_photo
 from edgecat.progress import Silent
-from edgecat.train.cache import open_cache
+from edgecat.train import cache as caches
+from edgecat.train.cache import PHOTO_BYTES, open_cache
 
 
 def open_photos(root, file, *, skip_broken=False):
@@ -81,3 +83,17 @@ def test_nothing_but_broken_photos_is_refused_also_with_skip_broken(draw_photos,
         open_photos(root, tmp_path / "cache", skip_broken=True),
     ):
         pass
+
+
+def test_photos_that_do_not_fit_in_memory_are_decoded_to_a_disk_or_not_at_all(
+    draw_photos, small_disk, tmp_path, monkeypatch
+):
+    """In a tmpfs they would end the process: its pages count against a container's limit."""
+    root = draw_photos(num_classes=1, num_per_class=2)
+    monkeypatch.setattr(caches, "read_free_memory", lambda: FreeMemory(2 * PHOTO_BYTES - 1, 10**9))
+    with pytest.raises(StorageError, match=r"tmpfs.*2 decoded photos.*give --out a folder on a"):
+        open_photos(root, small_disk / "cache").__enter__()
+    assert not list(small_disk.iterdir())
+    monkeypatch.setattr(caches, "is_in_memory", lambda path: False)
+    with open_photos(root, tmp_path / "cache") as cache:
+        assert len(cache.photos) == 2

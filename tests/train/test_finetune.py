@@ -33,6 +33,8 @@ from edgecat.train.plots import plot_confusion  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
 
+pytestmark = pytest.mark.slow  # trains
+
 QUICK = Recipe(epochs=2, head_epochs=1, crop_side_px=64, batch_size=8)
 FILES = {
     "run.json",

@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # imports torch in fresh processes
+
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 SCRIPT = """

@@ -12,6 +12,8 @@ from edgecat.watch.inotify import Inotify
 from edgecat.watch.journal import Journal, Stamp
 from edgecat.watch.troubles import Troubles
 
+pytestmark = pytest.mark.slow  # waits for files to settle
+
 WAIT_S = 10  # so long a test waits for something that must come
 SHORT_S = 0.3
 LONG_S = 60.0  # so long nothing in a test lasts

@@ -22,6 +22,8 @@ from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.watch.loop import WatchJob, watch
 
+pytestmark = pytest.mark.slow  # starts processes and kills them
+
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
 
 # So long a test waits for something that must come.

@@ -1,7 +1,6 @@
 """What every inference engine offers, and how one is opened by a variant's name."""
 
 import importlib
-import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -10,10 +9,11 @@ import numpy as np
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import Bundle
 from edgecat.errors import ConfigError, EngineError
+from edgecat.machine.cores import count_threads
+from edgecat.machine.cpu import detect_target
 from edgecat.photos.input import INPUT
 from edgecat.photos.pixels import Pixels
 from edgecat.runtime.checked import CheckedEngine
-from edgecat.runtime.cpu import detect_target
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
@@ -67,7 +67,7 @@ def open_engine(
         bundle: Verified.
         variant: One of its variants' names; None for the fastest that the bundle's verdicts
             recommend for this processor and whose engine is installed.
-        threads: How many to compute with; None for one per physical core.
+        threads: How many to compute with; None for one per core that this process may use.
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
@@ -132,7 +132,7 @@ def open_model(
     Args:
         variant: Whose files they are.
         files: The graph first.
-        threads: How many to compute with; None for one per physical core.
+        threads: How many to compute with; None for one per core that this process may use.
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
@@ -144,24 +144,6 @@ def open_model(
         raise ConfigError(f"--threads {threads}: must be at least 1")
     module, name = _ENGINES[variant.engine]
     engine: Engine = getattr(importlib.import_module(module), name)(
-        variant, files, threads or count_physical_cores(), power_save
+        variant, files, threads or count_threads(), power_save
     )
     return CheckedEngine(engine)
-
-
-def count_physical_cores() -> int:
-    """Return the number of physical cores that this process may use.
-
-    Two hyper-threads share one multiplier, so a thread for each gains nothing in a model that is
-    all multiplications.
-    """
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    numbers = sorted(allowed) if allowed else range(os.cpu_count() or 1)
-    cores = set()
-    for number in numbers:
-        try:
-            with open(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list") as file:
-                cores.add(file.read())
-        except OSError:
-            cores.add(str(number))
-    return max(1, len(cores))

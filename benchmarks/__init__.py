@@ -1,0 +1,1 @@
+"""What edgecat claims, measured: scripts grouped by the question that they answer."""

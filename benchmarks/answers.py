@@ -1,0 +1,113 @@
+"""One sentence for each raw result: the answers in the READMEs of the folders."""
+
+from collections.abc import Callable
+from statistics import mean
+from typing import Any
+
+_MB = 1e6
+
+_Result = dict[str, Any]
+
+
+def _not_cats(result: _Result) -> str:
+    """Return how many strangers each measure tells, mean of all variants and seeds."""
+    of_measure: dict[str, list[float]] = {}
+    for row in result["rows"]:
+        of_measure.setdefault(row["measure"], []).append(100 * row["rejected_ratio"])
+    parts = [f"{title} {mean(ratios):.0f} %" for title, ratios in of_measure.items()]
+    return f"of {result['num_strangers']} strangers, told by {', '.join(parts)}"
+
+
+def _openvino_places(result: _Result) -> str:
+    parts = [f"{row['places']} {row['ratio_to_fp32']:.2f}x" for row in result["rows"][1:]]
+    return f"to fp32: {', '.join(parts)}"
+
+
+def _memory(result: _Result) -> str:
+    parts = [
+        f"`{row['variant']}` {row['median']['open_and_first_ms']:.0f} ms and "
+        f"{row['median']['peak_rss_bytes'] / _MB:.0f} MB"
+        for row in result["rows"]
+        if row["option"] == "as it is"
+    ]
+    return f"to the first answer {', '.join(parts)}"
+
+
+def _cpu_quota(result: _Result) -> str:
+    return ", ".join(
+        f"{row['quota']:g} processors, {row['threads']} threads {row['answers_per_s']:.0f} "
+        f"(p99 {row['p99']:.0f} ms)"
+        for row in result["rows"]
+    )
+
+
+def _fuzz_bundles(result: _Result) -> str:
+    kinds = result["kinds"].values()
+    counts = [f"{title}: {kind['counts']['refused']}" for title, kind in result["kinds"].items()]
+    return (
+        f"{result['num_cases_of_each_kind']:,} of each kind, refused {', '.join(counts)}; "
+        f"{sum(len(kind['findings']) for kind in kinds)} findings"
+    )
+
+
+def _unpack_faults(result: _Result) -> str:
+    num_kills = sum(n for moment, n in result["kill -9"].items() if moment.startswith("killed"))
+    broken = [n for counts in (result["kill -9"], result["disk full"]) for n in counts]
+    return (
+        f"{num_kills} kills, {sum(result['disk full'].values())} sizes of disk, "
+        f"{sum(word.startswith('BROKEN') for word in broken)} bundles lost"
+    )
+
+
+def _largest_photos(result: _Result) -> str:
+    kinds = result["kinds"].values()
+    return (
+        f"at most {max(kind['cpu_s'] for kind in kinds):.2f} s of processor time, "
+        f"{max(kind['peak_rss_bytes'] for kind in kinds) / _MB:.0f} MB"
+    )
+
+
+def _record(counts: _Result) -> str:
+    return (
+        f"{counts['num_photos']:,} photos: {counts['num_lost']} lost, {counts['num_twice']} "
+        f"answered twice, {counts['num_errors']} errors"
+    )
+
+
+#: The name of a raw result and what it says, for people.
+ANSWERS: dict[str, Callable[[_Result], str]] = {
+    "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
+    "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
+    "not_cats": _not_cats,
+    "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",
+    "naive_int8": lambda r: ", ".join(
+        f"{row['recipe']} {100 * row['change']['top1_ratio']:.1f} %" for row in r["rows"]
+    ),
+    "int8_cpus": lambda r: f"{r['num_images']} photos, see [INT8.md](INT8.md)",
+    "int8_large": lambda r: ", ".join(
+        f"`{row['variant']}` {row['ratio_to_fp32']:.2f}x"
+        for row in r["rows"]
+        if row["ratio_to_fp32"] != 1
+    ),
+    "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
+    "openvino_places": _openvino_places,
+    "memory": _memory,
+    "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
+    "cpu_quota": _cpu_quota,
+    "serve_load": lambda r: (
+        f"{r['num_requests']:,} requests: {r['num_wrong']} wrong, {r['num_lost']} lost, p99 "
+        f"{r['latency_ms']['p99']:.0f} ms, {r['rss_growth_mb']:+.1f} MB"
+    ),
+    "serve_workers": lambda r: ", ".join(
+        f"{name} {values['answers_per_s']:.0f}" for name, values in r["median"].items()
+    ),
+    "watch_kill": lambda r: f"{r['num_kills']} kills, {_record(r)}",
+    "disk_full": lambda r: f"{r['watch']['num_rounds']} times full, {_record(r['watch'])}",
+    "unpack_faults": _unpack_faults,
+    "fuzz_bundles": _fuzz_bundles,
+    "fuzz_pixels": lambda r: (
+        f"{r['num_cases']:,} photos, {r['counts']['refused']:,} refused; "
+        f"{len(r['findings'])} findings"
+    ),
+    "largest_photos": _largest_photos,
+}

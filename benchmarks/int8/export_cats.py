@@ -1,0 +1,75 @@
+"""Export the runs of finetune_cats.py with INT8; write accuracy, latency and size of each.
+
+python -m benchmarks.int8.export_cats ../shared/cats --work runs
+
+Latency is measured with one thread, all variants in turn, among them the graph as torch's
+exporter writes it (`plain-torch-export`), so that what the graph passes gain can be seen.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from benchmarks.results import write_result
+from edgecat.bench.clock import median_ratio, percentiles
+from edgecat.bench.latency import measure_latencies_ms
+from edgecat.bench.run import run_benchmark
+from edgecat.bundle.store import load_bundle
+from edgecat.cli.output import TerminalProgress
+from edgecat.errors import AccuracyLost
+from edgecat.export.build import export_run, load_network
+from edgecat.export.to_onnx import export_onnx
+from edgecat.graph.optimize import FLOAT_VARIANT
+from edgecat.quantize.search import Budget
+from edgecat.runtime.engines.base import open_engine, open_model
+from edgecat.train.run import load_run
+
+_NUM_ROUNDS, _NUM_WARMUP = 400, 40
+
+
+def measure_passes(run: Path, bundle: Path) -> dict[str, object]:
+    """Return latencies of the plain export and of the bundle's fp32, one thread, interleaved."""
+    plain = export_onnx(load_network(run, load_run(run))).SerializeToString()
+    engines = {
+        "plain-torch-export": open_model(FLOAT_VARIANT, [plain], threads=1),
+        "onnxruntime-fp32": open_engine(load_bundle(bundle), "onnxruntime-fp32", threads=1),
+    }
+    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
+    return {
+        "latency_ms": {name: percentiles(values) for name, values in times.items()},
+        "ratio": median_ratio(times["onnxruntime-fp32"], times["plain-torch-export"]),
+    }
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--work", type=click.Path(path_type=Path), default="runs", show_default=True)
+def main(data: Path, work: Path) -> None:
+    """Export every run in --work and measure it."""
+    rows = []
+    for run in sorted(work.glob("seed?")):
+        bundle = work / f"{run.name}.edgecat"
+        refused = None
+        try:
+            export_run(run, bundle, int8=Budget(), data=data, progress=TerminalProgress())
+        except AccuracyLost as error:
+            refused = str(error).replace(str(bundle), bundle.name)
+            click.echo(refused, err=True)
+        spec = load_bundle(bundle).spec
+        report = run_benchmark(bundle, data=data, threads=1, progress=TerminalProgress())
+        rows.append(
+            {
+                "run": run.name,
+                "scores": {v.name: dataclasses.asdict(v.score) for v in spec.variants if v.score},
+                "search": spec.provenance["search"],
+                "refused": refused,
+                "passes": measure_passes(run, bundle),
+                "benchmark": report.to_dict(),
+            }
+        )
+    write_result("export_cats", {"rows": rows})
+
+
+if __name__ == "__main__":
+    main()

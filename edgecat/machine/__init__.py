@@ -1,0 +1,1 @@
+"""What this process runs on and may use of it: instructions, cores, memory, mounts."""

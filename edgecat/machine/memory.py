@@ -1,0 +1,59 @@
+"""How much memory is left for this process: the machine's, or what its control groups grant."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecat.machine.cgroups import list_groups, parse_number, read_number, read_words
+
+# The files of a control group, by version: its limit, what it uses, and, in memory.stat, what of
+# that are files that nobody has touched for a while, which the kernel drops before it kills.
+_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FreeMemory:
+    """What can still be taken.
+
+    Attributes:
+        size_bytes: How much.
+        limit_bytes: Of the control group that leaves the least; None where the machine does.
+    """
+
+    size_bytes: int
+    limit_bytes: int | None = None
+
+
+def read_free_memory(root: Path = Path("/")) -> FreeMemory | None:
+    """Return what is left for this process; None where the kernel does not say.
+
+    Args:
+        root: Below it lie /proc and /sys.
+    """
+    found = [*_read_machine(root), *_read_groups(root)]
+    return min(found, key=lambda free: free.size_bytes, default=None)
+
+
+def _read_machine(root: Path) -> Iterator[FreeMemory]:
+    words = read_words(root, "proc/meminfo")
+    if "MemAvailable:" in words:
+        free_kb = parse_number(words[words.index("MemAvailable:") + 1 :])
+        if free_kb is not None:
+            yield FreeMemory(1024 * free_kb)
+
+
+def _read_groups(root: Path) -> Iterator[FreeMemory]:
+    for group in list_groups("memory", root):
+        for limit_file, usage_file, reclaimable in _FILES:
+            limit_bytes, used_bytes = read_number(group, limit_file), read_number(group, usage_file)
+            if limit_bytes is not None and used_bytes is not None:
+                used_bytes -= _read_statistic(group, reclaimable)
+                yield FreeMemory(max(0, limit_bytes - used_bytes), limit_bytes)
+
+
+def _read_statistic(group: Path, name: str) -> int:
+    words = read_words(group, "memory.stat")
+    return parse_number(words[words.index(name) + 1 :]) or 0 if name in words else 0

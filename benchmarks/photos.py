@@ -6,8 +6,9 @@ import numpy as np
 
 from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import Bundle
-from edgecat.photos.folder import LabelledPhoto, find_photos, read_photos
+from edgecat.photos.folder import LabelledPhoto, find_photos
 from edgecat.photos.pixels import Pixels, load_pixels
+from edgecat.photos.reading import read_photos
 from edgecat.quantize.calibration import choose_calibration
 from edgecat.train.run import load_run, load_split
 

@@ -4,6 +4,7 @@
     ├── ConfigError              2   an option, a recipe key, a value
     ├── DatasetError             3   a folder of labelled photos
     ├── ImageError               4   one photo
+    │   └── UnsupportedImageError  17   in a format that is known, but not read here
     ├── BundleError              5   a bundle: its manifest or one of its files
     │   ├── SelfTestError       14   a bundle whose golden photos are answered otherwise here
     │   ├── SignatureError      16   a signature that is missing or wrong, or a key
@@ -45,6 +46,12 @@ class ImageError(EdgecatError):
     """A photo that cannot be read as one."""
 
     exit_code = 4
+
+
+class UnsupportedImageError(ImageError):
+    """A photo in a format that is known by its content, but that this machine cannot read."""
+
+    exit_code = 17
 
 
 class BundleError(EdgecatError):

@@ -43,18 +43,19 @@ def read_json(text: str | bytes, where: str, error: type[EdgecatError]) -> Any:
         raise error(f"{where}: not JSON ({problem}); make it again") from problem
 
 
-def to_json(value: object, indent: int | None = None) -> str:
+def to_json(value: object, indent: int | None = None, *, is_ascii: bool = False) -> str:
     """Return a value as JSON proper.
 
     Args:
         value: Plain values.
         indent: Spaces a level; None for one line.
+        is_ascii: Spell other letters as escapes, for a place that has no UTF-8.
 
     Raises:
         EdgecatError: A number in it is not finite: JSON has no such number.
     """
     try:
-        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+        return json.dumps(value, indent=indent, ensure_ascii=is_ascii, allow_nan=False)
     except ValueError as problem:
         raise EdgecatError(f"a result cannot be written as JSON: {problem}") from problem
 

@@ -49,7 +49,8 @@ LIBRARIES = {
     "openvino": ["edgecat.runtime.engines.openvino", "edgecat.graph", "edgecat.quantize"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],
-    "matplotlib": ["edgecat.train.plots"],
+    "matplotlib": ["edgecat.train.plots", "edgecat.train.fonts"],
+    "anyascii": ["edgecat.train.fonts"],
     "uvicorn": ["edgecat.serve"],
     "h11": ["edgecat.serve.connection"],
     "starlette": ["edgecat.serve"],
@@ -150,6 +151,21 @@ def test_a_packages_init_is_a_docstring(path):
     assert ast.get_docstring(tree)
     if path.name == "__init__.py" and path.parent != PACKAGE:
         assert len(tree.body) == 1
+
+
+# Calls that open a file as text, unless told otherwise, in the locale's encoding.
+OPEN_TEXT = {"read_text", "write_text"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_text_files_are_utf8_in_every_locale(module):
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            given = {keyword.arg for keyword in node.keywords}
+            is_own = ast.unparse(node.func.value) == "atomic"
+            assert node.func.attr not in OPEN_TEXT or is_own or "encoding" in given, (
+                f"{module}, line {node.lineno}: {ast.unparse(node)} names no encoding"
+            )
 
 
 def test_nobody_prints_or_sets_up_logging_outside_the_command_line():

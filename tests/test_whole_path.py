@@ -215,7 +215,7 @@ def test_predict_prints_what_it_promises(bundle, photos, capsys):
     preferred = load_bundle(bundle).spec.preferred_variants(detect_target())
     assert (result["bundle"], result["variant"]) == ("first", preferred[0])
     (answer,) = result["predictions"]
-    keys = ["image", "answer", "label", "probability", "top", "is_known", "stage_ms"]
+    keys = ["image", "answer", "label", "probability", "top", "is_known", "stage_ms", "notes"]
     assert list(answer) == keys
     assert isinstance(answer["is_known"], bool)
     assert answer["image"] == image

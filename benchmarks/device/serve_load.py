@@ -23,7 +23,7 @@ import click
 from benchmarks.device.serving import Client, Request, get, rss_mb, run_all, server
 from benchmarks.results import write_result
 from edgecat.bench.clock import percentiles
-from edgecat.photos.pixels import open_photo
+from edgecat.photos.decode import open_photo
 from edgecat.runtime.classifier import Classifier
 from edgecat.serve.server import choose_threads
 

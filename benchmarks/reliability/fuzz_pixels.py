@@ -3,10 +3,11 @@
 python -m benchmarks.reliability.fuzz_pixels
 
 The seeds are drawn here: JPEG (progressive, grey, CMYK, with EXIF), PNG (palette, alpha, 16-bit,
-interlaced, animated), WebP, GIF and BMP. Each case changes one of them by bits, lengths, chunks,
-truncation and parts of another file. It is "refused" by an ImageError, or "answered" with uint8
-[224, 224, 3]; anything else is a finding. An answer is no fault by itself: many flipped bits leave
-a picture that decodes, and no decoder can know that it once looked different.
+interlaced, animated), WebP, GIF, BMP, TIFF (compressed, 16-bit, pages), AVIF and HEIC. Each case
+changes one of them by bits, lengths, chunks, truncation and parts of another file. It is "refused"
+by an ImageError, or "answered" with uint8 [224, 224, 3]; anything else is a finding. An answer is
+no fault by itself: many flipped bits leave a picture that decodes, and no decoder can know that it
+once looked different.
 """
 
 import functools
@@ -19,6 +20,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from benchmarks.reliability.fuzzing import run_cases
 from benchmarks.reliability.mutations import mutate
@@ -27,6 +29,8 @@ from edgecat.errors import ImageError
 from edgecat.photos.pixels import load_pixels
 
 _SEED = 20_26
+
+register_heif_opener()  # it draws its seeds with it, too
 
 # The starting point, increment and direction of each pass; source: PNG (Third Edition), 8.
 _ADAM7 = (
@@ -95,6 +99,20 @@ def draw_seeds() -> dict[str, bytes]:
         "bmp alpha": _save(alpha, "BMP"),
         "bmp palette": _save(photo.quantize(16), "BMP"),
         "bmp 1 bit": _save(photo.convert("1"), "BMP"),
+        "tiff": _save(photo, "TIFF", exif=exif),
+        "tiff lzw": _save(photo, "TIFF", compression="tiff_lzw"),
+        "tiff deflate": _save(alpha, "TIFF", compression="tiff_adobe_deflate"),
+        "tiff jpeg": _save(photo, "TIFF", compression="jpeg"),
+        "tiff fax": _save(photo.convert("1"), "TIFF", compression="group4"),
+        "tiff 16 bit": _save(Image.fromarray(deep[..., 0]), "TIFF"),
+        "tiff pages": _save(photo, "TIFF", save_all=True, append_images=frames),
+        "tiff big": _save(photo, "TIFF", big_tiff=True),
+        "avif": _save(photo, "AVIF", exif=exif),
+        "avif alpha": _save(alpha, "AVIF"),
+        "avif animated": _save(photo, "AVIF", **animated),
+        "heic": _save(photo, "HEIF"),
+        "heic alpha": _save(alpha, "HEIF"),
+        "heic several": _save(photo, "HEIF", save_all=True, append_images=frames),
     }
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from benchmarks.reliability.fuzzing import FINE, MAX_CPU_S, run_cases
 from benchmarks.results import write_result
 from edgecat.errors import ImageError
-from edgecat.photos.pixels import MAX_DECODED_PIXELS, MAX_PIXELS, load_pixels
+from edgecat.photos.decode import MAX_DECODED_PIXELS, MAX_PIXELS
+from edgecat.photos.pixels import load_pixels
 
 # Kind -> the mode and format that Pillow writes, and options.
 _KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {

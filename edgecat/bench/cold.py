@@ -29,7 +29,7 @@ def peak_rss_bytes() -> int:
     Not from `getrusage` on Linux: its peak is handed down by the process that started this one.
     """
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS, in bytes

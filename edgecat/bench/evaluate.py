@@ -9,6 +9,7 @@ from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import Bundle
 from edgecat.errors import ConfigError, DatasetError
 from edgecat.photos.folder import LabelledPhoto, find_photos
+from edgecat.photos.reading import group_remarks
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engines.base import Engine
 from edgecat.scores.answers import answer_photos
@@ -44,16 +45,20 @@ def evaluate(
         raise ConfigError(f"split {split!r}: accepted are 'test' and 'all'")
     photos = find_known_photos(bundle, data)
     progress = progress or Silent()
-    broken: list[str] = []
+    broken: list[tuple[Path, str]] = []
+    odd: list[tuple[Path, str]] = []
     answers = answer_photos(
         [engine.run for engine in engines],
         bundle.spec.labels,
         photos,
         progress,
-        on_broken=broken.append if skip_broken else None,
+        on_broken=(lambda *remark: broken.append(remark)) if skip_broken else None,
+        on_odd=lambda *remark: odd.append(remark),
     )
-    for line in broken:
+    for line in group_remarks(broken):
         progress.say(f"left out: {line}")
+    for line in group_remarks(odd):
+        progress.say(f"note: {line}")
     seen = load_photo_record(bundle)
     was_trained = np.array([seen.was_trained(sha256) for sha256 in answers.hashes], bool)
     in_test = np.array(

@@ -33,7 +33,7 @@ def describe_host() -> dict[str, Any]:
 
 def _read(path: str) -> str | None:
     try:
-        return Path(path).read_text().strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return None
 

@@ -187,7 +187,7 @@ def hash_files(folder: Path) -> dict[str, FileRecord]:
 
 def write_manifest(folder: Path, spec: ModelSpec) -> None:
     """Write the manifest of a bundle whose files stand in `folder`."""
-    (folder / MANIFEST).write_text(spec.to_json())
+    (folder / MANIFEST).write_text(spec.to_json(), encoding="utf-8")
 
 
 def _read_manifest(path: Path) -> bytes:

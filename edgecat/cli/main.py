@@ -8,6 +8,7 @@ import click
 
 from edgecat import __version__
 from edgecat.cli.output import escape
+from edgecat.cli.utf8 import ensure_utf8, escape_what_cannot_be_written
 from edgecat.errors import ConfigError, EdgecatError, StorageError
 
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
@@ -32,7 +33,16 @@ COMMANDS = {
 
 # What the base install lacks, and the extra that brings it.
 _EXTRAS = dict.fromkeys(
-    ("torch", "torchvision", "onnx", "onnxscript", "openvino", "safetensors", "matplotlib"),
+    (
+        "torch",
+        "torchvision",
+        "onnx",
+        "onnxscript",
+        "openvino",
+        "safetensors",
+        "matplotlib",
+        "anyascii",
+    ),
     "train",
 ) | dict.fromkeys(("uvicorn", "h11", "starlette", "prometheus_client"), "serve")
 
@@ -78,6 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: Those behind "edgecat"; None for the process's own.
     """
+    if arguments is None:
+        ensure_utf8()
+    escape_what_cannot_be_written()
     sys.exit(_run(arguments))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgecat.cli.utf8 import writes_utf8
 from edgecat.strict import to_json
 
 
@@ -29,7 +30,7 @@ class TerminalProgress:
 
 def print_json(value: Any) -> None:
     """Print a result for machines, floats unrounded."""
-    click.echo(to_json(value, indent=1))
+    click.echo(to_json(value, indent=1, is_ascii=not writes_utf8()))
 
 
 def escape(text: str) -> str:

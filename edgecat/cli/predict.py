@@ -55,6 +55,7 @@ def command(
       edgecat predict first.edgecat --variant openvino-int8 --json *.jpg
     """
     from edgecat.errors import ImageError
+    from edgecat.photos.decode import find_oddities, read_photo
     from edgecat.runtime.classifier import Classifier
     from edgecat.runtime.prediction import UNKNOWN
 
@@ -74,7 +75,10 @@ def command(
                 failures.append({"image": image, "error": str(error)})
                 click.echo(f"error: {error}", err=True)
                 continue
-            answers.append({"image": image} | prediction.to_dict())
+            notes = find_oddities(read_photo(Path(image)))
+            answers.append({"image": image} | prediction.to_dict() | {"notes": notes})
+            for note in notes:
+                click.echo(f"note: {image}: {note}", err=True)
             if not as_json:
                 guesses = (
                     f"{guess.label} {percent(guess.probability)}" for guess in prediction.top

@@ -55,7 +55,7 @@ class Machine:
     def read(self, file: str) -> str | None:
         """Return a file below the root as text, None where it cannot be read."""
         try:
-            return (self.root / file).read_text(errors="replace").strip()
+            return (self.root / file).read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return None
 

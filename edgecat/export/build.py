@@ -165,10 +165,12 @@ def export_run(
         for model in models:
             for name, content in zip(model.variant.files, model.files, strict=True):
                 (folder / name).write_bytes(content)
-        (folder / PHOTO_RECORD_FILE).write_text(record_photos(split, calibration).to_json())
+        (folder / PHOTO_RECORD_FILE).write_text(
+            record_photos(split, calibration).to_json(), encoding="utf-8"
+        )
         (folder / STATISTICS_FILE).write_bytes(_statistics(network, graph))
         (folder / OOD_FILE).write_bytes(detector.to_bytes())
-        (folder / GOLDEN_FILE).write_text(_answer_golden(models))
+        (folder / GOLDEN_FILE).write_text(_answer_golden(models), encoding="utf-8")
         spec = ModelSpec(
             name=out.name.removesuffix(".edgecat"),
             arch=record.arch,

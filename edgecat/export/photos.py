@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.errors import DatasetError
-from edgecat.photos.folder import LabelledPhoto, read_photos
+from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.pixels import Pixels, load_pixels
+from edgecat.photos.reading import read_photos
 from edgecat.photos.split import Split
 from edgecat.progress import Progress
 from edgecat.scores.answers import Answers, answer_photos
@@ -82,12 +83,13 @@ class RunPhotos:
             )
 
 
-def _refuse_broken(problem: str) -> None:
+def _refuse_broken(path: Path, problem: str) -> None:
     """Refuse a photo that could be read during the run.
 
     Raises:
         DatasetError: Always.
     """
     raise DatasetError(
-        f"{problem}. The run's photos are not what they were; say where they are with --data DIR"
+        f"{path}: {problem}. The run's photos are not what they were; say where they are with "
+        "--data DIR"
     )

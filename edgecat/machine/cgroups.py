@@ -18,7 +18,11 @@ def list_groups(controller: str, root: Path = Path("/")) -> list[Path]:
         root: Below it lie proc/self/cgroup, proc/self/mountinfo and what is mounted.
     """
     try:
-        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").splitlines()
+        lines = (
+            (root / "proc/self/cgroup")
+            .read_text(encoding="utf-8", errors="surrogateescape")
+            .splitlines()
+        )
     except OSError:
         return []
     mounts = list_mounts(root)
@@ -45,7 +49,7 @@ def read_number(folder: Path, name: str) -> int | None:
 def read_words(folder: Path, name: str) -> list[str]:
     """Return the words in a group's file; [] where it is missing."""
     try:
-        return (folder / name).read_text(errors="replace").split()
+        return (folder / name).read_text(encoding="utf-8", errors="replace").split()
     except OSError:
         return []
 

@@ -20,7 +20,7 @@ def read_cpuinfo(root: Path = Path("/")) -> dict[str, str]:
     """
     fields: dict[str, str] = {}
     try:
-        text = (root / "proc/cpuinfo").read_text(errors="replace")
+        text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return fields
     for line in text.splitlines():

@@ -35,7 +35,7 @@ def list_mounts(root: Path = Path("/")) -> list[Mount]:
         root: Below it lies proc/self/mountinfo.
     """
     try:
-        text = (root / "proc/self/mountinfo").read_text(errors="surrogateescape")
+        text = (root / "proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return []
     mounts = []

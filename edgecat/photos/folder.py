@@ -1,38 +1,19 @@
-"""A folder of labelled photos: one sub-folder per class, or train/, val/ and test/ with such.
-
-Reads names and hashes, and broken photos are found before work starts; pictures themselves are
-read by `edgecat.photos.pixels`.
-"""
+"""A folder of labelled photos: one sub-folder per class, or train/, val/ and test/ with such."""
 
 import dataclasses
-import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from edgecat.errors import DatasetError, ImageError
-from edgecat.machine.cores import count_threads
-from edgecat.machine.memory import read_free_memory
-from edgecat.photos.pixels import read_photo
+from edgecat.errors import DatasetError
 
 #: Sub-folders that mean "this data set is split already".
 SPLITS = ("train", "val", "test")
 
 #: What operating systems leave in folders of photos.
 LITTER = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
-
-T = TypeVar("T")
-
-# Photos decoded ahead of their use: enough for all cores, little memory (256 kB each).
-_CHUNK = 64
-
-# What the largest photo that is accepted takes while it is decoded: as many are decoded at once as
-# there is memory for. Source: benchmarks/results/*/largest_photos.json, lossless WebP.
-_PEAK_PHOTO_BYTES = 425_000_000
 
 # Two levels deep at most: DATA/train/<class>/<photo>; a class folder may hold folders of its own.
 _MAX_DEPTH = 8
@@ -62,8 +43,8 @@ def find_photos(root: Path) -> tuple[LabelledPhoto, ...]:
     """List the photos of a folder, sorted by path.
 
     Every file below a class folder counts as a photo, but hidden ones and the usual litter of
-    operating systems; what is none is found by `read_photos`. Links to files are followed, links
-    to folders too unless they lead back to where they stand in.
+    operating systems; what is none is found by `read_photos`. Links to files are followed, links to
+    folders too unless they lead back to where they stand in.
 
     Raises:
         DatasetError: No such folder, no photo in it, or a class that cannot be printed.
@@ -99,67 +80,6 @@ def find_photos(root: Path) -> tuple[LabelledPhoto, ...]:
             "it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
         )
     return tuple(photos)
-
-
-def read_photos(
-    photos: Sequence[LabelledPhoto],
-    decode: Callable[[bytes], T],
-    *,
-    on_photo: Callable[[], object] = lambda: None,
-    on_broken: Callable[[str], object] | None = None,
-) -> Iterator[tuple[LabelledPhoto, str, T]]:
-    """Read and decode every photo once, several at a time, in order.
-
-    Args:
-        photos: What `find_photos` listed.
-        decode: Turns a photo's bytes into what is wanted of it.
-        on_photo: Called after each photo, to show progress.
-        on_broken: Called with what is wrong with a broken photo, which is then left out. Without
-            it broken photos are refused, after all have been read.
-
-    Yields:
-        The photo, the hex SHA-256 of its bytes, what `decode` returned.
-
-    Raises:
-        DatasetError: Some are broken and `on_broken` is not given; all of them are named at once.
-    """
-
-    def read(photo: LabelledPhoto) -> tuple[str, T] | ImageError:
-        try:
-            if photo.path.exists() and not photo.path.is_file():
-                return ImageError(f"{photo.path}: a pipe or device, not a file")
-            data = read_photo(photo.path)
-            return hashlib.sha256(data).hexdigest(), decode(data)
-        except ImageError as error:
-            reason = str(error).removeprefix("the photo: ").removeprefix(f"{photo.path}: ")
-            return ImageError(f"{photo.path}: {reason}")
-
-    broken: list[str] = []
-    with ThreadPoolExecutor(_count_decoders()) as pool:
-        for start in range(0, len(photos), _CHUNK):
-            chunk = photos[start : start + _CHUNK]
-            for photo, result in zip(chunk, pool.map(read, chunk), strict=True):
-                on_photo()
-                if not isinstance(result, ImageError):
-                    yield (photo, *result)
-                elif on_broken:
-                    on_broken(str(result))
-                else:
-                    broken.append(str(result))
-    if broken:
-        raise DatasetError(
-            f"{len(broken)} of {len(photos)} photos are broken:\n  "
-            + "\n  ".join(broken)
-            + "\nMend or remove them, or leave them out with --skip-broken."
-        )
-
-
-def _count_decoders() -> int:
-    """Return how many photos to decode at once."""
-    num_threads, free = count_threads(), read_free_memory()
-    if free is None:
-        return num_threads
-    return max(1, min(num_threads, free.size_bytes // _PEAK_PHOTO_BYTES))
 
 
 def count_labels(photos: Sequence[LabelledPhoto]) -> dict[str, int]:

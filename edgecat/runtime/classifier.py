@@ -11,7 +11,8 @@ import numpy as np
 from edgecat.bundle.ood import load_detector
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError
-from edgecat.photos.pixels import Photo, Pixels, load_pixels
+from edgecat.photos.decode import Photo
+from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.runtime.adoption import adopt_release
 from edgecat.runtime.engines.base import Engine, open_engine
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from edgecat.errors import DatasetError
-from edgecat.photos.folder import LabelledPhoto, read_photos
+from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.pixels import Pixels, load_pixels
+from edgecat.photos.reading import Remark, read_photos
 from edgecat.progress import Progress
 from edgecat.scores.metrics import Indices, Logits
 
@@ -54,7 +55,8 @@ def answer_photos(
     photos: Sequence[LabelledPhoto],
     progress: Progress,
     *,
-    on_broken: Callable[[str], object] | None = None,
+    on_broken: Remark | None = None,
+    on_odd: Remark | None = None,
 ) -> Answers:
     """Read photos and let every model answer them.
 
@@ -63,7 +65,8 @@ def answer_photos(
         labels: In the order of the logits.
         photos: With labels among `labels`.
         progress: Told of each photo.
-        on_broken: As for `edgecat.photos.folder.read_photos`.
+        on_broken: As for `edgecat.photos.reading.read_photos`.
+        on_odd: The same.
 
     Raises:
         DatasetError: Broken photos, or none left.
@@ -83,7 +86,7 @@ def answer_photos(
 
     with progress.phase("photos", len(photos)) as step:
         for photo, sha256, pixels in read_photos(
-            photos, load_pixels, on_photo=step, on_broken=on_broken
+            photos, load_pixels, on_photo=step, on_broken=on_broken, on_odd=on_odd
         ):
             read.append(photo)
             hashes.append(sha256)

@@ -11,8 +11,9 @@ from edgecat import atomic
 from edgecat.errors import DatasetError, StorageError
 from edgecat.machine.memory import read_free_memory
 from edgecat.machine.mounts import is_in_memory
-from edgecat.photos.folder import LabelledPhoto, read_photos
+from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.pixels import Pixels, central_crop, scale_photo
+from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
 
@@ -27,7 +28,8 @@ class PhotoCache:
         photos: Those that could be read, in the order of the file.
         hashes: The hex SHA-256 of each.
         fingerprints: Of each, to find near-duplicates.
-        broken: What is wrong with the photos that were left out.
+        broken: Photos that were left out, and what is wrong with each.
+        odd: Photos of which a person should know something, and what.
     """
 
     def __init__(self) -> None:
@@ -35,7 +37,8 @@ class PhotoCache:
         self.photos: list[LabelledPhoto] = []
         self.hashes: list[str] = []
         self.fingerprints: list[Fingerprint] = []
-        self.broken: list[str] = []
+        self.broken: list[tuple[Path, str]] = []
+        self.odd: list[tuple[Path, str]] = []
         self._shapes: list[tuple[int, ...]] = []
         self._offsets = [0]
         self._bytes: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -94,13 +97,21 @@ def open_cache(
                 photos,
                 scale_photo,
                 on_photo=step,
-                on_broken=cache.broken.append if skip_broken else None,
+                on_broken=(lambda *remark: cache.broken.append(remark)) if skip_broken else None,
+                on_odd=lambda *remark: cache.odd.append(remark),
             ):
                 out.write(np.ascontiguousarray(scaled).data)
                 cache.add(photo, sha256, scaled)
         if not cache.photos:
-            raise DatasetError(f"all {len(photos)} photos are broken: {cache.broken[0]}, ...")
+            raise DatasetError(
+                f"all {len(photos)} photos are broken:\n  "
+                + "\n  ".join(group_remarks(cache.broken))
+            )
         cache.attach(file)
+        for line in group_remarks(cache.broken):
+            progress.say(f"left out: {line}")
+        for line in group_remarks(cache.odd):
+            progress.say(f"note: {line}")
         yield cache
     finally:
         with contextlib.suppress(FileNotFoundError):

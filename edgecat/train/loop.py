@@ -91,8 +91,6 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
     with open_cache(job.run / _CACHE, photos, progress, skip_broken=job.skip_broken) as cache:
-        for line in cache.broken:
-            progress.say(f"left out: {line}")
         split = _split(cache, job)
         if unreadable := sorted(set(counts) - set(split.labels())):
             raise DatasetError(

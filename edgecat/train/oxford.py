@@ -45,7 +45,7 @@ def make_oxford_cats(out: Path, progress: Progress | None = None) -> int:
     unpacked = f"remove {folder / 'images'} and {folder / 'annotations'} and run it again"
     if not (folder / "annotations" / "list.txt").is_file():
         raise DatasetError(f"{folder}: unpacked only in part; {unpacked}")
-    listing = (folder / "annotations" / "list.txt").read_text().splitlines()
+    listing = (folder / "annotations" / "list.txt").read_text(encoding="utf-8").splitlines()
     rows = [line.split() for line in listing if not line.startswith("#")]
     names = [row[0] for row in rows if row[2] == _CAT]
     with atomic.new_folder(out) as made, progress.phase("copy cats", len(names)) as step:

@@ -1,12 +1,13 @@
 """The two pictures of a run: how it learned, and what it takes for what."""
 
 import io
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgecat import atomic
 from edgecat.scores.metrics import Indices
+from edgecat.train.fonts import choose_fonts
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: Path) -> None:
@@ -66,13 +67,19 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
     axes = figure.subplots()
     shares = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="answer", ylabel="true class", title="Test photos: what is taken for what")
+    drawn = choose_fonts(labels)
+    axes.set(
+        xlabel=f"answer{drawn.note}",
+        ylabel="true class",
+        title="Test photos: what is taken for what",
+    )
     if is_small:
         # A label is text: "$" in it is no formula.
+        style: dict[str, Any] = {"parse_math": False, "family": list(drawn.families)}
         axes.set_xticks(
-            range(num), labels, rotation=45, ha="right", rotation_mode="anchor", parse_math=False
+            range(num), drawn.texts, rotation=45, ha="right", rotation_mode="anchor", **style
         )
-        axes.set_yticks(range(num), labels, parse_math=False)
+        axes.set_yticks(range(num), drawn.texts, **style)
         for row in range(num):
             for column in range(num):
                 if count := confusion[row, column]:
@@ -83,8 +90,5 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
 
 def _save(figure: object, path: Path) -> None:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A script that no installed font has is drawn as boxes; the run is none the worse.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="png", dpi=110)  # type: ignore[attr-defined]
+    figure.savefig(buffer, format="png", dpi=110)  # type: ignore[attr-defined]
     atomic.write_file(path, lambda file: file.write(buffer.getbuffer()))

@@ -99,7 +99,7 @@ def load_recipe(file: Path | None = None, settings: Sequence[str] = ()) -> Recip
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values = tomllib.loads(file.read_text())
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"recipe {file}: cannot be read as TOML ({error})") from error
     for setting in settings:

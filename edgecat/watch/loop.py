@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.errors import ConfigError, ImageError, StorageError
-from edgecat.photos.pixels import MAX_BYTES
+from edgecat.photos.decode import MAX_BYTES
 from edgecat.progress import Progress
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service

@@ -91,7 +91,7 @@ class OnnxRuntimeEngine:
             session = self._open(options)
             blank = np.zeros((1, INPUT.side_px, INPUT.side_px, 3), np.uint8)
             session.run(None, {self._input: blank})
-            events = json.loads(Path(session.end_profiling()).read_text())
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         kernels = Counter(
             "int8" if event["args"]["op_name"].startswith(("QLinear", "QGemm")) else "fp32"
             for event in events

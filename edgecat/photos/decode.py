@@ -1,0 +1,293 @@
+"""A photo's bytes -> an upright 8-bit RGB picture, within limits that are checked before any work.
+
+EXIF orientation is applied; grey, CMYK, palette, alpha and 16-bit pictures come out as RGB. Of a
+file with several pages or frames the first is taken.
+"""
+
+import dataclasses
+import io
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from edgecat.errors import ImageError, UnsupportedImageError
+from edgecat.photos.formats import CONVERT, import_decoder, tell_format
+from edgecat.photos.input import INPUT
+
+#: A photo: a file, its bytes, an open PIL image, or uint8 `[H, W, 3]` RGB.
+Photo = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+
+# Limits before work: a file of 20 kB can hold a picture that takes gigabytes and minutes. The
+# number is the one above which Pillow itself refuses.
+MAX_PIXELS = 2 * 89_478_485
+
+# Of a usual JPEG an eighth is decoded, of anything else every pixel: WebP takes up to 17 bytes
+# for each (benchmarks/results/*/largest_photos.json). A 24-megapixel camera's photos fit.
+MAX_DECODED_PIXELS = 25_000_000
+
+# A JPEG in many scans (progressive) has its coefficients held in memory and is gone over once a
+# scan; encoders write 20 at most, a file of 1 MB can have 30,000.
+MAX_SCANS = 64
+
+# A BMP of `MAX_DECODED_PIXELS` has 100 MB.
+MAX_BYTES = 128 * 2**20
+
+# Source: ITU T.81, table B.1: the markers but those that have no length, and FF00, which is data.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_START_OF_IMAGE, _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+
+# Source: Exif 2.32, tag 0x0112, and what undoes each of its values.
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Source: TIFF 6.0, section 8 and appendix A; DNG 1.7.
+_NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _DNG_VERSION = 254, 258, 262, 50706
+_REDUCED_RESOLUTION, _WHITE_IS_ZERO = 1, 0
+
+# A grey of 16 bits whose brightest pixel stays below this has at most 4 bits left after scaling to
+# 8: cameras and detectors of 12 bits write such files.
+_DARK_16_BIT = 2**12
+
+# Everything that Pillow's decoders are known to raise on damaged files.
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, RuntimeError)
+
+
+def open_photo(photo: Photo) -> Image.Image:
+    """Return a photo as an upright 8-bit RGB picture.
+
+    A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as long as its shorter side stays at
+    least twice what the model takes: much faster for camera photos, and the same everywhere.
+
+    Args:
+        photo: See `Photo`.
+
+    Raises:
+        UnsupportedImageError: A known format that is not read, or not here.
+        ImageError: Not a photo, broken, or larger than `MAX_PIXELS`.
+    """
+    if isinstance(photo, np.ndarray):
+        return _from_array(photo)
+    if isinstance(photo, Image.Image):
+        return _open_image(photo)
+    name = "the photo" if isinstance(photo, bytes) else str(photo)
+    data = photo if isinstance(photo, bytes) else read_photo(Path(photo))
+    if not data:
+        raise ImageError(f"{name}: empty (0 bytes)")
+    item = tell_format(data, name)
+    import_decoder(item, name)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of bombs far below our own limit, and of harmless EXIF oddities.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=[item.name]) as image:
+                _limit_costs(image, data, name)
+                depth = _read_depth(image, name)
+                return _to_rgb(_upright(image), depth)
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"{name}: a {item.name} that cannot be read: damaged, or of a kind that Pillow does "
+            f"not know; {CONVERT}"
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageError(
+            f"{name}: too many pixels; at most {MAX_PIXELS:,} are accepted, scale it down first"
+        ) from None
+    except _BROKEN as error:
+        raise ImageError(f"{name}: cannot be read as a photo ({error})") from error
+
+
+def find_oddities(data: bytes) -> tuple[str, ...]:
+    """Return what a person should know of a photo that `open_photo` reads; mostly nothing.
+
+    Args:
+        data: The file's bytes.
+    """
+    item = tell_format(data, "the photo")
+    if item.name in ("JPEG", "BMP"):
+        return ()
+    found = []
+    try:
+        with Image.open(io.BytesIO(data), formats=[item.name]) as image:
+            if getattr(image, "is_animated", False):
+                found.append("has several pages, of which the first is taken")
+            if image.mode.startswith("I;16") and (brightest := _brightest(image)) < _DARK_16_BIT:
+                found.append(
+                    f"is nearly black: its brightest pixel is {brightest} of 65535; save it with "
+                    "the whole range of 16 bits"
+                )
+    except (*_BROKEN, Image.DecompressionBombError) as error:  # of a later page
+        found.append(f"has pages behind the first that cannot be read ({error})")
+    return tuple(found)
+
+
+def _brightest(image: Image.Image) -> int:
+    return int(np.asarray(image).max())
+
+
+def read_photo(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        ImageError: No such file, a folder, unreadable, or larger than `MAX_BYTES`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: cannot be read ({reason})") from error
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
+    return data
+
+
+def _limit_costs(image: Image.Image, data: bytes, name: str) -> None:
+    # Before anything is decoded: what a header says is free to read.
+    width_px, height_px = image.size
+    if width_px * height_px > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} in all are "
+            "accepted, scale it down first"
+        )
+    num_scans = _count_scans(data) if data.startswith(_START_OF_IMAGE) else 0
+    if num_scans > MAX_SCANS:
+        raise ImageError(f"{name}: a JPEG in {num_scans} scans; at most {MAX_SCANS} are accepted")
+    scale = 2 * INPUT.shorter_side_px / min(image.size)
+    if num_scans and scale < 1:  # of a HEIF it would take a thumbnail
+        image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
+    # After `draft` the size is the one that is decoded; several scans decode all of it.
+    decoded_px = math.prod(image.size) if num_scans == 1 else width_px * height_px
+    if decoded_px > MAX_DECODED_PIXELS:
+        raise ImageError(
+            f"{name}: {width_px} x {height_px} pixels, of which {decoded_px:,} would have to be "
+            f"decoded; at most {MAX_DECODED_PIXELS:,} are accepted: scale it down, or save it as "
+            "JPEG that is not progressive"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Depth:
+    """How greys of more than 8 bits are meant.
+
+    Attributes:
+        num_bits: From 0 for black to 2**num_bits - 1 for white.
+        is_inverted: Whether it is the other way around, as in X-ray photos.
+    """
+
+    num_bits: int = 16
+    is_inverted: bool = False
+
+
+def _read_depth(image: Image.Image, name: str) -> _Depth:
+    """Return what a TIFF says of its samples; 16 bits of any other picture.
+
+    Raises:
+        UnsupportedImageError: Its first page is a thumbnail, as in a camera's raw file, or it holds
+            numbers whose black and white nobody knows.
+    """
+    if image.format != "TIFF":
+        return _Depth()
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    if _tag(tags, _NEW_SUBFILE_TYPE, 0) & _REDUCED_RESOLUTION or _DNG_VERSION in tags:
+        raise UnsupportedImageError(
+            f"{name}: a TIFF that begins with a thumbnail, as a camera's raw file does; {CONVERT}"
+        )
+    if image.mode == "F":
+        raise UnsupportedImageError(
+            f"{name}: a TIFF of floating-point numbers, whose black and white are not known; save "
+            "it with 8 or 16 bits"
+        )
+    # Pillow inverts greys of 8 bits and fewer itself.
+    is_inverted = _tag(tags, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
+    return _Depth(_tag(tags, _BITS_PER_SAMPLE, 16), is_inverted)
+
+
+def _tag(tags: Mapping[int, Any], code: int, default: int) -> int:
+    """Return a tag's first number; a damaged one counts as missing."""
+    value = tags.get(code, default)
+    first = value[0] if isinstance(value, tuple) and value else value
+    return first if isinstance(first, int) else default
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # damaged EXIF: Pillow raises TypeError, struct.error, KeyError, ...
+        return image
+    turn = _TURNS.get(orientation or 1)
+    return image if turn is None else image.transpose(turn)
+
+
+def _open_image(image: Image.Image) -> Image.Image:
+    if 0 in image.size:
+        raise ImageError(f"the photo: {image.size[0]} x {image.size[1]} pixels")
+    try:
+        return _to_rgb(_upright(image))
+    except _BROKEN as error:
+        raise ImageError(f"the photo: cannot be read as a photo ({error})") from error
+
+
+def _to_rgb(image: Image.Image, depth: _Depth = _Depth()) -> Image.Image:
+    """Return RGB: 16-bit scaled to 8, transparency laid on white.
+
+    In strips of about a million pixels: the steps between would take several times the memory of
+    the picture.
+    """
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    width_px, height_px = image.size
+    rgb = Image.new("RGB", image.size)
+    rows_px = max(1, 2**20 // width_px)
+    for top_px in range(0, height_px, rows_px):
+        bottom_px = min(top_px + rows_px, height_px)
+        strip = image.crop((0, top_px, width_px, bottom_px))
+        rgb.paste(_flatten(strip, depth), (0, top_px))
+    return rgb
+
+
+def _flatten(strip: Image.Image, depth: _Depth) -> Image.Image:
+    if strip.mode.startswith("I;16") or strip.mode == "I":
+        # Pillow opens 16-bit grey as "I;16" or "I", and its own conversion clips at 255.
+        grey = np.clip(np.asarray(strip).astype(np.int64) >> max(0, depth.num_bits - 8), 0, 255)
+        grey = 255 - grey if depth.is_inverted else grey
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if strip.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in strip.info:
+        rgba = strip.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return strip.convert("RGB")
+
+
+def _count_scans(jpeg: bytes) -> int:
+    """Return how many scans a JPEG's decoder will go over: those before its end of image."""
+    num_scans, at = 0, 2
+    while (found := _MARKER.search(jpeg, at)) and found[0] != _END_OF_IMAGE:
+        num_scans += found[0] == _START_OF_SCAN
+        # What follows a marker begins with its own length; what it holds is not searched, as a
+        # thumbnail has scans of its own.
+        at = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
+    return num_scans
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ImageError(
+            f"the photo: an array {array.dtype}{list(array.shape)}; accepted is uint8[H, W, 3], RGB"
+        )
+    return Image.fromarray(array)

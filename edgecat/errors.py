@@ -10,6 +10,7 @@
     │   ├── SignatureError      16   a signature that is missing or wrong, or a key
     │   └── RollbackError       19   a signed bundle older than one that was used here
     ├── EngineError              6   an inference engine: not installed, or it refused
+    │   └── NotFiniteError      20   a photo to which a model answers NaN or infinity
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   └── WeightsError         8   pretrained weights: out of reach, or of another shape
     ├── ExportError              9   torch -> ONNX -> OpenVINO
@@ -82,6 +83,12 @@ class EngineError(EdgecatError):
     """An inference engine that is not installed or refuses a model."""
 
     exit_code = 6
+
+
+class NotFiniteError(EngineError):
+    """A photo to which a model answers with numbers that are not finite: no answer at all."""
+
+    exit_code = 20
 
 
 class TrainError(EdgecatError):

@@ -140,6 +140,24 @@ def build_colour_model(onnx, side_px):
 
 
 @pytest.fixture(scope="session")
+def overflowing_model(colour_model):
+    """A model that is infinitely far from an answer where a colour's mean is 200."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    model, node = onnx.load_from_string(colour_model), onnx.helper.make_node
+    model.graph.node[-1].output[0] = "means"
+    centre = onnx.numpy_helper.from_array(np.full(3, 200, np.float32), "centre")
+    model.graph.initializer.append(centre)
+    model.graph.node.extend(
+        [
+            node("Sub", ["means", "centre"], ["differences"]),
+            node("Abs", ["differences"], ["distances"]),
+            node("Log", ["distances"], ["logits"]),
+        ]
+    )
+    return model.SerializeToString()
+
+
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """The wheel of this source; pip downloads what builds it."""
     folder = tmp_path_factory.mktemp("wheel")

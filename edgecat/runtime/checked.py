@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecat.errors import EngineError
+from edgecat.errors import EngineError, NotFiniteError
 from edgecat.photos.pixels import Pixels
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
@@ -33,7 +33,8 @@ class CheckedEngine:
         """Return float32 logits `[N, K]` for uint8 `[N, H, W, 3]`, RGB.
 
         Raises:
-            EngineError: The model answered something else, or numbers that are not finite.
+            EngineError: The model answered something else.
+            NotFiniteError: A number in the answer is not finite.
         """
         return self._check("logits", self._engine.run(batch), len(batch))
 
@@ -42,6 +43,7 @@ class CheckedEngine:
 
         Raises:
             EngineError: As `run`.
+            NotFiniteError: The same.
         """
         logits, features = self._engine.run_with_features(batch)
         return (
@@ -66,7 +68,7 @@ class CheckedEngine:
                 f"{list(found.shape)}, expected float32 with a row a photo; export it again"
             )
         if not np.isfinite(found).all():
-            raise EngineError(
+            raise NotFiniteError(
                 f"{self.name}: {what} of a photo are not finite (NaN or infinite), so it has no "
                 "answer to it; choose another --variant, or export the bundle again"
             )

@@ -149,8 +149,14 @@ def _read(path: Path) -> UsedRelease | None:
         raise StorageError(
             f"{path}: which release was used last cannot be read ({error.strerror}); {_MEND}"
         ) from error
-    where = f"{path}: which release was used last cannot be told"
-    return build(UsedRelease, read_json(data, where, StorageError), where, StorageError)
+    try:
+        values = read_json(data, "damaged", StorageError)
+        return build(UsedRelease, values, "damaged", StorageError)
+    except StorageError as error:
+        raise StorageError(
+            f"{path}: which release was used last cannot be told ({error}); remove this file to "
+            "begin anew with the next bundle, or do without it: --allow-older"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -78,6 +78,29 @@ def test_nothing_else_is_imported_at_all():
     assert found - known == set()
 
 
+# Who reads JSON without `edgecat.strict`, which refuses keys given twice and NaN: what a library or
+# a process of our own has just written, and lines of a results file, each checked on its own.
+OWN_JSON = {
+    "edgecat.strict",
+    "edgecat.runtime.engines.onnxruntime",
+    "edgecat.bench.run",
+    "edgecat.watch.journal",
+}
+
+
+def test_json_of_others_is_read_in_one_place():
+    readers = {
+        name
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("load", "loads")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "json"
+    }
+    assert readers <= OWN_JSON
+
+
 # From the ground up: a package imports only from itself, from those before it and from `LOOSE`.
 # Packages on one layer do not know each other.
 LAYERS = [

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
-EXTRAS = ("openvino", "sign", "serve")
+EXTRAS = ("openvino", "sign", "serve", "heic")
 
 # Of probabilities, between versions of the engines: they round in another order.
 TOLERANCE = 1e-4
@@ -118,6 +119,16 @@ def test_predict_answers_as_here(edgecat, photo):
     (answer,) = json.loads(edgecat("predict", "cats12", path, "--json"))["predictions"]
     assert answer["label"] == expected.label
     assert answer["probability"] == pytest.approx(expected.probability, abs=TOLERANCE)
+
+
+@pytest.mark.installs
+def test_a_photo_of_an_iphone_is_read(edgecat, photo, tmp_path):
+    import pillow_heif
+
+    path, expected = photo
+    pillow_heif.from_pillow(Image.open(path)).save(tmp_path / "cat.heic", quality=100)
+    (answer,) = json.loads(edgecat("predict", "cats12", "cat.heic", "--json"))["predictions"]
+    assert answer["label"] == expected.label
 
 
 @pytest.mark.installs

@@ -18,6 +18,8 @@ from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.stream.loop import stream
 
+pytestmark = pytest.mark.slow  # starts processes
+
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
 
 # So long a test waits for something that must come.

@@ -349,6 +349,7 @@ for number in range(first, 200, 4):
 """
 
 
+@pytest.mark.slow  # starts processes
 def test_of_processes_that_remember_at_once_the_highest_number_stays(owner):
     processes = [
         subprocess.Popen([sys.executable, "-c", RACE, str(first), owner[1]])

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from edgecat.errors import EdgecatError
+from edgecat.errors import EdgecatError, NotFiniteError
 
 T = TypeVar("T")
 
@@ -52,12 +52,15 @@ def to_json(value: object, indent: int | None = None, *, is_ascii: bool = False)
         is_ascii: Spell other letters as escapes, for a place that has no UTF-8.
 
     Raises:
-        EdgecatError: A number in it is not finite: JSON has no such number.
+        NotFiniteError: A number in it is not finite: JSON has no such number.
     """
     try:
         return json.dumps(value, indent=indent, ensure_ascii=is_ascii, allow_nan=False)
     except ValueError as problem:
-        raise EdgecatError(f"a result cannot be written as JSON: {problem}") from problem
+        raise NotFiniteError(
+            "the result has a number that is not finite, so it is not told; prove the model with "
+            "edgecat doctor BUNDLE"
+        ) from problem
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

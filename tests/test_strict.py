@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgecat.errors import BundleError, ConfigError, EdgecatError
+from edgecat.errors import BundleError, ConfigError, NotFiniteError
 from edgecat.strict import build, read_json, to_json
 
 
@@ -166,7 +166,7 @@ def test_json_is_written_for_every_reader():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_is_never_written(value):
-    with pytest.raises(EdgecatError, match="cannot be written as JSON"):
+    with pytest.raises(NotFiniteError, match="not finite, so it is not told"):
         to_json({"deep": [value]})
 
 

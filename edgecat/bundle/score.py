@@ -3,6 +3,7 @@
 import dataclasses
 
 from edgecat.scores.bounds import DROPS_PP, RATIOS, check_count, check_interval, check_within
+from edgecat.scores.evaluation import ClassScore
 
 _RATIOS = (
     "top1_ratio", "agreement_ratio", "mcnemar_p", "reference_calibration_error_ratio",
@@ -49,6 +50,9 @@ class Score:
             apart (`edgecat.scores.metrics.calibration_error_ratio`).
         calibration_error_ratio: The same of the variant.
         flips: By label, where answers changed between right and wrong.
+        macro_f1_ratio: Mean F1 of the classes, each of the same weight, 0-1; None in bundles that
+            are older.
+        per_class: By label, recall and precision of each class; empty in bundles that are older.
     """
 
     split: str
@@ -62,6 +66,8 @@ class Score:
     reference_calibration_error_ratio: float
     calibration_error_ratio: float
     flips: dict[str, Flips]
+    macro_f1_ratio: float | None = None
+    per_class: dict[str, ClassScore] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that each number can be what it is called.
@@ -72,6 +78,11 @@ class Score:
         check_count("num_images", self.num_images)
         for name in _RATIOS:
             check_within(name, getattr(self, name), RATIOS)
+        check_within("macro_f1_ratio", self.macro_f1_ratio or 0.0, RATIOS)
+        for one in self.per_class.values():
+            check_within("recall_ratio", one.recall_ratio, RATIOS)
+            check_within("precision_ratio", one.precision_ratio, RATIOS)
+            check_count("num_images", one.num_images)
         check_within("drop_pp", self.drop_pp, DROPS_PP)
         check_interval("top1_interval_ratio", self.top1_interval_ratio, RATIOS)
         check_interval("drop_interval_pp", self.drop_interval_pp, DROPS_PP)

@@ -28,9 +28,17 @@ class TerminalProgress:
             click.echo(line, err=True)
 
 
-def print_json(value: Any) -> None:
-    """Print a result for machines, floats unrounded."""
-    click.echo(to_json(value, indent=1, is_ascii=not writes_utf8()))
+def print_json(value: Any, *, is_line: bool = False) -> None:
+    """Print a result for machines, floats unrounded.
+
+    Args:
+        value: Plain values.
+        is_line: In one line, as one of many.
+
+    Raises:
+        NotFiniteError: A number in it is not finite: JSON has no such number.
+    """
+    click.echo(to_json(value, indent=None if is_line else 1, is_ascii=not writes_utf8()))
 
 
 def escape(text: str) -> str:

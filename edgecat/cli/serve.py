@@ -1,11 +1,14 @@
 """The command `edgecat serve`."""
 
+import logging
 from pathlib import Path
+from traceback import format_exception
 
 import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import allow_older_option, power_save_option, signer_option, variant_option
+from edgecat.cli.output import TerminalProgress
 
 
 @click.command("serve", short_help=COMMANDS["serve"])
@@ -16,7 +19,7 @@ from edgecat.cli.options import allow_older_option, power_save_option, signer_op
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Where to listen; any but a loopback address needs --token-file.",
+    help="IP address to listen at, or localhost for 127.0.0.1 and ::1; others need --token-file.",
 )
 @click.option(
     "--port",
@@ -35,14 +38,15 @@ from edgecat.cli.options import allow_older_option, power_save_option, signer_op
     default=16,
     show_default=True,
     type=click.IntRange(1, 256),
-    help="Larger photos are refused.",
+    help="Larger photos are refused. All of them together hold 64 MB, or twice this if more.",
 )
 @click.option(
     "--queue",
     "max_waiting",
     default=16,
     show_default=True,
-    type=click.IntRange(1, 1000),
+    # Each has a connection, and a process may usually have 1024 files open.
+    type=click.IntRange(1, 900),
     help="How many photos may wait; more are turned away with 503.",
 )
 @click.option(
@@ -85,20 +89,49 @@ def command(
       curl -H "Authorization: Bearer $(cat token)" -F photo=@cat.jpg http://HOST:8000/v1/predict
 
     The token travels unencrypted: outside of a network that you trust, put a web server with TLS
-    in front. GET /healthz and GET /metrics (Prometheus) are for machines.
-    """
-    from edgecat.serve.limits import Limits
-    from edgecat.serve.server import Address, choose_threads, serve
-    from edgecat.service.live import LiveClassifier
+    in front. Where the line, the memory or the connections are full, whoever holds most of them or
+    is slow has to make room.
 
-    limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
-    address = Address(host, port, token_file)
-    classifier = LiveClassifier(
-        bundle,
-        variant,
-        threads=threads or choose_threads(),
-        power_save=power_save,
-        signer=signer,
-        allow_older=allow_older,
-    )
-    serve(classifier, address, limits, lambda line: click.echo(line, err=True))
+    For machines: GET /openapi.json describes all there is, GET /v1/model the model in use,
+    GET /healthz says that the server is well, GET /metrics counts (Prometheus).
+    """
+    from edgecat.service.signals import Signals
+
+    with Signals() as signals:  # before what takes time: a SIGHUP would end the process
+        from edgecat.serve.limits import Limits
+        from edgecat.serve.server import Address, choose_threads, serve
+        from edgecat.service.live import LiveClassifier
+
+        limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
+        address = Address(host, port, token_file)
+        options = {"threads": threads or choose_threads(), "power_save": power_save}
+        classifier = LiveClassifier(
+            bundle, variant, signer=signer, allow_older=allow_older, **options
+        )
+        _show_only_mistakes()
+        serve(classifier, address, limits, signals, TerminalProgress().say)
+
+
+class _Mistakes(logging.Handler):
+    """Prints what went wrong in the server itself, and none of its libraries' other lines."""
+
+    _last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return
+        text = f"a mistake of edgecat, please report it:\n{''.join(format_exception(error))}"
+        if isinstance(error, OSError):
+            text = f"the system: {error.strerror or error}"
+        if text != self._last:  # too many open files are told a hundred times a second
+            TerminalProgress().say(text)
+        self._last = text
+
+
+def _show_only_mistakes() -> None:
+    """Keep from the terminal what libraries say of clients: these are told by our answers."""
+    mistakes = _Mistakes()
+    for library in ("uvicorn", "asyncio", "python_multipart"):
+        logging.getLogger(library).addHandler(mistakes)
+        logging.getLogger(library).propagate = False

@@ -1,11 +1,10 @@
 """The command `edgecat stream`."""
 
-import json
 import os
 import stat
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,7 +16,7 @@ from edgecat.cli.options import (
     threads_option,
     variant_option,
 )
-from edgecat.cli.output import TerminalProgress
+from edgecat.cli.output import TerminalProgress, print_json
 
 
 @click.command("stream", short_help=COMMANDS["stream"])
@@ -89,10 +88,6 @@ def command(
             progress,
             window=window,
             drop=not is_recording,
-            on_line=_print_line,
+            on_line=partial(print_json, is_line=True),
         )
     context.exit(service.exit_code)
-
-
-def _print_line(line: dict[str, Any]) -> None:
-    click.echo(json.dumps(line, ensure_ascii=False))

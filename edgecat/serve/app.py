@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,59 +13,96 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from edgecat.errors import ImageError
+from edgecat.errors import EdgecatError, ImageError, UnsupportedImageError
 from edgecat.runtime.prediction import Prediction
-from edgecat.serve.body import read_photo
+from edgecat.serve.body import read_head, read_photo
 from edgecat.serve.limits import Limits
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import METRICS_TYPE, Metrics
+from edgecat.serve.model import describe_model
+from edgecat.serve.openapi import ADDRESSES, API
 from edgecat.serve.page import load_page
 from edgecat.serve.refusal import Refusal, RefusalResponse
 from edgecat.serve.upkeep import Upkeep
 from edgecat.service.live import LiveClassifier
-
-_ADDRESSES = "POST /v1/predict, GET /healthz, GET /metrics and GET /"
 
 
 class PhotoService:
     """Answers requests with a classifier."""
 
     def __init__(
-        self, classifier: LiveClassifier, line: Line, limits: Limits, metrics: Metrics
+        self,
+        classifier: LiveClassifier,
+        line: Line,
+        limits: Limits,
+        metrics: Metrics,
+        say: Callable[[str], object],
     ) -> None:
-        """Join what answers take."""
+        """Join what answers take.
+
+        Args:
+            classifier: Answers.
+            line: Where photos wait for it.
+            limits: What clients may ask at most.
+            metrics: Counts what happens.
+            say: Tells the operator what no client is told.
+        """
         self._classifier = classifier
         self._line = line
         self._limits = limits
         self._metrics = metrics
+        self._say = say
         self._page, self._page_headers = load_page()
 
     async def predict(self, request: Request) -> Response:
         """Answer POST /v1/predict.
 
         Raises:
-            Refusal: The line is full, the body is not accepted or no photo, or the server stops.
+            Refusal: The line is full, the body is not accepted or no photo, the model has no
+                answer to it, or the server stops.
         """
         started = time.perf_counter()
         try:
-            with self._line.place():
-                photo = await read_photo(request, self._limits)
-                answer = await self._line.work(lambda: self._predict(photo))
+            answer = JSONResponse(await self._answer(request))
+        except UnsupportedImageError as error:
+            raise Refusal(415, "unsupported_photo", str(error)) from error
         except ImageError as error:
             raise Refusal(422, "not_a_photo", str(error)) from error
+        except EdgecatError as error:
+            self._say(f"a photo could not be answered: {error}")
+            text = "the model has no answer to this photo; the server's log says why"
+            raise Refusal(500, "no_answer", text) from error
         except ClientDisconnect:
             self._metrics.count_refusal("cut_off")
             return Response()  # nobody is there to read it
         except asyncio.CancelledError:
+            self._say(f"not done after {self._limits.stop_s:g} s: a client is told to come again")
             raise Refusal(503, "stopping", "the server is being stopped; send it again") from None
         self._metrics.count_answer(time.perf_counter() - started)
-        return JSONResponse(answer)
+        return answer
+
+    async def _answer(self, request: Request) -> dict[str, object]:
+        head = read_head(request, self._limits)
+        client = request.client.host if request.client else ""
+        async with self._line.place(client) as place:
+            request.state.place = place  # its connection is not closed for another's sake
+            hold = partial(self._line.hold, place)
+            photo = await read_photo(request, head, self._limits, hold)
+            return await self._line.answer(place, partial(self._predict, photo))
 
     def _predict(self, photo: bytes) -> dict[str, object]:
         current = self._classifier.current
         prediction: Prediction = current.predict(photo)
         names = {"bundle": current.bundle.spec.name, "variant": current.variant}
         return prediction.to_dict() | names
+
+    async def show_model(self, request: Request) -> Response:
+        """Answer GET /v1/model."""
+        return JSONResponse(describe_model(self._classifier.current))
+
+    async def show_api(self, request: Request) -> Response:
+        """Answer GET /openapi.json."""
+        return JSONResponse(API)
 
     async def show_health(self, request: Request) -> Response:
         """Answer GET /healthz."""
@@ -94,6 +132,18 @@ class PhotoService:
         return RefusalResponse(refusal, self._limits.discard_s)
 
 
+def routes_of(service: PhotoService) -> list[Route]:
+    """Return what answers at each of the addresses that `edgecat.serve.openapi` describes."""
+    return [
+        Route("/v1/predict", service.predict, methods=["POST"]),
+        Route("/v1/model", service.show_model),
+        Route("/healthz", service.show_health),
+        Route("/metrics", service.show_metrics),
+        Route("/openapi.json", service.show_api),
+        Route("/", service.show_page),
+    ]
+
+
 def build_app(service: PhotoService, door: Middleware, upkeep: Upkeep) -> Starlette:
     """Return the ASGI application.
 
@@ -109,12 +159,7 @@ def build_app(service: PhotoService, door: Middleware, upkeep: Upkeep) -> Starle
             yield
 
     app = Starlette(
-        routes=[
-            Route("/v1/predict", service.predict, methods=["POST"]),
-            Route("/healthz", service.show_health),
-            Route("/metrics", service.show_metrics),
-            Route("/", service.show_page),
-        ],
+        routes=routes_of(service),
         middleware=[door],
         exception_handlers={HTTPException: service.refuse, Exception: service.refuse},
         lifespan=live,
@@ -130,10 +175,10 @@ def _to_refusal(request: Request, error: Exception) -> Refusal:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     if status == 404:
-        text = f"nothing is at {request.url.path}; there are {_ADDRESSES}"
+        text = f"nothing is at {request.url.path}; there are {ADDRESSES}"
         return Refusal(404, "not_found", text)
     if status == 405:
-        text = f"{request.method} {request.url.path} is not offered; there are {_ADDRESSES}"
+        text = f"{request.method} {request.url.path} is not offered; there are {ADDRESSES}"
         return Refusal(405, "wrong_method", text, headers)
     text = "the server made a mistake, not you; its log says which"
     return Refusal(500, "internal", text)

@@ -1,12 +1,14 @@
 """A photo out of a request: raw bytes, or a form with one file."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import dataclasses
+import io
+from collections.abc import Callable
 
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from edgecat.photos.decode import MAX_BYTES
+from edgecat.serve.form import FormError, PhotoForm
 from edgecat.serve.limits import Limits
 from edgecat.serve.refusal import Refusal
 
@@ -16,12 +18,24 @@ _HOW = (
 )
 
 
-async def read_photo(request: Request, limits: Limits) -> bytes:
-    """Return the bytes of the photo in a request; whether they are a photo is not looked at.
+@dataclasses.dataclass(frozen=True)
+class BodyHead:
+    """What a request says of its body.
+
+    Attributes:
+        is_form: Whether it is a form, or else the photo itself.
+        num_bytes: How large it will be; 0 where that is not said.
+    """
+
+    is_form: bool
+    num_bytes: int
+
+
+def read_head(request: Request, limits: Limits) -> BodyHead:
+    """Return what a request says of its body, if such a body is accepted.
 
     Raises:
-        Refusal: The body is too large, too slow, of another type, empty or not one file.
-        ClientDisconnect: The client left before it had sent everything.
+        Refusal: It is too large, or of another type.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_form = kind == "multipart/form-data"
@@ -37,10 +51,39 @@ async def read_photo(request: Request, limits: Limits) -> bytes:
         raise Refusal(
             415, "unsupported_type", f"Content-Encoding {encoding}: send the photo as it is"
         )
-    _check_size(int(request.headers.get("content-length", "0")), limits)
+    num_bytes = int(request.headers.get("content-length", "0"))
+    _check_size(num_bytes, limits)
+    return BodyHead(is_form, num_bytes)
+
+
+async def read_photo(
+    request: Request, head: BodyHead, limits: Limits, hold: Callable[[int], object]
+) -> bytes:
+    """Return the bytes of the photo in a request; whether they are a photo is not looked at.
+
+    Args:
+        request: Whose body is read.
+        head: What it said of it.
+        limits: Those of the server.
+        hold: Called with how many bytes the body has, before they are kept.
+
+    Raises:
+        Refusal: The body is too large, too slow, empty or not one file, or `hold` refuses.
+        ClientDisconnect: The client left before it had sent everything.
+    """
+    hold(head.num_bytes)
+    num_bytes = 0
     try:
         async with asyncio.timeout(limits.body_s):
-            photo = await (_read_form if is_form else _read_raw)(request, limits)
+            body = PhotoForm(request.headers["content-type"]) if head.is_form else io.BytesIO()
+            async for piece in request.stream():
+                num_bytes += len(piece)  # there may have been no Content-Length
+                _check_size(num_bytes, limits)
+                hold(num_bytes)
+                body.write(piece)
+            photo = body.getvalue()
+    except FormError as error:
+        raise Refusal(400, "bad_form", f"the form: {error}; {_HOW}") from error
     except TimeoutError:
         raise Refusal(
             408,
@@ -52,40 +95,13 @@ async def read_photo(request: Request, limits: Limits) -> bytes:
     return photo
 
 
-async def _read_raw(request: Request, limits: Limits) -> bytes:
-    return b"".join([piece async for piece in _limited(request, limits)])
-
-
-async def _read_form(request: Request, limits: Limits) -> bytes:
-    parser = _InMemoryParser(request.headers, _limited(request, limits), max_files=1, max_fields=0)
-    try:
-        form: FormData = await parser.parse()
-    except MultiPartException as error:
-        raise Refusal(400, "bad_form", f"{error.message} Accepted is one file; {_HOW}") from error
-    files = [item for item in form.values() if isinstance(item, UploadFile)]
-    return await files[0].read() if files else b""
-
-
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser without its files: the body is limited, and a device's disk read-only."""
-
-    spool_max_size = 0  # of a SpooledTemporaryFile: never to disk
-
-
-async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
-    """Yield the body's pieces; the count is needed where no Content-Length is sent."""
-    num_bytes = 0
-    async for piece in request.stream():
-        num_bytes += len(piece)
-        _check_size(num_bytes, limits)
-        yield piece
-
-
 def _check_size(num_bytes: int, limits: Limits) -> None:
-    if num_bytes > limits.max_body_bytes:
-        raise Refusal(
-            413,
-            "too_large",
-            f"the body is larger than {limits.max_body_bytes / 2**20:g} MiB; send a smaller "
-            "photo, or start the server with a larger --max-body-mb",
-        )
+    if num_bytes <= limits.largest_body_bytes:
+        return
+    why = (
+        "or start the server with a larger --max-body-mb"
+        if limits.largest_body_bytes < MAX_BYTES
+        else "since no photo may have more"
+    )
+    text = f"the body is larger than {limits.largest_body_bytes / 2**20:g} MiB"
+    raise Refusal(413, "too_large", f"{text}; send a smaller photo, {why}")

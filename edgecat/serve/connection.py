@@ -7,6 +7,7 @@ ever) nor the number of idle connections, and answers what it cannot parse in pl
 import asyncio
 import http
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,16 @@ from edgecat.serve.door import head_too_large
 from edgecat.serve.limits import Limits
 from edgecat.serve.metrics import Metrics
 from edgecat.serve.refusal import Refusal, encode_refusal
+
+# A word in what h11 says is wrong -> what we say of it.
+_FAULTS = {
+    "Host": "it needs one header Host, with the name in the address",
+    "Content-Length": "its Content-Length is not one number of bytes",
+    "Transfer-Encoding": "of Transfer-Encoding only chunked is understood",
+    "chunk": "a chunk of its body does not begin with its size or end where that says",
+    "request line": "its first line is not such as GET /healthz HTTP/1.1",
+    "header": "one of its headers is not such as Content-Type: image/jpeg",
+}
 
 
 class GuardedProtocol(H11Protocol):
@@ -35,11 +46,13 @@ class GuardedProtocol(H11Protocol):
         self._metrics = metrics
         self._deadline: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._waits_since_s = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head, if there is room for one more."""
         super().connection_made(transport)
-        if len(self.connections) > self._limits.max_connections:
+        others = [other for other in self.connections if not other.transport.is_closing()]
+        if len(others) > self._limits.max_connections and not self._make_room():
             self._refuse(
                 Refusal(
                     503,
@@ -63,6 +76,7 @@ class GuardedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Wait for the next head."""
         super().on_response_complete()
+        self._waits_since_s = self.loop.time()
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -73,14 +87,42 @@ class GuardedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; called by uvicorn while it handles h11's error."""
         error = sys.exception()
+        status = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()  # in the midst of a response: too late to say anything
-        elif isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
+        elif status == 431:
             self._refuse(head_too_large(self._limits))
         else:
-            self._refuse(
-                Refusal(400, "bad_request", f"not an HTTP/1.1 request: {error or msg}; mend it")
-            )
+            text = f"not an HTTP/1.1 request: {_describe(error)}; send one as curl and browsers do"
+            self._refuse(Refusal(status, "bad_request", text))
+
+    def _make_room(self) -> bool:
+        """Close the connection that does least with its place; return whether there was one.
+
+        That is, of the client who has the most, the one that waits longest: for a head, or for
+        the rest of a request that holds no place in the line.
+        """
+        others = [other for other in self.connections if isinstance(other, GuardedProtocol)]
+        num_of = Counter(other._host for other in others)
+        idle = [
+            other
+            for other in others
+            if not (other is self or other.transport.is_closing() or other._holds_place())
+        ]
+        if not idle:
+            return False
+        max(idle, key=lambda other: (num_of[other._host], -other._waits_since_s)).transport.close()
+        return True
+
+    @property
+    def _host(self) -> str:
+        """Return the client's IP address."""
+        return self.client[0] if self.client else ""
+
+    def _holds_place(self) -> bool:
+        """Return whether a photo of this connection is in the line."""
+        place = self.scope["state"].get("place") if self.scope else None
+        return place is not None and place.is_held
 
     def _watch_head(self) -> None:
         """Set a deadline as long as a head is due, and none otherwise.
@@ -119,6 +161,9 @@ class GuardedProtocol(H11Protocol):
         self._metrics.count_refusal(refusal.code)
         self._is_refused = True
         self._stop_watching()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # its request will have no end
+            self.cycle.message_event.set()
         body = encode_refusal(refusal.code, refusal.detail)
         headers = {
             "content-type": "application/json",
@@ -137,6 +182,11 @@ class GuardedProtocol(H11Protocol):
         # response lost. So we only stop writing; the client's own end closes it, or this timer.
         self.transport.write_eof()
         self._deadline = self.loop.call_later(self._limits.discard_s, self.transport.close)
+
+
+def _describe(error: BaseException | None) -> str:
+    said = str(error).partition(": bytearray")[0]  # behind it stands what the client sent
+    return next((text for word, text in _FAULTS.items() if word in said), "it cannot be read")
 
 
 def guard_connections(limits: Limits, metrics: Metrics) -> Callable[..., GuardedProtocol]:

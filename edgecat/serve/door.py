@@ -13,8 +13,9 @@ from edgecat.serve.limits import Limits
 from edgecat.serve.metrics import Metrics
 from edgecat.serve.refusal import Incoming, Refusal, RefusalResponse
 
-#: Open to everybody: the page, which asks for the token, and whether the server is well.
-OPEN_PATHS = ("/", "/healthz")
+#: Open to everybody: the page, which asks for the token, whether the server is well, and how to
+#: talk to it.
+OPEN_PATHS = ("/", "/healthz", "/openapi.json")
 
 #: What a client on the same machine calls it.
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -107,6 +108,7 @@ class Door:
         if head_bytes > self._limits.max_head_bytes:
             raise head_too_large(self._limits)
         headers = Headers(scope=scope)
+        _check_length(headers, scope["http_version"])
         if self._host_names is not None:
             host = headers.get("host", "")
             if _without_port(host) not in self._host_names:
@@ -133,6 +135,26 @@ class Door:
                 "the server's --token-file",
                 {"WWW-Authenticate": "Bearer"},
             )
+
+
+def _check_length(headers: Headers, http_version: str) -> None:
+    """Refuse two lengths of one body: where proxies disagree, a second request hides in it.
+
+    Source: RFC 9112, 6.1 and 6.3. The connection must end with the answer.
+
+    Raises:
+        Refusal: There are two.
+    """
+    if "transfer-encoding" not in headers:
+        return
+    if "content-length" in headers or http_version == "1.0":
+        beside = "Content-Length" if "content-length" in headers else "HTTP/1.0"
+        raise Refusal(
+            400,
+            "bad_request",
+            f"Transfer-Encoding beside {beside}: how long is the body? Send one of both",
+            {"Connection": "close"},
+        )
 
 
 def head_too_large(limits: Limits) -> Refusal:

@@ -1,7 +1,5 @@
 """What the server counts, for Prometheus."""
 
-from collections.abc import Callable
-
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -11,6 +9,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+
+from edgecat.serve.line import Line
 
 #: The media type of what `Metrics.to_text` returns.
 METRICS_TYPE = CONTENT_TYPE_LATEST
@@ -34,7 +34,7 @@ class Metrics:
         )
         self._refused = Counter(
             "edgecat_refused",
-            "Requests turned away because the line or the connections were full.",
+            "Requests turned away because the line, the memory or the connections were full.",
             registry=self._registry,
         )
         self._latency = Histogram(
@@ -46,6 +46,11 @@ class Metrics:
         self._queue = Gauge(
             "edgecat_queue_length",
             "Requests that wait for the worker or send their photo.",
+            registry=self._registry,
+        )
+        self._bodies = Gauge(
+            "edgecat_bodies_bytes",
+            "What the bodies of all requests hold, or will hold, together.",
             registry=self._registry,
         )
         self._reloads = Counter(
@@ -63,16 +68,17 @@ class Metrics:
     def count_refusal(self, code: str) -> None:
         """Count a request that was refused or cut off, by the code of its error."""
         self._requests.labels(code).inc()
-        if code in ("busy", "too_many_connections"):
+        if code in ("busy", "made_room", "no_room", "too_many_connections"):
             self._refused.inc()
 
     def count_reload(self, *, accepted: bool) -> None:
         """Count a change of the bundle."""
         self._reloads.labels("accepted" if accepted else "refused").inc()
 
-    def watch_queue(self, length: Callable[[], float]) -> None:
-        """Ask this function for the queue's length whenever the metrics are read."""
-        self._queue.set_function(length)
+    def watch_line(self, line: Line) -> None:
+        """Ask the line for its length and its bytes whenever the metrics are read."""
+        self._queue.set_function(lambda: line.num_waiting)
+        self._bodies.set_function(lambda: line.num_bytes)
 
     def to_text(self) -> bytes:
         """Return everything in Prometheus's text format."""

@@ -59,8 +59,11 @@ class Incoming:
         return message
 
     async def discard(self, time_s: float) -> bool:
-        """Throw away what is still to come; return whether that was all in the time given."""
-        with contextlib.suppress(TimeoutError):
+        """Throw away what is still to come; return whether that was all in the time given.
+
+        It ends early when the server is stopped, since the client is owed its answer.
+        """
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(time_s):
                 while not self._is_complete:
                     await self()
@@ -80,7 +83,8 @@ class RefusalResponse(JSONResponse):
         body = describe_refusal(refusal.code, refusal.detail)
         super().__init__(body, refusal.status_code, refusal.headers)
         # A client that was waited for once is not waited for again.
-        self._discard_s = 0 if refusal.code in ("too_slow", "stopping") else discard_s
+        was_waited_for = refusal.code in ("too_slow", "made_room", "stopping")
+        self._discard_s = 0 if was_waited_for else discard_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Throw the rest of the body away, then answer."""

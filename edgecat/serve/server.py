@@ -1,12 +1,13 @@
 """The server: an address, the application behind it, and an orderly end."""
 
 import asyncio
+import contextlib
 import dataclasses
+import errno
 import ipaddress
 import os
-import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,10 @@ from edgecat.serve.line import Line
 from edgecat.serve.metrics import Metrics
 from edgecat.serve.upkeep import Upkeep
 from edgecat.service.live import LiveClassifier
+from edgecat.service.signals import Signals
+
+# What a machine says that has no IPv6, or has it switched off.
+_NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Address:
     """Where to listen.
 
     Attributes:
-        host: An IP address; "localhost" for 127.0.0.1.
+        host: An IP address; "localhost" for 127.0.0.1 and, where this machine has it, ::1.
         port: 0 for any free one.
         token_file: Holds what clients have to know; None on a loopback address only.
     """
@@ -40,28 +45,56 @@ class Address:
     token_file: Path | None = None
 
     @property
-    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-        """Return the address as one.
+    def ips(self) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
+        """Return the addresses as such.
 
         Raises:
             ConfigError: It is none.
         """
+        names = ("127.0.0.1", "::1") if self.host == "localhost" else (self.host,)
         try:
-            return ipaddress.ip_address("127.0.0.1" if self.host == "localhost" else self.host)
+            return tuple(ipaddress.ip_address(name) for name in names)
         except ValueError:
             raise ConfigError(
-                f"--host {self.host}: not an IP address; accepted are such as 127.0.0.1 (this "
-                "machine only), 0.0.0.0 (every network) or ::1"
+                f"--host {self.host}: not an IP address; accepted are such as 127.0.0.1 or ::1 "
+                "(this machine only), localhost (both of them) or 0.0.0.0 (every network)"
             ) from None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Return whether only this machine can reach it.
+
+        Raises:
+            ConfigError: As `ips`.
+        """
+        return all(ip.is_loopback for ip in self.ips)
 
     @property
     def in_url(self) -> str:
         """Return the address as it stands in an URL, without port.
 
         Raises:
-            ConfigError: As `ip`.
+            ConfigError: As `ips`.
         """
-        return f"[{self.ip}]" if self.ip.version == 6 else str(self.ip)
+        ip, *others = self.ips
+        if others:
+            return self.host
+        return f"[{ip}]" if ip.version == 6 else str(ip)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which has its own way with signals: a second SIGTERM it passes over."""
+
+    def __init__(self, config: uvicorn.Config, signals: Signals) -> None:
+        super().__init__(config)
+        self._signals = signals
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._signals.is_stopping
 
 
 def choose_threads() -> int:
@@ -74,39 +107,35 @@ def choose_threads() -> int:
 
 
 def serve(
-    classifier: LiveClassifier, address: Address, limits: Limits, say: Callable[[str], object]
+    classifier: LiveClassifier,
+    address: Address,
+    limits: Limits,
+    signals: Signals,
+    say: Callable[[str], object],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reloads the bundle. To be called in the main thread.
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads the bundle.
 
     Args:
         classifier: Answers.
         address: Where to listen.
         limits: What clients may ask at most.
+        signals: Taken over.
         say: Tells the operator what happens.
 
     Raises:
         ConfigError: The token or the address is not accepted.
     """
     token = check_token(address)  # before anybody can connect
-    listener = listen(address)
-    server, upkeep = build_server(classifier, address, token, limits, say)
-
-    def stop(*_: object) -> None:
-        server.should_exit = True
-
-    # uvicorn puts its own handlers over these, and raises the signal again when it has stopped in
-    # good order: then these take it, so that a stop that was asked for is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, lambda *_: upkeep.ask_reload())
-    port = listener.getsockname()[1]
+    listeners = listen(address)
+    server = build_server(classifier, address, token, limits, signals, say)
+    port = listeners[0].getsockname()[1]
     current = classifier.current
     say(
         f"serving {current.bundle.spec.name} ({current.variant}) at "
         f"http://{address.in_url}:{port}/, "
         f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
     )
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)
     say("stopped")
 
 
@@ -115,12 +144,13 @@ def build_server(
     address: Address,
     token: str | None,
     limits: Limits,
+    signals: Signals,
     say: Callable[[str], object],
-) -> tuple[uvicorn.Server, Upkeep]:
-    """Return a server to run on a listening socket, and its upkeep."""
-    metrics, line = Metrics(), Line(limits.max_waiting)
-    metrics.watch_queue(lambda: line.num_waiting)
-    upkeep = Upkeep(classifier, line, metrics, say)
+) -> uvicorn.Server:
+    """Return a server to run on listening sockets."""
+    metrics, line = Metrics(), Line(limits)
+    metrics.watch_line(line)
+    upkeep = Upkeep(classifier, line, metrics, signals, say)
     # Each once, since a refusal lists them; 127.0.0.2 is one more.
     own_names = tuple(dict.fromkeys([*LOOPBACK_NAMES, address.in_url]))
     door = Middleware(
@@ -128,9 +158,9 @@ def build_server(
         limits,
         metrics,
         token=token,
-        host_names=own_names if address.ip.is_loopback else None,
+        host_names=own_names if address.is_loopback else None,
     )
-    app = build_app(PhotoService(classifier, line, limits, metrics), door, upkeep)
+    app = build_app(PhotoService(classifier, line, limits, metrics, say), door, upkeep)
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], guard_connections(limits, metrics)),
@@ -147,7 +177,7 @@ def build_server(
         log_config=None,
         log_level="error",
     )
-    return uvicorn.Server(config), upkeep
+    return _Server(config, signals)
 
 
 def check_token(address: Address) -> str | None:
@@ -159,7 +189,7 @@ def check_token(address: Address) -> str | None:
     """
     if address.token_file is not None:
         return load_token(address.token_file)
-    if not address.ip.is_loopback:
+    if not address.is_loopback:
         raise ConfigError(
             f"--host {address.host}: other machines can reach it, so clients need a token; add "
             "--token-file FILE with one (umask 077; openssl rand -hex 32 > FILE), or use "
@@ -168,23 +198,32 @@ def check_token(address: Address) -> str | None:
     return None
 
 
-def listen(address: Address) -> socket.socket:
-    """Return a listening socket.
+def listen(address: Address) -> list[socket.socket]:
+    """Return listening sockets, on one port, one for each of the addresses that this machine has.
 
     Raises:
         ConfigError: The address is not this machine's, is taken, or may not be used.
     """
-    ip = address.ip
-    family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
-    try:
-        listener = socket.create_server((str(ip), address.port), family=family, backlog=128)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise ConfigError(
-            f"--host {address.host} --port {address.port}: {reason}; choose another "
-            "--port (0 for any free one), or an address of this machine"
-        ) from error
-    # Connections inherit it. Without it the second part of each answer waits 40 ms for the client
-    # to confirm the first; asyncio sets it only on sockets made with an explicit IPPROTO_TCP.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+    listeners: list[socket.socket] = []
+    port = address.port
+    for ip in address.ips:
+        family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
+        try:
+            listener = socket.create_server((str(ip), port), family=family, backlog=128)
+        except OSError as error:
+            if listeners and error.errno in _NO_SUCH_ADDRESS:
+                continue  # a machine without IPv6
+            for opened in listeners:
+                opened.close()
+            reason = os.strerror(error.errno or 0)
+            raise ConfigError(
+                f"--host {address.host} --port {port}: {reason}; choose another "
+                "--port (0 for any free one), or an address of this machine"
+            ) from error
+        # Connections inherit it. Without it the second part of each answer waits 40 ms for the
+        # client to confirm the first; asyncio sets it only on sockets made with an explicit
+        # IPPROTO_TCP.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listeners.append(listener)
+        port = listener.getsockname()[1]
+    return listeners

@@ -9,6 +9,7 @@ from edgecat.serve.line import Line
 from edgecat.serve.metrics import Metrics
 from edgecat.service.live import LiveClassifier
 from edgecat.service.notify import notify, watchdog_interval_s
+from edgecat.service.signals import Signals
 
 # How long a new bundle, or a SIGHUP, waits at most.
 _LOOK_EVERY_S = 1
@@ -22,6 +23,7 @@ class Upkeep:
         classifier: LiveClassifier,
         line: Line,
         metrics: Metrics,
+        signals: Signals,
         say: Callable[[str], object],
     ) -> None:
         """Prepare.
@@ -30,6 +32,7 @@ class Upkeep:
             classifier: Gets the new bundles.
             line: Has to move, or the watchdog is not fed.
             metrics: Counts the reloads.
+            signals: Ask for one, whether the bundle changed or not.
             say: Tells the operator what became of a new bundle.
 
         Raises:
@@ -39,12 +42,8 @@ class Upkeep:
         self._line = line
         self._metrics = metrics
         self._say = say
-        self._reload_asked = False
+        self._signals = signals
         self._alive_every_s = watchdog_interval_s()
-
-    def ask_reload(self) -> None:
-        """Reload within a second, whether the bundle changed or not; safe in a signal handler."""
-        self._reload_asked = True
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -64,12 +63,9 @@ class Upkeep:
     async def _look_for_bundles(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            asked = self._reload_asked
-            if asked:  # a signal from here on is served by the next round
-                self._reload_asked = False
             # In a thread of its own: the worker goes on with the old bundle meanwhile.
             try:
-                if asked:
+                if self._signals.take_reload():
                     await asyncio.to_thread(self._classifier.reload)
                 elif not await asyncio.to_thread(self._classifier.reload_if_changed):
                     continue

@@ -4,15 +4,14 @@ It ends in order, follows its bundle, and tells systemd that it is alive. `edgec
 `edgecat stream` call `Service.attend` between two photos and while they wait.
 """
 
-import signal
 import time
-from types import FrameType, TracebackType
-from typing import Any
+from types import TracebackType
 
 from edgecat.errors import EdgecatError
 from edgecat.progress import Progress
 from edgecat.service.live import LiveClassifier
 from edgecat.service.notify import notify, watchdog_interval_s
+from edgecat.service.signals import Signals
 
 #: What a shell says of a process that Ctrl-C ended.
 INTERRUPTED = 130
@@ -24,11 +23,7 @@ _LOOK_EVERY_S = 1.0
 class Service:
     """The signals of a running service, and its word to systemd, for as long as its block lasts.
 
-    SIGTERM and SIGINT (Ctrl-C) ask it to end after what is under way; a second one ends the
-    process at once. SIGHUP asks it to open its bundle again. Only the main thread may make one.
-
-    Attributes:
-        exit_code: 0, or 130 once Ctrl-C asked it to end.
+    See `edgecat.service.signals` for what each signal asks; it ends after what is under way.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -40,21 +35,15 @@ class Service:
         Raises:
             ConfigError: As `edgecat.service.notify.watchdog_interval_s`.
         """
-        self.exit_code = 0
         self._progress = progress
-        # Plain values: setting a threading.Event in a handler can wait for a lock that the thread
-        # which the handler interrupts holds.
-        self._is_stopping = self._is_reload_asked = False
+        self._signals = Signals()
         self._next_look_s = 0.0
         self._alive_every_s = watchdog_interval_s()
         self._next_alive_s = 0.0
-        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Service":
         """Take the signals over."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._stop)
-        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._ask_reload)
+        self._signals.__enter__()
         return self
 
     def __exit__(
@@ -65,12 +54,20 @@ class Service:
     ) -> None:
         """Give the signals back."""
         notify("STOPPING=1")
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._signals.__exit__(kind, error, traceback)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, or 130 once Ctrl-C asked it to end."""
+        return INTERRUPTED if self._signals.is_interrupted else 0
 
     def is_stopping(self) -> bool:
         """Return whether a signal asked for the end."""
-        return self._is_stopping
+        return self._signals.is_stopping
+
+    def ask_for_time(self) -> None:
+        """Tell systemd that the start goes on: it waits a minute more."""
+        notify("EXTEND_TIMEOUT_USEC=60000000")
 
     def tell_ready(self) -> None:
         """Tell systemd that the work begins."""
@@ -85,10 +82,8 @@ class Service:
         if self._alive_every_s is not None and time.monotonic() >= self._next_alive_s:
             notify("WATCHDOG=1")
             self._next_alive_s = time.monotonic() + self._alive_every_s
-        is_asked = self._is_reload_asked
-        if is_asked:
-            self._is_reload_asked = False  # a signal from here on is served by the next call
-        elif time.monotonic() < self._next_look_s:
+        is_asked = self._signals.take_reload()
+        if not is_asked and time.monotonic() < self._next_look_s:
             return
         self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         try:
@@ -100,12 +95,3 @@ class Service:
             self._progress.say(f"new bundle refused, the old one answers on: {error}")
             return
         self._progress.say(f"new bundle in use: {classifier.current.bundle.spec.name}")
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            self.exit_code = INTERRUPTED
-        signal.signal(number, signal.SIG_DFL)
-        self._is_stopping = True
-
-    def _ask_reload(self, number: int, frame: FrameType | None) -> None:
-        self._is_reload_asked = True

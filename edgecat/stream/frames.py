@@ -4,6 +4,8 @@ A frame begins with SOI and ends with EOI, but both stand inside of frames too: 
 an EXIF segment. A segment says how long it is, so its content is stepped over. Between frames
 anything may stand, such as the part headers of an HTTP stream (multipart/x-mixed-replace).
 
+Some cameras leave EOI out: their frames end where the next one begins.
+
 Source: ITU-T T.81 (JPEG), annex B.1.
 """
 
@@ -35,13 +37,22 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 _READ_BYTES = 64 * 1024
 
+#: What stands behind the data of a frame that came without EOI: eight bytes of ones. An EOI there
+#: would let a decoder paint grey what was cut off. Of these bits it takes those by which it reads
+#: ahead, and then, as no code is all ones, those of two blocks (8 x 8) at most: a frame that lacks
+#: more runs dry and is refused.
+#: Source: ITU-T T.81, annex C; libjpeg-turbo reads 57 bits ahead (jdhuff.h, MIN_GET_BITS).
+READ_AHEAD = 8 * b"\xff\x00"
+
 
 def read_frames(
     read: Callable[[int], bytes], *, max_bytes: int, on_skipped: Callable[[str], object]
 ) -> Iterator[bytes]:
     """Yield the frames of a stream, each as soon as its last byte is there.
 
-    Memory stays below `max_bytes` and a few reads, whatever comes in.
+    A frame without EOI is known to be over when the next one begins, or when the stream ends and
+    the frame before had none either; `READ_AHEAD` is put behind it. Whether it is complete, its
+    decoder knows. Memory stays below `max_bytes` and a few reads, whatever comes in.
 
     Args:
         read: Returns up to so many bytes, at least one; none at the end of the stream.
@@ -50,6 +61,7 @@ def read_frames(
     """
     stream = _Stream(read, max_bytes)
     is_in_step = stream.starts_with_frame()
+    leaves_out_eoi = False
     while True:
         begin = stream.begin
         start = stream.skip_to_start()
@@ -58,7 +70,7 @@ def read_frames(
         if start is None:
             return
         try:
-            end = _find_end(stream, start)
+            end, has_eoi = _find_end(stream, start, is_end_of_stream_enough=leaves_out_eoi)
         except EOFError:
             on_skipped(CUT_OFF)
             return
@@ -75,8 +87,11 @@ def read_frames(
             on_skipped(THUMBNAIL)
             stream.cut(end)
             continue
+        elif not is_in_step and not has_eoi:
+            on_skipped(BROKEN)  # it may be a thumbnail; where it ends, a frame begins
         else:
-            yield stream.between(start, end)
+            yield stream.between(start, end) + (b"" if has_eoi else READ_AHEAD)
+            leaves_out_eoi = not has_eoi
         stream.cut(end)
         is_in_step = True
 
@@ -87,20 +102,23 @@ class _BrokenError(Exception):
         self.next_start = next_start  # no frame begins before
 
 
-def _find_end(stream: "_Stream", start: int) -> int:
-    """Return where the frame that begins at `start` ends.
+def _find_end(stream: "_Stream", start: int, *, is_end_of_stream_enough: bool) -> tuple[int, bool]:
+    """Return where the frame that begins at `start` ends, and whether it has its EOI.
 
     Raises:
         _BrokenError: It is no JPEG.
         EOFError: The stream ends before it.
     """
     at = start + 2
+    is_behind_scan = False
     while True:
         if stream[at] != 0xFF:
             raise _BrokenError(start + 2)
         marker = stream[at + 1]
         if marker == _EOI:
-            return at + 2
+            return at + 2, True
+        if marker == _SOI and is_behind_scan:  # the next frame begins
+            return at, False
         if marker == _SOI:  # the frame was cut off, the next one begins
             raise _BrokenError(at)
         if marker == 0xFF:  # fill
@@ -114,7 +132,13 @@ def _find_end(stream: "_Stream", start: int) -> int:
                 raise _BrokenError(start + 2)
             if marker not in _FREE and (inner := stream.find_within(_START, at, end + 1)):
                 raise _BrokenError(inner)
-            at = stream.find(_MARKER, end) if marker == _SOS else end
+            is_behind_scan = marker == _SOS
+            try:
+                at = stream.find(_MARKER, end) if is_behind_scan else end
+            except EOFError:
+                if not is_end_of_stream_enough:
+                    raise
+                return stream.end, False
 
 
 class _Stream:
@@ -136,7 +160,7 @@ class _Stream:
         Raises:
             EOFError: The stream ends before.
         """
-        while at >= self._end:
+        while at >= self.end:
             self._read_on(keep_from=at)
         return self._buffer[at - self.begin]
 
@@ -149,7 +173,7 @@ class _Stream:
         while True:
             if found := pattern.search(self._buffer, max(0, at - self.begin)):
                 return self.begin + found.start()
-            at = max(at, self._end - 2)
+            at = max(at, self.end - 2)
             self._read_on(keep_from=at)
 
     def find_within(self, pattern: re.Pattern[bytes], at: int, end: int) -> int | None:
@@ -167,7 +191,7 @@ class _Stream:
         start = None
         with contextlib.suppress(EOFError):
             start = self.find(_START, self.begin)
-        self.cut(self._end if start is None else start)
+        self.cut(self.end if start is None else start)
         return start
 
     def starts_with_frame(self) -> bool:
@@ -188,12 +212,13 @@ class _Stream:
 
     def cut(self, at: int) -> None:
         """Let go what stands before a position."""
-        at = min(max(at, self.begin), self._end)
+        at = min(max(at, self.begin), self.end)
         del self._buffer[: at - self.begin]
         self.begin = at
 
     @property
-    def _end(self) -> int:
+    def end(self) -> int:
+        """Return the position behind the last byte in memory."""
         return self.begin + len(self._buffer)
 
     def _read_on(self, keep_from: int) -> None:

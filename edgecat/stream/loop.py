@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edgecat.errors import ImageError
+from edgecat.errors import EngineError, ImageError
 from edgecat.photos.pixels import load_pixels
 from edgecat.progress import Progress
 from edgecat.runtime.prediction import Answer
@@ -60,7 +60,7 @@ def stream(
         on_line: Called with plain values for each frame: its number in the stream (from 1), the
             time it was complete, the answer to the frames of the window, how many these are, how
             many milliseconds after the frame it came, how many frames were dropped so far; or, of
-            a frame that is broken, the error.
+            a frame that is broken, or that the model has no answer to, the error.
 
     Raises:
         ImageError: The stream cannot be read, or ended without a frame.
@@ -88,7 +88,7 @@ def stream(
         }
         try:
             answers.append(current.answer(load_pixels(frame.data)))
-        except ImageError as error:
+        except (ImageError, EngineError) as error:
             line["error"] = str(error).removeprefix("the photo: ")
         else:
             line |= current.combine(answers).to_dict()

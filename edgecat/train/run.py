@@ -6,6 +6,7 @@ RUN/model.safetensors    the weights of the best epoch
 RUN/last.pt              where a killed run goes on (tensors and numbers, no code)
 RUN/metrics.csv          a line an epoch
 RUN/curves.png, confusion.png
+RUN/cache/               what its exports made and may use again (edgecat.export.cache)
 """
 
 import dataclasses
@@ -67,11 +68,12 @@ class RunRecord:
         random: Parameters that started from random numbers.
         seed: Of the split, the output layer, the order and the augmentation of photos.
         recipe: Every number of the training.
-        data: The folder of the photos, absolute.
+        data: The folder of the photos or the zip file, absolute.
         data_sha256: Of the list of all photos' hashes and labels.
         num_photos: By split.
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
+        conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
         outcome: None until the run has finished.
         run_version: Of this record's form.
     """
@@ -88,6 +90,7 @@ class RunRecord:
     num_photos: dict[str, int]
     device: str
     versions: dict[str, str]
+    conflicts: str = "stop"
     outcome: Outcome | None = None
     run_version: int = RUN_VERSION
 

@@ -17,7 +17,9 @@ pytest.importorskip("starlette", reason="needs edgecat[serve]")
 from edgecat.serve.limits import Limits
 from edgecat.serve.server import Address, build_server, check_token, listen
 from edgecat.service.live import LiveClassifier
+from edgecat.service.signals import Signals
 from tests.conftest import write_bundle
+from tests.serve.promises import check_answer
 
 TIMEOUT_S = 30  # a server that hangs fails the test
 
@@ -29,19 +31,26 @@ class Served:
         self.port = port
         self.said = said
 
-    def ask(self, method, path, body=None, headers=None):
+    def ask(self, method, path, body=None, headers=None, client="127.0.0.1"):
         """Return status, headers and the body, JSON decoded."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=TIMEOUT_S, source_address=(client, 0)
+        )
         with contextlib.closing(connection):
             connection.request(method, path, body, headers or {})
-            return read_response(connection.getresponse())
+            answer = read_response(connection.getresponse())
+        if method != "HEAD":
+            kind = answer[1].get("content-type", "")
+            check_answer(method, path, answer[0], kind, answer[2])
+        return answer
 
     def predict(self, body, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask("POST", "/v1/predict", body, headers)
 
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
+    def connect(self, client="127.0.0.1"):
+        """Open a connection from one of the addresses that a Linux machine has for itself."""
+        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S, (client, 0))
 
     def count(self, outcome):
         """Return how many requests ended so."""
@@ -87,15 +96,15 @@ def running(bundle, address=None, limits=None, variant=None):
     address = address or Address(port=0)
     said = []
     classifier = LiveClassifier(bundle, variant, threads=1)
-    listener = listen(address)
-    server, _ = build_server(
-        classifier, address, check_token(address), limits or Limits(), said.append
+    listeners = listen(address)
+    server = build_server(
+        classifier, address, check_token(address), limits or Limits(), Signals(), said.append
     )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": listeners})
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive())
-        yield Served(listener.getsockname()[1], said)
+        yield Served(listeners[0].getsockname()[1], said)
     finally:
         server.should_exit = True
         thread.join(TIMEOUT_S)

@@ -1,6 +1,7 @@
 """Who is let in: names of the server, tokens, token files."""
 
 import contextlib
+import errno
 import http.client
 import socket
 
@@ -59,7 +60,7 @@ def test_the_right_token_opens(guarded):
     [None, "", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}",
      TOKEN, f"Bearer {TOKEN.upper()}", "Bearer é" + TOKEN],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["/v1/predict", "/metrics", "/nowhere"])
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/model", "/metrics", "/nowhere"])
 def test_any_other_token_is_refused(guarded, given, path):
     headers = {} if given is None else {"Authorization": given.encode("latin-1")}
     status, answered, answer = guarded.ask("POST", path, draw("red"), headers)
@@ -68,8 +69,8 @@ def test_any_other_token_is_refused(guarded, given, path):
     assert "Authorization: Bearer" in answer["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz"])
-def test_the_page_and_health_need_no_token(guarded, path):
+@pytest.mark.parametrize("path", ["/", "/healthz", "/openapi.json"])
+def test_the_page_health_and_the_description_need_no_token(guarded, path):
     assert guarded.ask("GET", path)[0] == 200
 
 
@@ -92,6 +93,16 @@ def test_a_server_may_be_called_by_the_loopback_address_that_it_listens_to(colou
             assert connection.getresponse().status == 200
 
 
+@pytest.mark.parametrize("host", ["::1", "localhost"])
+def test_a_server_at_the_other_loopback_address_keeps_the_same_rules(colours, host):
+    with running(colours, Address(host, port=0)) as served:
+        for name, status in (("[::1]", 200), ("localhost:80", 200), ("evil.example", 400)):
+            connection = http.client.HTTPConnection("::1", served.port, timeout=TIMEOUT_S)
+            with contextlib.closing(connection):
+                connection.request("GET", "/healthz", headers={"Host": name})
+                assert connection.getresponse().status == status
+
+
 def test_an_address_with_a_token_is_accepted(token_file):
     assert check_token(Address("0.0.0.0", token_file=token_file)) == TOKEN
 
@@ -102,15 +113,48 @@ def test_a_host_that_is_no_address_is_refused(host):
         listen(Address(host))
 
 
-def test_a_port_that_is_taken_is_refused():
-    with listen(Address(port=0)) as first:
-        port = first.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"--port {port}: .*in use; choose another"):
-            listen(Address(port=port))
+@pytest.fixture
+def listen_at():
+    """A function that returns listening sockets, which are closed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def listen_there(*address):
+            return [stack.enter_context(listener) for listener in listen(Address(*address))]
+
+        yield listen_there
 
 
-def test_answers_are_not_held_back_for_the_clients_confirmation():
-    with listen(Address(port=0)) as listener, socket.create_connection(listener.getsockname()):
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_port_that_is_taken_is_refused(listen_at, host):
+    port = listen_at(host, 0)[-1].getsockname()[1]
+    with pytest.raises(ConfigError, match=rf"--port {port}: .*in use; choose another"):
+        listen_at(host, port)
+
+
+def test_localhost_is_both_loopback_addresses_at_one_port(listen_at):
+    names = [listener.getsockname()[:2] for listener in listen_at("localhost", 0)]
+    assert [host for host, _ in names] == ["127.0.0.1", "::1"]
+    assert len({port for _, port in names}) == 1
+
+
+def test_localhost_is_one_address_on_a_machine_without_ipv6(listen_at, monkeypatch):
+    create = socket.create_server
+
+    def create_without_ipv6(address, *, family, backlog):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create(address, family=family, backlog=backlog)
+
+    monkeypatch.setattr(socket, "create_server", create_without_ipv6)
+    (listener,) = listen_at("localhost", 0)
+    assert listener.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(ConfigError, match="Cannot assign requested address"):
+        listen_at("::1", 0)
+
+
+def test_answers_are_not_held_back_for_the_clients_confirmation(listen_at):
+    (listener,) = listen_at("127.0.0.1", 0)
+    with socket.create_connection(listener.getsockname()):
         connection = listener.accept()[0]
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,11 +1,15 @@
 """Clients that send too much, too slowly, too often or no HTTP at all."""
 
 import contextlib
+import itertools
+import re
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from edgecat.photos.decode import MAX_BYTES
 from edgecat.serve.limits import Limits
 from tests.conftest import write_bundle
 from tests.serve.conftest import TIMEOUT_S, begin_upload, draw, finish, running, wait_until
@@ -83,21 +87,62 @@ def test_a_long_address_is_a_large_head(strict):
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
         b"HELLO\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",  # no Host
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\n Host: localhost\r\n\r\n",
+        HEAD + b"no colon\r\n\r\n",
         HEAD + b"Content-Length: many\r\n\r\n",
         HEAD + b"Content-Length: -5\r\n\r\n",
         HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\nno size\r\n",
-        b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\r\n" * 9_000,
     ],
 )
-def test_what_is_no_http_is_refused(strict, garbage):
+def test_what_is_no_http_is_refused_in_our_own_words(strict, garbage):
     with strict.connect() as client:
         client.sendall(garbage)
         status, _, answer = finish(client)
-    assert status in {400, 408, 431}
+        assert client.recv(1) == b""
+    assert status in {400, 408, 431, 501}
     assert answer["error"]["code"] in {"bad_request", "too_slow", "head_too_large"}
+    message = answer["error"]["message"]
+    assert "send" in message
+    # Of h11, and of the client's own bytes, which may be anything.
+    assert not re.search(r"illegal|mandatory|multiple|conflicting|bad|bytearray|colon", message)
     assert strict.predict(draw("red"))[0] == 200
+
+
+def test_a_body_that_breaks_off_in_a_bad_chunk_frees_its_place_at_once(colours):
+    limits = Limits(max_waiting=1, body_s=TIMEOUT_S, discard_s=TIMEOUT_S)
+    with running(colours, limits=limits) as served, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(served.connect())
+            client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            wait_until(lambda: served.metric("edgecat_bodies_bytes") == 5)
+            client.sendall(b"no size\r\n")
+            assert finish(client)[0] == 400
+        assert served.metric("edgecat_bodies_bytes") == 0
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+        HEAD.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_a_body_of_two_lengths_is_refused_and_ends_the_connection(strict, head):
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with strict.connect() as client:
+        client.sendall(head + b"0\r\n\r\n" + hidden)
+        status, headers, answer = finish(client)
+        assert (status, answer["error"]["code"]) == (400, "bad_request")
+        assert "Transfer-Encoding beside" in answer["error"]["message"]
+        assert headers["connection"] == "close"
+        assert client.recv(1) == b""
 
 
 @pytest.mark.parametrize("begun", [b"", b"POST /v1", HEAD])
@@ -207,25 +252,161 @@ def test_a_full_line_answers_503_and_those_in_it_are_answered(colours):
         assert served.predict(photo)[0] == 200
 
 
-def test_a_body_that_does_not_come_does_not_hold_up_the_end(colours):
-    limits = Limits(body_s=TIMEOUT_S, stop_s=0.5)
+@pytest.mark.parametrize(
+    ("begun", "status", "code"),
+    [
+        (HEAD + b"Content-Length: 999\r\n\r\nx", 503, "stopping"),
+        # Its refusal waits until the body is there.
+        (b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx", 404,
+         "not_found"),
+    ],
+)  # fmt: skip
+def test_a_body_that_does_not_come_does_not_hold_up_the_end(colours, caplog, begun, status, code):
+    limits = Limits(body_s=TIMEOUT_S, discard_s=TIMEOUT_S, stop_s=0.5)
     with contextlib.ExitStack() as stack:
         with running(colours, limits=limits) as served:
             client = stack.enter_context(served.connect())
-            begin_upload(client, draw("red"), 50)
+            client.sendall(begun)
             assert served.ask("GET", "/healthz")[0] == 200  # so that the upload has begun, too
+        answer = finish(client)
+    assert (answer[0], answer[2]["error"]["code"]) == (status, code)
+    assert "Traceback" not in caplog.text
+    assert (len(served.said) == 1) == (code == "stopping")
+
+
+IDLE = b""
+HALF_A_HEAD = HEAD
+# Of a request that is refused, whose body is thrown away as it drips in.
+REFUSED_BODY = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\n"
+# Answered already, but the client still sends.
+BEHIND_ITS_ANSWER = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\n"
+# Refused by the protocol itself, and not closed by the client.
+NO_HTTP = b"HELLO\r\n\r\n"
+
+
+@pytest.mark.parametrize("begun", [IDLE, HALF_A_HEAD, REFUSED_BODY, BEHIND_ITS_ANSWER, NO_HTTP])
+def test_connections_that_do_nothing_lock_nobody_out(colours, begun):
+    patient = Limits(head_s=TIMEOUT_S, discard_s=TIMEOUT_S, body_s=TIMEOUT_S)
+    with running(colours, limits=patient) as served, contextlib.ExitStack() as stack:
+        for _ in range(2 * patient.max_connections):
+            stack.enter_context(served.connect()).sendall(begun)
+        for _ in range(3):
+            assert served.ask("GET", "/healthz")[0] == 200
+            assert served.predict(draw("red"))[0] == 200
+
+
+def test_the_connection_that_waits_longest_makes_room_for_a_new_one(colours):
+    limits = Limits(max_waiting=1, max_spare_connections=1, head_s=TIMEOUT_S)
+    with running(colours, limits=limits) as served, contextlib.ExitStack() as stack:
+        first, second, third = [stack.enter_context(served.connect()) for _ in range(3)]
+        first.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert finish(first)[0] == 200
+        with served.connect():
+            assert second.recv(1) == b""
+            for client in (first, third):
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert finish(client)[0] == 200
+
+
+def test_it_is_one_of_the_client_who_has_most(colours):
+    limits = Limits(max_waiting=1, max_spare_connections=1, head_s=TIMEOUT_S)
+    with running(colours, limits=limits) as served, contextlib.ExitStack() as stack:
+        modest = stack.enter_context(served.connect("127.0.0.2"))
+        for _ in range(5):
+            stack.enter_context(served.connect("127.0.0.3"))
+        modest.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert finish(modest)[0] == 200
+
+
+@pytest.fixture
+def slow_ones(colours):
+    """A patient server whose line is full of the bodies of one client, which do not arrive."""
+    limits = Limits(body_s=TIMEOUT_S, slow_s=0.5)
+    with running(colours, limits=limits) as served, contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(served.connect("127.0.0.2")) for _ in range(limits.max_places)
+        ]
+        for client in clients:
+            begin_upload(client, draw("red"), 50)
+        wait_until(lambda: served.metric("edgecat_queue_length") == limits.max_waiting)
+        yield served, clients
+
+
+def test_slow_bodies_of_one_client_keep_no_other_out(slow_ones):
+    served, clients = slow_ones
+    assert served.ask("GET", "/healthz", client="127.0.0.2")[0] == 200
+    assert served.predict(draw("blue"))[2]["answer"] == "blue"
+    assert finish(clients[-1])[2]["error"]["code"] == "made_room"
+
+
+def test_slow_bodies_keep_their_own_client_out_for_a_moment_only(slow_ones):
+    served, clients = slow_ones
+    wait_until(lambda: served.ask("POST", "/v1/predict", draw("blue"), {}, "127.0.0.2")[0] == 200)
+    assert finish(clients[0])[2]["error"]["code"] == "made_room"
+
+
+def test_a_connection_is_turned_away_where_all_others_have_a_photo_in_the_line(colours):
+    limits = Limits(max_waiting=1, max_spare_connections=0, body_s=TIMEOUT_S)
+    photo = draw("red")
+    with running(colours, limits=limits) as served, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(served.connect()) for _ in range(2)]
+        for client in clients:
+            client.sendall(HEAD + b"Expect: 100-continue\r\n")
+            client.sendall(b"Content-Length: %d\r\n\r\n" % len(photo))
+            assert client.recv(1000).startswith(b"HTTP/1.1 100 ")  # it has its place
+        with served.connect() as one_more:
+            status, headers, answer = finish(one_more)
+            assert (status, answer["error"]["code"]) == (503, "too_many_connections")
+            assert headers["retry-after"] == "1"
+        for client in clients:
+            client.sendall(photo)
+            assert finish(client)[0] == 200
+
+
+def test_bodies_that_do_not_fit_into_the_memory_of_all_are_refused(colours):
+    limits = Limits(max_body_bytes=MIB, max_bodies_bytes=2 * MIB, body_s=TIMEOUT_S)
+    with running(colours, limits=limits) as served, contextlib.ExitStack() as stack:
+        for _ in range(2):  # nothing of them is there yet, but they have been let in
+            begin_upload(stack.enter_context(served.connect()), bytes(MIB), 50)
+        wait_until(lambda: served.metric("edgecat_bodies_bytes") == 2 * MIB)
+        for body in (draw("red"), iter([draw("red")])):
+            status, headers, answer = served.predict(body)
+            assert (status, answer["error"]["code"]) == (503, "no_room")
+            assert headers["retry-after"] == "1"
+            assert "may hold 2 MiB" in answer["error"]["message"]
+    with running(colours, limits=limits) as served:
+        assert served.predict(draw("red"))[0] == 200
+        assert served.metric("edgecat_bodies_bytes") == 0
+
+
+def test_a_body_larger_than_a_photo_may_be_is_told_that_limit(colours):
+    limits = Limits(max_body_bytes=2 * MAX_BYTES)
+    with running(colours, limits=limits) as served, served.connect() as client:
+        client.sendall(HEAD + b"Expect: 100-continue\r\n")
+        client.sendall(b"Content-Length: %d\r\n\r\n" % (MAX_BYTES + 1))
         status, _, answer = finish(client)
-    assert (status, answer["error"]["code"]) == (503, "stopping")
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+    assert "128 MiB" in answer["error"]["message"]
+    assert "--max-body-mb" not in answer["error"]["message"]
 
 
-def test_more_connections_than_allowed_are_turned_away(colours):
-    with running(colours, limits=Limits(max_connections=3)) as served:
-        with contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(served.connect()) for _ in range(3)]
-            clients[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert finish(clients[-1])[0] == 200
-            with served.connect() as one_more:
-                status, headers, answer = finish(one_more)
-                assert (status, answer["error"]["code"]) == (503, "too_many_connections")
-                assert headers["retry-after"] == "1"
-        wait_until(lambda: served.ask("GET", "/healthz")[0] == 200)
+@pytest.mark.parametrize("is_form", [False, True])
+def test_a_body_is_held_in_memory_once(colours, is_form):
+    size = 100 * MIB
+    with running(colours, limits=Limits(max_body_bytes=2 * size)) as served:
+        # What the test itself sends is one piece, over and over.
+        pieces = itertools.repeat(bytes(MIB), size // MIB)
+        head = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'
+        body = itertools.chain([head], pieces, [b"\r\n--x--\r\n"]) if is_form else pieces
+        kind = "multipart/form-data; boundary=x" if is_form else "image/bmp"
+        before = peak_bytes(reset=True)
+        assert served.predict(body, Content_Type=kind)[0] == 422
+        assert 0.9 * size < peak_bytes() - before < 1.5 * size  # 0.9: some was free already
+
+
+def peak_bytes(*, reset=False):
+    """Return the most memory that this process, in which the server runs, has held."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024

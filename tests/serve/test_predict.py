@@ -1,13 +1,20 @@
 """What is at which address, and what becomes of good and of bad requests."""
 
+import dataclasses
 import json
+import math
 import tempfile
 import threading
+from importlib import metadata
 
 import pytest
 
+import edgecat
 from edgecat import Classifier
-from edgecat.bundle.store import released_names
+from edgecat.bundle.store import load_bundle, released_names
+from edgecat.errors import EngineError
+from edgecat.serve.app import PhotoService, routes_of
+from edgecat.serve.openapi import API
 from tests.serve.conftest import draw, running, wait_until
 
 FORM = "multipart/form-data; boundary=-x"
@@ -24,7 +31,7 @@ def form(*parts):
 
 
 @pytest.mark.parametrize("colour", ["red", "green", "blue"])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_the_bytes_of_a_photo_are_answered(served, colour, kind):
     # PIL's "green" is half as bright as its others, which changes nothing here.
     status, _, answer = served.predict(draw(colour, kind), Content_Type=f"image/{kind.lower()}")
@@ -87,11 +94,20 @@ def test_a_photo_is_answered_as_the_library_does(shared):
         (b"{}", "application/json", 415, "unsupported_type", ["application/json", "image/*"]),
         (b"a=b", "application/x-www-form-urlencoded", 415, "unsupported_type", ["--data-binary"]),
         (b"x", "multipart/form-data", 400, "bad_form", ["boundary"]),
-        (b"x", FORM, 400, "bad_form", ["one file"]),
+        (b"x", FORM, 400, "bad_form", ["boundary line", "one file"]),
+        (b"x" * 2**17, FORM, 400, "bad_form", ["boundary line"]),
+        (b"", FORM, 400, "bad_form", ["ends before"]),
+        (form(("photo", "a.png", draw("red")))[:-9], FORM, 400, "bad_form", ["ends before"]),
+        (b"---x\r\nno header\r\n\r\n", FORM, 400, "bad_form", ["boundary line"]),
+        (b"---x\r\nX: " + b"x" * 9_000, FORM, 400, "bad_form", ["4096 bytes"]),
+        (form(("photo", "a" * 9_000, b"")), FORM, 400, "bad_form", ["4096 bytes"]),
+        (b"x", "multipart/form-data; boundary=" + "x" * 500, 400, "bad_form", ["too long"]),
+        (b"%PDF-1.7", "image/png", 415, "unsupported_photo", ["PDF", "accepted are JPEG"]),
+        (b"\xff\x0a", "image/jxl", 415, "unsupported_photo", ["JPEG XL", "convert"]),
         (form(), FORM, 400, "no_photo", ["one file"]),
         (form(("photo", "a.png", b"")), FORM, 400, "no_photo", ["one file"]),
-        (form(("photo", None, draw("red"))), FORM, 400, "bad_form", ["Too many fields"]),
-        (form(*[("a", "a.png", draw("red"))] * 2), FORM, 400, "bad_form", ["Too many files"]),
+        (form(("photo", None, draw("red"))), FORM, 400, "bad_form", ["'photo' is text", "@"]),
+        (form(*[("a", "a.png", draw("red"))] * 2), FORM, 400, "bad_form", ["more than one file"]),
         (form(("photo", "a.png", b"no photo")), FORM, 422, "not_a_photo", ["JPEG, PNG"]),
     ],
 )  # fmt: skip
@@ -138,6 +154,79 @@ def test_a_mistake_of_the_server_is_a_500_without_a_traceback(served, monkeypatc
     wait_until(lambda: "ZeroDivisionError" in caplog.text)
     monkeypatch.undo()
     assert served.predict(draw("red"))[0] == 200
+
+
+def test_a_model_without_an_answer_is_told_to_the_operator_only(served, monkeypatch):
+    def fail(*_):
+        raise EngineError("the model /srv/secret is not well")
+
+    # A sound model answers every photo, so that the failure is put in.
+    monkeypatch.setattr(Classifier, "predict", fail)
+    status, _, answer = served.predict(draw("red"))
+    assert (status, answer["error"]["code"]) == (500, "no_answer")
+    assert "secret" not in answer["error"]["message"]
+    assert served.said[-1] == "a photo could not be answered: the model /srv/secret is not well"
+
+
+@pytest.fixture
+def black_hole_model():
+    """A model that answers NaN to bright photos: the logarithm of 200 less the mean colour."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["pixels"], ["floats"], to=kinds.FLOAT),
+            helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),
+            helper.make_node("Sub", ["limit", "means"], ["rest"]),
+            helper.make_node("Log", ["rest"], ["logits"]),
+        ],
+        "black hole",
+        [helper.make_tensor_value_info("pixels", kinds.UINT8, ["N", 224, 224, 3])],
+        [helper.make_tensor_value_info("logits", kinds.FLOAT, ["N", 3])],
+        [helper.make_tensor("limit", kinds.FLOAT, [], [200.0])],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, ir_version=8, opset_imports=opsets).SerializeToString()
+
+
+def test_an_answer_that_is_not_finite_is_not_given(make_bundle, black_hole_model):
+    with running(make_bundle(files={"model.onnx": black_hole_model})) as served:
+        assert served.predict(draw("black"))[0] == 200
+        status, _, answer = served.predict(draw("white"))
+        assert (status, answer["error"]["code"]) in {(500, "no_answer"), (500, "internal")}
+        rows = served.ask("GET", "/metrics")[2].decode().splitlines()
+        assert all(math.isfinite(float(row.split()[-1])) for row in rows if row[0] != "#")
+
+
+def test_the_model_is_described(served, colours):
+    status, _, model = served.ask("GET", "/v1/model")
+    assert status == 200
+    assert model["labels"] == ["red", "green", "blue"]
+    assert (model["name"], model["variant"]) == ("bundle", "onnxruntime-fp32")
+    assert model["versions"]["edgecat"] == edgecat.__version__
+    assert model["versions"]["onnxruntime"] == metadata.version("onnxruntime")
+    assert model["input"]["side_px"] == 224
+    assert (model["score"], model["says_unknown"]) == (None, False)
+
+
+def test_the_score_and_the_calibration_of_the_released_model_are_described():
+    if "cats12" not in released_names():
+        pytest.skip("needs edgecat/assets/cats12, not released yet")
+    with running("cats12") as served:
+        model = served.ask("GET", "/v1/model")[2]
+        variant = load_bundle("cats12").spec.variant(model["variant"])
+    assert model["score"] == json.loads(json.dumps(dataclasses.asdict(variant.score)))
+    assert model["says_unknown"] is True
+    assert len(model["labels"]) == 12
+
+
+def test_the_document_describes_every_address_and_no_other(served):
+    status, _, document = served.ask("GET", "/openapi.json")
+    assert (status, document) == (200, json.loads(json.dumps(API)))
+    described = {(m.upper(), path) for path in API["paths"] for m in API["paths"][path]}
+    routes = routes_of(PhotoService(*[None] * 5))  # nothing is asked of it
+    offered = {(method, route.path) for route in routes for method in route.methods}
+    assert described == {pair for pair in offered if pair[0] != "HEAD"}
 
 
 def test_health_names_the_bundle(served):

@@ -1,6 +1,7 @@
 """`edgecat serve` as a process: signals, new bundles, systemd, a missing extra."""
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -19,17 +20,17 @@ ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()", "ser
 
 
 @contextlib.contextmanager
-def process(*arguments, **environment):
-    """Run the command; yield the process and how to talk to it."""
+def process(*arguments, entry=ENTRY, **environment):
+    """Run the command; yield the process and how to talk to it over IPv4."""
     with subprocess.Popen(
-        [*ENTRY, *map(str, arguments), "--port", "0"],
+        [*entry, *map(str, arguments), "--port", "0"],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environment,
     ) as running:
         try:
             line = running.stderr.readline()
-            port = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+            port = re.search(r"http://\S+:(\d+)/", line)
             assert port, line + running.stderr.read()
             yield running, Served(int(port[1]), line)
         finally:
@@ -66,6 +67,45 @@ def test_requests_under_way_are_answered_before_the_end(colours):
             status, _, answer = finish(client)
             assert (status, answer["answer"]) == (200, "green")
         assert running.wait(TIMEOUT_S) == 0
+
+
+def test_a_second_sigterm_ends_the_server_at_once(colours):
+    with process(colours) as (running, served), served.connect() as client:
+        begin_upload(client, draw("green"), 50)
+        wait_until(lambda: served.metric("edgecat_bodies_bytes") > 0)
+        running.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_closed(served))
+        assert running.poll() is None  # the upload holds it up
+        assert stop(running) == (-signal.SIGTERM, "")
+
+
+def test_what_clients_do_wrong_says_nothing_on_the_terminal(colours):
+    with process(colours) as (running, served):
+        for body, kind in ((b"no form", "multipart/form-data; boundary=x"), (b"", "image/png")):
+            assert served.predict(body, Content_Type=kind)[0] == 400
+        for garbage in (b"HELLO\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+            with served.connect() as client:
+                client.sendall(garbage)
+                assert finish(client)[0] == 400
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        assert served.ask("GET", "/healthz", headers=upgrade)[0] == 200
+        with served.connect() as client:
+            begin_upload(client, draw("red"), 50)
+        wait_until(lambda: served.count("cut_off") == 1)
+        assert stop(running) == (0, "stopped\n")
+
+
+def test_a_mistake_of_the_server_is_told_on_the_terminal(colours):
+    broken = "from edgecat.runtime.classifier import Classifier; "
+    broken += "Classifier.predict = lambda *_: 1 / 0; "
+    entry = [sys.executable, "-c", broken + ENTRY[2], "serve"]
+    with process(colours, entry=entry) as (running, served):
+        status, _, answer = served.predict(draw("red"))
+        assert (status, answer["error"]["code"]) == (500, "internal")
+        code, said = stop(running)
+    assert code == 0
+    assert said.startswith("a mistake of edgecat, please report it:\nTraceback")
+    assert "ZeroDivisionError" in said
 
 
 def is_closed(served):
@@ -153,6 +193,29 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(colours, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("host", "name", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1", ["127.0.0.1"]),
+        ("::1", "[::1]", ["::1"]),
+        ("localhost", "localhost", ["127.0.0.1", "::1"]),
+    ],
+)
+def test_the_address_that_is_said_is_the_one_that_answers(colours, host, name, reached):
+    with process(colours, "--host", host) as (running, served):
+        assert f" at http://{name}:{served.port}/, to this machine only" in served.said
+        for address in ("127.0.0.1", "::1"):
+            connection = http.client.HTTPConnection(address, served.port, timeout=TIMEOUT_S)
+            with contextlib.closing(connection):
+                if address in reached:
+                    connection.request("GET", "/healthz")
+                    assert connection.getresponse().status == 200
+                else:
+                    with pytest.raises(ConnectionRefusedError):
+                        connection.connect()
+        assert stop(running) == (0, "stopped\n")
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["nowhere"], 5, "nowhere: no such bundle"),
@@ -183,7 +246,9 @@ def test_a_watchdog_time_that_does_not_read_is_refused_before_anybody_can_connec
     assert done.stderr.startswith("error: WATCHDOG_USEC=soon: ")
 
 
-@pytest.mark.parametrize("library", ["uvicorn", "starlette", "prometheus_client"])
+@pytest.mark.parametrize(
+    "library", ["uvicorn", "starlette", "python_multipart", "prometheus_client"]
+)
 def test_without_the_extra_the_command_says_what_to_install(library):
     script = f"import sys; sys.modules[{library!r}] = None; " + ENTRY[2]
     done = subprocess.run(

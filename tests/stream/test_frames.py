@@ -8,7 +8,15 @@ from PIL import Image
 
 from edgecat.errors import ImageError
 from edgecat.photos.pixels import load_pixels
-from edgecat.stream.frames import BROKEN, CUT_OFF, NO_FRAME, THUMBNAIL, TOO_LARGE, read_frames
+from edgecat.stream.frames import (
+    BROKEN,
+    CUT_OFF,
+    NO_FRAME,
+    READ_AHEAD,
+    THUMBNAIL,
+    TOO_LARGE,
+    read_frames,
+)
 
 MAX_BYTES = 300_000
 
@@ -93,13 +101,71 @@ def picture_of(frame):
         return None
 
 
+def without_eoi(frame):
+    return frame[:-2]
+
+
+# Those in one scan, as cameras write them (of several none can be known to be the last), but for
+# the one whose EOI has fill bytes before it.
+IN_ONE_SCAN = {
+    **{name: FRAMES[name] for name in FRAMES.keys() - {"progressive", "fill bytes"}},
+    "one block": encode(6, (8, 8), subsampling=0),
+    "large": encode(8, (640, 480), quality=60),
+}
+
+
+@pytest.mark.parametrize("frame", IN_ONE_SCAN.values(), ids=IN_ONE_SCAN.keys())
+@pytest.mark.parametrize("between", [b"", b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"])
+def test_frames_without_an_end_marker_end_where_the_next_one_begins(frame, between):
+    frames, reasons = split((without_eoi(frame) + between) * 3)
+    assert [picture_of(found) for found in frames] == [picture_of(frame)] * 3
+    assert reasons == []
+
+
+def test_one_frame_without_an_end_marker_among_others_is_found_too():
+    frames, reasons = split(PLAIN + without_eoi(PLAIN) + PLAIN)
+    assert frames == [PLAIN, without_eoi(PLAIN) + READ_AHEAD, PLAIN]
+    assert reasons == []
+
+
+def blocks_of(frame):
+    """Return the blocks of 8 x 8 of a decoded grey frame, line by line; None if it is refused."""
+    try:
+        picture = Image.open(io.BytesIO(frame))
+        picture.load()
+    except OSError:
+        return None
+    width_px, height_px = picture.size
+    corners = [(x, y) for y in range(0, height_px, 8) for x in range(0, width_px, 8)]
+    return [picture.crop((x, y, x + 8, y + 8)).tobytes() for x, y in corners]
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+def test_of_a_frame_that_was_cut_off_no_more_than_two_blocks_are_made_up(optimize):
+    """Behind the one in which the cut is; a grey frame, as its blocks stand line by line."""
+    data = io.BytesIO()
+    Image.effect_noise((64, 48), 60).save(data, "JPEG", optimize=optimize)
+    frame = data.getvalue()
+    whole = blocks_of(frame)
+    num_refused = 0
+    for num_lost in range(3, len(frame) // 2):
+        blocks = blocks_of(frame[:-num_lost] + READ_AHEAD)
+        num_refused += blocks is None
+        assert blocks is None or blocks[:-3] == whole[:-3]
+    assert num_refused > 0.9 * num_lost
+
+
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES.keys())
 def test_wherever_a_frame_is_cut_off_the_next_ones_are_found(frame):
     after = FRAMES["thumbnail"]
     for size_bytes in range(3, len(frame) - 2, 3):
         frames, reasons = split(frame[:size_bytes] + after + after)
         assert frames[-1] == after, size_bytes
-        if frames[:-1] != [after]:
+        if frames[1:] == [after, after]:  # cut off in its scan: its decoder refuses it
+            assert frames[0] == frame[:size_bytes] + READ_AHEAD
+            if size_bytes < len(frame) - 100:
+                assert picture_of(frames[0]) is None
+        elif frames[:-1] != [after]:
             # Unseen, where what lacked of a segment is as long as some segments of the next frame:
             # the head of one and the tail of the other make a frame, or its thumbnail.
             (mixed,) = frames[:-1]
@@ -168,4 +234,5 @@ def test_nothing_but_a_whole_frame_comes_out_of_a_mangled_stream(seed):
         data[rng.randrange(len(data))] = rng.randrange(256)
     frames, _ = split(bytes(data))
     assert frames
-    assert all(frame[:3] == b"\xff\xd8\xff" and frame[-2:] == b"\xff\xd9" for frame in frames)
+    assert all(frame.startswith(b"\xff\xd8\xff") for frame in frames)
+    assert all(frame.endswith((b"\xff\xd9", READ_AHEAD)) for frame in frames)

@@ -13,6 +13,7 @@ import time
 import pytest
 from PIL import Image
 
+from edgecat.cli.main import BROKEN_PIPE
 from edgecat.errors import ImageError
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
@@ -93,6 +94,15 @@ def test_a_broken_frame_is_reported_and_counts_in_no_window(run):
     assert "answer" not in lines[1]
     assert lines[1]["error"]
     assert lines[2]["num_frames"] == 2
+
+
+def test_a_camera_that_leaves_out_the_end_marker_is_answered(run, said):
+    frames = [picture.removesuffix(b"\xff\xd9") for picture in (RED, GREEN, BLUE)]
+    torn = frames[0][:-20]
+    lines = run(torn + b"".join(frames), window=1)
+    assert [line.get("answer") for line in lines] == [None, "red", "green", "blue"]
+    assert "truncated" in lines[0]["error"]
+    assert said == []
 
 
 def test_each_kind_of_rubbish_is_told_of_once(run, said):
@@ -217,7 +227,7 @@ def test_a_signal_ends_it_in_order(start, number, code):
     assert process.stderr.read() == b""
 
 
-def test_a_reader_that_leaves_ends_it_in_order(start):
+def test_a_reader_that_leaves_ends_it_with_a_code_that_says_so(start):
     process = start()
     process.stdin.write(RED)
     process.stdout.readline()
@@ -226,8 +236,8 @@ def test_a_reader_that_leaves_ends_it_in_order(start):
         while True:
             process.stdin.write(RED)
             time.sleep(0.01)
-    assert process.wait(WAIT_S) == 0
-    assert b"Traceback" not in process.stderr.read()
+    assert process.wait(WAIT_S) == BROKEN_PIPE
+    assert process.stderr.read() == b""
 
 
 def test_a_stream_of_rubbish_is_refused_in_one_line(start):

@@ -9,7 +9,13 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
+from edgecat.cli.options import (
+    allow_older_option,
+    power_save_option,
+    signer_option,
+    threads_option,
+    variant_option,
+)
 from edgecat.cli.output import TerminalProgress, print_json
 
 
@@ -26,6 +32,7 @@ from edgecat.cli.output import TerminalProgress, print_json
 @threads_option
 @power_save_option
 @signer_option
+@allow_older_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -35,6 +42,7 @@ def command(
     threads: int | None,
     power_save: bool,
     signer: Path | None,
+    allow_older: bool,
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -72,7 +80,14 @@ def command(
 
     with Service(progress) as service:
         stream(
-            LiveClassifier(bundle, variant, threads=threads, power_save=power_save, signer=signer),
+            LiveClassifier(
+                bundle,
+                variant,
+                threads=threads,
+                power_save=power_save,
+                signer=signer,
+                allow_older=allow_older,
+            ),
             Mailbox(read, progress, drop=not is_recording),
             service,
             window=window,

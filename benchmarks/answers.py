@@ -67,6 +67,16 @@ def _largest_photos(result: _Result) -> str:
     )
 
 
+def _watch_record(result: _Result) -> str:
+    parts = [
+        f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
+        f"{row['start_cpu_s']:.2f} s), {row['peak_mb']:.0f} MB, "
+        f"{row['photo_afterwards']['cpu_ms']:.1f} ms of the processor a photo"
+        for row in result["rows"]
+    ]
+    return "; ".join(parts)
+
+
 def _record(counts: _Result) -> str:
     return (
         f"{counts['num_photos']:,} photos: {counts['num_lost']} lost, {counts['num_twice']} "
@@ -101,7 +111,10 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "serve_workers": lambda r: ", ".join(
         f"{name} {values['answers_per_s']:.0f}" for name, values in r["median"].items()
     ),
-    "watch_kill": lambda r: f"{r['num_kills']} kills, {_record(r)}",
+    "watch_kill": lambda r: (
+        f"{r['num_kills']} kills, {sum(r['rotated'].values())} rotations, {_record(r)}"
+    ),
+    "watch_record": _watch_record,
     "disk_full": lambda r: f"{r['watch']['num_rounds']} times full, {_record(r['watch'])}",
     "unpack_faults": _unpack_faults,
     "fuzz_bundles": _fuzz_bundles,

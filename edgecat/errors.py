@@ -19,7 +19,8 @@
     └── DeviceError             15   this machine: `edgecat doctor` found a problem
 
 A message says what was given, what is accepted and the command that mends it. Exit code 2 is
-also what click uses for a wrong command line; 130 is Ctrl-C, as in every shell.
+also what click uses for a wrong command line. As in every shell 130 is Ctrl-C, and 141 that nobody
+reads the output any more (`edgecat ... | head`).
 """
 
 

@@ -269,6 +269,17 @@ def test_evaluate_prints_what_it_promises_and_uses_the_test_photos(bundle, photo
         assert score["num_images"] == 2
 
 
+def test_a_zip_file_of_the_photos_is_measured_as_the_folder_is(bundle, photos, tmp_path, capsys):
+    packed = shutil.make_archive(str(tmp_path / "photos"), "zip", photos.parent, photos.name)
+    found = [edgecat_json(capsys, "evaluate", bundle, data, "--json") for data in (photos, packed)]
+    assert found[0] == found[1]
+    assert edgecat("evaluate", bundle, packed) == 0
+    out, err = capsys.readouterr()
+    assert f"{packed} (entered photos/): a folder per class, 30 photos of 3 classes" in err
+    assert "% (95 % interval; " in out
+    assert "CAREFUL: fewer than 10 photos of " in out
+
+
 def test_evaluate_says_how_many_photos_the_model_was_trained_on(bundle, photos, capsys):
     result = edgecat_json(capsys, "evaluate", bundle, photos, "--split", "all", "--json")
     assert (result["split"], result["num_images"], result["num_seen"]) == ("all", 30, 24)
@@ -320,6 +331,8 @@ def test_benchmark_measures_every_variant_and_prints_what_it_promises(
         assert row["peak_rss_bytes"] > row["size_bytes"] > 0
         assert row["precision"].startswith(row["variant"].split("-")[1])
         assert 0 <= row["top1_ratio"] <= 1
+        assert 0 <= row["macro_f1_ratio"] <= 1
+        assert {one["num_images"] for one in row["per_class"].values()} == {2}
     assert json.loads(json.dumps(result["host"])) == result["host"]
 
 
@@ -330,6 +343,9 @@ def test_inspect_prints_the_manifest(bundle, capsys):
     text = capsys.readouterr().out
     assert all(label in text for label in CLASSES.values())
     assert all(variant["name"] in text for variant in result["variants"])
+    num_variants = len(result["variants"])
+    assert text.count("  macro F1 ") == text.count("95 % interval; ") == num_variants
+    assert text.count("Maine Coon: recall ") == num_variants
 
 
 # Export, when things are not where they were; a bundle that stands there survives all of it
@@ -347,10 +363,11 @@ def test_export_to_a_folder_that_is_no_bundle_is_refused_and_the_folder_left_alo
 def test_moved_photos_are_found_with_data_and_the_bundle_is_replaced_whole(
     run, bundle, photos, tmp_path, capsys
 ):
-    old, moved, out = tmp_path / "old", tmp_path / "moved", tmp_path / "x.edgecat"
+    # As a zip file with a folder around: in the run there was neither.
+    old, moved, out = tmp_path / "old", tmp_path / "moved.zip", tmp_path / "x.edgecat"
     shutil.copytree(run, old)
     shutil.copytree(bundle, out)
-    shutil.copytree(photos, moved)
+    shutil.make_archive(str(moved.with_suffix("")), "zip", photos.parent, photos.name)
     record = json.loads((old / "run.json").read_text())
     record["data"] = str(tmp_path / "gone")
     (old / "run.json").write_text(json.dumps(record))
@@ -364,7 +381,7 @@ def test_moved_photos_are_found_with_data_and_the_bundle_is_replaced_whole(
     spec = load_bundle(out).spec
     assert {v.name for v in spec.variants} <= {"onnxruntime-fp32", "openvino-fp32", "openvino-bf16"}
     assert not any(name.endswith("int8.onnx") for name in contents(out))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["moved", "old", "x.edgecat"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["moved.zip", "old", "x.edgecat"]
 
 
 @pytest.mark.parametrize("change", ["changed", "missing"])

@@ -2,9 +2,9 @@
 
 python -m benchmarks.reliability.disk_full [--seed 0]    as root: it mounts a small disk in memory
 
-Again and again the disk of the results file is filled up but for a few random bytes, photos arrive,
-in every second round the process is killed, and space is made again. What a full disk does to
-`bundle unpack` is told by unpack_faults.py.
+Again and again the disk of the results and their record is filled up but for some random bytes,
+photos arrive, in every second round the process is killed, and space is made again. What a full
+disk does to `bundle unpack` is told by unpack_faults.py.
 """
 
 import json
@@ -26,8 +26,12 @@ from benchmarks.results import write_result
 _NUM_ROUNDS = 20
 _PHOTOS_A_ROUND = 5
 
-# A line is about 900 bytes: from no room at all to room for some lines and a part of one.
-_MOST_ROOM_BYTES = 3000
+# An answer takes about 30 kB until the record's log is full (1 MiB), and 1 to 2 kB in the results:
+# from no room at all to room for some of the former and a part of the latter.
+_MOST_ROOM_BYTES = 100_000
+
+# The record with its 1,000 newest lines and its log takes at most 3 MB.
+_DISK_BYTES = 8 * 2**20
 
 # Until a photo that has arrived has its line, or the full disk was noticed.
 _TIMEOUT_S = 60
@@ -78,7 +82,7 @@ def fill_during_watch(seed: int) -> dict[str, Any]:
     """Fill the disk under a results file, many times; return what became of the photos."""
     rng = random.Random(seed)
     num_photos = num_killed = num_told_again = num_torn_seen = 0
-    with tempfile.TemporaryDirectory() as top, mount_small_disk(2**20) as disk:
+    with tempfile.TemporaryDirectory() as top, mount_small_disk(_DISK_BYTES) as disk:
         folder, out, log = Path(top) / "in", disk / "results.jsonl", Path(top) / "log"
         folder.mkdir()
         watch = Watch(folder, out, log)

@@ -8,7 +8,7 @@ import numpy as np
 from edgecat.bundle.photo_record import load_photo_record
 from edgecat.bundle.store import Bundle
 from edgecat.errors import ConfigError, DatasetError
-from edgecat.photos.folder import LabelledPhoto, find_photos
+from edgecat.photos.folder import LabelledPhoto, load_folder
 from edgecat.photos.reading import group_remarks
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engines.base import Engine
@@ -30,7 +30,7 @@ def evaluate(
     Args:
         bundle: Whose labels and history count.
         engines: Variants of the bundle, open; all answer the same pixels.
-        data: A folder with any subset of the labels as sub-folders.
+        data: A folder with any subset of the labels as sub-folders, split or not, or a zip of it.
         split: "test" for the photos that were kept from training, "all" for every photo; None for
             "test" where the folder holds photos of the bundle's training, else "all".
         skip_broken: Leave broken photos out instead of refusing all.
@@ -43,8 +43,8 @@ def evaluate(
     """
     if split not in (None, "test", "all"):
         raise ConfigError(f"split {split!r}: accepted are 'test' and 'all'")
-    photos = find_known_photos(bundle, data)
     progress = progress or Silent()
+    photos = find_known_photos(bundle, data, progress)
     broken: list[tuple[Path, str]] = []
     odd: list[tuple[Path, str]] = []
     answers = answer_photos(
@@ -63,7 +63,7 @@ def evaluate(
     was_trained = np.array([seen.was_trained(sha256) for sha256 in answers.hashes], bool)
     in_test = np.array(
         [
-            photo.split == "test" if photo.split else seen.was_tested(sha256)
+            photo.split == "test" or seen.was_tested(sha256)
             for photo, sha256 in zip(answers.photos, answers.hashes, strict=True)
         ],
         bool,
@@ -82,17 +82,19 @@ def evaluate(
     )
 
 
-def find_known_photos(bundle: Bundle, data: Path) -> tuple[LabelledPhoto, ...]:
-    """List a folder's photos, all of whose labels the bundle knows.
+def find_known_photos(bundle: Bundle, data: Path, progress: Progress) -> tuple[LabelledPhoto, ...]:
+    """List a data set's photos, all of whose labels the bundle knows, and say how it is arranged.
 
     Raises:
         DatasetError: No photos, or unknown labels, all named.
     """
-    photos = find_photos(data)
-    unknown = sorted({photo.label for photo in photos} - set(bundle.spec.labels))
+    folder = load_folder(data)
+    unknown = sorted({photo.label for photo in folder.photos} - set(bundle.spec.labels))
     if unknown:
         raise DatasetError(
-            f"{data}: the model does not know {', '.join(map(repr, unknown))}; it knows "
+            f"{folder.root}: the model does not know {', '.join(map(repr, unknown))}; it knows "
             f"{', '.join(bundle.spec.labels)}. Remove or rename these folders."
         )
-    return photos
+    for line in (folder.understood, *folder.notes):
+        progress.say(line)
+    return folder.photos

@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.metrics import describe_small_classes
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -22,6 +25,8 @@ class Row:
         top1_ratio: On the photos of `--data`; None without.
         top1_interval_ratio: Its 95 % interval.
         num_images: Photos it was measured on.
+        macro_f1_ratio: Mean F1 of the classes on them, each of the same weight, 0-1.
+        per_class: By label, recall, precision and number of photos.
     """
 
     variant: str
@@ -36,6 +41,8 @@ class Row:
     top1_ratio: float | None = None
     top1_interval_ratio: tuple[float, float] | None = None
     num_images: int | None = None
+    macro_f1_ratio: float | None = None
+    per_class: dict[str, ClassScore] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Report:
 
 
 def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
-    """Say plainly which INT8 variants are slower than float, and when threads got in the way."""
+    """Say plainly what is slower than float, when threads got in the way, and when n is small."""
     notes = [
         f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times its "
         "latency; it saves size, not time"
@@ -74,6 +81,9 @@ def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
             f"the thread pools of {len(rows)} variants shared the cores during this run, which "
             "slows some down; for ratios that can be trusted measure with --threads 1"
         )
+    counts = {label: one.num_images for label, one in (rows[0].per_class or {}).items()}
+    if warning := describe_small_classes(counts):
+        notes.append(warning.removeprefix("CAREFUL: "))
     return tuple(notes)
 
 
@@ -81,7 +91,7 @@ def format_report(report: Report) -> str:
     """Return a table, and below it the host and the notes."""
     heads = (
         "variant", "p50 ms", "p95 ms", "p99 ms", "to fp32", "images/s", "cold ms", "RSS MB",
-        "size MB", "top-1 %", "runs in",
+        "size MB", "top-1 %", "macro F1 %", "runs in",
     )  # fmt: skip
     lines = [heads, *(_cells(row) for row in report.rows)]
     host, settings = report.host, report.settings
@@ -90,6 +100,7 @@ def format_report(report: Report) -> str:
         [
             format_table(lines),
             "",
+            *_format_recalls(report.rows),
             f"{settings['num_rounds']} rounds of all variants in turn, threads: "
             f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
             f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
@@ -119,11 +130,24 @@ def format_table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, "  ".join("-" * width for width in widths), *rest])
 
 
+def _format_recalls(rows: Sequence[Row]) -> list[str]:
+    """Return the recall of each class as a table, with an empty line behind it; or nothing."""
+    classes = rows[0].per_class or {}
+    if not classes:
+        return []
+    lines = [("recall %", "n", *(row.variant for row in rows))]
+    for label, one in classes.items():
+        scores = [(row.per_class or {}).get(label) for row in rows]
+        recalls = [f"{100 * score.recall_ratio:.1f}" if score else "-" for score in scores]
+        lines.append((label, str(one.num_images), *recalls))
+    return [format_table(lines), ""]
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     top1 = "-"
     if row.top1_ratio is not None and row.top1_interval_ratio is not None:
         low, high = row.top1_interval_ratio
-        top1 = f"{100 * row.top1_ratio:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+        top1 = f"{100 * low:.1f}-{100 * high:.1f} ({100 * row.top1_ratio:.1f})"
     return (
         row.variant,
         *(f"{row.latency_ms[name]:.2f}" for name in ("p50", "p95", "p99")),
@@ -133,5 +157,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.peak_rss_bytes / 1e6:.0f}",
         f"{row.size_bytes / 1e6:.2f}",
         top1,
+        "-" if row.macro_f1_ratio is None else f"{100 * row.macro_f1_ratio:.1f}",
         row.precision.split(" (")[0],
     )

@@ -211,4 +211,6 @@ def _describe(
         top1_ratio=score.top1_ratio if score else None,
         top1_interval_ratio=score.top1_interval_ratio if score else None,
         num_images=score.num_images if score else None,
+        macro_f1_ratio=score.macro_f1_ratio if score else None,
+        per_class=score.per_class if score else None,
     )

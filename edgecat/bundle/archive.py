@@ -6,11 +6,8 @@ of `out` only when every file has been found to be what the manifest says.
 
 import contextlib
 import hashlib
-import os
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -31,30 +28,13 @@ from edgecat.bundle.store import (
     parse_manifest,
 )
 from edgecat.errors import BundleError
+from edgecat.zips import ZipError, check_entry, check_growth, open_zip, read_chunks, read_entry
 
 # Fixed, so that the same bundle always makes the same bytes: the earliest time that zip can say.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
-# A bundle has about ten files, and an entry of the directory about 100 bytes. zipfile makes an
-# object of each entry before anyone can look at one, so the limit is applied before it is called.
+# A bundle has about ten files, and an entry of the directory about 100 bytes.
 _MAX_DIRECTORY_BYTES = 64 * 2**10
-
-# Weights shrink by a quarter at best, JSON and XML to a fifteenth; zeros to a thousandth.
-_MAX_RATIO = 100
-
-_CHUNK_BYTES = 2**20
-
-# Source: APPNOTE.TXT 6.3.10, 4.3.16: a zip file without a comment ends with this record; only in
-# front of it may a zip64 locator (4.3.15) stand, which a bundle is too small for.
-_END = struct.Struct("<4s8xL4x2s")
-_END_MARK, _NO_COMMENT = b"PK\5\6", b"\0\0"
-_LOCATOR_BYTES, _LOCATOR_MARK = 20, b"PK\6\7"
-
-# All that zipfile is known to raise on a damaged file.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, OverflowError, RuntimeError,
-    ValueError,
-)  # fmt: skip
 
 
 def pack_bundle(name: str | Path, out: Path) -> Bundle:
@@ -113,14 +93,17 @@ def unpack_bundle(archive: Path, out: Path, *, signer: Path | None = None) -> Mo
         StorageError: The disk is full or closed; what stood at `out` is untouched.
     """
     check_replaceable(out)
-    with _open_zip(archive) as packed:
+    with (
+        _bundle_errors(archive),
+        open_zip(archive, max_directory_bytes=_MAX_DIRECTORY_BYTES) as packed,
+    ):
         entries = _list_entries(packed, archive)
         if MANIFEST not in entries:
             raise BundleError(f"{archive}: no {MANIFEST} in it; {_MEND}")
-        manifest = _read(packed, entries.pop(MANIFEST), MAX_MANIFEST_BYTES)
+        manifest = read_entry(packed, entries.pop(MANIFEST), MAX_MANIFEST_BYTES)
         signature = None
         if SIGNATURE in entries:
-            signature = _read(packed, entries.pop(SIGNATURE), SIGNATURE_BYTES)
+            signature = read_entry(packed, entries.pop(SIGNATURE), SIGNATURE_BYTES)
             if len(signature) != SIGNATURE_BYTES:
                 raise BundleError(f"{archive}: {SIGNATURE}: no signature; {_MEND}")
         check_signature(manifest, signature, signer, str(archive))
@@ -133,7 +116,7 @@ def unpack_bundle(archive: Path, out: Path, *, signer: Path | None = None) -> Mo
             for name, record in spec.files.items():
                 sha256 = hashlib.sha256()
                 with (folder / name).open("xb") as file:
-                    for chunk in _read_chunks(packed, entries[name]):
+                    for chunk in read_chunks(packed, entries[name]):
                         sha256.update(chunk)
                         file.write(chunk)
                 if sha256.hexdigest() != record.sha256:
@@ -148,33 +131,16 @@ _MEND = "get it again, or make it with 'edgecat bundle pack BUNDLE --out FILE.zi
 
 
 @contextlib.contextmanager
-def _open_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
+def _bundle_errors(archive: Path) -> Iterator[None]:
+    """Name the file and the mend in what is wrong with a zip file.
+
+    Raises:
+        BundleError: Something is.
+    """
     try:
-        if not archive.is_file():
-            raise BundleError(f"{archive}: no such zip file; {_MEND}")
-        file = archive.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise BundleError(f"{archive}: cannot be read ({reason})") from error
-    with file:
-        _check_directory(file, archive)
-        try:
-            packed = zipfile.ZipFile(file)
-        except _ZIP_ERRORS as error:
-            raise BundleError(f"{archive}: a damaged zip file ({error}); {_MEND}") from error
-        with packed:
-            yield packed
-
-
-def _check_directory(file: IO[bytes], archive: Path) -> None:
-    size_bytes = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size_bytes - _END.size - _LOCATOR_BYTES))
-    locator, end = (tail := file.read())[: -_END.size], tail[-_END.size :]
-    mark, directory_bytes, comment = _END.unpack(end) if len(end) == _END.size else (b"", 0, b"")
-    if mark != _END_MARK or comment != _NO_COMMENT or locator.startswith(_LOCATOR_MARK):
-        raise BundleError(f"{archive}: no zip file of a bundle, or cut off; {_MEND}")
-    if directory_bytes > _MAX_DIRECTORY_BYTES:
-        raise BundleError(f"{archive}: more entries than a bundle has; {_MEND}")
+        yield
+    except ZipError as error:
+        raise BundleError(f"{archive}: {error}; {_MEND}") from error
 
 
 def _list_entries(packed: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
@@ -185,18 +151,12 @@ def _list_entries(packed: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.Z
         # As it stands in the zip file: zipfile has cut its own copy of the name at a NUL.
         *above, name = info.orig_filename.split("/")
         folders.add(tuple(above))
-        kind = stat.S_IFMT(info.external_attr >> 16)
+        check_entry(info)
         problem = None
         if len(above) > 1 or above in ([""], ["."], [".."]):
             problem = "it is not in the bundle's folder"
         elif name in entries:
             problem = "it is there twice"
-        elif kind not in (0, stat.S_IFREG if name else stat.S_IFDIR):
-            problem = "it is a link or a device"
-        elif info.flag_bits & 1:
-            problem = "it is encrypted"
-        elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            problem = "it is compressed in another way than zip files usually are"
         if problem is not None:
             raise BundleError(f"{archive}: entry {info.orig_filename!r}: {problem}; {_MEND}")
         if name:
@@ -218,27 +178,4 @@ def _check_entries(entries: dict[str, zipfile.ZipInfo], spec: ModelSpec, archive
                 f"{archive}: {name}: {declared_bytes} bytes, the manifest says "
                 f"{record.size_bytes}, and at most {MAX_FILE_BYTES} are accepted; {_MEND}"
             )
-    if sum(info.file_size for info in entries.values()) > _MAX_RATIO * archive.stat().st_size:
-        raise BundleError(f"{archive}: grows more than {_MAX_RATIO}-fold when unpacked; {_MEND}")
-
-
-def _read(packed: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    if info.file_size > max_bytes:
-        raise BundleError(f"{packed.filename}: {info.filename}: larger than {max_bytes} bytes")
-    return b"".join(_read_chunks(packed, info))
-
-
-def _read_chunks(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    # Never more than the entry declares, and an error where it is less.
-    left_bytes = info.file_size
-    try:
-        with packed.open(info) as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                left_bytes -= len(chunk)
-                yield chunk
-    except _ZIP_ERRORS as error:
-        raise BundleError(
-            f"{packed.filename}: {info.filename}: damaged ({error}); {_MEND}"
-        ) from error
-    if left_bytes:
-        raise BundleError(f"{packed.filename}: {info.filename}: cut off; {_MEND}")
+    check_growth(entries.values(), archive)

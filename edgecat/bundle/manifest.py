@@ -11,6 +11,7 @@ from typing import Any
 from edgecat.bundle import schema1
 from edgecat.errors import BundleError
 from edgecat.photos.input import INPUT, InputSpec
+from edgecat.scores.evaluation import ClassScore
 from edgecat.strict import build
 
 SCHEMA_VERSION = 2
@@ -79,6 +80,9 @@ class Score:
             apart (`edgecat.scores.metrics.calibration_error_ratio`).
         calibration_error_ratio: The same of the variant.
         flips: By label, where answers changed between right and wrong.
+        macro_f1_ratio: Mean F1 of the classes, each of the same weight, 0-1; None in bundles that
+            are older.
+        per_class: By label, recall and precision of each class; empty in bundles that are older.
     """
 
     split: str
@@ -92,13 +96,20 @@ class Score:
     reference_calibration_error_ratio: float
     calibration_error_ratio: float
     flips: dict[str, Flips]
+    macro_f1_ratio: float | None = None
+    per_class: dict[str, ClassScore] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the intervals.
+        """Check the intervals and the shares.
 
         Raises:
-            ValueError: One that has not two ends.
+            ValueError: An interval that has not two ends, or a share that is none.
         """
+        shares = [self.macro_f1_ratio or 0.0]
+        for one in self.per_class.values():
+            shares += [one.recall_ratio, one.precision_ratio]
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("macro_f1_ratio, recall_ratio and precision_ratio must be 0 to 1")
         for interval in (self.top1_interval_ratio, self.drop_interval_pp):
             if len(interval) != 2:
                 raise ValueError(f"interval {interval} must have two ends")

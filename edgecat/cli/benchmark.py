@@ -12,7 +12,9 @@ from edgecat.errors import ConfigError
 @click.command("benchmark", short_help=COMMANDS["benchmark"])
 @click.argument("bundle")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Labelled photos: measure the accuracy too."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Labelled photos, a folder or a .zip: measure the accuracy too.",
 )
 @click.option("--threads", default=1, show_default=True, help="To compute with.")
 @click.option(

@@ -17,7 +17,9 @@ from edgecat.cli.output import TerminalProgress
     help="Folder to write everything to.",
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Your own labelled photos instead of drawings."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Your own labelled photos, a folder or a .zip, instead of drawings.",
 )
 def command(out: Path, data: Path | None) -> None:
     """Walk the whole path in one command, offline: about two minutes on two cores.

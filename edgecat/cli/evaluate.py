@@ -6,7 +6,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import signer_option, threads_option, variant_option
-from edgecat.cli.output import TerminalProgress, percent, percent_with_interval, print_json
+from edgecat.cli.output import TerminalProgress, percent, print_json
 
 
 @click.command("evaluate", short_help=COMMANDS["evaluate"])
@@ -40,7 +40,8 @@ def command(
     """Measure a bundle's accuracy on labelled photos.
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). DATA
-    has a sub-folder for any of the classes that the model knows.
+    has a sub-folder for any of the classes that the model knows, below train/, val/ and test/ or
+    not, or is a .zip of that.
     """
     from edgecat.bench.evaluate import evaluate
     from edgecat.bundle.store import load_bundle
@@ -54,9 +55,9 @@ def command(
     if as_json:
         print_json(result.to_dict())
         return
-    top1 = percent_with_interval(result.top1_ratio, result.top1_interval_ratio, result.num_images)
-    click.echo(f"{result.variant}, {result.split} photos: top-1 {top1}")
-    click.echo(f"macro F1 {percent(result.macro_f1_ratio)}")
+    click.echo(f"{result.variant}, {result.split} photos: {result.describe()}")
+    if warning := result.warn():
+        click.echo(warning)
     if result.num_seen:
         click.echo(
             f"CAREFUL: the model was trained on {result.num_seen} of these photos, so this is no "

@@ -38,7 +38,7 @@ from edgecat.cli.output import TerminalProgress
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Where the run's photos are now, if they were moved.",
+    help="Where the run's photos are now, a folder or a .zip, if they were moved.",
 )
 def command(
     run: Path,

@@ -60,6 +60,13 @@ from edgecat.cli.output import TerminalProgress, percent_with_interval
     is_flag=True,
     help="List broken photos and leave them out, instead of refusing.",
 )
+@click.option(
+    "--conflicts",
+    type=click.Choice(("stop", "drop", "keep")),
+    default="stop",
+    show_default=True,
+    help="The same photo, or nearly, in two classes: stop and list all, drop both, or keep both.",
+)
 def command(
     data: Path,
     run: Path,
@@ -72,12 +79,14 @@ def command(
     settings: tuple[str, ...],
     resume: bool,
     skip_broken: bool,
+    conflicts: str,
 ) -> None:
     """Fine-tune a pretrained MobileNetV3 on a folder of labelled photos.
 
-    DATA has one sub-folder per class, or train/, val/ and test/ with such sub-folders. Without
-    these, photos are split into 70 % to train, 15 % to validate and 15 % to test with; the same
-    photo, or nearly the same, never stands in two of them.
+    DATA has one sub-folder per class, or train/, val/ and test/ with such sub-folders (other usual
+    names are understood: Training, valid, testing, ...), or is a .zip of that. Without splits,
+    photos are divided into 70 % to train, 15 % to validate and 15 % to test with; the same photo,
+    or nearly the same, never stands in two of them. A missing val or test is taken from train.
 
     First the new output layer learns alone, then everything, for 10 epochs. The weights of the
     latest epoch whose validation score is the best, but for chance, are kept; test photos are
@@ -95,7 +104,7 @@ def command(
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
     recipe = load_recipe(recipe_file, settings)
-    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken)
+    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts)
     try:
         record = finetune(job, TerminalProgress())
     except KeyboardInterrupt as interrupt:

@@ -8,7 +8,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import signer_option
-from edgecat.cli.output import percent, percent_with_interval, print_json
+from edgecat.cli.output import percent, print_json
 from edgecat.errors import BundleError
 
 
@@ -22,6 +22,7 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
     """
     from edgecat.bundle.store import load_bundle
+    from edgecat.scores.metrics import describe_small_classes, describe_top1
     from edgecat.scores.ood import KEPT_RATIO
 
     loaded = load_bundle(bundle, signer=signer)
@@ -38,11 +39,11 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
         size_bytes = sum(spec.files[file].size_bytes for file in variant.files)
         click.echo(f"\n{variant.name}  {size_bytes / 1e6:.2f} MB  {', '.join(variant.files)}")
         if score := variant.score:
-            top1 = percent_with_interval(
-                score.top1_ratio, score.top1_interval_ratio, score.num_images
-            )
+            num_right = round(score.top1_ratio * score.num_images)
             low, high = score.drop_interval_pp
-            click.echo(f"  {score.split} top-1 {top1}")
+            click.echo(f"  {score.split} top-1 {describe_top1(num_right, score.num_images)}")
+            if score.macro_f1_ratio is not None:
+                click.echo(f"  macro F1 {percent(score.macro_f1_ratio)}")
             click.echo(
                 f"  drop {score.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}), same "
                 f"answer as the checkpoint on {percent(score.agreement_ratio)}, McNemar p "
@@ -52,6 +53,11 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
             )
             for label, flips in score.flips.items():
                 click.echo(f"    {label}: {flips.num_lost} lost, {flips.num_gained} gained")
+            for label, one in score.per_class.items():
+                click.echo(f"    {label}: recall {percent(one.recall_ratio)} of {one.num_images}")
+            counts = {label: one.num_images for label, one in score.per_class.items()}
+            if warning := describe_small_classes(counts):
+                click.echo(f"  {warning}")
         if verdict := variant.verdict:
             click.echo(f"  verdict: {verdict.describe()}")
         for line in _describe_steps(spec.provenance, variant.name):

@@ -31,6 +31,9 @@ COMMANDS = {
     "demo": "Walk the whole path in one command, offline.",
 }
 
+#: What a shell says of a process that SIGPIPE ended, such as `yes` in `yes | head`.
+BROKEN_PIPE = 141
+
 # What the base install lacks, and the extra that brings it.
 _EXTRAS = dict.fromkeys(
     (
@@ -83,7 +86,7 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; exit with 0, the error's own code, 2 for a wrong command line, 130 for Ctrl-C.
+    """Run a command; exit with 0, or with a code of `edgecat.errors`.
 
     Args:
         arguments: Those behind "edgecat"; None for the process's own.
@@ -120,7 +123,7 @@ def _run(arguments: list[str] | None) -> int:
         return 130
     except SystemExit:
         # click's own end after EPIPE: whoever read our output (head, less) has left.
-        return 0
+        return BROKEN_PIPE
     except OSError as error:
         click.echo(f"error: {error.filename or 'the system'}: {error.strerror}", err=True)
         return StorageError.exit_code

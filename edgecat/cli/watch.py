@@ -19,6 +19,13 @@ from edgecat.cli.output import TerminalProgress, percent
     type=click.Path(path_type=Path),
     help="Results file, best outside of DIR: a line is added for each photo.",
 )
+@click.option(
+    "--rotate",
+    "rotate_mb",
+    type=click.IntRange(1),
+    metavar="MB",
+    help="Begin a new results file at this size; old ones are numbered and stay. Default: never.",
+)
 @variant_option
 @threads_option
 @power_save_option
@@ -48,6 +55,7 @@ def command(
     bundle: str,
     folder: Path,
     out: Path,
+    rotate_mb: int | None,
     variant: str | None,
     threads: int | None,
     power_save: bool,
@@ -63,9 +71,11 @@ def command(
     uploads (.part, .tmp, ...) are passed over.
 
     Each line of the results file is JSON: the photo's name, size, time and SHA-256, and the answer
-    or, of a broken photo, the error. The file is also the record of what is done: after a restart,
-    a kill or a power cut the same command goes on where it was. A file that is replaced by another
-    content is a new photo; one that is renamed is not.
+    or, of a broken photo, the error. The file is a log: read it, rotate it (--rotate, or logrotate
+    with or without copytruncate), take it away. What is done is kept beside it, in
+    FILE.done.sqlite: after a restart, a kill, a power cut or a rotation the same command goes on
+    where it was, and each photo has one line. A file that is replaced by another content is a new
+    photo; one that is renamed is not. What has been deleted for 30 days is forgotten.
 
     Another bundle that takes the place of BUNDLE is used from then on, if it is good. SIGHUP asks
     to open it again; SIGTERM and Ctrl-C end after the photo under way.
@@ -74,18 +84,37 @@ def command(
       edgecat watch cats12 /srv/camera --out results.jsonl
       edgecat watch cats12 /srv/camera --out results.jsonl --once          from cron
     """
-    from edgecat.errors import ImageError
+    from edgecat.errors import ConfigError, ImageError
     from edgecat.service.live import LiveClassifier
     from edgecat.service.process import Service
     from edgecat.watch.loop import WatchJob, watch
 
+    if str(out) == "-":
+        raise ConfigError(
+            "--out -: results are kept in a file; standard output has a line a photo in any case. "
+            "Give a file, such as --out results.jsonl (or --out ./- for one of that name)"
+        )
     progress = TerminalProgress()
     with Service(progress) as service:
         classifier = LiveClassifier(
             bundle, variant, threads=threads, power_save=power_save, signer=signer
         )
-        job = WatchJob(folder, out, settle_s, patience_s, once)
-        outcome = watch(classifier, job, service, progress, on_line=_print_line)
+        job = WatchJob(
+            folder,
+            out,
+            settle_s,
+            patience_s,
+            once,
+            rotate_bytes=None if rotate_mb is None else rotate_mb * 2**20,
+        )
+        try:
+            outcome = watch(classifier, job, service, progress, on_line=_print_line)
+        except BrokenPipeError:
+            progress.say(
+                f"stopped: nobody reads standard output any more. All that was answered is in "
+                f"{out}; the same command goes on with the rest"
+            )
+            raise
     if once:
         click.echo(f"{outcome.num_answered} answered, {outcome.num_broken} broken", err=True)
     context.exit(ImageError.exit_code if outcome.num_unreadable else service.exit_code)

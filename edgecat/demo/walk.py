@@ -13,7 +13,7 @@ from edgecat.bench.run import run_benchmark
 from edgecat.errors import ConfigError
 from edgecat.export.job import export_run
 from edgecat.photos.drawings import draw_dataset
-from edgecat.photos.folder import find_photos
+from edgecat.photos.folder import LabelledPhoto, load_folder, load_training_folder
 from edgecat.progress import Progress
 from edgecat.quantize.search import Budget
 from edgecat.runtime.classifier import Classifier
@@ -26,7 +26,8 @@ _RECIPE = Recipe(epochs=3)
 
 # What a demo writes; the marker says that it was one that wrote it.
 _MARKER = ".edgecat-demo"
-_OURS = {_MARKER, "drawings", "run", "demo.edgecat", "benchmark.json"}
+_TEST_PHOTO = "test-photo"
+_OURS = {_MARKER, "drawings", "run", "demo.edgecat", "benchmark.json", _TEST_PHOTO}
 
 # So few rounds because the demo shows the way; `edgecat benchmark` measures.
 _NUM_ROUNDS = 50
@@ -67,7 +68,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
 
     Args:
         out: Folder for the drawings, the run and the bundle; an earlier demo's is replaced.
-        data: Labelled photos; None to draw some.
+        data: Labelled photos, a folder or a zip file; None to draw some.
         progress: Told of each step.
 
     Raises:
@@ -108,7 +109,7 @@ def _check_data(out: Path, data: Path | None) -> None:
     if data is not None:
         if Path(os.path.realpath(data)).is_relative_to(os.path.realpath(out)):
             raise ConfigError(f"--data {data}: lies inside {out}, which is replaced")
-        find_photos(data)
+        load_training_folder(data)
 
 
 def _draw(places: Places, progress: Progress) -> None:
@@ -127,21 +128,29 @@ def _write_numbers(places: Places, report: Report) -> None:
 
 def _predict(places: Places) -> list[str]:
     """Let the new bundle and the released one answer a test photo."""
-    tested = {photo.path for photo in load_split(places.run).photos if photo.split == "test"}
-    test = next(
-        photo
-        for photo in find_photos(places.photos)
-        if photo.path.relative_to(places.photos).as_posix() in tested
-    )
+    test, test_file = _find_test_photo(places)
     lines = []
     for name in (str(places.bundle), "cats12"):
         with Classifier.open(name) as classifier:
-            guess = classifier.predict(test.path)
+            guess = classifier.predict(test_file)
         lines.append(
-            f"  edgecat predict {name} {test.path}\n    -> {guess.label} "
+            f"  edgecat predict {name} {test_file}\n    -> {guess.label} "
             f"{100 * guess.probability:.0f} % ({test.label} is right)"
         )
     return lines
+
+
+def _find_test_photo(places: Places) -> tuple[LabelledPhoto, Path]:
+    """Return a photo of the run's test split, and a file with it, which a zip file has not."""
+    folder = load_folder(places.photos)
+    split = load_split(places.run)
+    row = split.photos[split.indices("test")[0]]
+    photo = folder.photo(row.path, row.label)
+    if photo.zipped is None:
+        return photo, photo.path
+    file = places.out / _TEST_PHOTO
+    atomic.write_file(file, lambda opened: opened.write(photo.read()))
+    return photo, file
 
 
 def _describe_scores(places: Places, report: Report) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.errors import DatasetError
-from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.folder import LabelledPhoto, load_folder
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.photos.reading import read_photos
 from edgecat.photos.split import Split
@@ -24,17 +24,18 @@ class RunPhotos:
 
         Args:
             split: Of the run.
-            root: The folder that its paths start from.
+            root: The folder of the photos, or a zip file, arranged as it was in the run.
             progress: Told of each photo.
 
         Raises:
             DatasetError: They are not.
         """
-        if not root.is_dir():
+        if not root.exists():
             raise DatasetError(
                 f"{root}: the run's photos are gone; say where they are now with --data DIR"
             )
-        self._split, self._root, self._progress = split, root, progress
+        self._split, self._folder, self._progress = split, load_folder(root), progress
+        progress.say(self._folder.understood)
 
     def pixels(self, title: str, positions: Sequence[int]) -> Pixels:
         """Return photos as pixels.
@@ -80,14 +81,14 @@ class RunPhotos:
 
     def _photos(self, positions: Sequence[int]) -> list[LabelledPhoto]:
         photos = [self._split.photos[position] for position in positions]
-        return [LabelledPhoto(self._root / photo.path, photo.label) for photo in photos]
+        return [self._folder.photo(photo.path, photo.label) for photo in photos]
 
     def _check(self, position: int, sha256: str) -> None:
         photo = self._split.photos[position]
         if photo.sha256 != sha256:
             raise DatasetError(
-                f"{self._root / photo.path}: changed since the run; fine-tune again, or say where "
-                "the run's photos are with --data DIR"
+                f"{self._folder.root / photo.path}: changed since the run; fine-tune again, or say "
+                "where the run's photos are with --data DIR"
             )
 
 

@@ -19,6 +19,7 @@ from edgecat.quantize.search import Budget
 from edgecat.quantize.step import ValidationSet
 from edgecat.scores import metrics
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
+from edgecat.scores.evaluation import Evaluation, score
 from edgecat.scores.ood import OodDetector
 
 
@@ -104,17 +105,19 @@ def score_on_test(
     scores = []
     for model, logits in zip(models, others, strict=True):
         change = compare_accuracy(reference, logits, answers.targets)
-        progress.say(f"{model.variant.name}: {_describe(change)}")
+        evaluation = score(model.variant.name, "test", labels, answers.targets, logits)
+        progress.say(f"{evaluation.variant}: test {evaluation.describe()}, {_describe(change)}")
         flips = metrics.count_flips(reference, logits, answers.targets)
-        scores.append(_score(change, dict(zip(labels, flips, strict=True))))
+        scores.append(_score(change, evaluation, dict(zip(labels, flips, strict=True))))
+    if warning := evaluation.warn():
+        progress.say(warning)
     return tuple(scores)
 
 
 def _describe(change: AccuracyChange) -> str:
     low, high = change.drop_interval_pp
     return (
-        f"test top-1 {100 * change.top1_ratio:.1f} % of {change.num_images} photos, drop "
-        f"{change.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}, McNemar p "
+        f"drop {change.drop_pp:+.1f} pp (95 % interval {low:+.1f} to {high:+.1f}, McNemar p "
         f"{change.mcnemar_p:.2f}), same answer as the checkpoint on "
         f"{100 * change.agreement_ratio:.1f} %, calibration error "
         f"{100 * change.reference_calibration_error_ratio:.1f} -> "
@@ -122,20 +125,22 @@ def _describe(change: AccuracyChange) -> str:
     )
 
 
-def _score(change: AccuracyChange, flips: dict[str, npt.NDArray[np.int64]]) -> Score:
-    """Return a change as the manifest holds it.
+def _score(
+    change: AccuracyChange, evaluation: Evaluation, flips: dict[str, npt.NDArray[np.int64]]
+) -> Score:
+    """Return accuracy as the manifest holds it.
 
     Args:
-        change: On the test photos.
+        change: On the test photos, against the checkpoint.
+        evaluation: Of the same answers.
         flips: By label, int64 `[2]`: answers lost and gained.
     """
-    num_right = round(change.top1_ratio * change.num_images)
     counted = {label: Flips(*map(int, counts)) for label, counts in flips.items()}
     return Score(
         split="test",
-        num_images=change.num_images,
-        top1_ratio=change.top1_ratio,
-        top1_interval_ratio=metrics.wilson_interval(num_right, change.num_images),
+        num_images=evaluation.num_images,
+        top1_ratio=evaluation.top1_ratio,
+        top1_interval_ratio=evaluation.top1_interval_ratio,
         agreement_ratio=change.agreement_ratio,
         drop_pp=change.drop_pp,
         drop_interval_pp=change.drop_interval_pp,
@@ -143,4 +148,6 @@ def _score(change: AccuracyChange, flips: dict[str, npt.NDArray[np.int64]]) -> S
         reference_calibration_error_ratio=change.reference_calibration_error_ratio,
         calibration_error_ratio=change.calibration_error_ratio,
         flips={label: flip for label, flip in counted.items() if flip.num_lost or flip.num_gained},
+        macro_f1_ratio=evaluation.macro_f1_ratio,
+        per_class=evaluation.per_class,
     )

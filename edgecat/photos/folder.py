@@ -1,22 +1,20 @@
-"""A folder of labelled photos: one sub-folder per class, or train/, val/ and test/ with such."""
+"""A data set of labelled photos: a folder, or a zip file of it, as people have them.
+
+`edgecat.photos.layout` understands the folders, `edgecat.photos.reading` reads the photos.
+"""
 
 import dataclasses
-import os
-import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from edgecat.errors import DatasetError
-
-#: Sub-folders that mean "this data set is split already".
-SPLITS = ("train", "val", "test")
-
-#: What operating systems leave in folders of photos.
-LITTER = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
-
-# Two levels deep at most: DATA/train/<class>/<photo>; a class folder may hold folders of its own.
-_MAX_DEPTH = 8
+from edgecat.errors import DatasetError, ImageError
+from edgecat.photos.decode import read_photo
+from edgecat.photos.labels import label_of
+from edgecat.photos.layout import Layout, understand
+from edgecat.photos.split import check_classes
+from edgecat.photos.tree import list_folder
+from edgecat.photos.zipped import PhotoZip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,62 +22,135 @@ class LabelledPhoto:
     """A photo and its class.
 
     Attributes:
-        path: The file.
+        path: The file; of one in a zip file, the zip file's path and its name in there.
         label: The class as a person writes it ("Maine Coon").
         split: "train", "val" or "test" where the folder says so, else None.
+        zipped: The zip file that it is in, if it is in one.
     """
 
     path: Path
     label: str
     split: str | None = None
+    zipped: PhotoZip | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def read(self) -> bytes:
+        """Return the photo's bytes.
+
+        Raises:
+            ImageError: It is not there, no plain file, cannot be read, or is too large.
+        """
+        if self.zipped is not None:
+            return self.zipped.read(self.path.relative_to(self.zipped.path).as_posix())
+        if self.path.exists() and not self.path.is_file():
+            raise ImageError(f"{self.path}: a pipe or device, not a file")
+        return read_photo(self.path)
 
 
-def label_of(folder: str) -> str:
-    """Return the label that a class folder's name stands for: `_` is written for a blank."""
-    return " ".join(unicodedata.normalize("NFC", folder).replace("_", " ").split()) or folder
+@dataclasses.dataclass(frozen=True)
+class PhotoFolder:
+    """A data set, understood.
+
+    Attributes:
+        root: The folder (or the place in a zip file) that holds the classes or the splits.
+        photos: Sorted by path.
+        understood: How it was understood, in a line.
+        notes: What a person should know: what was left out.
+        zipped: The zip file, if it is one.
+    """
+
+    root: Path
+    photos: tuple[LabelledPhoto, ...]
+    understood: str
+    notes: tuple[str, ...] = ()
+    zipped: PhotoZip | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def photo(self, path: str, label: str) -> LabelledPhoto:
+        """Return the photo at a path from the root, whether it is there or not."""
+        return LabelledPhoto(self.root / path, label, zipped=self.zipped)
 
 
-def find_photos(root: Path) -> tuple[LabelledPhoto, ...]:
-    """List the photos of a folder, sorted by path.
+def load_folder(data: Path) -> PhotoFolder:
+    """List the photos of a data set and say how its folders were understood.
 
-    Every file below a class folder counts as a photo, but hidden ones and the usual litter of
-    operating systems; what is none is found by `read_photos`. Links to files are followed, links to
-    folders too unless they lead back to where they stand in.
+    Accepted are a sub-folder per class; the same below folders named as splits ("train", "Valid",
+    "testing", ...), of which some may be missing or empty; either within folders that hold nothing
+    else; and a zip file of any of these. Every file below a class folder counts as a photo, but
+    hidden ones and the usual litter of operating systems; what is none is found by `read_photos`.
 
     Raises:
-        DatasetError: No such folder, no photo in it, or a class that cannot be printed.
+        DatasetError: No such folder, no photo in it, a zip file that is not safe, folders that
+            cannot be understood, or class folders with names that make no label.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder; give one that has a sub-folder per class")
-    folders = [entry for entry in _entries(root) if entry.is_dir()]
-    is_split = len({folder.name for folder in folders} & set(SPLITS)) >= 2
-    if is_split:
-        names = {folder.name for folder in folders}
-        if names != set(SPLITS):
-            raise DatasetError(
-                f"{root}: holds {', '.join(sorted(names))}; a data set that is split already has "
-                "train/, val/ and test/ and nothing else. Without them edgecat splits it itself."
-            )
-    photos = []
-    for folder in folders:
-        class_folders = (
-            [entry for entry in _entries(folder) if entry.is_dir()] if is_split else [folder]
+    zipped = PhotoZip(data) if data.is_file() else None
+    if zipped is None and not data.is_dir():
+        raise DatasetError(
+            f"{data}: no such folder; give one that has a sub-folder per class, or a .zip of it"
         )
-        for class_folder in class_folders:
-            label = label_of(class_folder.name)
-            if not label.isprintable():
-                raise DatasetError(
-                    f"{str(class_folder)!r}: a class folder's name becomes a label, so it must be "
-                    "printable text in UTF-8; rename it"
-                )
-            split = folder.name if is_split else None
-            photos += [LabelledPhoto(path, label, split) for path in _files(class_folder)]
+    layout = understand(zipped.list() if zipped else list_folder(data), str(data))
+    root = data / layout.top
+    photos = tuple(
+        LabelledPhoto(data / path, label_of(found.folder.name), found.split, zipped)
+        for found in layout.classes
+        for path in found.folder.all_files()
+    )
     if not photos:
         raise DatasetError(
-            f"{root}: no photos; it must hold one sub-folder per class with the class's photos in "
+            f"{data}: no photos; it must hold one sub-folder per class with the class's photos in "
             "it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
         )
-    return tuple(photos)
+    return PhotoFolder(root, photos, _describe(data, layout, photos), layout.notes, zipped)
+
+
+def load_training_folder(data: Path) -> PhotoFolder:
+    """List the photos of a data set to learn from; its notes say what is missing from its splits.
+
+    Raises:
+        DatasetError: As `load_folder`; fewer than two classes, or too few photos in one; a ready
+            split without photos to train with, or with classes that have none, all named.
+    """
+    folder = load_folder(data)
+    notes = _check_splits(folder, data)
+    check_classes(count_labels(folder.photos))
+    return dataclasses.replace(folder, notes=(*folder.notes, *notes))
+
+
+def _check_splits(folder: PhotoFolder, data: Path) -> list[str]:
+    """Say what is missing from a ready split.
+
+    Raises:
+        DatasetError: No photos to train with, of all classes or of some that have others.
+    """
+    labels_of = defaultdict(set)
+    for photo in folder.photos:
+        labels_of[photo.split].add(photo.label)
+    if None in labels_of:
+        return []
+    if "train" not in labels_of:
+        raise DatasetError(
+            f"{data}: {folder.understood}: no photos to train with; name their folder train/, or "
+            "give the folder that holds the classes"
+        )
+    notes = []
+    for split in ("val", "test"):
+        if strangers := sorted(labels_of[split] - labels_of["train"]):
+            raise DatasetError(
+                f"{data}: photos of {', '.join(map(repr, strangers))} in {split}, but none in "
+                f"train, so it cannot be learned; add some to train, or remove it from {split}"
+            )
+        if not labels_of[split]:
+            notes.append(f"no photos for {split}: taken from train ({split}_ratio of the recipe)")
+        elif missing := sorted(labels_of["train"] - labels_of[split]):
+            notes.append(f"no photo in {split} of {', '.join(map(repr, missing))}")
+    return notes
+
+
+def find_photos(data: Path) -> tuple[LabelledPhoto, ...]:
+    """List the photos of a data set, sorted by path.
+
+    Raises:
+        DatasetError: As `load_folder`.
+    """
+    return load_folder(data).photos
 
 
 def count_labels(photos: Sequence[LabelledPhoto]) -> dict[str, int]:
@@ -87,25 +158,13 @@ def count_labels(photos: Sequence[LabelledPhoto]) -> dict[str, int]:
     return dict(sorted(Counter(photo.label for photo in photos).items()))
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
-    return [folder / name for name in names if not name.startswith(".") and name not in LITTER]
-
-
-def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield the files below a folder.
-
-    Raises:
-        DatasetError: A link leads back to a folder above it, or a folder cannot be read.
-    """
-    real = folder.resolve()
-    if real in above or len(above) > _MAX_DEPTH:
-        raise DatasetError(f"{folder}: a link that leads back to its own folder; remove it")
-    for entry in _entries(folder):
-        if entry.is_dir():
-            yield from _files(entry, (*above, real))
-        else:
-            yield entry
+def _describe(data: Path, layout: Layout, photos: Sequence[LabelledPhoto]) -> str:
+    """Say in a line how a data set was understood."""
+    num_classes = len({photo.label for photo in photos})
+    wrapped = f" (entered {layout.top}/)" if layout.top else ""
+    size = f"{len(photos)} photos of {num_classes} classes"
+    if not layout.splits:
+        return f"{data}{wrapped}: a folder per class, {size}"
+    num_of = Counter(photo.split for photo in photos)
+    parts = [f"{name}/ is {split} ({num_of[split]})" for split, name in layout.splits.items()]
+    return f"{data}{wrapped}: split already, {', '.join(parts)}; {size}"

@@ -10,7 +10,7 @@ from typing import TypeVar
 from edgecat.errors import DatasetError, ImageError
 from edgecat.machine.cores import count_threads
 from edgecat.machine.memory import read_free_memory
-from edgecat.photos.decode import find_oddities, read_photo
+from edgecat.photos.decode import find_oddities
 from edgecat.photos.folder import LabelledPhoto
 
 T = TypeVar("T")
@@ -54,9 +54,7 @@ def read_photos(
 
     def read(photo: LabelledPhoto) -> tuple[str, T, tuple[str, ...]] | str:
         try:
-            if photo.path.exists() and not photo.path.is_file():
-                return "a pipe or device, not a file"
-            data = read_photo(photo.path)
+            data = photo.read()
             decoded = decode(data)
             odd = find_oddities(data) if on_odd else ()
             return hashlib.sha256(data).hexdigest(), decoded, odd

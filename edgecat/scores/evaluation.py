@@ -47,6 +47,20 @@ class Evaluation:
     macro_f1_ratio: float
     per_class: dict[str, ClassScore]
 
+    def describe(self) -> str:
+        """Return what was measured of all classes, intervals first, in a line."""
+        num_right = round(self.top1_ratio * self.num_images)
+        return (
+            f"top-1 {metrics.describe_top1(num_right, self.num_images)}, macro F1 "
+            f"{100 * self.macro_f1_ratio:.1f} %"
+        )
+
+    def warn(self) -> str:
+        """Return a warning of the classes whose photos are too few to mean much; else ""."""
+        return metrics.describe_small_classes(
+            {label: one.num_images for label, one in self.per_class.items()}
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return dataclasses.asdict(self)

@@ -1,6 +1,7 @@
 """Every score that edgecat reports, each defined once. Pure functions of arrays."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,13 @@ Indices = npt.NDArray[np.int64]
 
 # Two-sided 95 %: the 97.5 % quantile of the normal distribution.
 _Z95 = 1.959963984540054
+
+#: Photos of a class below which its recall says little: with 9 of 9 right, the 95 % interval still
+#: begins at 70 %.
+MIN_MEANINGFUL = 10
+
+# Classes that a warning names.
+_MAX_NAMED = 8
 
 # Resamplings of a bootstrap interval. Source: Efron & Tibshirani, "An Introduction to the
 # Bootstrap" (1993), 13.3: 1,000 or more for percentile intervals.
@@ -54,6 +62,37 @@ def wilson_interval(num_right: int, num_images: int) -> tuple[float, float]:
         / (1 + z2 / num_images)
     )
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def describe_top1(num_right: int, num_images: int) -> str:
+    """Return a share of right answers as people should read it: the interval first.
+
+    "100 %" of three photos sounds like certainty; "43.9 to 100.0 %" says what is known.
+    """
+    if not num_images:
+        return "not measured: no photos"
+    low, high = wilson_interval(num_right, num_images)
+    return (
+        f"{100 * low:.1f} to {100 * high:.1f} % (95 % interval; {num_right} of {num_images} photos "
+        f"right, {100 * num_right / num_images:.1f} %)"
+    )
+
+
+def describe_small_classes(counts: Mapping[str, int]) -> str:
+    """Return a warning of the classes whose recall means little, fewest photos first; else "".
+
+    Args:
+        counts: Photos that were answered, by label; 0 where there were none.
+    """
+    small = sorted((num, label) for label, num in counts.items() if num < MIN_MEANINGFUL)
+    named = ", ".join(f"{label} ({num})" for num, label in small[:_MAX_NAMED])
+    more = f" and {len(small) - _MAX_NAMED} more" if len(small) > _MAX_NAMED else ""
+    return (
+        f"CAREFUL: fewer than {MIN_MEANINGFUL} photos of {named}{more}: what is measured of such "
+        "a class means little"
+        if small
+        else ""
+    )
 
 
 def confusion_matrix(predicted: Indices, targets: Indices, num_classes: int) -> Indices:

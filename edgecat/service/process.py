@@ -65,6 +65,10 @@ class Service:
         """Return whether a signal asked for the end."""
         return self._signals.is_stopping
 
+    def ask_for_time(self) -> None:
+        """Tell systemd that the start goes on: it waits a minute more."""
+        notify("EXTEND_TIMEOUT_USEC=60000000")
+
     def tell_ready(self) -> None:
         """Tell systemd that the work begins."""
         notify("READY=1")

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,18 +11,13 @@ import torch
 from edgecat import atomic
 from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import ConfigError, DatasetError, TrainError
-from edgecat.photos.folder import count_labels, find_photos
-from edgecat.photos.split import (
-    Split,
-    SplitPhoto,
-    check_classes,
-    group_photos,
-    keep_ready_split,
-    split_photos,
-)
+from edgecat.photos.conflicts import CONFLICTS
+from edgecat.photos.divide import divide_photos
+from edgecat.photos.folder import count_labels, load_training_folder
+from edgecat.photos.split import Split
 from edgecat.progress import Progress, Silent
 from edgecat.train import run as runs
-from edgecat.train.cache import PhotoCache, open_cache
+from edgecat.train.cache import open_cache
 from edgecat.train.network import build_network
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
@@ -49,6 +43,8 @@ class Job:
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: Go on where a run in the same folder stopped.
         skip_broken: Leave broken photos out instead of refusing all.
+        conflicts: What to do about the same photo in two classes: one of
+            `edgecat.photos.conflicts.CONFLICTS`.
     """
 
     data: Path
@@ -60,6 +56,7 @@ class Job:
     device: str = "auto"
     resume: bool = False
     skip_broken: bool = False
+    conflicts: str = "stop"
 
 
 def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
@@ -76,12 +73,15 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     started_s = time.perf_counter()
     if job.arch not in ARCHS:
         raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHS)}")
+    if job.conflicts not in CONFLICTS:
+        raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     device = choose_device(job.device)
     limit_threads()
     _check_folder(job)
-    photos = find_photos(job.data)
-    counts = count_labels(photos)
-    check_classes(counts)
+    folder = load_training_folder(job.data)
+    for line in (folder.understood, *folder.notes):
+        progress.say(line)
+    counts = count_labels(folder.photos)
 
     torch.manual_seed(job.seed)
     network = build_network(job.arch, len(counts))
@@ -90,8 +90,17 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
 
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
-    with open_cache(job.run / _CACHE, photos, progress, skip_broken=job.skip_broken) as cache:
-        split = _split(cache, job)
+    with open_cache(
+        job.run / _CACHE, folder.photos, progress, skip_broken=job.skip_broken
+    ) as cache:
+        split = divide_photos(
+            folder.root,
+            cache,
+            seed=job.seed,
+            val_ratio=job.recipe.val_ratio,
+            test_ratio=job.recipe.test_ratio,
+            conflicts=job.conflicts,
+        )
         if unreadable := sorted(set(counts) - set(split.labels())):
             raise DatasetError(
                 f"no photo of {', '.join(unreadable)} can be read; mend or remove them"
@@ -104,6 +113,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
             random=loaded.random,
             seed=job.seed,
             recipe=job.recipe,
+            conflicts=job.conflicts,
             data=str(job.data.resolve()),
             data_sha256=runs.hash_data(split),
             num_photos={name: len(split.indices(name)) for name in ("train", "val", "test", "out")},
@@ -176,6 +186,7 @@ def _check_folder(job: Job) -> None:
         _check_same(job.run, "arch", before.arch, job.arch)
         _check_same(job.run, "weights", before.weights, job.weights)
         _check_same(job.run, "seed", before.seed, job.seed)
+        _check_same(job.run, "--conflicts", before.conflicts, job.conflicts)
         for field in dataclasses.fields(Recipe):
             values = (getattr(recipe, field.name) for recipe in (before.recipe, job.recipe))
             _check_same(job.run, f"recipe's {field.name}", *values)
@@ -211,33 +222,9 @@ def _check_same(run: Path, what: str, before: object, now: object) -> None:
         )
 
 
-def _split(cache: PhotoCache, job: Job) -> Split:
-    labels: Sequence[str] = [photo.label for photo in cache.photos]
-    groups = group_photos(cache.fingerprints)
-    ready = [photo.split for photo in cache.photos]
-    if all(ready):
-        splits = keep_ready_split([str(split) for split in ready], groups)
-    else:
-        splits = split_photos(
-            labels,
-            groups,
-            seed=job.seed,
-            val_ratio=job.recipe.val_ratio,
-            test_ratio=job.recipe.test_ratio,
-        )
-    return Split(
-        seed=job.seed,
-        num_duplicates=sum(group != i for i, group in enumerate(groups)),
-        photos=tuple(
-            SplitPhoto(photo.path.relative_to(job.data).as_posix(), photo.label, sha256, split)
-            for photo, sha256, split in zip(cache.photos, cache.hashes, splits, strict=True)
-        ),
-    )
-
-
 def _describe_split(split: Split, record: RunRecord) -> str:
     num = record.num_photos
-    left_out = f", {num['out']} left out of training (copies of test photos)" if num["out"] else ""
+    left_out = f", {num['out']} left out (copies in other splits or classes)" if num["out"] else ""
     return (
         f"{len(split.photos)} photos of {len(record.labels)} classes: {num['train']} train, "
         f"{num['val']} validate, {num['test']} test; {split.num_duplicates} near-duplicates kept "

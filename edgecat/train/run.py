@@ -69,11 +69,12 @@ class RunRecord:
         random: Parameters that started from random numbers.
         seed: Of the split, the output layer, the order and the augmentation of photos.
         recipe: Every number of the training.
-        data: The folder of the photos, absolute.
+        data: The folder of the photos or the zip file, absolute.
         data_sha256: Of the list of all photos' hashes and labels.
         num_photos: By split.
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
+        conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
         outcome: None until the run has finished.
         run_version: Of this record's form.
     """
@@ -90,6 +91,7 @@ class RunRecord:
     num_photos: dict[str, int]
     device: str
     versions: dict[str, str]
+    conflicts: str = "stop"
     outcome: Outcome | None = None
     run_version: int = RUN_VERSION
 

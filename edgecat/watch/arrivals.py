@@ -6,14 +6,16 @@ That is a guess: a slow upload may pause, so what cannot be read as a photo is g
 
 import dataclasses
 import errno
+import math
 import os
-import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from edgecat.photos.folder import LITTER
+from edgecat.photos.tree import LITTER
 from edgecat.watch.inotify import Changes, Inotify
-from edgecat.watch.journal import Journal, Stamp
+from edgecat.watch.journal import Journal
+from edgecat.watch.photo import Stamp, find_file
 from edgecat.watch.troubles import Troubles
 
 #: Endings of names that uploads have until they are done (SFTP, rsync, rclone, WinSCP, browsers).
@@ -22,6 +24,9 @@ TEMPORARY = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 # Time between two scans; a large folder is scanned more rarely, so that a scan takes at most 5 %.
 _SCAN_EVERY_S = 2.0
 _SCAN_SHARE_RATIO = 0.05
+
+# A scan of millions of files takes a minute. So long it goes on until arrivals are looked at again.
+_SCAN_SLICE_S = 0.1
 
 # How long to wait for inotify before files are looked at again.
 _LOOK_EVERY_S = 0.25
@@ -54,7 +59,10 @@ class Arrivals:
     """The files of a folder that wait for their answer.
 
     Links are not followed. Passed over are hidden files and folders, temporary names of uploads,
-    the litter of operating systems, the results file, and what is no file.
+    the litter of operating systems, the results and their record, and what is no file.
+
+    Attributes:
+        has_scanned: The folder was looked through at least once.
     """
 
     def __init__(
@@ -84,7 +92,11 @@ class Arrivals:
         self._patience_s = max(settle_s, patience_s)
         self._inotify = inotify
         self._waiting: dict[str, _Waiting] = {}
+        self._folders: list[str] = []  # that are still to be looked through
+        self._scan: Iterator[None] | None = None
+        self._scan_took_s = 0.0
         self._next_scan_s = time.monotonic()
+        self.has_scanned = False
 
     @property
     def waiting(self) -> frozenset[str]:
@@ -94,21 +106,28 @@ class Arrivals:
     def wait(self) -> None:
         """Wait a moment, or until inotify tells of something; note what arrived."""
         seconds = min(_LOOK_EVERY_S, max(0.0, self._next_scan_s - time.monotonic()))
+        if self._scan is not None:
+            seconds = 0
         if self._inotify is None:
             time.sleep(seconds)
             changes = Changes()
         else:
             changes = self._inotify.wait(seconds)
         for path in changes.closed:
-            self._note(str(path.relative_to(self._folder)), _look(path), is_closed=True)
+            self._note(str(path.relative_to(self._folder)), find_file(path), is_closed=True)
+        for path in changes.new_folders:
+            self._note_folder(str(path.relative_to(self._folder)))
         if changes.is_scan_due or time.monotonic() >= self._next_scan_s:
-            self._scan()
+            self._folders.append("")
+            self._next_scan_s = math.inf
+        if self._folders or self._scan is not None:
+            self._go_on_scanning()
 
     def take_whole(self) -> list[Arrival]:
         """Return the files to look at now, oldest first; each waits on until it is `done`."""
         whole = []
         for photo, waiting in list(self._waiting.items()):
-            found = _look(self._folder / photo)
+            found = find_file(self._folder / photo)
             if found is None:
                 self.done(photo)
                 continue
@@ -134,25 +153,43 @@ class Arrivals:
         if arrival.is_last_chance:
             waiting.since_s = time.monotonic()
 
-    def _scan(self) -> None:
-        started_s = time.monotonic()
-        folders = [""]
-        while folders:
-            folder = folders.pop()
+    def _go_on_scanning(self) -> None:
+        if self._scan is None:
+            self._scan, self._scan_took_s = self._scan_folders(), 0.0
+        started_s = now_s = time.monotonic()
+        is_over = False
+        while not is_over and now_s < started_s + _SCAN_SLICE_S:
+            is_over = next(self._scan, self) is self
+            now_s = time.monotonic()
+        self._scan_took_s += now_s - started_s
+        if is_over:
+            self._scan, self.has_scanned = None, True
+            pause_s = max(_SCAN_EVERY_S, self._scan_took_s / _SCAN_SHARE_RATIO)
+            self._next_scan_s = min(self._next_scan_s, now_s + pause_s)
+
+    def _scan_folders(self) -> Iterator[None]:
+        """Note what is in the folders to look through; stop after each file."""
+        while self._folders:
+            folder = self._folders.pop()
             for entry in self._list(self._folder / folder):
                 name = folder + entry.name
-                if not entry.is_dir(follow_symlinks=False):
-                    self._note(name, _look(entry.path), is_closed=False)
-                elif not entry.name.startswith(".") and entry.name not in LITTER:
-                    folders.append(f"{name}/")
-        now_s = time.monotonic()
-        self._next_scan_s = now_s + max(_SCAN_EVERY_S, (now_s - started_s) / _SCAN_SHARE_RATIO)
+                if entry.is_dir(follow_symlinks=False):
+                    self._note_folder(name)
+                else:
+                    self._note(name, find_file(entry.path), is_closed=False)
+                    yield
+
+    def _note_folder(self, folder: str) -> None:
+        """Let a folder be looked through, if it is one to look through."""
+        name = Path(folder).name
+        if not name.startswith(".") and name not in LITTER:
+            self._folders.append(f"{folder}/")
 
     def _note(self, photo: str, found: os.stat_result | None, *, is_closed: bool) -> None:
         """Let a file wait for its answer, if it is one to answer."""
         name = Path(photo).name
         is_temporary = name.lower().endswith(TEMPORARY) or name.startswith(".") or name in LITTER
-        if found is None or is_temporary or self._journal.is_same_file(found):
+        if found is None or is_temporary or self._journal.is_own(photo):
             return
         stamp = Stamp.of(found)
         # A file that was just closed is read even if its stamp is known: within one tick of the
@@ -160,8 +197,8 @@ class Arrivals:
         if is_closed or (photo not in self._waiting and not self._journal.is_known(photo, stamp)):
             self._waiting[photo] = _Waiting(stamp, time.monotonic(), is_closed)
 
-    def _list(self, folder: Path) -> list[os.DirEntry[str]]:
-        """Return what is in a folder; of one that cannot be read, nothing until it can."""
+    def _list(self, folder: Path) -> Iterator[os.DirEntry[str]]:
+        """Yield what is in a folder; of one that cannot be read, nothing until it can."""
         if self._inotify is not None:
             try:
                 self._inotify.add(folder)
@@ -174,21 +211,11 @@ class Arrivals:
                     )
         try:
             with os.scandir(folder) as entries:
-                listed = list(entries)
+                yield from entries
         except OSError as error:
             if folder == self._folder or not isinstance(error, FileNotFoundError):
                 self._troubles.begin(
                     str(folder), f"{folder}: cannot be read ({error.strerror}); tried until it can"
                 )
-            return []
+            return
         self._troubles.end(str(folder))
-        return listed
-
-
-def _look(path: str | Path) -> os.stat_result | None:
-    """Return what the system says of a file; None if there is none, or it is something else."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found if stat.S_ISREG(found.st_mode) else None

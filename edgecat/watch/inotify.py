@@ -34,10 +34,12 @@ class Changes:
 
     Attributes:
         closed: Files that were closed after writing, or moved here.
-        is_scan_due: Something happened that only a scan can tell: a new folder, a lost event.
+        new_folders: Folders that were made or moved here; what is in them is not told of.
+        is_scan_due: Events were lost: only a scan can tell what happened.
     """
 
     closed: tuple[Path, ...] = ()
+    new_folders: tuple[Path, ...] = ()
     is_scan_due: bool = False
 
 
@@ -73,7 +75,7 @@ class Inotify:
         if not self._poll.poll(1e3 * seconds):
             return Changes()
         data = os.read(self._descriptor, _BUFFER_BYTES)
-        closed, is_scan_due, at = [], False, 0
+        closed, new_folders, is_scan_due, at = [], [], False, 0
         while at < len(data):
             watch, mask, _, length = _EVENT.unpack_from(data, at)
             at += _EVENT.size + length
@@ -81,11 +83,13 @@ class Inotify:
             folder = self._folders.get(watch)
             if mask & _IGNORED:
                 self._folders.pop(watch, None)
-            elif mask & (_QUEUE_OVERFLOW | _IS_FOLDER):
+            elif mask & _QUEUE_OVERFLOW:
                 is_scan_due = True
+            elif folder and mask & _IS_FOLDER:
+                new_folders.append(folder / os.fsdecode(name))
             elif folder and mask & (_CLOSE_WRITE | _MOVED_TO):
                 closed.append(folder / os.fsdecode(name))
-        return Changes(tuple(closed), is_scan_due)
+        return Changes(tuple(closed), tuple(new_folders), is_scan_due)
 
     def close(self) -> None:
         """Give it back."""

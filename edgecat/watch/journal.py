@@ -1,269 +1,311 @@
-"""The results file of `edgecat watch`: one JSON line a photo, and the only record of what is done.
+"""What `edgecat watch` remembers: results in a file for people, and beside it what is done.
+
+`results.jsonl` has a JSON line a photo. Anybody may read it, rotate it or take it away; beside it
+stands `results.jsonl.done.sqlite`, which edgecat alone reads and writes.
 
 **What a photo is.** A name (relative to the watched folder) and a content (its SHA-256). It has
 been answered, and is not answered again, if
 
-- the last line of its name has its content: it was only touched, or copied here once more; or
-- any line has its content, inode and time of change: the file was renamed, or linked.
+- the newest photo of its name has its content: it was only touched, or copied here once more; or
+- a photo has its content, inode and time stamp: the file was renamed, or linked.
 
 So a file replaced by another content under the same name is a new photo, and so is a copy of a
-photo under another name.
+photo under another name. A file is read again to find that out unless its name, size, time stamp
+and time of change are those that are noted; the last one cannot be set by whoever writes it.
 
-**What survives.** A line is one write, then an fsync. What a kill or a power cut leaves of a line
-stands at the end of the file without its newline, and is cut off when the file is opened again;
-the photo has no line then and is answered. Only one process at a time may have the file open.
+**Each answer is written once.** Two files cannot be written in one step, so:
 
-**Rotation.** If the file is moved away or removed while it is open, the next line begins a new
-one, and what was answered stays known for as long as the process runs. The record of what is
-done went away with the old file, though: the next process answers again what is still in the
-folder. So move the photos away first, or together with it.
+1. One transaction of the record says that the photo is done and keeps its line in the *outbox*.
+   If it fails, nothing has happened, and the photo is answered later.
+2. The line is appended to the results file and flushed to the disk.
+3. Only if the file then is the one at its path, and as long as it must be, the line counts as
+   written; the next transaction notes that.
+
+Killed before 1, the photo is answered again; after 1, the line is in the outbox, not noted as
+written, and the next start looks whether it stands in the results file or in one that was rotated
+out of its place: no photo has two lines, or none. What is left of a torn line is known by being
+the beginning of that one, and cut off.
+
+**Rotation** may come between any two of these steps. Lines that are not found afterwards, neither
+in the file nor in the two newest rotated ones beside it (packed or not), are written once more,
+
+- if they were not noted as written; or
+- if older ones, of the newest 1,000, are in a rotated one: `copytruncate` copied the file, we
+  wrote on, and it truncated what it had not copied. (A rotation by renaming loses nothing.)
+
+Lines that were seen in the file, and are gone without a trace, were taken away by their owner.
+Two things are beyond this: a file that is renamed and packed within the same millisecond in which
+a line is written (`delaycompress` prevents that), and one that is carried off to another folder
+before the next start after a kill: the last line may then be written twice.
+
+**Whose file it is.** A results file is written only if it is empty or its lines are known to be
+ours: its end by the outbox; what stands behind that, or in a file without a record (of older
+versions, or if you remove the record), is read line by line and taken over. Anything else is
+refused, and stays as it is. Cut off is only the rest of a line of ours, behind whole ones.
 """
 
 import contextlib
 import dataclasses
-import fcntl
-import json
+import itertools
 import os
-import stat
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-from edgecat.atomic import sync_folder
-from edgecat.errors import ConfigError, EdgecatError, StorageError
+from edgecat.errors import StorageError
 from edgecat.progress import Progress
+from edgecat.watch.database import Database
+from edgecat.watch.outbox import KeptLine, Outbox
+from edgecat.watch.photo import MAX_LINE_BYTES, Photo, Stamp, format_line
+from edgecat.watch.record import Record
+from edgecat.watch.results import RECORD_ENDING, ResultsFile
+from edgecat.watch.takeover import check_first_line, identify, read_on
 
-# Every line begins so; what begins otherwise was not written here and is never cut.
-_BEGINNING = b'{"photo": '
-
-# No line is longer: Linux allows a path 4,096 bytes, of which each is written as 6 at most.
-_MAX_LINE_BYTES = 64 * 1024
+# Lines that are taken over in one transaction: some 50 ms.
+_BATCH_SIZE = 1000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stamp:
-    """What the file system says of a file: as long as it is the same, so is the content.
+@dataclasses.dataclass(frozen=True)
+class JournalPlace:
+    """Where a journal is kept, and of what.
 
     Attributes:
-        size_bytes: Its size.
-        mtime_ns: When its content changed last, in nanoseconds since 1970.
-        inode: Its number within the file system; it stays when the file is renamed.
+        out: The results file; its folder must exist.
+        folder: The watched one.
+        rotate_bytes: A results file of this size is moved aside, and a new one begun; None to
+            leave that to others.
     """
 
-    size_bytes: int
-    mtime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, found: os.stat_result) -> "Stamp":
-        """Return the stamp in what `os.stat` found."""
-        return cls(found.st_size, found.st_mtime_ns, found.st_ino)
+    out: Path
+    folder: Path
+    rotate_bytes: int | None = None
 
 
 class Journal:
-    """An open results file.
+    """A results file and its record, both open.
 
     Attributes:
-        path: Where it stands.
-        num_before: How many lines it had when it was opened.
+        num_answers: How many photos were answered, ever.
     """
 
-    def __init__(self, path: Path, progress: Progress) -> None:
-        """Open a results file or begin one; a torn last line is cut off.
+    def __init__(
+        self, place: JournalPlace, progress: Progress, *, on_step: Callable[[], object]
+    ) -> None:
+        """Open them or begin them; what an older run left undone is not written yet.
 
         Args:
-            path: The file; its folder must exist.
-            progress: Told when the file is begun anew.
+            place: Where.
+            progress: Told of what happened to the results file.
+            on_step: Called often while results are taken over, which may take minutes.
 
         Raises:
-            ConfigError: Another process has it open, or it is no results file.
-            StorageError: It cannot be opened for writing.
+            ConfigError: Another process has them open, or they are none.
+            StorageError: They cannot be opened for writing.
         """
-        self.path = path
+        self._place = place
         self._progress = progress
-        self._last: dict[str, tuple[Stamp, bytes]] = {}
-        self._files: dict[Stamp, bytes] = {}
-        self._torn_at_bytes: int | None = None
-        self._descriptor = self._open()
-        try:
-            self.num_before = self._load()
-        except ConfigError:
-            self.close()
-            raise
+        self._on_step = on_step
+        self._is_settled = False
+        self._unwritten: list[KeptLine] = []
+        self._unnoted: list[KeptLine] = []  # written, but not noted as such
+        self.num_answers = 0
+        with contextlib.ExitStack() as stack:
+            self._results = stack.enter_context(contextlib.closing(ResultsFile(place.out)))
+            real = self._results.place
+            record = real.with_name(f"{real.name}{RECORD_ENDING}")
+            if not record.exists():
+                check_first_line(self._results)
+            self._database = stack.enter_context(contextlib.closing(Database(record)))
+            self._record = Record(self._database)
+            self._outbox = Outbox(self._database)
+            with self._storage_errors():
+                self._reconcile()
+            self._open = stack.pop_all()
+        self._own = os.path.relpath(real, os.path.realpath(place.folder))
 
-    def is_known(self, photo: str, stamp: Stamp) -> bool:
-        """Return whether a photo is done, as far as that can be told without reading it.
+    @property
+    def database(self) -> Database:
+        """Return the record's file."""
+        return self._database
 
-        Under its own name the inode does not count: on FAT it is another one after each mount.
+    def is_own(self, name: str) -> bool:
+        """Return whether a name in the watched folder is the results', rotated or not."""
+        return name.startswith(self._own)
+
+    def is_known(self, name: str, stamp: Stamp) -> bool:
+        """Return whether a photo is done, as far as that can be told without reading it."""
+        return self._record.is_known(name, stamp)
+
+    def has_answered(self, photo: Photo) -> bool:
+        """Return whether a photo whose content was read is done; see above."""
+        return self._record.has_answered(photo)
+
+    def remember(self, photo: Photo) -> None:
+        """Note the name and stamp that a photo has now, which is done.
+
+        Raises:
+            StorageError: It was not noted.
         """
-        if stamp in self._files:
-            return True
-        last = self._last.get(photo)
-        return last is not None and stamp == dataclasses.replace(last[0], inode=stamp.inode)
+        if not self._record.is_known(photo.name, photo.stamp):
+            with self._database.transaction():
+                self._record.remember([photo])
 
-    def has_answered(self, photo: str, stamp: Stamp, sha256: str) -> bool:
-        """Return whether a photo whose content was read is done; see above.
+    def add(self, photo: Photo, result: dict[str, Any]) -> None:
+        """Note a photo as done, and keep its line until `deliver`.
 
         Args:
-            photo: Its name, relative to the watched folder.
-            stamp: Of the file that was read.
-            sha256: Of its content, in hex.
-        """
-        content = bytes.fromhex(sha256)
-        last = self._last.get(photo)
-        is_done = (last is not None and last[1] == content) or self._files.get(stamp) == content
-        if is_done:
-            self._remember(photo, stamp, content)
-        return is_done
-
-    def append(self, photo: str, stamp: Stamp, sha256: str, result: dict[str, Any]) -> None:
-        """Write a photo's line; it stands on the disk when this returns.
-
-        Args:
-            photo: As for `has_answered`.
-            stamp: The same.
-            sha256: The same.
+            photo: As it was read.
             result: What else the line shall say.
 
         Raises:
-            StorageError: The line could not be written; nothing of it is in the file.
-            ConfigError: The file was moved away, and another process has begun the new one, or what
-                stands there now is no results file.
+            StorageError: Nothing was noted.
         """
-        # ASCII, because a file's name need not be text: Python writes other bytes as \udcxx.
-        line = {"photo": photo} | dataclasses.asdict(stamp) | {"sha256": sha256} | result
-        try:
-            self._follow_rotation()
-            self._write(json.dumps(line).encode() + b"\n")
-        except OSError as error:
-            raise StorageError(
-                f"{self.path}: cannot be written ({error.strerror}); nothing is lost: a photo "
-                "without a line is answered once that is mended. Is the disk full (df -h)?"
-            ) from error
-        self._remember(photo, stamp, bytes.fromhex(sha256))
+        with self._database.transaction():
+            self._outbox.mark_written(self._unnoted)
+            self._record.remember([photo])
+            line = self._outbox.put(format_line(photo, result), is_written=False)
+        self._unnoted = []
+        self._unwritten.append(line)
+        self.num_answers = line.number
 
-    def is_same_file(self, found: os.stat_result) -> bool:
-        """Return whether a file that was found is the results file itself."""
-        return os.path.samestat(found, os.fstat(self._descriptor))
+    def deliver(self) -> None:
+        """Write what is not written yet; it stands on the disk when this returns.
+
+        To be called often: it is found out here whether the file was rotated.
+
+        Raises:
+            StorageError: It could not be written; nothing of it is in the file, and it is kept.
+            ConfigError: Another file stands in the results file's place, or another process has
+                begun a new one.
+        """
+        with self._storage_errors():
+            self._settle()
+            while self._unwritten:
+                self._results.append(self._unwritten[0].data)
+                if self._results.is_undisturbed():
+                    self._unnoted.append(self._unwritten.pop(0))
+                else:
+                    self._settle()  # which finds out where the line went
+            limit_bytes = self._place.rotate_bytes
+            if limit_bytes is not None and self._results.end_bytes >= limit_bytes:
+                aside = self._results.move_aside()
+                self._begin_anew()
+                self._progress.say(f"{self._place.out}: begun anew; what it had is in {aside.name}")
 
     def close(self) -> None:
-        """Let another process have it."""
-        os.close(self._descriptor)
+        """Let another process have them."""
+        with contextlib.suppress(StorageError):  # then the next start finds out
+            self._note_written()
+        self._open.close()
 
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    def _settle(self) -> None:
+        """Find out what happened to the results file, if anything did."""
+        if self._is_settled and self._results.is_undisturbed():
+            return
+        if not self._results.is_in_its_place():
+            what = "was moved away or removed; a new one is begun"
+            self._begin_anew()
+        else:
+            was_cut = self._results.measure() < self._results.end_bytes
+            what = "was truncated" if was_cut else ""
+            self._reconcile()
+        if what:
+            again = f", and {len(self._unwritten)} lines are written once more"
+            self._progress.say(
+                f"{self._place.out}: {what}. What is done stays known"
+                f"{again if self._unwritten else ''}."
+            )
+
+    def _note_written(self) -> None:
+        if self._unnoted:
+            with self._database.transaction():
+                self._outbox.mark_written(self._unnoted)
+            self._unnoted = []
+
+    def _begin_anew(self) -> None:
+        """Go over to the file that stands at the path now, or to a new one."""
+        self._is_settled = False
+        self._reconcile(self._results.reopen())
+
+    def _reconcile(self, elsewhere: AbstractSet[bytes] = frozenset()) -> None:
+        """Find out which lines have to be written, from what is kept and what is found.
+
+        Args:
+            elsewhere: Lines that are known to stand in the file that was open before.
+        """
+        self._is_settled = False
+        self._note_written()
+        kept = self._outbox.load()
+        span_bytes = sum(len(line.data) for line in kept) + MAX_LINE_BYTES
+        here = self._results.load_last_lines(span_bytes)
+        known_bytes = max((here[line.data] for line in kept if line.data in here), default=0)
+        if self._take_over(known_bytes, [line.data for line in kept if not line.is_written]):
+            self._reconcile(elsewhere)
+            return
+        missing = {line.data for line in kept} - here.keys() - {b""}
+        rotated = self._find_rotated(missing, missing & elsewhere, span_bytes)
+        lost = _find_lost(kept, missing, rotated)
+        self._keep(kept, lost, gone=missing - {line.data for line in lost})
+        self._unnoted = [line for line in kept if line.data in here and not line.is_written]
+        self._unwritten = lost
+        self._is_settled = True
+
+    def _take_over(self, start_bytes: int, unwritten: Sequence[bytes]) -> int:
+        """Learn what is done from the lines behind a place; return how many there are."""
+        lines = read_on(self._results, start_bytes, unwritten)
+        num_taken, last = 0, b""
+        while batch := list(itertools.islice(lines, _BATCH_SIZE)):
+            with self._database.transaction():
+                self._record.remember(identify(photo, self._place.folder) for photo, _ in batch)
+            num_taken += len(batch)
+            last = batch[-1][1]
+            self._on_step()
+        if num_taken:
+            with self._database.transaction():
+                self._outbox.put(last, is_written=True, step=num_taken)
+            self._progress.say(f"{self._place.out}: {num_taken} answers taken over into the record")
+        return num_taken
+
+    def _find_rotated(self, wanted: set[bytes], found: set[bytes], span_bytes: int) -> set[bytes]:
+        """Return which lines are in the files that were rotated out of the results file's place."""
+        tails = self._results.load_rotated_tails(span_bytes)
+        while found < wanted and (tail := next(tails, None)) is not None:
+            found = found | wanted.intersection(tail.splitlines(keepends=True))
+        return found
+
+    def _keep(self, kept: list[KeptLine], lost: list[KeptLine], gone: set[bytes]) -> None:
+        """Drop the lines that went with a rotated file; of the newest one its number stays."""
+        if kept:
+            self.num_answers = kept[-1].number
+        if gone:
+            lost_data = {line.data for line in lost}
+            self._outbox.replace(
+                KeptLine(
+                    line.number,
+                    b"" if line.data in gone else line.data,
+                    is_written=line.data not in lost_data,
+                )
+                for line in kept
+                if line.data not in gone or line is kept[-1]
+            )
+
+    @contextlib.contextmanager
+    def _storage_errors(self) -> Iterator[None]:
         try:
-            descriptor = os.open(self.path, flags, 0o666)
-            sync_folder(self.path.parent)
+            yield
         except OSError as error:
             raise StorageError(
-                f"{self.path}: cannot be opened for writing ({error.strerror}); give --out a file "
-                "in a folder that exists and may be written"
-            ) from error
-        try:
-            self._lock(descriptor)
-        except EdgecatError:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _lock(self, descriptor: int) -> None:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{self.path}: is no file; give --out a new file")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"{self.path}: another edgecat watch writes it; stop that one, or give --out "
-                "another file"
-            ) from None
-        except OSError as error:
-            raise StorageError(
-                f"{self.path}: cannot be locked ({error.strerror}), so a second edgecat watch "
-                "would not be noticed; give --out a file on a local disk"
+                f"{self._place.out}: cannot be written ({error.strerror}); nothing is lost: it is "
+                "written once that is mended. Is the disk full (df -h)?"
             ) from error
 
-    def _load(self) -> int:
-        """Read every line and return their number; cut off a torn last one.
 
-        Raises:
-            ConfigError: A line that `append` did not write.
-        """
-        num_lines = kept_bytes = 0
-        with open(self._descriptor, "rb", closefd=False) as file:
-            while line := file.readline(_MAX_LINE_BYTES):
-                try:
-                    self._remember(*_parse(line))
-                except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-                    if file.read(1) or not _may_be_torn(line, is_first=not num_lines):
-                        raise ConfigError(
-                            f"{self.path}: line {num_lines + 1} was not written by edgecat watch; "
-                            "give --out a new file, or remove that line"
-                        ) from None
-                    os.ftruncate(self._descriptor, kept_bytes)
-                    break
-                num_lines += 1
-                kept_bytes += len(line)
-        os.fsync(self._descriptor)
-        return num_lines
-
-    def _follow_rotation(self) -> None:
-        """Begin a new file if the open one does not stand at its path any more.
-
-        Raises:
-            ConfigError: Another process has begun it.
-        """
-        try:
-            if self.is_same_file(self.path.stat()):
-                return
-        except FileNotFoundError:
-            pass
-        old, self._descriptor = self._descriptor, self._open()
-        os.close(old)
-        self._torn_at_bytes = None
-        self._load()
-        self._progress.say(
-            f"{self.path}: was moved away or removed; a new one is begun. What was answered until "
-            "now stays known until the next start."
-        )
-
-    def _write(self, line: bytes) -> None:
-        self._cut_torn_line()
-        self._torn_at_bytes = os.fstat(self._descriptor).st_size
-        try:
-            while line:  # once, but on a disk that runs full midway
-                line = line[os.write(self._descriptor, line) :]
-            os.fsync(self._descriptor)
-        except OSError:
-            with contextlib.suppress(OSError):  # a disk that became read-only: before the next line
-                self._cut_torn_line()
-            raise
-        self._torn_at_bytes = None
-
-    def _cut_torn_line(self) -> None:
-        if self._torn_at_bytes is not None:
-            size_bytes = os.fstat(self._descriptor).st_size
-            os.ftruncate(self._descriptor, min(size_bytes, self._torn_at_bytes))
-            self._torn_at_bytes = None
-
-    def _remember(self, photo: str, stamp: Stamp, content: bytes) -> None:
-        self._last[photo] = stamp, content
-        self._files[stamp] = content
-
-
-def _parse(line: bytes) -> tuple[str, Stamp, bytes]:
-    if not line.endswith(b"\n"):
-        raise ValueError("torn")
-    values = json.loads(line)
-    stamp = Stamp(*(int(values[name]) for name in ("size_bytes", "mtime_ns", "inode")))
-    return str(values["photo"]), stamp, bytes.fromhex(values["sha256"])
-
-
-def _may_be_torn(line: bytes, *, is_first: bool) -> bool:
-    """Return whether a last line can be the rest of one of ours, or what a power cut made of it.
-
-    After a power cut a file may have its new length, but zeros where the data did not get to the
-    disk in time: at the end of a line, or, behind lines that did, at its beginning.
-    """
-    if line.startswith(b"\0") and not is_first:
-        return True
-    return _BEGINNING.startswith(line[: len(_BEGINNING)].rstrip(b"\0\n"))
+def _find_lost(kept: list[KeptLine], missing: set[bytes], rotated: set[bytes]) -> list[KeptLine]:
+    """Return the lines to write once more: see "Rotation" above."""
+    first = next((i for i, line in enumerate(kept) if line.data in rotated), len(kept))
+    return [
+        line
+        for i, line in enumerate(kept)
+        if line.data in missing - rotated - {b""} and (i > first or not line.is_written)
+    ]

@@ -17,7 +17,9 @@ from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.watch.arrivals import Arrival, Arrivals
 from edgecat.watch.inotify import Inotify
-from edgecat.watch.journal import Journal, Stamp
+from edgecat.watch.journal import Journal, JournalPlace
+from edgecat.watch.photo import Photo, Stamp
+from edgecat.watch.sweep import Sweep
 from edgecat.watch.troubles import Troubles
 
 # How often a line is tried again that could not be written.
@@ -35,6 +37,7 @@ class WatchJob:
         patience_s: How long a file that is no photo must not change to count as broken.
         once: End when the photos that are there at the start are done.
         inotify: Let the system tell of new files; without it they are found by scanning.
+        rotate_bytes: A results file of this size is moved aside and a new one begun; None: never.
     """
 
     folder: Path
@@ -43,6 +46,7 @@ class WatchJob:
     patience_s: float = 60.0
     once: bool = False
     inotify: bool = True
+    rotate_bytes: int | None = None
 
 
 @dataclasses.dataclass
@@ -84,8 +88,11 @@ def watch(
     if not job.folder.is_dir():
         raise ConfigError(f"{job.folder}: no such folder; give the one that photos arrive in")
     troubles = Troubles(progress)
+    place = JournalPlace(job.out, job.folder, job.rotate_bytes)
     with contextlib.ExitStack() as stack:
-        journal = stack.enter_context(contextlib.closing(Journal(job.out, progress)))
+        journal = stack.enter_context(
+            contextlib.closing(Journal(place, progress, on_step=service.ask_for_time))
+        )
         arrivals = Arrivals(
             job.folder,
             journal,
@@ -95,8 +102,8 @@ def watch(
             inotify=_open_inotify(stack, progress) if job.inotify and not job.once else None,
         )
         progress.say(
-            f"watching {job.folder} with {classifier.current.variant}; {job.out} has "
-            f"{journal.num_before} photos"
+            f"watching {job.folder} with {classifier.current.variant}; {journal.num_answers} "
+            f"photos were answered before, answers go to {job.out}"
         )
         service.tell_ready()
         watcher = _Watcher(classifier, job, service, arrivals, journal, troubles, on_line)
@@ -116,18 +123,23 @@ class _Watcher:
     outcome: Outcome = dataclasses.field(default_factory=Outcome)
 
     def run(self) -> None:
-        self.arrivals.wait()  # which scans: what is there at the start
-        wanted = self.arrivals.waiting
-        while not self.service.is_stopping() and (wanted or not self.job.once):
+        sweep = Sweep(self.job.folder, self.journal.database)
+        wanted: frozenset[str] | None = None  # what is there at the start, once that is known
+        while not self.service.is_stopping() and not (self.job.once and wanted == frozenset()):
+            self.arrivals.wait()
             self.service.attend(self.classifier)
+            self._persist(self.journal.deliver)
             for arrival in self.arrivals.take_whole():
                 if self.service.is_stopping():
                     return
                 self.service.attend(self.classifier)
                 self._look_at(arrival)
-            wanted &= self.arrivals.waiting
-            if wanted or not self.job.once:
-                self.arrivals.wait()
+            if self.arrivals.has_scanned:
+                waiting = self.arrivals.waiting
+                wanted = waiting if wanted is None else wanted & waiting
+            self._persist(sweep.step)
+        while self.job.once and not self.service.is_stopping() and sweep.step():
+            pass
 
     def _look_at(self, arrival: Arrival) -> None:
         try:
@@ -140,8 +152,10 @@ class _Watcher:
         self.troubles.end(arrival.photo)
         if content is None:
             return  # it changed meanwhile, and waits on
-        if self.journal.has_answered(arrival.photo, arrival.stamp, content.sha256):
-            self.arrivals.done(arrival.photo)
+        photo = Photo(arrival.photo, arrival.stamp, content.sha256)
+        if self.journal.has_answered(photo):
+            if self._persist(lambda: self.journal.remember(photo)):
+                self.arrivals.done(arrival.photo)
             return
         classifier = self.classifier.current
         result: dict[str, Any] = {
@@ -158,19 +172,20 @@ class _Watcher:
                 return
             result |= {"error": str(error).removeprefix("the photo: ")}
             self.outcome.num_broken += 1
-        if self._write(arrival, content.sha256, result):
+        if self._persist(lambda: self.journal.add(photo, result)):
             self.arrivals.done(arrival.photo)
-            self.on_line(arrival.photo, result)
+            if self._persist(self.journal.deliver):
+                self.on_line(arrival.photo, result)
 
-    def _write(self, arrival: Arrival, sha256: str, result: dict[str, Any]) -> bool:
-        """Write a line, however long the disk is full; return False if the end came first.
+    def _persist(self, write: Callable[[], object]) -> bool:
+        """Write something, however long the disk is full; return False if the end came first.
 
         Raises:
             StorageError: It cannot be written, and `once` asks not to wait.
         """
         while True:
             try:
-                self.journal.append(arrival.photo, arrival.stamp, sha256, result)
+                write()
             except StorageError as error:
                 if self.job.once:
                     raise
@@ -200,7 +215,7 @@ class _Content:
     """What is in a file: its SHA-256 is of all, `data` ends one byte above what is accepted."""
 
     data: bytes
-    sha256: str
+    sha256: bytes
 
     def photo(self) -> bytes:
         if len(self.data) > MAX_BYTES:
@@ -218,7 +233,7 @@ def _read(path: Path, stamp: Stamp) -> _Content | None:
             digest.update(chunk)
         if Stamp.of(os.fstat(file.fileno())) != stamp:
             return None
-    return _Content(data, digest.hexdigest())
+    return _Content(data, digest.digest())
 
 
 def _open_no_link(path: str, flags: int) -> int:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,15 @@ def test_the_json_has_exactly_these_fields_and_right_numbers(make_bundle, draw_p
     assert values["macro_f1_ratio"] == pytest.approx((6 / 7 + 3 / 4) / 2)
 
 
+def test_a_score_of_few_photos_is_told_by_its_interval_and_with_a_warning(make_bundle, draw_photos):
+    root = draw_photos(num_classes=3, num_per_class=1)
+    (found,) = evaluate(load_bundle(make_bundle(labels=LABELS)), [FakeEngine(root)], root)
+    assert found.describe() == (
+        "top-1 43.9 to 100.0 % (95 % interval; 3 of 3 photos right, 100.0 %), macro F1 100.0 %"
+    )
+    assert found.warn().startswith("CAREFUL: fewer than 10 photos of class 0 (1), class 1 (1)")
+
+
 def test_all_engines_answer_the_same_photos_read_once(make_bundle, draw_photos):
     root = draw_photos(num_classes=3, num_per_class=14)  # more than a batch
     engines = [FakeEngine(root), FakeEngine(root, wrong=["0.jpg"], name="openvino-fp32")]
@@ -159,6 +169,39 @@ def test_a_ready_test_folder_is_the_test_split(make_bundle, draw_photos, tmp_pat
     assert (found.split, found.num_images) == ("all", 12)
 
 
+TEST_LAYOUTS = {
+    "by other names": ({"Training": 1, "Validation": 2, "Testing": 3}, "Testing"),
+    "in a wrapper": ({"archive/train": 1, "archive/test": 3}, "archive/test"),
+    "without train": ({"test": 3}, "test"),
+}
+
+
+@pytest.mark.parametrize(("splits", "test"), TEST_LAYOUTS.values(), ids=TEST_LAYOUTS)
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+def test_every_layout_that_trains_can_be_measured_too(
+    make_bundle, draw_photos, tmp_path, splits, test, zipped
+):
+    for number, (split, num) in enumerate(splits.items()):
+        draw_photos(num_per_class=num, seed=number, name=f"data/{split}")
+    root = data = tmp_path / "data"
+    if zipped:
+        data = Path(shutil.make_archive(str(root), "zip", root))
+    bundle, notes = load_bundle(make_bundle(labels=LABELS)), Notes()
+    engine = FakeEngine(root, wrong=["2.jpg"])
+    (found,) = evaluate(bundle, [engine], data, split="test", progress=notes)
+    assert (found.num_images, found.top1_ratio) == (6, 4 / 6)
+    assert f"{Path(test).name}/ is test (6)" in notes.lines[0]
+
+
+def test_test_photos_that_training_took_from_train_are_found_by_their_hashes(
+    make_bundle, draw_photos, tmp_path
+):
+    root = draw_photos(name="data/train")
+    bundle = bundle_that_saw(make_bundle, root, TRAIN, TEST)
+    (found,) = evaluate(bundle, [FakeEngine(root)], tmp_path / "data")
+    assert (found.split, found.num_images, found.num_seen) == ("test", 2, 0)
+
+
 @pytest.mark.parametrize("split", ["tset", "train"])
 def test_an_unknown_split_is_refused_never_taken_for_all(make_bundle, draw_photos, split):
     root = draw_photos()
@@ -176,8 +219,9 @@ def test_broken_photos_are_refused_or_left_out_when_asked(make_bundle, draw_phot
     notes = Notes()
     (found,) = evaluate(bundle, [engine], root, skip_broken=True, progress=notes)
     assert found.num_images == 10
-    assert len(notes.lines) == 1
-    assert "broken.jpg" in notes.lines[0]
+    understood, broken = notes.lines
+    assert understood.endswith("a folder per class, 11 photos of 2 classes")
+    assert "broken.jpg" in broken
 
 
 def test_only_broken_photos_are_an_error_even_when_skipped(make_bundle, tmp_path):

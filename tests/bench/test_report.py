@@ -5,6 +5,7 @@ import pytest
 
 from edgecat.bench.host import describe_host
 from edgecat.bench.report import Report, Row, find_notes, format_report, format_table
+from edgecat.scores.evaluation import ClassScore
 
 FP32 = Row(
     variant="onnxruntime-fp32",
@@ -91,7 +92,7 @@ def test_a_report_has_a_line_a_variant_under_its_head():
     cells = [row.split() for row in rows]
     assert cells[0][1:5] == ["10.00", "11.00", "123.46", "-"]
     assert "0.50x" in cells[1]
-    assert [row[-3] for row in cells] == ["6.10", "1.70"]
+    assert [row[-4] for row in cells] == ["6.10", "1.70"]
     assert [row[-1] for row in cells] == ["fp32", "int8"]
 
 
@@ -105,11 +106,20 @@ def test_a_report_says_what_was_skipped_and_noted_and_how_it_was_measured():
 
 def test_accuracy_stands_with_its_interval_and_number():
     row = dataclasses.replace(
-        FP32, top1_ratio=0.9, top1_interval_ratio=(0.85, 0.934), num_images=150
+        FP32,
+        top1_ratio=0.9,
+        top1_interval_ratio=(0.85, 0.934),
+        num_images=150,
+        macro_f1_ratio=0.456,
+        per_class={"Maine Coon": ClassScore(141, 1.0, 0.9), "Sphynx": ClassScore(9, 1 / 3, 1.0)},
     )
-    text = format_report(report(row))
-    assert "90.0 (85.0-93.4)" in text
-    assert "n = 150" in text
+    text = format_report(report(row, INT8))
+    for part in ("85.0-93.4 (90.0)", " 45.6 ", "n = 150", "macro F1 %"):
+        assert part in text
+    recalls = [line.split() for line in text.splitlines() if line.startswith(("Maine", "Sphynx"))]
+    assert recalls == [["Maine", "Coon", "141", "100.0", "-"], ["Sphynx", "9", "33.3", "-"]]
+    (note,) = find_notes([row], 1)
+    assert note.startswith("fewer than 10 photos of Sphynx (9)")
 
 
 def test_a_report_becomes_plain_json():

@@ -126,6 +126,12 @@ def test_what_people_zip_by_hand_is_taken_too(packed, tmp_path, top, compression
     load_bundle(tmp_path / "out")
 
 
+def test_a_comment_that_a_zip_program_left_does_no_harm(packed, tmp_path):
+    with zipfile.ZipFile(packed, "a") as file:
+        file.comment = b"made with PowerZip, unregistered"
+    unpack_bundle(packed, tmp_path / "out")
+
+
 def add(name, data=b"x", **kind):
     return lambda entries: [*entries.items(), (entry(name, **kind), data)]
 
@@ -244,12 +250,8 @@ BROKEN = {
     "text": (lambda data: b"hello" * 100, "no zip file"),
     "cut off": (lambda data: data[:-1], "no zip file"),
     "cut in half": (lambda data: data[: len(data) // 2], "no zip file"),
-    "with a comment": (lambda data: patch(data, len(data) - 2, "<H", 3) + b"hey", "no zip file"),
-    "zip64": (
-        lambda data: data[:-22] + b"PK\6\7" + bytes(16) + data[-22:], "no zip file"
-    ),
     "a directory of 4 GB": (
-        lambda data: patch(data, len(data) - 10, "<L", 2**32 - 1), "more entries than a bundle"
+        lambda data: patch(data, len(data) - 10, "<L", 2**32 - 1), "no zip file"
     ),
     "a directory elsewhere": (
         lambda data: patch(data, len(data) - 6, "<L", 2**31), "damaged"
@@ -275,7 +277,7 @@ def test_a_broken_zip_file_is_refused_and_nothing_is_written(packed, tmp_path, s
 def test_too_many_entries_are_refused_before_they_are_looked_at(packed, tmp_path):
     many = [*read_entries(packed).items(), *((f"{i:04}", b"") for i in range(2000))]
     write_zip(tmp_path / "many.zip", many)
-    with pytest.raises(BundleError, match="more entries than a bundle"):
+    with pytest.raises(BundleError, match="more entries than are accepted"):
         unpack_bundle(tmp_path / "many.zip", tmp_path / "out")
 
 

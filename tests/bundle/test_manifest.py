@@ -16,6 +16,7 @@ from edgecat.bundle.manifest import (
 )
 from edgecat.errors import BundleError
 from edgecat.photos.input import INPUT
+from edgecat.scores.evaluation import ClassScore
 
 SCORE = Score(
     split="test",
@@ -29,6 +30,8 @@ SCORE = Score(
     reference_calibration_error_ratio=0.03,
     calibration_error_ratio=0.04,
     flips={"Maine Coon": Flips(1, 2)},
+    macro_f1_ratio=0.85,
+    per_class={"Maine Coon": ClassScore(10, 0.9, 0.8)},
 )
 VERDICT = Verdict(("x86-vnni", "arm"), {"x86-avx2": "saturates"}, "x86-vnni", 0.8)
 SPEC = ModelSpec(
@@ -52,6 +55,30 @@ def changed(**changes):
 
 def variant(name="onnxruntime-fp32", files=("a.onnx",)):
     return [{"name": name, "files": list(files)}]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"macro_f1_ratio": 1.01},
+        {"macro_f1_ratio": float("nan")},
+        {"per_class": {"x": ClassScore(1, -0.1, 0)}},
+        {"per_class": {"x": ClassScore(1, 0, float("nan"))}},
+    ],
+)
+def test_a_share_that_is_none_is_refused(changes):
+    with pytest.raises(ValueError, match="must be 0 to 1"):
+        dataclasses.replace(SCORE, **changes)
+
+
+def test_a_manifest_from_before_macro_f1_is_read():
+    values = json.loads(SPEC.to_json())
+    del (
+        values["variants"][0]["score"]["macro_f1_ratio"],
+        values["variants"][0]["score"]["per_class"],
+    )
+    score = ModelSpec.from_json(json.dumps(values), "w").variants[0].score
+    assert (score.macro_f1_ratio, score.per_class) == (None, {})
 
 
 def test_a_manifest_survives_its_own_text():

@@ -12,7 +12,7 @@ from PIL import Image
 
 import edgecat
 from edgecat import errors
-from edgecat.cli.main import COMMANDS, _run, cli
+from edgecat.cli.main import BROKEN_PIPE, COMMANDS, _run, cli
 from edgecat.errors import EdgecatError
 
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
@@ -233,7 +233,7 @@ def test_a_real_process_exits_with_the_errors_code_and_no_traceback():
     assert "Traceback" not in err
 
 
-def test_a_reader_that_leaves_early_causes_no_traceback(photo):
+def test_a_reader_that_leaves_early_causes_a_code_of_its_own_and_no_traceback(photo):
     with subprocess.Popen(
         [*ENTRY, "predict", "cats12", *[str(photo)] * 100],
         stdout=subprocess.PIPE,
@@ -243,7 +243,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback(photo):
         process.stdout.readline()
         process.stdout.close()
         err = process.stderr.read()
-    assert process.returncode == 0
+    assert process.returncode == BROKEN_PIPE
     assert "Traceback" not in err
     assert "Error" not in err
 

@@ -122,6 +122,11 @@ def test_a_chain_of_near_photos_is_one_group():
     assert group_photos([steps[0], steps[3], steps[1], steps[2]]) == [0, 0, 0, 0]
 
 
+def test_photos_that_differ_in_every_bit_are_not_near():
+    nothing = np.zeros(4, np.uint64)
+    assert group_photos([nothing, ~nothing]) == [0, 1]
+
+
 def test_a_fingerprint_has_256_bits_and_ignores_brightness():
     image = blotches(np.random.default_rng(0))
     first = fingerprint(image)

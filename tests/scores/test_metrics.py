@@ -208,3 +208,23 @@ def test_a_temperature_of_nothing_is_1_and_of_perfect_answers_finite():
     assert metrics.fit_temperature(np.zeros((0, 3), np.float32), np.zeros(0, np.int64)) == 1
     sure = metrics.fit_temperature(np.eye(3, dtype=np.float32), np.arange(3))
     assert 0.04 < sure < 0.06
+
+
+@pytest.mark.parametrize(
+    ("num_right", "num_images", "words"),
+    [
+        (3, 3, "43.9 to 100.0 % (95 % interval; 3 of 3 photos right, 100.0 %)"),
+        (246, 285, "81.8 to 89.8 % (95 % interval; 246 of 285 photos right, 86.3 %)"),
+        (0, 0, "not measured: no photos"),
+    ],
+)
+def test_a_score_is_told_by_its_interval_first(num_right, num_images, words):
+    assert metrics.describe_top1(num_right, num_images) == words
+
+
+def test_classes_of_fewer_than_ten_photos_are_warned_of_fewest_first():
+    warning = metrics.describe_small_classes({"Bengal": 9, "Bombay": 3, "Siamese": 10})
+    assert warning.startswith("CAREFUL: fewer than 10 photos of Bombay (3), Bengal (9): ")
+    assert metrics.describe_small_classes({"Siamese": 10}) == ""
+    many = metrics.describe_small_classes({f"class {n:02}": 1 for n in range(30)})
+    assert "class 07 (1) and 22 more" in many

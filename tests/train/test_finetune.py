@@ -493,7 +493,47 @@ def test_a_ready_made_split_is_used_as_it_is_and_leaks_are_left_out(job, tmp_pat
     for photo in load_split(tmp_path / "r").photos:
         is_leak = photo.path == "train/class_1/leak.png"
         assert photo.split == ("out" if is_leak else photo.path.split("/")[0])
-    assert any("1 left out of training" in line for line in lines.lines)
+    assert any("1 left out (copies" in line for line in lines.lines)
+
+
+def test_a_zip_file_with_train_and_valid_alone_gives_its_test_photos_and_all_is_said(job, tmp_path):
+    for seed, (part, num) in enumerate({"train": 8, "valid": 2, "test": 0}.items()):
+        draw_reds(tmp_path / "reds" / part, num_per_class=num, seed=seed)
+    data = Path(shutil.make_archive(str(tmp_path / "reds"), "zip", tmp_path, "reds"))
+    lines = Listens()
+    quick = dataclasses.replace(QUICK, epochs=1)
+    record = finetune(dataclasses.replace(job, data=data, run=tmp_path / "r", recipe=quick), lines)
+    assert record.num_photos == {"train": 21, "val": 6, "test": 3, "out": 0}
+    assert record.data == str(data)
+    assert lines.lines[0] == (
+        f"{data} (entered reds/): split already, train/ is train (24), valid/ is val (6); "
+        "30 photos of 3 classes"
+    )
+    assert "no photos for test: taken from train (test_ratio of the recipe)" in lines.lines
+    assert {photo.path.split("/")[0] for photo in load_split(tmp_path / "r").photos} == {
+        "train", "valid",
+    }  # fmt: skip
+
+
+def test_a_photo_in_two_classes_stops_a_run_or_is_dropped_and_recorded_or_kept(job, tmp_path):
+    root = draw_reds(tmp_path / "photos")
+    shutil.copyfile(root / "class_0/3.png", root / "class_2/x.png")
+    stop = dataclasses.replace(
+        job, data=root, run=tmp_path / "r", recipe=dataclasses.replace(QUICK, epochs=1)
+    )
+    with pytest.raises(DatasetError, match=r"class_0/3\.png  =  .*class_2/x\.png"):
+        finetune(stop)
+    assert not list((tmp_path / "r").iterdir())
+    assert finetune(dataclasses.replace(stop, conflicts="drop")).num_photos["out"] == 2
+    assert load_run(tmp_path / "r").conflicts == "drop"
+    left_out = [p.path for p in load_split(tmp_path / "r").photos if p.split == "out"]
+    assert left_out == ["class_0/3.png", "class_2/x.png"]
+    keeps = dataclasses.replace(stop, conflicts="keep", run=tmp_path / "k")
+    assert finetune(keeps).num_photos["out"] == 0
+    with pytest.raises(TrainError, match="same --conflicts as before: drop, not keep"):
+        finetune(dataclasses.replace(stop, conflicts="keep", resume=True))
+    with pytest.raises(ConfigError, match="--conflicts ask: accepted are stop, drop, keep"):
+        finetune(dataclasses.replace(stop, conflicts="ask"))
 
 
 def test_a_run_killed_while_it_decodes_can_be_started_again(job, record, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 import edgecat.watch.arrivals
 from edgecat.watch.arrivals import TEMPORARY, Arrivals
 from edgecat.watch.inotify import Inotify
-from edgecat.watch.journal import Journal, Stamp
+from edgecat.watch.journal import Journal, JournalPlace
+from edgecat.watch.photo import Photo, Stamp
 from edgecat.watch.troubles import Troubles
 
 pytestmark = pytest.mark.slow  # waits for files to settle
@@ -40,10 +41,19 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def journal(tmp_path, said):
-    opened = Journal(tmp_path / "results.jsonl", said)
+def journal(tmp_path, folder, said):
+    opened = open_journal(tmp_path / "results.jsonl", folder, said)
     yield opened
     opened.close()
+
+
+def open_journal(out, folder, said):
+    return Journal(JournalPlace(out, folder), said, on_step=lambda: None)
+
+
+def append(journal, name, stamp):
+    journal.add(Photo(name, stamp, bytes(32)), {"answer": "x"})
+    journal.deliver()
 
 
 @pytest.fixture
@@ -109,10 +119,12 @@ def test_what_is_no_photo_by_its_kind_or_name_is_passed_over(
     assert wait_for_whole(made) == ["part.jpg"]
 
 
-def test_the_results_file_is_no_photo(folder, arrivals, said):
-    journal = Journal(folder / "results.jsonl", said)
+def test_the_results_and_their_record_are_no_photos(folder, arrivals, said):
+    journal = open_journal(folder / "results.jsonl", folder, said)
     made = Arrivals(folder, journal, Troubles(said), settle_s=0, patience_s=0, inotify=None)
-    journal.append("a.jpg", Stamp(1, 1, 1), "00" * 32, {"answer": "x"})
+    append(journal, "a.jpg", Stamp(1, 1, 1))
+    (folder / "results.jsonl").rename(folder / "results.jsonl.1")
+    append(journal, "c.jpg", Stamp(1, 1, 1))
     (folder / "b.jpg").touch()
     assert wait_for_whole(made) == ["b.jpg"]
     journal.close()
@@ -144,6 +156,38 @@ def test_a_file_in_a_new_folder_is_found_with_inotify_too(folder, arrivals, inot
     (folder / "new" / "deep").mkdir(parents=True)
     (folder / "new" / "deep" / "a.jpg").touch()
     assert wait_for_whole(made) == ["new/deep/a.jpg"]
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_for_a_new_folder_only_that_is_looked_through(
+    folder, tmp_path, arrivals, inotify, is_moved, monkeypatch
+):
+    monkeypatch.setattr(edgecat.watch.arrivals, "_SCAN_EVERY_S", LONG_S)
+    made = arrivals(settle_s=0, inotify=inotify)
+    made.wait()
+    listed, look = [], made._list
+    monkeypatch.setattr(made, "_list", lambda path: listed.append(path.name) or look(path))
+    deep = (tmp_path if is_moved else folder) / "new" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "a.jpg").touch()
+    if is_moved:
+        (tmp_path / "new").rename(folder / "new")
+    assert wait_for_whole(made) == ["new/deep/a.jpg"]
+    assert set(listed) == {"new", "deep"}
+
+
+def test_a_scan_goes_on_in_slices_and_misses_nothing(folder, arrivals, monkeypatch):
+    monkeypatch.setattr(edgecat.watch.arrivals, "_SCAN_SLICE_S", 1e-9)
+    for number in range(20):
+        (folder / str(number % 3)).mkdir(exist_ok=True)
+        (folder / str(number % 3) / f"{number}.jpg").touch()
+    made = arrivals()
+    num_slices = 0
+    while not made.has_scanned:
+        made.wait()
+        num_slices += 1
+    assert num_slices > 10
+    assert len(made.waiting) == 20
 
 
 def test_a_file_that_is_written_on_after_it_was_closed_waits_again(folder, arrivals, inotify):
@@ -196,7 +240,7 @@ def test_a_file_that_is_gone_waits_no_more(folder, arrivals):
 def test_a_done_file_is_not_found_again_until_it_is_replaced(folder, arrivals, journal):
     path = folder / "a.jpg"
     path.touch()
-    journal.append("a.jpg", Stamp.of(path.stat()), "00" * 32, {"answer": "x"})
+    append(journal, "a.jpg", Stamp.of(path.stat()))
     made = arrivals(settle_s=0)
     made.wait()
     assert made.waiting == set()

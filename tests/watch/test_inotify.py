@@ -23,12 +23,14 @@ def inotify(tmp_path):
 
 def wait(inotify):
     """Gather what comes until nothing comes any more."""
-    first = inotify.wait(WAIT_S)
-    closed, is_scan_due = list(first.closed), first.is_scan_due
+    all_changes = [inotify.wait(WAIT_S)]
     while (changes := inotify.wait(0.05)) != Changes():
-        closed += changes.closed
-        is_scan_due |= changes.is_scan_due
-    return closed, is_scan_due
+        all_changes.append(changes)
+    return Changes(
+        tuple(path for changes in all_changes for path in changes.closed),
+        tuple(path for changes in all_changes for path in changes.new_folders),
+        any(changes.is_scan_due for changes in all_changes),
+    )
 
 
 def test_a_file_is_told_of_when_it_is_closed_not_before(tmp_path, inotify):
@@ -37,7 +39,7 @@ def test_a_file_is_told_of_when_it_is_closed_not_before(tmp_path, inotify):
         file.flush()
         assert wait_shortly(inotify) == ()
         file.write(b"rest")
-    assert wait(inotify) == ([tmp_path / "a.jpg"], False)
+    assert wait(inotify) == Changes((tmp_path / "a.jpg",))
 
 
 def wait_shortly(inotify):
@@ -50,18 +52,25 @@ def test_a_file_that_is_moved_here_is_told_of(tmp_path, inotify):
     (tmp_path / "sub" / "a.part").write_bytes(b"whole")
     wait(inotify)
     (tmp_path / "sub" / "a.part").rename(tmp_path / "a.jpg")
-    assert wait(inotify) == ([tmp_path / "a.jpg"], False)
+    assert wait(inotify) == Changes((tmp_path / "a.jpg",))
 
 
 @pytest.mark.parametrize("name", ["with blank.jpg", "고양이.jpg", "x" * 250])
 def test_names_come_whole(tmp_path, inotify, name):
     (tmp_path / name).touch()
-    assert wait(inotify)[0] == [tmp_path / name]
+    assert wait(inotify).closed == (tmp_path / name,)
 
 
-def test_a_new_folder_asks_for_a_scan(tmp_path, inotify):
+def test_a_new_folder_is_told_of(tmp_path, inotify):
     (tmp_path / "sub").mkdir()
-    assert wait(inotify) == ([], True)
+    assert wait(inotify) == Changes(new_folders=(tmp_path / "sub",))
+
+
+def test_a_folder_that_is_moved_here_is_told_of(tmp_path, inotify):
+    (tmp_path / "sub" / "deep").mkdir(parents=True)
+    wait(inotify)
+    (tmp_path / "sub" / "deep").rename(tmp_path / "deep")
+    assert wait(inotify) == Changes(new_folders=(tmp_path / "deep",))
 
 
 def test_a_queue_that_ran_over_asks_for_a_scan(tmp_path, inotify):
@@ -71,7 +80,7 @@ def test_a_queue_that_ran_over_asks_for_a_scan(tmp_path, inotify):
     for number in range(limit // 2 + 1):  # each is two events: created, closed
         (tmp_path / str(number % 10)).touch()
         (tmp_path / str(number % 10)).unlink()
-    assert wait(inotify)[1]
+    assert wait(inotify).is_scan_due
 
 
 def test_a_folder_that_was_renamed_is_told_of_under_its_new_name_once_it_is_added(
@@ -83,7 +92,7 @@ def test_a_folder_that_was_renamed_is_told_of_under_its_new_name_once_it_is_adde
     inotify.add(tmp_path / "new")
     wait(inotify)
     (tmp_path / "new" / "a.jpg").touch()
-    assert wait(inotify)[0] == [tmp_path / "new" / "a.jpg"]
+    assert wait(inotify).closed == (tmp_path / "new" / "a.jpg",)
 
 
 def test_a_folder_that_is_gone_is_an_error_and_a_removed_one_is_forgotten(tmp_path, inotify):
@@ -92,4 +101,4 @@ def test_a_folder_that_is_gone_is_an_error_and_a_removed_one_is_forgotten(tmp_pa
     (tmp_path / "sub").mkdir()
     inotify.add(tmp_path / "sub")
     (tmp_path / "sub").rmdir()
-    assert wait(inotify) == ([], True)
+    assert wait(inotify) == Changes(new_folders=(tmp_path / "sub",))

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import edgecat.watch.arrivals
+from edgecat.cli.main import BROKEN_PIPE
 from edgecat.errors import ConfigError, StorageError
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
@@ -136,6 +137,50 @@ def test_a_replaced_photo_is_new_and_a_renamed_one_is_not(run, folder, out, inot
     thread.join()
     assert answers(out) == [("a.png", "red"), ("a.png", "green"), ("z.png", "blue")]
     assert run().num_answered == 0
+
+
+def stamp_as_by_a_camera_without_a_clock(path):
+    os.utime(path, (0, 0))
+    return path
+
+
+@pytest.mark.parametrize("inotify", [True, False])
+@pytest.mark.parametrize("name", ["a.bmp", "b.bmp"])
+def test_a_photo_of_the_same_size_and_time_in_the_place_of_an_answered_one_is_answered(
+    run, folder, out, inotify, name
+):
+    """Same size, as of all BMP; same time; and written into the same inode."""
+
+    def change():
+        while not out.exists() or len(read(out)) < 1:
+            time.sleep(0.02)
+        inode = (folder / "a.bmp").stat().st_ino
+        (folder / "a.bmp").rename(folder / ".upload")
+        Image.new("RGB", (64, 48), "blue").save(folder / ".upload", "BMP")
+        stamp_as_by_a_camera_without_a_clock(folder / ".upload").rename(folder / name)
+        assert (folder / name).stat().st_ino == inode
+
+    Image.new("RGB", (64, 48), "red").save(folder / "a.bmp")
+    stamp_as_by_a_camera_without_a_clock(folder / "a.bmp")
+    thread = threading.Thread(target=change)
+    thread.start()
+    run(2, inotify=inotify)
+    thread.join()
+    assert answers(out) == [("a.bmp", "red"), (name, "blue")]
+    assert run().num_answered == 0
+
+
+def test_photos_deleted_long_ago_leave_the_record(run, folder, out, monkeypatch):
+    for name in ("stays.png", "goes.png"):
+        draw(folder / name, "red", seed=len(name))
+    run()
+    (folder / "goes.png").rename(folder.parent / "goes.png")
+    monkeypatch.setattr("edgecat.watch.sweep._EVERY_S", 0)
+    for _ in range(40):
+        run()
+    (folder.parent / "goes.png").rename(folder / "goes.png")
+    assert run().num_answered == 1
+    assert Counter(photo for photo, _ in answers(out)) == {"stays.png": 1, "goes.png": 2}
 
 
 @pytest.mark.parametrize("inotify", [True, False])
@@ -334,12 +379,12 @@ def test_killed_at_any_moment_it_answers_each_photo_once(start, folder, out):
 
 
 def test_a_disk_that_was_full_is_told_of_once_and_got_over(start, folder, out):
-    limits = resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY)  # not one line has room
-    process = start(preexec_fn=lambda: resource.setrlimit(*limits))
+    process = start()
+    assert process.stderr.readline().startswith("watching")
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
     for number in range(3):
         draw(folder / f"{number}.png", "red", seed=number)
-    assert process.stderr.readline().startswith("watching")
-    assert "cannot be written (File too large); nothing is lost" in process.stderr.readline()
+    assert "cannot be written (disk I/O error); nothing is lost" in process.stderr.readline()
     time.sleep(1.5)  # another trial
     assert out.read_text() == ""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
@@ -350,14 +395,32 @@ def test_a_disk_that_was_full_is_told_of_once_and_got_over(start, folder, out):
 
 
 def test_while_the_disk_is_full_a_signal_ends_it(start, folder, out):
-    limits = resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY)
-    process = start(preexec_fn=lambda: resource.setrlimit(*limits))
-    draw(folder / "a.png", "red")
+    process = start()
     assert process.stderr.readline().startswith("watching")
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+    draw(folder / "a.png", "red")
     assert "cannot be written" in process.stderr.readline()
     process.terminate()
     assert process.wait(WAIT_S) == 0
     assert out.read_bytes() == b""
+
+
+def test_standard_output_is_no_results_file(start):
+    process = start("--out", "-")
+    assert process.wait(WAIT_S) == 2
+    assert "Give a file, such as --out results.jsonl" in process.stderr.read()
+
+
+def test_output_that_nobody_reads_any_more_is_an_error_and_loses_nothing(start, folder, out):
+    for number in range(5):
+        draw(folder / f"{number}.png", "red", seed=number)
+    process = start("--once")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(WAIT_S) == BROKEN_PIPE
+    assert "the same command goes on with the rest" in process.stderr.read().splitlines()[-1]
+    assert start("--once").wait(WAIT_S) == 0
+    assert Counter(answers(out)) == {(f"{number}.png", "red"): 1 for number in range(5)}
 
 
 def test_a_log_that_cannot_be_written_is_no_reason_to_stop(start, folder, out):

@@ -7,8 +7,10 @@
     │   └── UnsupportedImageError  17   in a format that is known, but not read here
     ├── BundleError              5   a bundle: its manifest or one of its files
     │   ├── SelfTestError       14   a bundle whose golden photos are answered otherwise here
-    │   └── SignatureError      16   a signature that is missing or wrong, or a key
+    │   ├── SignatureError      16   a signature that is missing or wrong, or a key
+    │   └── RollbackError       19   a signed bundle older than one that was used here
     ├── EngineError              6   an inference engine: not installed, or it refused
+    │   └── NotFiniteError      20   a photo to which a model answers NaN or infinity
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   ├── WeightsError         8   pretrained weights: out of reach, or of another shape
     │   └── DivergedError       18   a run that learns nothing any more: a rate is too high
@@ -73,10 +75,22 @@ class SignatureError(BundleError):
     exit_code = 16
 
 
+class RollbackError(BundleError):
+    """A signed bundle that is older than one by the same owner that this device has used."""
+
+    exit_code = 19
+
+
 class EngineError(EdgecatError):
     """An inference engine that is not installed or refuses a model."""
 
     exit_code = 6
+
+
+class NotFiniteError(EngineError):
+    """A photo to which a model answers with numbers that are not finite: no answer at all."""
+
+    exit_code = 20
 
 
 class TrainError(EdgecatError):

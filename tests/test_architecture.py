@@ -1,6 +1,7 @@
 """Which file may know what: read from the source, and tried in processes that lack libraries."""
 
 import ast
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ def is_within(module, *packages):
 LIBRARIES = {
     "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize"],
     "torchvision": ["edgecat.train"],
-    "safetensors": ["edgecat.train", "edgecat.export"],
+    "safetensors": ["edgecat.train", "edgecat.export", "edgecat.quantize.calibrate"],
     "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
     "onnxscript": [],
     "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize"],
@@ -77,6 +78,30 @@ def test_nothing_else_is_imported_at_all():
     known = {*LIBRARIES, "edgecat", "numpy", "PIL", *sys.stdlib_module_names}
     found = {name.split(".")[0] for tree in MODULES.values() for name in imports_of(tree)}
     assert found - known == set()
+
+
+# Who reads JSON without `edgecat.strict`, which refuses keys given twice and NaN: what a library or
+# a process of our own has just written, and lines of a results file, each checked on its own.
+OWN_JSON = {
+    "edgecat.strict",
+    "edgecat.runtime.engines.onnxruntime",
+    "edgecat.bench.run",
+    "edgecat.watch.photo",
+    "edgecat.export.cache",
+}
+
+
+def test_json_of_others_is_read_in_one_place():
+    readers = {
+        name
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("load", "loads")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "json"
+    }
+    assert readers <= OWN_JSON
 
 
 # From the ground up: a package imports only from itself, from those before it and from `LOOSE`.
@@ -244,3 +269,50 @@ def test_the_released_model_answers_where_only_the_devices_libraries_are():
     if "cats12" not in released_names():
         pytest.skip("needs edgecat/assets/cats12, not released yet")
     predict_without_extras("cats12")
+
+
+# From the `def` to the last line, the docstring not counted.
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MEDIAN_FUNCTION_LINES, MAX_ARGUMENTS = 300, 60, 10, 6
+
+
+def functions_of(module):
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    found = (node for node in ast.walk(MODULES[module]) if isinstance(node, kinds))
+    return [(f"{module}.{node.name}", node) for node in found]
+
+
+def num_lines(function):
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    return lines - (function.body[0].end_lineno - function.body[0].lineno + 1)
+
+
+def num_arguments(function):
+    given = function.args
+    names = [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+FUNCTIONS = [found for module in MODULES for found in functions_of(module)]
+
+
+def test_files_and_functions_are_short_and_take_few_arguments():
+    over = {
+        module_of(path)
+        for path in FILES
+        if len(path.read_text(encoding="utf-8").splitlines()) > MAX_FILE_LINES
+    }
+    over |= {name for name, function in FUNCTIONS if num_lines(function) > MAX_FUNCTION_LINES}
+    over |= {
+        name
+        for name, function in FUNCTIONS
+        # A command's arguments are its options.
+        if num_arguments(function) > MAX_ARGUMENTS and not is_within(name, "edgecat.cli")
+    }
+    assert over == set()
+
+
+def test_most_functions_are_read_at_a_glance():
+    lengths = [num_lines(function) for _, function in FUNCTIONS]
+    assert statistics.median(lengths) <= MEDIAN_FUNCTION_LINES

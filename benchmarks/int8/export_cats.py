@@ -18,19 +18,19 @@ from edgecat.bench.run import run_benchmark
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import AccuracyLost
-from edgecat.export.build import export_run, load_network
+from edgecat.export.checkpoint import load_checkpoint
+from edgecat.export.job import export_run
 from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import FLOAT_VARIANT
 from edgecat.quantize.search import Budget
 from edgecat.runtime.engines.base import open_engine, open_model
-from edgecat.train.run import load_run
 
 _NUM_ROUNDS, _NUM_WARMUP = 400, 40
 
 
 def measure_passes(run: Path, bundle: Path) -> dict[str, object]:
     """Return latencies of the plain export and of the bundle's fp32, one thread, interleaved."""
-    plain = export_onnx(load_network(run, load_run(run))).SerializeToString()
+    plain = export_onnx(load_checkpoint(run).network).SerializeToString()
     engines = {
         "plain-torch-export": open_model(FLOAT_VARIANT, [plain], threads=1),
         "onnxruntime-fp32": open_engine(load_bundle(bundle), "onnxruntime-fp32", threads=1),

@@ -30,6 +30,7 @@ from benchmarks.results import write_result
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.photos.pixels import Pixels, load_batch
+from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import Recipe
@@ -126,7 +127,7 @@ def _build_by_bits(bundle: Bundle, calibration: Pixels, work: Path) -> dict[str,
     import onnx
 
     graph = onnx.load_model_from_string(bundle.read("onnxruntime-fp32.onnx"))
-    quantizer = Quantizer(graph, calibration)
+    quantizer = Quantizer(calibrate(graph, calibration), calibration)
     models = {}
     for title, limit in (("8-bit weights", WEIGHT_LIMIT), ("safe weights", SAFE_WEIGHT_LIMIT)):
         (file,) = quantizer.make(_INT8.name, Recipe("stem in float", 2), weight_limit=limit)

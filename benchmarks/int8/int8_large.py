@@ -12,11 +12,12 @@ from benchmarks.results import write_result
 from edgecat.bench.clock import median_ratio, percentiles
 from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bundle.manifest import Variant
-from edgecat.export.build import build_float_models
+from edgecat.export.floats import build_float_models
 from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import optimize_graph
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_batch
+from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import RECIPES
 from edgecat.runtime.engines.base import open_model
@@ -44,8 +45,11 @@ def main(data: Path) -> None:
     with torch.no_grad():
         network(torch.from_numpy(photos))
     graph, _ = optimize_graph(export_onnx(network.eval()), photos[:2])
-    engines = {model.variant.name: model.open(threads=1) for model in build_float_models(graph)}
-    quantizer = Quantizer(graph, photos)
+    engines = {
+        model.variant.name: open_model(model.variant, model.files, threads=1)
+        for model in build_float_models(graph)
+    }
+    quantizer = Quantizer(calibrate(graph, photos), photos)
     sizes = {"onnxruntime-fp32": len(graph.SerializeToString())}
     for name, steps in RECIPES.items():
         distilled = next(step for step in steps if step.distils)

@@ -20,9 +20,9 @@ from benchmarks.results import write_result
 from edgecat.bundle.store import load_bundle
 from edgecat.quantize import onnxruntime
 from edgecat.quantize.bias import mend_biases
+from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, Grid
 from edgecat.quantize.placement import Parts, Placement
-from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.student import Student
 
 _NUM_STAGES = 2
@@ -41,11 +41,11 @@ def main(data: Path, bundle: Path) -> None:
     pixels, calibration = load_seen_photos(loaded, data, "val", "calibration")
     validation = torch.from_numpy(pixels[:: len(pixels) // _NUM_PHOTOS].copy())
     graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
-    quantizer = Quantizer(graph, calibration)
+    calibrated = calibrate(graph, calibration)
 
     def choose(num_stages: int) -> tuple[Parts, dict[str, Grid]]:
-        parts = Parts(quantizer.model, num_stages)
-        return parts, onnxruntime.place(parts, quantizer.histograms, cuts=True)
+        parts = Parts(calibrated.model, num_stages)
+        return parts, onnxruntime.place(parts, calibrated.histograms, cuts=True)
 
     def damage(parts: Parts, grids: dict[str, Grid], limit: int = SAFE_WEIGHT_LIMIT) -> float:
         student = Student(parts, Placement(grids, limit))

@@ -17,9 +17,9 @@ from edgecat.bundle.store import load_bundle
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_batch
 from edgecat.quantize import openvino
+from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.grids import HARD_SIGMOID, SAFE_WEIGHT_LIMIT, span_range
 from edgecat.quantize.placement import Parts, Placement
-from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.ranges import measure_histograms
 from edgecat.quantize.rescale import is_depthwise
 from edgecat.runtime.engines.base import open_engine, open_model
@@ -36,7 +36,7 @@ def main(data: Path, bundle: Path) -> None:
     photos = load_batch([photo.path for photo in find_photos(data)[::60]])
     loaded = load_bundle(bundle)
     graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
-    parts = Parts(Quantizer(graph, photos).model, 0)
+    parts = Parts(calibrate(graph, photos).model, 0)
     floats = open_engine(loaded, "openvino-fp32", threads=1)
     engines = {"float": floats}
     for title, placement in _choose_places(parts, photos).items():

@@ -60,12 +60,16 @@ def command(
     reported, and each variant gets a verdict: worth running on which processors, and why not on
     the others. An INT8 model over budget is left out, and the command fails.
 
+    An export that was killed goes on where it stopped when you start it again, and one with
+    another budget tries no recipe twice: what took long is kept in RUN/cache. Remove that folder
+    to measure anew.
+
     \b
       edgecat export runs/first --out first.edgecat --int8
       edgecat export runs/first --out first.edgecat --int8 --max-drop 0.5 --targets arm
     """
     from edgecat.bundle.manifest import TARGETS
-    from edgecat.export.build import export_run
+    from edgecat.export.job import export_run
     from edgecat.quantize.search import Budget
 
     chosen = TARGETS if targets == "auto" else tuple(targets.split(","))

@@ -28,6 +28,7 @@ def examine(
     machine: Machine | None = None,
     *,
     signer: Path | None = None,
+    allow_older: bool = False,
 ) -> Iterator[Finding]:
     """Yield what is found, each finding as soon as it is known.
 
@@ -38,6 +39,7 @@ def examine(
         bundle: A folder or a released model's name, to be tried too.
         machine: What to judge; None for this one.
         signer: As for `edgecat.bundle.store.load_bundle`.
+        allow_older: The same.
     """
     machine = machine or read_machine()
     for check in _CHECKS:
@@ -45,4 +47,4 @@ def examine(
         if finding is not None:
             yield finding
     if bundle is not None:
-        yield from check_bundle(bundle, machine.target, signer=signer)
+        yield from check_bundle(bundle, machine.target, signer=signer, allow_older=allow_older)

@@ -7,28 +7,33 @@ from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.doctor.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
-from edgecat.errors import BundleError, EngineError
+from edgecat.errors import BundleError, EngineError, StorageError
 
 _CHOOSE = "choose another --variant"
 
 
-def check_bundle(name: str | Path, target: str, *, signer: Path | None = None) -> Iterator[Finding]:
+def check_bundle(
+    name: str | Path, target: str, *, signer: Path | None = None, allow_older: bool = False
+) -> Iterator[Finding]:
     """Look at a bundle, each of its variants, and the choice among them.
 
     Args:
         name: A folder, or a released model's name.
         target: The kind of processor, one of `edgecat.bundle.manifest.TARGETS`.
         signer: As for `edgecat.bundle.store.load_bundle`.
+        allow_older: The same.
     """
     try:
-        bundle = load_bundle(name, signer=signer)
-    except BundleError as error:
+        bundle = load_bundle(name, signer=signer, allow_older=allow_older)
+    except (BundleError, StorageError) as error:
         yield Finding.of_error("bundle", "problem", error, "export the bundle again")
         return
     spec = bundle.spec
     found = f"{spec.name}: {len(spec.labels)} classes, the SHA-256 of every file is right"
     if signer is not None:
         found += f", signed by the owner of {signer}"
+    if spec.release is not None:
+        found += f", {spec.release.describe()}"
     yield Finding("bundle", "ok", found)
     preferred = spec.preferred_variants(target)
     others = [variant.name for variant in spec.variants if variant.name not in preferred]

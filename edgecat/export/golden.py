@@ -10,10 +10,17 @@ from PIL import Image
 from edgecat.bundle.golden import Golden, GoldenPhoto, hash_pixels
 from edgecat.photos.drawings import draw_cat
 from edgecat.photos.pixels import load_pixels
+from edgecat.quantize.model import Model, open_all
 from edgecat.runtime.engines.base import Engine
 
 # Source: Exif 2.32, tag 0x0112; 6: turn by 90 degrees clockwise to see it upright.
 _ORIENTATION, _TURNED = 0x0112, 6
+
+
+def answer_golden(models: Sequence[Model]) -> Golden:
+    """Let every variant of a bundle answer the golden photos."""
+    with open_all(models) as engines:
+        return build_golden(engines)
 
 
 def build_golden(engines: Sequence[Engine]) -> Golden:

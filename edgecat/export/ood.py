@@ -1,12 +1,46 @@
 """Fit a bundle's out-of-distribution detector, and find where "unknown" begins."""
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgecat.photos.pixels import Pixels
+from edgecat.quantize.model import Model, open_all
 from edgecat.runtime.engines.base import Engine
 from edgecat.scores.answers import batches_of
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features, OodDetector, choose_threshold, fit_detector
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedDetector:
+    """A bundle's detector.
+
+    Attributes:
+        detector: What it knows of the features of known classes.
+        thresholds: The OOD score above which each variant calls a photo unknown, in the order of
+            the models; each has one of its own, since rounding moves features, too.
+    """
+
+    detector: OodDetector
+    thresholds: tuple[float, ...]
+
+
+def fit_to_models(
+    models: Sequence[Model], calibration: Pixels, validation: Pixels
+) -> FittedDetector:
+    """Fit a detector to a bundle's models.
+
+    Args:
+        models: All of them; the first is a float one, of which the detector learns.
+        calibration: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
+        validation: uint8 `[N, 224, 224, 3]`, RGB: what the thresholds are chosen by.
+    """
+    with open_all(models) as engines:
+        detector = learn_detector(engines[0], calibration)
+        thresholds = [find_threshold(engine, detector, validation) for engine in engines]
+    return FittedDetector(detector, tuple(thresholds))
 
 
 def learn_detector(engine: Engine, photos: Pixels) -> OodDetector:
@@ -23,7 +57,7 @@ def find_threshold(engine: Engine, detector: OodDetector, photos: Pixels) -> flo
     """Return the OOD score above which a variant calls a photo unknown.
 
     Args:
-        engine: The variant; each has a threshold of its own, since rounding moves features, too.
+        engine: The variant.
         detector: What `learn_detector` learned from the float model.
         photos: uint8 `[N, 224, 224, 3]`, RGB: validation photos.
     """

@@ -1,5 +1,6 @@
 """The photos of a run, read again for its export."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -55,6 +56,13 @@ class RunPhotos:
                 self._check(position, sha256)
                 batch.append(pixels)
         return np.stack(batch)
+
+    def hash_of(self, positions: Sequence[int]) -> str:
+        """Return one SHA-256 for photos, their order and their labels."""
+        photos = [self._split.photos[position] for position in positions]
+        return hashlib.sha256(
+            "\n".join(f"{photo.sha256} {photo.label}" for photo in photos).encode()
+        ).hexdigest()
 
     def answers(
         self,

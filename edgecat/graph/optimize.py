@@ -1,5 +1,6 @@
 """Run the graph passes, each checked on real photos before the next one starts."""
 
+import contextlib
 from collections.abc import Mapping
 from types import ModuleType
 
@@ -69,7 +70,5 @@ def run_float(model: onnx.ModelProto, photos: Pixels) -> Logits:
         model: Any that takes uint8 `[N, 224, 224, 3]`.
         photos: uint8 `[N, 224, 224, 3]`, RGB.
     """
-    engine = open_model(FLOAT_VARIANT, [model.SerializeToString()])
-    logits = engine.run(photos)
-    engine.close()
-    return logits
+    with contextlib.closing(open_model(FLOAT_VARIANT, [model.SerializeToString()])) as engine:
+        return engine.run(photos)

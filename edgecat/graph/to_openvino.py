@@ -1,6 +1,7 @@
 """ONNX -> OpenVINO IR, in float32."""
 
 import gzip
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 import onnx
 
 from edgecat.errors import ExportError
+
+# "Constant_160263"
+_COUNTED = re.compile(r"[A-Z][A-Za-z]*_\d+")
 
 
 def export_openvino(model: onnx.ModelProto) -> tuple[bytes, bytes]:
@@ -47,15 +51,27 @@ def convert_openvino(model: onnx.ModelProto) -> Any:
         ) from error
 
 
-def serialize_openvino(model: object) -> tuple[bytes, bytes]:
+def serialize_openvino(model: Any) -> tuple[bytes, bytes]:
     """Return an OpenVINO model's XML, packed by gzip, and its weights.
 
     Plain, the XML would be a sixth of an INT8 model; packed it is a twentieth of that.
     """
     import openvino
 
+    _number_names(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
         openvino.save_model(model, file, compress_to_fp16=False)
         graph = gzip.compress(file.read_bytes(), mtime=0)  # the same model, the same bytes
         return graph, file.with_suffix(".bin").read_bytes()
+
+
+def _number_names(model: Any) -> None:
+    """Give operators whose name is a type and a number one that counts within the model.
+
+    OpenVINO counts all operators that the process ever made, so the same model would have other
+    bytes in another process.
+    """
+    for number, operator in enumerate(model.get_ordered_ops()):
+        if _COUNTED.fullmatch(operator.get_friendly_name()):
+            operator.set_friendly_name(f"{operator.get_type_name()}_{number}")

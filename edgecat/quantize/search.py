@@ -1,8 +1,7 @@
 """From the cheapest INT8 recipe to the dearest: stop at the first that surely keeps its accuracy.
 
 Recipes are compared on validation photos, never on test photos; what the chosen one is worth is
-reported
-on the test photos afterwards.
+reported on the test photos afterwards.
 
 A drop measured on 300 photos is an estimate, so a step ends the search only if the whole 95 %
 interval of its drop lies within the budget. Where none does, the best of those whose drop itself
@@ -11,26 +10,16 @@ finer measure of damage than the drop, in which answers lost and gained cancel.
 """
 
 import dataclasses
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgecat.bench.clock import median_ratio
-from edgecat.bench.latency import measure_latencies_ms
-from edgecat.bundle.manifest import TARGETS, Variant
+from edgecat.bundle.manifest import TARGETS
 from edgecat.errors import ConfigError
-from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
-from edgecat.quantize.quantizer import Quantizer
-from edgecat.quantize.recipe import SEARCHES, Recipe, choose_recipes
-from edgecat.runtime.engines.base import Engine, open_model
-from edgecat.scores.answers import answer_pixels
-from edgecat.scores.compare import AccuracyChange, compare_accuracy
-from edgecat.scores.metrics import Indices, Logits
-
-# Rounds against float: enough to tell faster from slower.
-_NUM_ROUNDS, _NUM_WARMUP = 60, 10
+from edgecat.quantize.recipe import SEARCHES, Recipe
+from edgecat.quantize.step import SearchStep
+from edgecat.scores.compare import AccuracyChange
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,78 +74,36 @@ class Budget:
 
 
 @dataclasses.dataclass(frozen=True)
-class ValidationSet:
-    """Validation photos and what the checkpoint answers to them.
-
-    Attributes:
-        photos: uint8 `[N, 224, 224, 3]`, RGB.
-        targets: int64 `[N]`.
-        expected: float32 `[N, K]`, the checkpoint's answers.
-    """
-
-    photos: Pixels
-    targets: Indices
-    expected: Logits
-
-    def compare(self, engine: Engine) -> AccuracyChange:
-        """Return what a model loses against the checkpoint."""
-        answers = answer_pixels(engine.run, self.photos)
-        return compare_accuracy(self.expected, answers, self.targets)
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchStep:
-    """One recipe, tried.
-
-    Attributes:
-        recipe: What was done.
-        change: Its accuracy on the validation photos.
-        latency_ratio: Its latency by that of the same engine's float model: single photos, one
-            thread, median of rounds in turn.
-        duration_s: To quantize and to compare.
-    """
-
-    recipe: Recipe
-    change: AccuracyChange
-    latency_ratio: float
-    duration_s: float
-
-
-@dataclasses.dataclass(frozen=True)
 class SearchResult:
     """What a search came to.
 
     Attributes:
-        files: The chosen model's.
-        chosen: The step it is from.
+        chosen: The step that was taken.
         steps: All that were tried.
     """
 
-    files: list[bytes]
     chosen: SearchStep
     steps: tuple[SearchStep, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for the bundle."""
-        steps = [dataclasses.asdict(step) for step in self.steps]
+        steps = [step.to_dict() for step in self.steps]
         return {"chosen": self.chosen.recipe.title, "steps": steps}
 
 
 def search_recipes(
-    variant: Variant,
-    quantizer: Quantizer,
-    floats: Engine,
-    validation: ValidationSet,
+    variant: str,
+    recipes: Sequence[Recipe],
+    try_recipe: Callable[[Recipe], SearchStep],
     budget: Budget,
     progress: Progress,
 ) -> SearchResult:
-    """Quantize a graph for an engine.
+    """Find a recipe for an INT8 variant.
 
     Args:
-        variant: An INT8 one.
-        quantizer: Of the float graph.
-        floats: The same engine's float model, with one thread: the measure of speed.
-        validation: Validation photos.
+        variant: Its name.
+        recipes: To try, from cheap to dear; one or more.
+        try_recipe: As `edgecat.quantize.step.Study.try_recipe`.
         budget: What INT8 may cost.
         progress: Told of each step.
 
@@ -165,51 +112,21 @@ def search_recipes(
         it: ask `budget.holds(result.chosen.change)`.
     """
     steps: list[SearchStep] = []
-    made: list[list[bytes]] = []
-    for recipe in choose_recipes(variant.name, budget.search):
-        started_s = time.perf_counter()
-        files = quantizer.make(
-            variant.name, recipe, weight_limit=budget.weight_limit, progress=progress
-        )
-        engine = open_model(variant, files)
-        change = validation.compare(engine)
-        engine.close()
-        ratio = _measure_ratio(variant, files, floats)
-        steps.append(SearchStep(recipe, change, ratio, time.perf_counter() - started_s))
-        made.append(files)
-        progress.say(describe_step(variant.name, steps[-1]))
-        if budget.is_proven(change):
+    for recipe in recipes:
+        steps.append(try_recipe(recipe))
+        progress.say(f"{variant}: {steps[-1].describe()}")
+        if budget.is_proven(steps[-1].change):
             break
-    best = len(steps) - 1 if budget.is_proven(steps[-1].change) else _find_best(steps, budget)
-    progress.say(f"{variant.name}: chosen: {steps[best].recipe.title}")
-    return SearchResult(made[best], steps[best], tuple(steps))
+    chosen = steps[-1] if budget.is_proven(steps[-1].change) else _find_best(steps, budget)
+    progress.say(f"{variant}: chosen: {chosen.recipe.title}")
+    return SearchResult(chosen, tuple(steps))
 
 
-def describe_step(variant: str, step: SearchStep) -> str:
-    """Return the line that reports a step."""
-    change = step.change
-    low, high = change.drop_interval_pp
-    return (
-        f"{variant}: {step.recipe.title}: validation top-1 {100 * change.top1_ratio:.1f} %, drop "
-        f"{change.drop_pp:+.1f} pp ({low:+.1f} to {high:+.1f}), same answer on "
-        f"{100 * change.agreement_ratio:.1f} % of {change.num_images} photos, "
-        f"{step.latency_ratio:.2f}x the latency of float, {step.duration_s:.0f} s"
-    )
-
-
-def _find_best(steps: Sequence[SearchStep], budget: Budget) -> int:
-    def cost(index: int) -> tuple[float, ...]:
-        change, ratio = steps[index].change, steps[index].latency_ratio
+def _find_best(steps: Sequence[SearchStep], budget: Budget) -> SearchStep:
+    def cost(step: SearchStep) -> tuple[float, ...]:
+        change, ratio = step.change, step.latency_ratio
         if not budget.holds(change):
             return 1, change.drop_pp, ratio
         return 0, float(ratio > 1), -change.agreement_ratio, ratio
 
-    return min(range(len(steps)), key=cost)
-
-
-def _measure_ratio(variant: Variant, files: list[bytes], floats: Engine) -> float:
-    engine = open_model(variant, files, threads=1)
-    engines = {"int8": engine, "float": floats}
-    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
-    engine.close()
-    return median_ratio(times["int8"], times["float"])
+    return min(steps, key=cost)

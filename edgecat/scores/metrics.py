@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from edgecat.scores.bounds import TEMPERATURES
+
 Logits = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
@@ -203,7 +205,7 @@ def fit_temperature(logits: Logits, targets: Indices) -> float:
     """Return the temperature with which a model is as sure as it is right; of none, 1.
 
     It minimizes the mean negative log-likelihood, which has one minimum, by golden sections over
-    the temperature's logarithm, from 1/20 to 20.
+    the temperature's logarithm, within `TEMPERATURES`.
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
 
     Args:
@@ -217,7 +219,7 @@ def fit_temperature(logits: Logits, targets: Indices) -> float:
         likely = softmax(logits, math.exp(exponent))[np.arange(len(targets)), targets]
         return float(-np.log(np.maximum(likely, 1e-300)).mean())
 
-    low, high = -math.log(20), math.log(20)
+    low, high = map(math.log, TEMPERATURES)
     shrink = (math.sqrt(5) - 1) / 2
     while high - low > 1e-4:
         left, right = high - shrink * (high - low), low + shrink * (high - low)

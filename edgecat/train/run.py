@@ -7,11 +7,11 @@ RUN/last.pt              where a killed run goes on (tensors and numbers, no cod
 RUN/metrics.csv          a line an epoch
 RUN/curves.png           how it learned
 RUN/confusion.png        which test photos are taken for what
+RUN/cache/               what its exports made and may use again (edgecat.export.cache)
 """
 
 import dataclasses
 import hashlib
-import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -22,9 +22,9 @@ from edgecat import atomic
 from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import TrainError
 from edgecat.photos.split import Split
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes, describe_top1
-from edgecat.strict import build
+from edgecat.strict import build, read_json, to_json
 from edgecat.train.divergence import Divergence
 from edgecat.train.recipe import Recipe
 
@@ -151,7 +151,7 @@ class RunRecord:
         Raises:
             StorageError: The disk is full.
         """
-        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        text = to_json(dataclasses.asdict(self), indent=1)
         atomic.write_text(run / RECORD, text + "\n")
 
 
@@ -195,10 +195,11 @@ def measure_versions() -> dict[str, str]:
 
 def _read_json(run: Path, name: str) -> Any:
     try:
-        return json.loads((run / name).read_text(encoding="utf-8"))
+        data = (run / name).read_bytes()
     except FileNotFoundError:
         raise TrainError(
             f"{run}: no {name} in it; a run is what 'edgecat finetune DATA --out RUN' makes"
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise TrainError(f"{run / name}: cannot be read ({error})") from error
+    return read_json(data, str(run / name), TrainError)

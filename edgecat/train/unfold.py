@@ -17,6 +17,7 @@ The weights themselves stand in the graph; the file adds only what the graph lac
 import torch
 from torch import Tensor
 
+from edgecat.bundle.onnx_file import names_other_files
 from edgecat.bundle.store import Bundle
 from edgecat.errors import WeightsError
 
@@ -39,14 +40,21 @@ def unfold_bundle(bundle: Bundle) -> dict[str, Tensor]:
         bundle: With `STATISTICS_FILE` and `GRAPH_FILE`.
 
     Raises:
-        WeightsError: The files do not fit each other.
+        WeightsError: The files do not fit each other, or the graph is none that holds its weights.
         BundleError: A file is missing or changed.
     """
     import onnx
     from onnx import numpy_helper
     from safetensors.torch import load
 
-    graph = onnx.load_model_from_string(bundle.read(GRAPH_FILE)).graph
+    model = bundle.read(GRAPH_FILE)
+    try:
+        is_alone = not names_other_files(model)
+    except ValueError as error:
+        raise WeightsError(f"{bundle.path}: {GRAPH_FILE}: no ONNX ({error})") from error
+    if not is_alone:
+        raise WeightsError(f"{bundle.path}: {GRAPH_FILE}: its weights lie in another file")
+    graph = onnx.load_model_from_string(model).graph
     tensors = {
         tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in graph.initializer

@@ -27,9 +27,10 @@ def large(cats):
 
 @pytest.fixture(scope="session")
 def quantizer(small, cats):
+    from edgecat.quantize.calibrate import calibrate
     from edgecat.quantize.quantizer import Quantizer
 
-    return Quantizer(small, cats)
+    return Quantizer(calibrate(small, cats), cats)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from onnx import TensorProto, numpy_helper
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import QuantizeError
 from edgecat.graph.optimize import run_float
+from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.grids import BIAS_LIMIT, SAFE_WEIGHT_LIMIT
 from edgecat.quantize.prepare import own_constants
 from edgecat.quantize.quantizer import Quantizer
@@ -37,7 +38,8 @@ EXACT = 1e-4
 
 def quantize(model, photos, *, num_float_stages=2, weight_limit=SAFE_WEIGHT_LIMIT):
     recipe = Recipe("test", num_float_stages)
-    made = Quantizer(model, photos).make("onnxruntime-int8", recipe, weight_limit=weight_limit)
+    quantizer = Quantizer(calibrate(model, photos), photos)
+    made = quantizer.make("onnxruntime-int8", recipe, weight_limit=weight_limit)
     return onnx.load_model_from_string(made[0])
 
 
@@ -303,12 +305,14 @@ def test_an_activation_that_no_layer_precedes_is_refused(small, cats):
 
 def test_pixels_are_centred_as_in_float_but_for_half_a_grey_level_at_the_border(quantizer, cats):
     (file,) = quantizer.make("onnxruntime-int8", Recipe("test", 2, mends_biases=False))
-    stem = next(node for node in quantizer.model.graph.node if node.op_type == "Conv").output[0]
-    models = (quantizer.model, onnx.load_model_from_string(file))
+    stem = next(
+        node for node in quantizer.calibrated.model.graph.node if node.op_type == "Conv"
+    ).output[0]
+    models = (quantizer.calibrated.model, onnx.load_model_from_string(file))
     floats, ours = (next(run_batches(model, [stem], cats))[0] for model in models)
     gaps = np.abs(ours - floats)
     assert gaps[:, :, 1:, 1:].max() <= EXACT * np.abs(floats).max()
-    weights = np.abs(numpy_helper.to_array(find_weight(quantizer.model, stem)))
+    weights = np.abs(numpy_helper.to_array(find_weight(quantizer.calibrated.model, stem)))
     # Without any centring of the padding's pixels, it would be off by the mean of 104 to 124.
     assert gaps.max() <= 0.5 * weights.sum(axis=(1, 2, 3)).max()
 

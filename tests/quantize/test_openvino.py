@@ -14,6 +14,7 @@ from edgecat.bundle.manifest import Variant  # noqa: E402
 from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import QuantizeError  # noqa: E402
 from edgecat.graph.optimize import run_float  # noqa: E402
+from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
@@ -35,7 +36,9 @@ def trained():
 
 @pytest.fixture(scope="module", params=[0, 2])
 def made(request, trained, cats):
-    return Quantizer(trained, cats).make(INT8.name, Recipe("test", request.param)), request.param
+    return Quantizer(calibrate(trained, cats), cats).make(
+        INT8.name, Recipe("test", request.param)
+    ), request.param
 
 
 def test_answers_are_near_to_float(made, trained, cats):
@@ -73,3 +76,8 @@ def test_weights_are_stored_as_int8(made):
 def test_a_float_part_that_the_model_has_not_is_refused(quantizer, num_float_stages):
     with pytest.raises(QuantizeError, match=f"num_float_stages={num_float_stages}"):
         quantizer.make(INT8.name, Recipe("test", num_float_stages))
+
+
+def test_the_same_model_has_the_same_bytes_however_many_were_made_before(quantizer):
+    recipe = Recipe("test", 0, mends_biases=False)
+    assert quantizer.make(INT8.name, recipe) == quantizer.make(INT8.name, recipe)

@@ -1,6 +1,7 @@
 """The search: the first recipe that is proven good enough, or the best."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from edgecat.bundle.manifest import Variant
 from edgecat.errors import ConfigError
 from edgecat.graph.optimize import run_float
 from edgecat.progress import Silent
-from edgecat.quantize import search
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
+from edgecat.quantize.model import Model
 from edgecat.quantize.recipe import RECIPES, Recipe, choose_recipes
-from edgecat.quantize.search import Budget, ValidationSet, search_recipes
-from edgecat.runtime.engines.base import open_model
+from edgecat.quantize.search import Budget, search_recipes
+from edgecat.quantize.step import SearchStep, Study, ValidationSet
 from edgecat.scores.compare import compare_accuracy
 
 pytestmark = pytest.mark.slow  # quantizes and distils
@@ -24,26 +25,6 @@ INT8 = Variant("onnxruntime-int8", ("m.onnx",))
 FLOAT = Variant("onnxruntime-fp32", ("m.onnx",))
 
 NUM = 200
-
-
-class Answering:
-    """An engine that knows its answers; it is given all photos in order."""
-
-    name = "answering"
-
-    def __init__(self, logits):
-        self._logits, self._given = logits, 0
-
-    def run(self, batch):
-        rows = np.arange(self._given, self._given + len(batch)) % len(self._logits)
-        self._given += len(batch)
-        return self._logits[rows]
-
-    def describe(self):
-        return {}
-
-    def close(self):
-        pass
 
 
 @dataclasses.dataclass
@@ -56,9 +37,8 @@ class Tried:
 
 
 @pytest.fixture
-def search_with(monkeypatch):
+def search_with():
     """Search through steps whose answers and latencies are given."""
-    photos = np.zeros((NUM, 1, 1, 3), np.uint8)
     targets = np.zeros(NUM, np.int64)
     expected = np.tile(np.array([2, 1, 0], np.float32), (NUM, 1))
     expected[NUM // 2 :] = [0, 2, 1]  # the second half is wrong already
@@ -70,24 +50,14 @@ def search_with(monkeypatch):
         return logits
 
     def run(*steps, max_drop_pp=1.0):
-        recipes = tuple(Recipe(str(number), 2) for number in range(len(steps)))
+        def try_recipe(recipe):
+            tried = steps[int(recipe.title)]
+            change = compare_accuracy(expected, answers(tried), targets)
+            return SearchStep((), recipe, change, tried.ratio, duration_s=0)
 
-        class Quantizer:
-            def make(self, variant, recipe, *, weight_limit, progress):
-                return [recipe.title.encode()]
-
-        def open_model(variant, files, threads=None):
-            return Answering(answers(steps[int(files[0])]))
-
-        def measure(variant, files, floats):
-            return steps[int(files[0])].ratio
-
-        monkeypatch.setattr(search, "choose_recipes", lambda variant, name: recipes)
-        monkeypatch.setattr(search, "open_model", open_model)
-        monkeypatch.setattr(search, "_measure_ratio", measure)
-        validation = ValidationSet(photos, targets, expected)
-        found = search_recipes(INT8, Quantizer(), None, validation, Budget(max_drop_pp), Silent())
-        return int(found.files[0]), len(found.steps)
+        recipes = [Recipe(str(number), 2) for number in range(len(steps))]
+        found = search_recipes(INT8.name, recipes, try_recipe, Budget(max_drop_pp), Silent())
+        return int(found.chosen.recipe.title), len(found.steps)
 
     return run
 
@@ -168,9 +138,13 @@ def test_the_quick_search_is_the_full_one_without_distillation(variant):
 def test_the_real_search_returns_a_model_that_runs(small, quantizer, cats):
     expected = run_float(small, cats)
     validation = ValidationSet(cats, expected.argmax(axis=1), expected)
-    floats = open_model(FLOAT, [small.SerializeToString()], threads=1)
-    found = search_recipes(INT8, quantizer, floats, validation, Budget(search="quick"), Silent())
-    assert open_model(INT8, found.files).run(cats[:1]).shape == (1, 12)
+    floats = Model(FLOAT, (small.SerializeToString(),))
+    study = Study(INT8, quantizer, floats, validation, SAFE_WEIGHT_LIMIT)
+    recipes = choose_recipes(INT8.name, "quick")
+    try_recipe = partial(study.try_recipe, progress=Silent())
+    found = search_recipes(INT8.name, recipes, try_recipe, Budget(), Silent())
+    with Model(INT8, found.chosen.files).open() as engine:
+        assert engine.run(cats[:1]).shape == (1, 12)
     assert found.chosen in found.steps
     assert all(step.change.num_images == len(cats) for step in found.steps)
     assert all(0 < step.latency_ratio < 100 for step in found.steps)

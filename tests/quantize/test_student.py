@@ -15,10 +15,12 @@ from edgecat.progress import Silent  # noqa: E402
 from edgecat.quantize import distil as distillation  # noqa: E402
 from edgecat.quantize import onnxruntime  # noqa: E402
 from edgecat.quantize.bias import mend_biases  # noqa: E402
+from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.distil import distil  # noqa: E402
+from edgecat.quantize.forms import FORMS  # noqa: E402
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT  # noqa: E402
 from edgecat.quantize.placement import Parts, Placement  # noqa: E402
-from edgecat.quantize.quantizer import FORMS, Quantizer  # noqa: E402
+from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.quantize.student import Student  # noqa: E402
 from edgecat.runtime.engines.base import open_model  # noqa: E402
@@ -42,12 +44,12 @@ TIES = 0.15
 @pytest.fixture(scope="module")
 def trained(cats):
     model = onnx.load_model_from_string(load_bundle("cats12").read("onnxruntime-fp32.onnx"))
-    return Quantizer(model, cats)
+    return Quantizer(calibrate(model, cats), cats)
 
 
 def make_student(quantizer, variant, stages):
-    parts = Parts(quantizer.model, stages)
-    grids = FORMS[variant].place(parts, quantizer.histograms, cuts=True)
+    parts = Parts(quantizer.calibrated.model, stages)
+    grids = FORMS[variant].place(parts, quantizer.calibrated.histograms, cuts=True)
     return Student(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
 
 
@@ -65,7 +67,7 @@ def test_it_answers_as_the_engine(trained, cats, variant, stages):
     student = make_student(trained, variant, stages)
     files = trained.make(variant, Recipe("test", stages, mends_biases=False))
     engine = open_model(Variant(variant, FILES[variant]), files)
-    logits, expected = answers(student, cats), run_float(trained.model, cats)
+    logits, expected = answers(student, cats), run_float(trained.calibrated.model, cats)
     gap = np.sqrt(np.square(logits - engine.run(cats)).mean()) / spread_of(expected)
     engine.close()
     loss = np.sqrt(np.square(logits - expected).mean()) / spread_of(expected)
@@ -76,14 +78,14 @@ def test_it_answers_as_the_engine(trained, cats, variant, stages):
 def test_without_rounding_it_answers_as_the_float_graph(trained, cats):
     student = make_student(trained, "openvino-int8", 0)
     assert answers(student, cats, rounds=False) == pytest.approx(
-        run_float(trained.model, cats), abs=EXACT
+        run_float(trained.calibrated.model, cats), abs=EXACT
     )
 
 
 @pytest.mark.parametrize(("variant", "stages"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
 def test_mended_biases_bring_the_means_back(trained, cats, variant, stages):
     student = make_student(trained, variant, stages)
-    expected = run_float(trained.model, cats)
+    expected = run_float(trained.calibrated.model, cats)
     before = np.abs(answers(student, cats).mean(axis=0) - expected.mean(axis=0)).mean()
     mend_biases(student, cats)
     after = np.abs(answers(student, cats).mean(axis=0) - expected.mean(axis=0)).mean()
@@ -94,14 +96,14 @@ def test_it_learns_and_what_it_learned_is_written_exactly(trained, cats, monkeyp
     monkeypatch.setattr(distillation, "NUM_STEPS", 12)
     student = make_student(trained, "onnxruntime-int8", 2)
     start = {name: weight.detach().clone() for name, weight in student.weights.items()}
-    expected = run_float(trained.model, cats)
+    expected = run_float(trained.calibrated.model, cats)
     before = np.square(answers(student, cats) - expected).mean()
-    distil(student, lambda batch: run_float(trained.model, batch), cats, Silent())
+    distil(student, lambda batch: run_float(trained.calibrated.model, batch), cats, Silent())
     assert np.square(answers(student, cats) - expected).mean() < before
 
     model = student.to_model()
     parts = Parts(model, 2)
-    grids = onnxruntime.place(parts, trained.histograms, cuts=True)
+    grids = onnxruntime.place(parts, trained.calibrated.histograms, cuts=True)
     (file,) = onnxruntime.write(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
     written = {
         item.name: numpy_helper.to_array(item)
@@ -136,6 +138,6 @@ def test_the_same_seed_learns_the_same(trained, cats, monkeypatch):
     made = []
     for _ in range(2):
         student = make_student(trained, "openvino-int8", 0)
-        distil(student, lambda batch: run_float(trained.model, batch), cats, Silent())
+        distil(student, lambda batch: run_float(trained.calibrated.model, batch), cats, Silent())
         made.append(answers(student, cats[:2]))
     assert np.array_equal(*made)

@@ -13,6 +13,7 @@ from edgecat.machine.cores import count_threads
 from edgecat.machine.cpu import detect_target
 from edgecat.photos.input import INPUT
 from edgecat.photos.pixels import Pixels
+from edgecat.runtime.checked import CheckedEngine
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
@@ -70,7 +71,8 @@ def open_engine(
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
-        BundleError: The bundle has no such variant, or a file was changed meanwhile.
+        BundleError: The bundle has no such variant, a file was changed meanwhile, or the model
+            takes numbers from a file outside of the bundle.
         EngineError: The engine is not installed, or refuses the model.
         ConfigError: `threads` is below 1.
     """
@@ -99,6 +101,9 @@ def _open_variant(bundle: Bundle, variant: str, threads: int | None, power_save:
         outputs = engine.run(_BLANK)
         if bundle.spec.ood is not None:
             engine.run_with_features(_BLANK)
+    except EngineError:
+        engine.close()
+        raise
     except Exception as error:  # the engines' exceptions share no public base class
         engine.close()
         raise EngineError(
@@ -106,11 +111,6 @@ def _open_variant(bundle: Bundle, variant: str, threads: int | None, power_save:
             f"({error}); export it again"
         ) from error
     wanted = (1, len(bundle.spec.labels))
-    if outputs.dtype != np.float32:
-        engine.close()
-        raise EngineError(
-            f"{bundle.path}: {variant} answers {outputs.dtype}, not float32; export it again"
-        )
     if outputs.shape != wanted:
         engine.close()
         raise EngineError(
@@ -127,7 +127,7 @@ def open_model(
     *,
     power_save: bool = False,
 ) -> Engine:
-    """Open model files that are in memory.
+    """Open model files that are in memory; every answer is checked (`CheckedEngine`).
 
     Args:
         variant: Whose files they are.
@@ -136,6 +136,7 @@ def open_model(
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
+        BundleError: The model takes numbers from a file that is not given here.
         EngineError: The engine is not installed, or refuses the model.
         ConfigError: `threads` is below 1.
     """
@@ -145,4 +146,4 @@ def open_model(
     engine: Engine = getattr(importlib.import_module(module), name)(
         variant, files, threads or count_threads(), power_save
     )
-    return engine
+    return CheckedEngine(engine)

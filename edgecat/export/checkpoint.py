@@ -1,0 +1,88 @@
+"""What fine-tuning left: the network with the weights of its best epoch, and their origin."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import torch
+
+from edgecat.errors import TrainError
+from edgecat.photos.pixels import Pixels
+from edgecat.photos.split import Split
+from edgecat.scores.metrics import Logits
+from edgecat.train import run as runs
+from edgecat.train.network import PhotoNetwork, build_network, predict_logits
+from edgecat.train.run import RunRecord, load_run, load_split
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A finished run, as far as its export needs it.
+
+    Attributes:
+        record: What was asked, what came out.
+        split: Which photo served for what.
+        network: On the CPU, with the weights of the best epoch.
+        weights_sha256: Of the file of these weights.
+    """
+
+    record: RunRecord
+    split: Split
+    network: PhotoNetwork
+    weights_sha256: str
+
+    def answer(self, photos: Pixels) -> Logits:
+        """Return float32 logits `[N, K]`.
+
+        Args:
+            photos: uint8 `[N, 224, 224, 3]`, RGB.
+        """
+        return predict_logits(self.network, photos, torch.device("cpu"))
+
+
+def load_checkpoint(run: Path) -> Checkpoint:
+    """Read a finished run.
+
+    Args:
+        run: What `edgecat.train.loop.finetune` wrote.
+
+    Raises:
+        TrainError: No run, one that has not finished, or weights that are missing, damaged, no
+            numbers, or of another network.
+        DatasetError: The run's split does not read.
+    """
+    record, split = load_run(run), load_split(run)
+    if record.outcome is None:
+        raise TrainError(
+            f"{run}: the run has not finished; go on with it: edgecat finetune ... --resume"
+        )
+    file = run / runs.MODEL
+    try:
+        weights = file.read_bytes()
+    except OSError as error:
+        raise TrainError(_no_weights(file, error)) from error
+    network = _build_network(weights, record, file)
+    return Checkpoint(record, split, network, hashlib.sha256(weights).hexdigest())
+
+
+def _build_network(weights: bytes, record: RunRecord, file: Path) -> PhotoNetwork:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    network = build_network(record.arch, len(record.labels))
+    try:
+        network.load_state_dict(load(weights))
+    except (RuntimeError, SafetensorError) as error:
+        raise TrainError(_no_weights(file, error)) from error
+    for name, tensor in network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise TrainError(
+                f"{file}: {name} holds values that are NaN or infinite; fine-tune "
+                "again with a smaller learning rate: --set backbone_rate=1e-4"
+            )
+    return network
+
+
+def _no_weights(file: Path, error: Exception) -> str:
+    reason = str(error).splitlines()[0]
+    return f"{file}: not the weights of this run ({reason}); fine-tune again"

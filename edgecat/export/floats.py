@@ -1,0 +1,124 @@
+"""The float models: one graph, rewritten exactly, and for each engine proven to answer as torch."""
+
+import dataclasses
+from functools import partial
+
+import onnx
+
+from edgecat.export.cache import StageCache
+from edgecat.export.checkpoint import Checkpoint
+from edgecat.export.makers import MAKERS
+from edgecat.export.parity import Parity, check_parity
+from edgecat.export.sets import ProofSet, Source
+from edgecat.export.statistics import collect_statistics
+from edgecat.export.to_onnx import export_onnx
+from edgecat.graph.optimize import optimize_graph
+from edgecat.progress import Progress
+from edgecat.quantize.model import Model
+from edgecat.quantize.search import Budget
+from edgecat.quantize.step import ValidationSet
+
+
+@dataclasses.dataclass(frozen=True)
+class FloatGraph:
+    """The checkpoint's graph, from which every engine's models are made.
+
+    Attributes:
+        files: The ONNX model; then as safetensors what folding BatchNorm forgets, from which
+            `edgecat.train.unfold` gives the network back.
+        changes: How often each graph pass changed something.
+    """
+
+    files: tuple[bytes, ...]
+    changes: dict[str, int]
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        """Return the ONNX model: uint8 `[N, 224, 224, 3]` RGB in, logits and features out."""
+        return onnx.ModelProto.FromString(self.files[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class ProvenFloats:
+    """The float models, in the order of `edgecat.export.makers.MAKERS`.
+
+    Attributes:
+        models: A model of each engine.
+        parities: The proof of each, by variant.
+    """
+
+    models: tuple[Model, ...]
+    parities: dict[str, Parity]
+
+
+def make_graph(
+    source: Source, proof: ProofSet, cache: StageCache, progress: Progress
+) -> FloatGraph:
+    """Export a checkpoint to ONNX and rewrite the graph, each rewriting checked on photos.
+
+    Raises:
+        ExportError: torch could not export it.
+        ParityError: A graph pass changed the answers.
+    """
+    inputs = {
+        "network": source.checkpoint.record.arch,
+        "weights": source.checkpoint.weights_sha256,
+        "photos to prove with": source.photos.hash_of(source.sets.proof),
+    }
+    make = partial(_export_graph, source.checkpoint, proof, progress)
+    return cache.recall("ONNX graph", inputs, FloatGraph, make)
+
+
+def prove_floats(graph: FloatGraph, proof: ProofSet, progress: Progress) -> ProvenFloats:
+    """Make every engine's float model, and prove that each answers as the checkpoint.
+
+    Raises:
+        ExportError: An engine does not read the graph.
+        ParityError: One answers otherwise.
+    """
+    models = build_float_models(graph.model)
+    parities = {model.variant.name: _prove(model, proof, progress) for model in models}
+    return ProvenFloats(models, parities)
+
+
+def build_float_models(graph: onnx.ModelProto) -> tuple[Model, ...]:
+    """Return every engine's float model of a graph, not yet proven."""
+    return tuple(Model(maker.variant("fp32"), maker.build(graph)) for maker in MAKERS)
+
+
+def try_bf16(
+    floats: ProvenFloats, validation: ValidationSet, budget: Budget, progress: Progress
+) -> tuple[Model, ...]:
+    """Return the float models that this CPU computes in bf16, too, within the budget."""
+    kept = []
+    for maker, floating in zip(MAKERS, floats.models, strict=True):
+        if not maker.computes_bf16():
+            continue
+        model = Model(maker.variant("bf16", files_of="fp32"), floating.files)
+        with model.open() as engine:
+            change = validation.compare(engine)
+        model = dataclasses.replace(model, change=change)
+        if budget.holds(change):
+            kept.append(model)
+        else:
+            progress.say(f"left out: {model.describe_loss()}")
+    return tuple(kept)
+
+
+def _export_graph(checkpoint: Checkpoint, proof: ProofSet, progress: Progress) -> FloatGraph:
+    from safetensors.torch import save
+
+    progress.say("export to ONNX")
+    graph, changes = optimize_graph(export_onnx(checkpoint.network), proof.photos)
+    statistics = save(collect_statistics(checkpoint.network.network, graph))
+    return FloatGraph((graph.SerializeToString(), statistics), changes)
+
+
+def _prove(model: Model, proof: ProofSet, progress: Progress) -> Parity:
+    with model.open() as engine:
+        parity = check_parity(engine, proof.photos, proof.expected)
+    progress.say(
+        f"{model.variant.name}: answers as the checkpoint on {parity.num_images} photos, "
+        f"logits within {parity.logit_gap:.1g}"
+    )
+    return parity

@@ -75,9 +75,7 @@ def test_no_run_of_wild_rates_ends_with_a_model_that_is_kept(job, quick, tmp_pat
 
 def test_random_weights_that_answer_one_class_to_the_end_are_no_result(job, quick, tmp_path):
     slow = dataclasses.replace(quick, head_epochs=0, ema_decay=0.999)
-    with pytest.raises(
-        DivergedError, match="in no epoch was the network better than one answer to all"
-    ) as diverged:
+    with pytest.raises(DivergedError, match="in no epoch was the network better") as diverged:
         finetune(dataclasses.replace(job, run=tmp_path / "r", weights="scratch", recipe=slow))
     assert "or train for more epochs, in a new folder" in str(diverged.value)
     assert not (tmp_path / "r" / "model.safetensors").exists()

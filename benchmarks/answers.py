@@ -79,13 +79,15 @@ def _unequal_classes(result: _Result) -> str:
 
 
 def _divergence(result: _Result) -> str:
-    sound = [row for row in result["rows"] if row["is_sound"]]
-    wild = [row for row in result["rows"] if not row["is_sound"]]
+    def count(kind: str) -> str:
+        rows = [row for row in result["rows"] if row["kind"] == kind]
+        return f"{sum(row['diverged_in_epoch'] is not None for row in rows)} of {len(rows)} {kind}"
+
+    sound = [row for row in result["rows"] if row["kind"] == "sound"]
     worst = max(max(row["losses_to_guessing"]) for row in sound)
     return (
-        f"{sum(row['diverged_in_epoch'] is not None for row in wild)} of {len(wild)} wild runs, "
-        f"{sum(row['diverged_in_epoch'] is not None for row in sound)} of {len(sound)} sound ones, "
-        f"whose epochs' losses are at most {worst:.2f} times that of guessing"
+        f"{count('wild')} ones and {count('sound')} ones, whose losses are at most {worst:.2f} "
+        "times that of guessing"
     )
 
 

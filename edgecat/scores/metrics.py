@@ -130,6 +130,23 @@ def macro_f1_ratio(confusion: Indices) -> float:
     return float(f1[present].mean()) if present.any() else 0.0
 
 
+def adjusted_recall_ratio(confusion: Indices) -> float:
+    """Return how far the classes' mean recall is on its way from guessing, 0, to perfect, 1.
+
+    One answer to all photos has 0, however unequal the classes are; worse than that is negative.
+    Source: Brodersen et al., "The Balanced Accuracy and Its Posterior Distribution", ICPR 2010.
+
+    Args:
+        confusion: As `confusion_matrix` returns it; of fewer than two classes with photos, 1.
+    """
+    present = confusion.sum(axis=1) > 0
+    num_classes = int(present.sum())
+    if num_classes < 2:
+        return 1.0
+    recall, _ = recall_and_precision(confusion)
+    return float((recall[present].mean() - 1 / num_classes) / (1 - 1 / num_classes))
+
+
 def paired_drop_interval_pp(
     reference: Logits, other: Logits, targets: Indices
 ) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Has a run gone wrong? Losses that are not finite, losses worse than guessing, one answer to all.
+"""Has a run gone wrong? Losses not finite or far above guessing, or answers no better than it.
 
 A single bad batch is left out, and a bad epoch may be made good by the next: what ends a run has
 to last. The limits stand between runs that diverge and runs that only begin slowly, both measured
@@ -28,8 +28,12 @@ _MAX_SKIPPED_IN_A_ROW = 5
 # Median loss of an epoch's steps, in multiples of what guessing costs, ln K.
 _MAX_LOSS_TO_GUESSING = 4
 
-# Epochs in a row with one answer to all photos, after better ones.
-_MAX_COLLAPSED_IN_A_ROW = 3
+# Mean recall, from guessing at 0 to perfect at 1, below which a network knows nothing: it answers
+# one class to all photos, or to all but a few.
+_MIN_ADJUSTED_RECALL = 0.05
+
+# Epochs in a row of that kind, after better ones.
+_MAX_LOST_IN_A_ROW = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +104,9 @@ def check_logits(recipe: Recipe, epoch: int, logits: Logits) -> None:
         _end(recipe, epoch, "the network's answers to validation photos are not finite")
 
 
-def is_collapsed(row: Row) -> bool:
-    """Return whether the network answered one class to all photos in an epoch."""
-    return row.get("num_classes_answered") == 1
+def is_lost(row: Row) -> bool:
+    """Return whether the network told photos no better apart than by guessing, in an epoch."""
+    return row.get("adjusted_recall_ratio", 1.0) < _MIN_ADJUSTED_RECALL
 
 
 def check_history(recipe: Recipe, history: Sequence[Row]) -> None:
@@ -112,11 +116,11 @@ def check_history(recipe: Recipe, history: Sequence[Row]) -> None:
     class. So this ends a run only after better epochs.
 
     Raises:
-        DivergedError: It answered several classes before, and for some epochs now only one.
+        DivergedError: It told classes apart before, and for some epochs now it does not.
     """
-    last = history[-_MAX_COLLAPSED_IN_A_ROW:]
-    if all(map(is_collapsed, last)) and not all(map(is_collapsed, history)):
-        reason = f"the network has answered one class to all photos for {len(last)} epochs"
+    last = history[-_MAX_LOST_IN_A_ROW:]
+    if all(map(is_lost, last)) and not all(map(is_lost, history)):
+        reason = f"for {len(last)} epochs the network has been no better than one answer to all"
         _end(recipe, len(history), reason)
 
 
@@ -124,10 +128,10 @@ def check_kept(recipe: Recipe, num_epochs: int, best_epoch: int) -> None:
     """End a run that leaves nothing worth keeping.
 
     Raises:
-        DivergedError: In all its epochs the network answered one class to all photos.
+        DivergedError: In all its epochs the network was no better than guessing.
     """
     if not best_epoch:
-        reason = "the network answers one class to all photos and has never done anything else"
+        reason = "in no epoch was the network better than one answer to all photos"
         _end(recipe, num_epochs, reason)
 
 

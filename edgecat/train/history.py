@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecat import atomic
-from edgecat.train.divergence import Row, is_collapsed
+from edgecat.train.divergence import Row, is_lost
 
 
 def is_kept(history: Sequence[Row], num_val: int) -> bool:
@@ -17,7 +17,7 @@ def is_kept(history: Sequence[Row], num_val: int) -> bool:
         history: A row for each epoch.
         num_val: Validation photos.
     """
-    return not is_collapsed(history[-1]) and (
+    return not is_lost(history[-1]) and (
         history[-1]["val_top1_ratio"] >= _least_good_ratio(history, num_val)
     )
 
@@ -52,8 +52,8 @@ def describe_row(row: Row, *, is_kept: bool) -> str:
     notes = [f"{row['duration_s']:.0f} s"]
     if row["num_skipped_steps"]:
         notes.append(f"{row['num_skipped_steps']} steps left out: loss or gradients not finite")
-    if is_collapsed(row):
-        notes.append("one class is answered to all photos")
+    if is_lost(row):
+        notes.append("no better than one answer to all photos")
     return (
         f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, validation top-1 "
         f"{100 * row['val_top1_ratio']:.1f} %, macro F1 {100 * row['val_macro_f1_ratio']:.1f} %"

@@ -45,7 +45,7 @@ def train(session: Session, learner: Learner) -> State:
     while not _is_done(state, session.recipe):
         state = _train_and_validate(session, learner, state)
         divergence.check_history(session.recipe, state.history)
-        if not divergence.is_collapsed(state.history[-1]):  # on disk stands the last good one
+        if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
             save_state(state, session.run / runs.CHECKPOINT)
     divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
     return state
@@ -69,7 +69,7 @@ def _is_done(state: State, recipe: Recipe) -> bool:
 
     A network that does not tell anything apart yet has no score to wait for a better one.
     """
-    scored = [row for row in state.history if not divergence.is_collapsed(row)]
+    scored = [row for row in state.history if not divergence.is_lost(row)]
     peak = max(scored, key=lambda row: row["val_top1_ratio"], default={"epoch": state.epoch})
     waited = state.epoch - peak["epoch"]
     return state.epoch >= recipe.epochs or waited >= recipe.patience

@@ -36,7 +36,8 @@ class Recipe:
         colour_jitter: Most that brightness, contrast and saturation change, 0-1.
         balance_ratio: How far unequal classes are evened out, 0-1: 0 sees each photo once an
             epoch, 1 sees each class equally often, 0.5 is between (square root). Without effect
-            where the largest class has fewer than three times the photos of the smallest.
+            where the largest class has fewer than three times the photos of the smallest. 1 was
+            best on real cats made unequal (benchmarks/results/*/unequal_classes.json).
         val_ratio: Share of the photos to validate with, 0-1.
         test_ratio: Share of the photos to test with, 0-1.
     """

@@ -4,11 +4,14 @@ import torch
 from torch.nn import functional
 
 from edgecat.scores import evaluation
-from edgecat.scores.metrics import Indices, Logits
+from edgecat.scores.metrics import Indices, Logits, adjusted_recall_ratio, confusion_matrix
 from edgecat.train import divergence
 from edgecat.train.learner import Learner
 from edgecat.train.network import predict_logits
 from edgecat.train.session import Session
+
+# Adjusted recall of the validation photos from which the training photos are not asked.
+_SURE_RATIO = 0.2
 
 
 def answer(session: Session, learner: Learner, split: str) -> tuple[Logits, Indices]:
@@ -32,17 +35,20 @@ def validate(session: Session, learner: Learner, epoch: int) -> dict[str, float]
         "val_loss": float(loss),
         "val_top1_ratio": score.top1_ratio,
         "val_macro_f1_ratio": score.macro_f1_ratio,
-        "num_classes_answered": _count_answered(session, learner, logits),
+        "adjusted_recall_ratio": _adjust_recall(session, learner, logits, targets),
         **{f"val_recall_ratio of {k}": one.recall_ratio for k, one in score.per_class.items()},
     }
 
 
-def _count_answered(session: Session, learner: Learner, logits: Logits) -> int:
-    """Return how many classes the network answers: to validation photos, or to any at all.
+def _adjust_recall(session: Session, learner: Learner, logits: Logits, targets: Indices) -> float:
+    """Return how far from guessing the network is: on validation, or else on training photos.
 
-    Few validation photos may rightly get one answer, so the training photos are asked, too.
+    Few validation photos may be answered wrongly by a network that is sound, so before one is
+    called no better than guessing, the training photos are asked.
     """
-    answers = set(logits.argmax(axis=1).tolist())
-    if len(answers) == 1:
-        answers |= set(answer(session, learner, "train")[0].argmax(axis=1).tolist())
-    return len(answers)
+    num = len(session.data.labels)
+    ratio = adjusted_recall_ratio(confusion_matrix(logits.argmax(axis=1), targets, num))
+    if ratio >= _SURE_RATIO:
+        return ratio
+    logits, targets = answer(session, learner, "train")
+    return adjusted_recall_ratio(confusion_matrix(logits.argmax(axis=1), targets, num))

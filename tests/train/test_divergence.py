@@ -65,9 +65,17 @@ def test_a_heads_rate_too_high_is_named_and_may_be_changed(job, quick, tmp_path)
     assert record.outcome.test_top1_ratio > 1 / 3
 
 
+@pytest.mark.parametrize("rates", [{"backbone_rate": 1.0}, {"rate": 0.1, "backbone_rate": 0.1}])
+def test_no_run_of_wild_rates_ends_with_a_model_that_is_kept(job, quick, tmp_path, rates):
+    wild = dataclasses.replace(quick, epochs=3, **rates)
+    with pytest.raises(DivergedError):
+        finetune(dataclasses.replace(job, run=tmp_path / "r", recipe=wild))
+    assert not (tmp_path / "r" / "model.safetensors").exists()
+
+
 def test_random_weights_that_answer_one_class_to_the_end_are_no_result(job, quick, tmp_path):
     slow = dataclasses.replace(quick, head_epochs=0, ema_decay=0.999)
-    with pytest.raises(DivergedError, match="one class to all photos") as diverged:
+    with pytest.raises(DivergedError, match="in no epoch was the network better") as diverged:
         finetune(dataclasses.replace(job, run=tmp_path / "r", weights="scratch", recipe=slow))
     assert "or train for more epochs, in a new folder" in str(diverged.value)
     assert not (tmp_path / "r" / "model.safetensors").exists()
@@ -167,16 +175,16 @@ def test_losses_far_above_guessing_end_a_run_if_half_of_the_steps_have_them(loss
 
 
 @pytest.mark.parametrize(
-    ("answered", "ends"),
+    ("recalls", "ends"),
     [
-        ([1, 1, 1, 1, 1, 1], False),  # begins slowly
-        ([1, 1, 2, 1, 1], False),
-        ([1, 1, 2, 1, 1, 1], True),
-        ([12, 1, 1, 12], False),
-        ([12, 1, 1, 1], True),
+        ([0, 0, 0, 0, 0, 0], False),  # begins slowly
+        ([0, 0, 0.06, 0, 0], False),
+        ([0, 0, 0.06, 0.04, -0.1, 0], True),
+        ([0.9, 0, 0, 0.9], False),
+        ([0.9, 0, 0, 0], True),
         ([], False),
     ],
 )
-def test_one_answer_to_all_ends_a_run_only_after_better_epochs(answered, ends):
-    history = [{"num_classes_answered": num} for num in answered]
+def test_answers_no_better_than_guessing_end_a_run_only_after_better_epochs(recalls, ends):
+    history = [{"adjusted_recall_ratio": recall} for recall in recalls]
     assert ends_a_run(divergence.check_history, history) == ends

@@ -12,7 +12,8 @@
     ├── EngineError              6   an inference engine: not installed, or it refused
     │   └── NotFiniteError      20   a photo to which a model answers NaN or infinity
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
-    │   └── WeightsError         8   pretrained weights: out of reach, or of another shape
+    │   ├── WeightsError         8   pretrained weights: out of reach, or of another shape
+    │   └── DivergedError       18   a run that learns nothing any more: a rate is too high
     ├── ExportError              9   torch -> ONNX -> OpenVINO
     │   └── ParityError         10   an exported model that does not answer as the checkpoint does
     ├── QuantizeError           11   INT8
@@ -102,6 +103,15 @@ class WeightsError(TrainError):
     """Pretrained weights that are out of reach or do not fit the network."""
 
     exit_code = 8
+
+
+class DivergedError(TrainError):
+    """A fine-tuning run that has gone wrong; its last good checkpoint stands.
+
+    Its one argument is the `edgecat.train.divergence.Divergence`, whose text is the message.
+    """
+
+    exit_code = 18
 
 
 class ExportError(EdgecatError):

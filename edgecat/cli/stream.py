@@ -63,6 +63,7 @@ def command(
     from edgecat.service.live import LiveClassifier
     from edgecat.service.process import Service
     from edgecat.stream.loop import stream
+    from edgecat.stream.mailbox import Mailbox
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(
@@ -72,6 +73,11 @@ def command(
     source = sys.stdin.fileno()
     is_recording = stat.S_ISREG(os.fstat(source).st_mode)
     progress = TerminalProgress()
+
+    def read(size: int) -> bytes:
+        # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
+        return os.read(source, size)
+
     with Service(progress) as service:
         stream(
             LiveClassifier(
@@ -82,12 +88,9 @@ def command(
                 signer=signer,
                 allow_older=allow_older,
             ),
-            # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
-            lambda size: os.read(source, size),
+            Mailbox(read, progress, drop=not is_recording),
             service,
-            progress,
             window=window,
-            drop=not is_recording,
             on_line=partial(print_json, is_line=True),
         )
     context.exit(service.exit_code)

@@ -17,7 +17,8 @@ from edgecat.progress import Progress
 from edgecat.quantize.search import Budget
 from edgecat.runtime.classifier import Classifier
 from edgecat.strict import to_json
-from edgecat.train.loop import Job, finetune
+from edgecat.train.finetune import finetune
+from edgecat.train.job import Job
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import load_split
 

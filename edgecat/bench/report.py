@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes
 
 

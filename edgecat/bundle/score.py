@@ -3,7 +3,7 @@
 import dataclasses
 
 from edgecat.scores.bounds import DROPS_PP, RATIOS, check_count, check_interval, check_within
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 
 _RATIOS = (
     "top1_ratio", "agreement_ratio", "mcnemar_p", "reference_calibration_error_ratio",

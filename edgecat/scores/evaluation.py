@@ -5,22 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecat.scores import metrics
+from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import Indices, Logits
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassScore:
-    """One class's part of an evaluation.
-
-    Attributes:
-        num_images: Photos of the class.
-        recall_ratio: Share of them answered with the class, 0-1.
-        precision_ratio: Share of the class's answers that are right, 0-1.
-    """
-
-    num_images: int
-    recall_ratio: float
-    precision_ratio: float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from edgecat import atomic
 from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import TrainError
 from edgecat.photos.split import Split
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
 from edgecat.train.divergence import Divergence

@@ -16,7 +16,7 @@ from edgecat.bundle.release import Release
 from edgecat.bundle.score import Flips, Score
 from edgecat.errors import BundleError
 from edgecat.photos.input import INPUT
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 
 DATE = "2026-11-28T05:25:00Z"
 SCORE = Score(

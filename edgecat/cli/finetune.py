@@ -114,7 +114,8 @@ def command(
     recipe = load_recipe(recipe_file, settings)
     job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts)
     progress = TerminalProgress()
-    progress.say(describe_recipe(recipe_file, settings))
+    if recipe_file is not None or settings:
+        progress.say(describe_recipe(recipe_file, settings))
     try:
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:

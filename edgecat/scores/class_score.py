@@ -1,4 +1,4 @@
-"""How well one class is told: what manifests hold, so that no numpy is needed to read them."""
+"""One class's part of an accuracy. Without numpy, since manifests hold it."""
 
 import dataclasses
 

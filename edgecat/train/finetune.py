@@ -40,8 +40,8 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         StorageError: The disk is full; the last checkpoint is intact.
     """
     started_s, progress = time.perf_counter(), progress or Silent()
-    check_job(job)
     device = choose_device(job.device)
+    check_job(job)
     limit_threads()
     earlier = load_earlier(job)
     folder = load_training_folder(job.data)

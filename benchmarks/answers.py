@@ -67,6 +67,30 @@ def _largest_photos(result: _Result) -> str:
     )
 
 
+def _unequal_classes(result: _Result) -> str:
+    """Return how good each way to draw photos is, mean of the seeds."""
+    parts = [
+        f"{balance}: macro F1 {100 * mean['val_macro_f1_ratio']:.1f} %, recall of small classes "
+        f"{100 * mean['small_recall_ratio']:.1f} %, of large ones "
+        f"{100 * mean['large_recall_ratio']:.1f} %"
+        for balance, mean in result["mean"].items()
+    ]
+    return f"`balance_ratio` {'; '.join(parts)}"
+
+
+def _divergence(result: _Result) -> str:
+    def count(kind: str) -> str:
+        rows = [row for row in result["rows"] if row["kind"] == kind]
+        return f"{sum(row['diverged_in_epoch'] is not None for row in rows)} of {len(rows)} {kind}"
+
+    sound = [row for row in result["rows"] if row["kind"] == "sound"]
+    worst = max(max(row["losses_to_guessing"]) for row in sound)
+    return (
+        f"{count('wild')} ones and {count('sound')} ones, whose losses are at most {worst:.2f} "
+        "times that of guessing"
+    )
+
+
 def _watch_record(result: _Result) -> str:
     parts = [
         f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
@@ -87,6 +111,8 @@ def _record(counts: _Result) -> str:
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
+    "unequal_classes": _unequal_classes,
+    "divergence": _divergence,
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
     "not_cats": _not_cats,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",

@@ -7,10 +7,13 @@
     │   └── UnsupportedImageError  17   in a format that is known, but not read here
     ├── BundleError              5   a bundle: its manifest or one of its files
     │   ├── SelfTestError       14   a bundle whose golden photos are answered otherwise here
-    │   └── SignatureError      16   a signature that is missing or wrong, or a key
+    │   ├── SignatureError      16   a signature that is missing or wrong, or a key
+    │   └── RollbackError       19   a signed bundle older than one that was used here
     ├── EngineError              6   an inference engine: not installed, or it refused
+    │   └── NotFiniteError      20   a photo to which a model answers NaN or infinity
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
-    │   └── WeightsError         8   pretrained weights: out of reach, or of another shape
+    │   ├── WeightsError         8   pretrained weights: out of reach, or of another shape
+    │   └── DivergedError       18   a run that learns nothing any more: a rate is too high
     ├── ExportError              9   torch -> ONNX -> OpenVINO
     │   └── ParityError         10   an exported model that does not answer as the checkpoint does
     ├── QuantizeError           11   INT8
@@ -72,10 +75,22 @@ class SignatureError(BundleError):
     exit_code = 16
 
 
+class RollbackError(BundleError):
+    """A signed bundle that is older than one by the same owner that this device has used."""
+
+    exit_code = 19
+
+
 class EngineError(EdgecatError):
     """An inference engine that is not installed or refuses a model."""
 
     exit_code = 6
+
+
+class NotFiniteError(EngineError):
+    """A photo to which a model answers with numbers that are not finite: no answer at all."""
+
+    exit_code = 20
 
 
 class TrainError(EdgecatError):
@@ -88,6 +103,15 @@ class WeightsError(TrainError):
     """Pretrained weights that are out of reach or do not fit the network."""
 
     exit_code = 8
+
+
+class DivergedError(TrainError):
+    """A fine-tuning run that has gone wrong; its last good checkpoint stands.
+
+    Its one argument is the `edgecat.train.divergence.Divergence`, whose text is the message.
+    """
+
+    exit_code = 18
 
 
 class ExportError(EdgecatError):

@@ -22,6 +22,15 @@ SHARED = ROOT.parent / "shared"
 _skipped_for_shared = []
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory, monkeypatch):
+    """Where this test's device remembers which releases it has used."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    return folder / "edgecat"
+
+
 @pytest.fixture
 def shared():
     """The folder of real photos beside the project's root."""
@@ -128,6 +137,24 @@ def build_colour_model(onnx, side_px):
     # Old numbers on purpose: every ONNX Runtime that edgecat accepts reads them.
     opsets = [helper.make_opsetid("", 17)]
     return helper.make_model(graph, ir_version=8, opset_imports=opsets).SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def overflowing_model(colour_model):
+    """A model that is infinitely far from an answer where a colour's mean is 200."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    model, node = onnx.load_from_string(colour_model), onnx.helper.make_node
+    model.graph.node[-1].output[0] = "means"
+    centre = onnx.numpy_helper.from_array(np.full(3, 200, np.float32), "centre")
+    model.graph.initializer.append(centre)
+    model.graph.node.extend(
+        [
+            node("Sub", ["means", "centre"], ["differences"]),
+            node("Abs", ["differences"], ["distances"]),
+            node("Log", ["distances"], ["logits"]),
+        ]
+    )
+    return model.SerializeToString()
 
 
 @pytest.fixture(scope="session")

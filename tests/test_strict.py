@@ -1,10 +1,11 @@
 import dataclasses
+import math
 from typing import Any
 
 import pytest
 
-from edgecat.errors import BundleError, ConfigError
-from edgecat.strict import build
+from edgecat.errors import BundleError, ConfigError, NotFiniteError
+from edgecat.strict import build, read_json, to_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,3 +122,61 @@ def test_a_very_deep_wrong_value_is_refused_like_any_other():
         deep = [deep]
     with pytest.raises(ConfigError, match="size_px: expected int, got list"):
         build(Part, {"size_px": deep}, "w", ConfigError)
+
+
+NO_JSON = {
+    "a key twice": ('{"a": 1, "b": 2, "a": 3}', "the key 'a' is there twice"),
+    "a key twice, deep": ('[{"x": {"a": 1, "a": 1}}]', "the key 'a' is there twice"),
+    "a key twice, spelt apart": ('{"a": 1, "\\u0061": 3}', "the key 'a' is there twice"),
+    "NaN": ('{"a": NaN}', "NaN is no number"),
+    "infinity": ("[Infinity]", "Infinity is no number"),
+    "minus infinity": ("-Infinity", "-Infinity is no number"),
+    "beyond floats": ("1e999", "1e999 is no number"),
+    "beyond integers": ("1" * 10_000, "not JSON"),
+    "cut off": ("[1, ", "not JSON"),
+    "two values": ("1 2", "not JSON"),
+    "too deep": ("[" * 100_000, "not JSON"),
+    "another encoding": ("[1]".encode("utf-16"), "not JSON"),
+    "half a character": (b'"\xff"', "not JSON"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), NO_JSON.values(), ids=NO_JSON)
+def test_what_json_proper_does_not_have_is_refused(text, message):
+    with pytest.raises(BundleError, match=r"^here: ") as caught:
+        read_json(text, "here", BundleError)
+    assert message in str(caught.value)
+
+
+def test_json_is_read_from_text_and_from_bytes():
+    assert read_json('{"é": [1, 2.5, null]}', "w", BundleError) == {"é": [1, 2.5, None]}
+    assert read_json('{"é": 1e-320}'.encode(), "w", BundleError) == {"é": 1e-320}
+
+
+def test_a_million_keys_of_which_the_last_is_double_are_read_in_one_pass():
+    keys = ", ".join(f'"{number}": 0' for number in range(300_000))
+    with pytest.raises(BundleError, match="'299999' is there twice"):
+        read_json(f'{{{keys}, "299999": 1}}', "w", BundleError)
+
+
+def test_json_is_written_for_every_reader():
+    assert to_json({"é": [1, 0.5, None]}) == '{"é": [1, 0.5, null]}'
+    assert to_json([1], indent=1) == "[\n 1\n]"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_never_written(value):
+    with pytest.raises(NotFiniteError, match="not finite, so it is not told"):
+        to_json({"deep": [value]})
+
+
+def test_keys_of_a_newer_version_are_passed_over_at_any_depth():
+    values = {"title": "t", "new": 1, "parts": [{"size_px": 1, "newer": []}]}
+    whole = build(Whole, values, "w", ConfigError, pass_unknown=True)
+    assert whole == Whole("t", parts=(Part(1),))
+
+
+def test_what_is_known_is_read_as_strictly_where_unknown_keys_are_passed_over():
+    for values in ({"new": 1}, {"title": 3}, {"title": "t", "parts": [{"size": 1}]}):
+        with pytest.raises(ConfigError):
+            build(Whole, values, "w", ConfigError, pass_unknown=True)

@@ -14,7 +14,8 @@ import click
 
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
-from edgecat.train.loop import Job, finetune
+from edgecat.train.finetune import finetune
+from edgecat.train.job import Job
 from edgecat.train.recipe import load_recipe
 from edgecat.train.run import load_run
 

@@ -4,8 +4,11 @@ import copy
 import io
 import json
 import random
+import re
 import zipfile
 from typing import Any
+
+import numpy as np
 
 from benchmarks.reliability.mutations import mutate
 from edgecat.bundle.store import MANIFEST, SIGNATURE
@@ -19,6 +22,12 @@ _VALUES: tuple[Any, ...] = (
     "mode\uff4c.onnx", "x" * 300, "x" * 100_000, "\u0130", [], {}, [[]], [None], {"": ""},
 )  # fmt: skip
 
+# What a number of a manifest is multiplied with: some stay likely, none stays what it was.
+_FACTORS = (-1, 0.5, 2, 50, 1e-6, 1e6, 1e-320, 1e300)
+
+#: Files that a forged model takes its weights from: the first is there, in the current directory.
+OUTSIDE = ("pyproject.toml", "../pyproject.toml", "/etc/passwd", "none.bin", "")
+
 
 def change_manifest(rng: random.Random, manifest: bytes) -> bytes:
     """Return a manifest with one to three values, keys or pieces of text changed."""
@@ -31,9 +40,18 @@ def change_manifest(rng: random.Random, manifest: bytes) -> bytes:
     if rng.random() < 0.05:
         depth = rng.choice((50, 900, 5000, 200_000))
         text = text.replace('"created"', f'"deep": {"[" * depth}{"]" * depth}, "created"', 1)
-    if rng.random() < 0.05:
-        text = text.replace('"files"', '"files": {}, "files"', 1)
+    if rng.random() < 0.1:
+        text = _double_key(rng, text)
     return text.encode("utf-8", "surrogatepass")
+
+
+def _double_key(rng: random.Random, text: str) -> str:
+    """Give one key a second value, before or behind its own."""
+    found = rng.choice(list(re.finditer(r'"(\w+)": ("\w*"|[\d.]+)(?=[,}])', text)))
+    value = json.dumps(rng.choice(("x", 1, 0.25, [], {}, "mobilenet_v3_large")))
+    pairs = [found[0], f'"{found[1]}": {value}']
+    rng.shuffle(pairs)
+    return text[: found.start()] + ", ".join(pairs) + text[found.end() :]
 
 
 def _change_value(rng: random.Random, values: dict[str, Any]) -> None:
@@ -44,8 +62,14 @@ def _change_value(rng: random.Random, values: dict[str, Any]) -> None:
         if not isinstance(inner, dict | list) or not inner or rng.random() < 0.3:
             break
         holder = inner
-    kind = rng.choice(("replace", "replace", "drop", "rename", "repeat", "nest", "take over"))
-    if kind == "drop":
+    kind = rng.choice(
+        ("replace", "replace", "drop", "rename", "repeat", "nest", "take over", "twist", "twist")
+    )
+    if kind == "twist" and isinstance(inner, int | float):
+        holder[key] = inner * rng.choice(_FACTORS)
+    elif kind == "twist" and isinstance(inner, list):
+        rng.shuffle(inner)
+    elif kind == "drop":
         del holder[key]
     elif kind == "rename" and isinstance(holder, dict):
         holder[rng.choice([str(value)[:200] for value in _VALUES])] = holder.pop(key)
@@ -71,7 +95,7 @@ def change_graph(rng: random.Random, model: bytes) -> bytes:
         node, tensor = rng.choice(graph.node), rng.choice(graph.initializer)
         names = [name for each in graph.node for name in (*each.input, *each.output)]
         kind = rng.choice(
-            ("attribute", "attribute", "dims", "type", "data", "link", "node", "drop")
+            ("attribute", "attribute", "dims", "type", "data", "link", "node", "drop", "outside")
         )
         if kind == "attribute" and node.attribute:
             attribute = rng.choice(node.attribute)
@@ -92,7 +116,34 @@ def change_graph(rng: random.Random, model: bytes) -> bytes:
             node.op_type = rng.choice(graph.node).op_type
         elif kind == "drop":
             graph.node.remove(node)
+        elif kind == "outside":
+            _move_outside(rng, graph, tensor)
     return changed.SerializeToString()
+
+
+def _move_outside(rng: random.Random, graph: Any, tensor: Any) -> None:
+    """Let a tensor's data, as a weight or as a constant in a branch, lie in another file."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    size_bytes = len(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=rng.choice(OUTSIDE))
+    tensor.external_data.add(key="length", value=str(size_bytes))
+    if rng.random() < 0.5:
+        constant = helper.make_node("Constant", [], ["inner"], value=tensor)
+        value = helper.make_tensor_value_info("inner", tensor.data_type, None)
+        branch = helper.make_graph([constant], "branch", [], [value])
+        yes = helper.make_node(
+            "Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True), "yes")
+        )
+        node = helper.make_node(
+            "If", ["yes"], [tensor.name], then_branch=branch, else_branch=branch
+        )
+        graph.initializer.remove(tensor)
+        graph.node.insert(0, node)
+        graph.node.insert(0, yes)
 
 
 def change_entries(rng: random.Random, data: bytes) -> bytes:

@@ -7,12 +7,14 @@ Four kinds of cases, each made of a good, signed bundle by seeded changes:
 - manifests: `bundle.json` with values, keys, types, sizes, names and text changed. With the owner's
   key required, every one must be refused. Without, one may be accepted ("answered") only if an
   oracle (oracle.py), written apart from edgecat's reader, finds that it still describes the files
-  beside it; a changed score or licence is such a case, and what signatures are for.
+  beside it, with no key twice and no score that cannot be one; a changed licence is such a case,
+  and what signatures are for. It must then give an answer that is JSON, without NaN.
 - damaged models: bytes of the model changed. Every one must be refused: its SHA-256 is wrong.
 - forged models: the same, or attributes, shapes and links of the graph changed, with the SHA-256
   made right. Whoever can do that can put any model there, so it may be refused by the engine or
   answer anything; but the process must not crash or hang. This is about chance: a graph written
   to run forever (a Loop of 2**62 rounds) does. Only --require-signature keeps such a one out.
+  An answer must be finite, and never made with weights of a file outside of the bundle.
 - zip files: for `edgecat bundle unpack`, changed as bytes and entry by entry. One may be accepted
   only if what it makes is, byte for byte, the good bundle, or one whose manifest the oracle takes.
 
@@ -37,7 +39,7 @@ from benchmarks.reliability.forgeries import change_entries, change_graph, chang
 from benchmarks.reliability.fuzzing import Outcome, run_cases
 from benchmarks.reliability.good_bundle import MODEL, make_good, record
 from benchmarks.reliability.mutations import mutate
-from benchmarks.reliability.oracle import find_lie
+from benchmarks.reliability.oracle import find_lie, has_outside_data
 from benchmarks.results import write_result
 from edgecat.bundle.archive import unpack_bundle
 from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle
@@ -71,6 +73,7 @@ def check_manifest(case: int) -> tuple[str, str]:
                 result = _try(lambda arguments=arguments: _run_quietly(arguments), ())
                 if result[0] != "answered":
                     return result
+            result = _try(lambda: _answer(bundle), (BundleError, EngineError))
         return result if _list_files(folder) == before else ("written", "")
 
 
@@ -102,11 +105,9 @@ def check_forged_model(case: int) -> tuple[str, str]:
         (bundle / MANIFEST).write_text(json.dumps(values))
         before = _list_files(folder)
 
-        def answer() -> None:
-            with Classifier.open(bundle, threads=1) as classifier:
-                classifier.predict(np.zeros((224, 224, 3), np.uint8))
-
-        result = _try(answer, (BundleError, EngineError))
+        result = _try(lambda: _answer(bundle), (BundleError, EngineError))
+        if result[0] == "answered" and has_outside_data(model):
+            return "accepted", "although its weights lie elsewhere"
         return result if _list_files(folder) == before else ("written", "")
 
 
@@ -147,6 +148,12 @@ CHECKS: dict[str, Callable[[int], tuple[str, str]]] = {
 
 
 # Tools
+
+
+def _answer(bundle: Path) -> None:
+    with Classifier.open(bundle, threads=1) as classifier:
+        prediction = classifier.predict(np.zeros((224, 224, 3), np.uint8))
+    json.dumps(prediction.to_dict(), allow_nan=False)
 
 
 def _change_model(case: int) -> bytes:

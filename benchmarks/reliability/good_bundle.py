@@ -9,13 +9,17 @@ import numpy as np
 
 from edgecat.bundle.archive import pack_bundle
 from edgecat.bundle.manifest import FileRecord, ModelSpec, Variant
-from edgecat.bundle.signature import make_key
-from edgecat.bundle.store import load_bundle, sign_bundle, write_manifest
+from edgecat.bundle.release import Release
+from edgecat.bundle.signature import make_key, sign
+from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, write_manifest
 
 MODEL = "model.onnx"
 _EXTRA = "photos.json"
 
 _SEED = 20_26
+
+# Not the time of signing: each run damages the same bytes.
+_RELEASE = Release(1, "2026-11-28T00:00:00Z")
 
 
 @functools.cache
@@ -35,10 +39,11 @@ def make_good() -> tuple[Path, Path, Path]:
         (Variant(scored.name, (MODEL,), scored.score, scored.verdict),),
         {file: record((bundle / file).read_bytes()) for file in (MODEL, _EXTRA)},
         provenance=released.provenance,
+        release=_RELEASE,
     )
     write_manifest(bundle, spec)
     public = make_key(folder / "owner.pem")
-    sign_bundle(bundle, folder / "owner.pem")
+    (bundle / SIGNATURE).write_bytes(sign((bundle / MANIFEST).read_bytes(), folder / "owner.pem"))
     pack_bundle(bundle, folder / "good.zip")
     return bundle, folder / "good.zip", public
 

@@ -22,11 +22,11 @@ from edgecat.bundle.store import (
     SIGNATURE_BYTES,
     Bundle,
     check_replaceable,
-    check_signature,
     load_bundle,
     new_bundle,
     parse_manifest,
 )
+from edgecat.bundle.trust import check_age, check_signature
 from edgecat.errors import BundleError
 from edgecat.zips import ZipError, check_entry, check_growth, open_zip, read_chunks, read_entry
 
@@ -75,13 +75,16 @@ def pack_bundle(name: str | Path, out: Path) -> Bundle:
     return bundle
 
 
-def unpack_bundle(archive: Path, out: Path, *, signer: Path | None = None) -> ModelSpec:
+def unpack_bundle(
+    archive: Path, out: Path, *, signer: Path | None = None, allow_older: bool = False
+) -> ModelSpec:
     """Make a bundle of a zip file, whoever made that; on any doubt, make nothing.
 
     Args:
         archive: The zip file: the bundle's files, or one folder with them.
         out: The bundle to make or, in one step, to replace.
         signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle.
+        allow_older: As for `edgecat.bundle.store.load_bundle`.
 
     Returns:
         The manifest of the new bundle.
@@ -90,6 +93,8 @@ def unpack_bundle(archive: Path, out: Path, *, signer: Path | None = None) -> Mo
         BundleError: Not a zip file, or one that is damaged, encrypted, or has other entries than
             its manifest names, more bytes, or other ones; or `out` is something that is no bundle.
         SignatureError: As `edgecat.bundle.store.load_bundle`.
+        RollbackError: The same.
+        ConfigError: The same.
         StorageError: The disk is full or closed; what stood at `out` is untouched.
     """
     check_replaceable(out)
@@ -108,6 +113,7 @@ def unpack_bundle(archive: Path, out: Path, *, signer: Path | None = None) -> Mo
                 raise BundleError(f"{archive}: {SIGNATURE}: no signature; {_MEND}")
         check_signature(manifest, signature, signer, str(archive))
         spec = parse_manifest(manifest, f"{archive}: {MANIFEST}")
+        check_age(spec, manifest, signer, str(archive), allow_older=allow_older)
         _check_entries(entries, spec, archive)
         with new_bundle(out) as folder:
             (folder / MANIFEST).write_bytes(manifest)

@@ -2,12 +2,11 @@
 
 import dataclasses
 import hashlib
-import json
 
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError
 from edgecat.photos.pixels import Pixels
-from edgecat.strict import build
+from edgecat.strict import build, read_json, to_json
 
 GOLDEN_FILE = "golden.json"
 
@@ -37,7 +36,7 @@ class Golden:
 
     def to_json(self) -> str:
         """Return the file's text."""
-        return json.dumps(dataclasses.asdict(self), indent=0) + "\n"
+        return to_json(dataclasses.asdict(self), indent=0) + "\n"
 
 
 def load_golden(bundle: Bundle) -> Golden:
@@ -49,10 +48,7 @@ def load_golden(bundle: Bundle) -> Golden:
     if GOLDEN_FILE not in bundle.spec.files:
         return Golden(())
     where = str(bundle.path / GOLDEN_FILE)
-    try:
-        values = json.loads(bundle.read(GOLDEN_FILE))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
+    values = read_json(bundle.read(GOLDEN_FILE), where, BundleError)
     return build(Golden, values, where, BundleError)
 
 

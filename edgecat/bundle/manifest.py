@@ -1,20 +1,26 @@
 """What a bundle says of itself: labels, input, variants, scores, provenance <-> `bundle.json`."""
 
 import dataclasses
-import json
-import math
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from edgecat.bundle import schema1
+from edgecat.bundle.plain import check_file_names, check_labels, check_plain
+from edgecat.bundle.release import Release
+from edgecat.bundle.score import Score
 from edgecat.errors import BundleError
 from edgecat.photos.input import IMAGENET, InputSpec
-from edgecat.scores.class_score import ClassScore
-from edgecat.strict import build
+from edgecat.scores.bounds import (
+    OOD_SCORES,
+    RESIDUAL_WEIGHTS,
+    TEMPERATURES,
+    check_count,
+    check_within,
+)
+from edgecat.strict import build, read_json, to_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION, SCHEMA_MINOR = 2, 0
 
 #: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
 NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
@@ -27,11 +33,10 @@ _VARIANT = re.compile("[a-z0-9]{1,32}-[a-z0-9]{1,32}")
 # Kinds of processors, see `edgecat.runtime.target`.
 _TARGET = re.compile("[a-z0-9]{1,32}(-[a-z0-9]{1,32})*")
 
-# Source: Unicode, general categories Cc (control) and Cs (surrogate).
-_PLAIN_TEXT = re.compile("[^\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]*")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
-# edgecat writes seven levels, in the provenance of INT8.
-_MAX_DEPTH = 30
+# Latencies of two models of one network; what differs a thousandfold, no clock has measured.
+_LATENCY_RATIOS = (1e-3, 1e3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,70 +46,15 @@ class FileRecord:
     sha256: str
     size_bytes: int
 
-
-@dataclasses.dataclass(frozen=True)
-class Flips:
-    """Answers of one class that changed between the checkpoint and a variant.
-
-    Attributes:
-        num_lost: Right before, wrong now.
-        num_gained: Wrong before, right now.
-    """
-
-    num_lost: int
-    num_gained: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """An accuracy as measured: an estimate from `num_images` photos.
-
-    Attributes:
-        split: The photos: "test" or "validation".
-        num_images: How many.
-        top1_ratio: Share of photos whose first answer is right, 0-1.
-        top1_interval_ratio: Its 95 % interval, low and high (Wilson's).
-        agreement_ratio: Share of photos with the same first answer as the checkpoint.
-        drop_pp: Top-1 lost against the checkpoint, percentage points; negative is a gain.
-        drop_interval_pp: Its paired 95 % interval, low and high.
-        mcnemar_p: How likely such a difference, or a larger one, is by chance, 0-1.
-        reference_calibration_error_ratio: How far the checkpoint's confidence and accuracy are
-            apart (`edgecat.scores.metrics.calibration_error_ratio`).
-        calibration_error_ratio: The same of the variant.
-        flips: By label, where answers changed between right and wrong.
-        macro_f1_ratio: Mean F1 of the classes, each of the same weight, 0-1; None in bundles that
-            are older.
-        per_class: By label, recall and precision of each class; empty in bundles that are older.
-    """
-
-    split: str
-    num_images: int
-    top1_ratio: float
-    top1_interval_ratio: tuple[float, ...]
-    agreement_ratio: float
-    drop_pp: float
-    drop_interval_pp: tuple[float, ...]
-    mcnemar_p: float
-    reference_calibration_error_ratio: float
-    calibration_error_ratio: float
-    flips: dict[str, Flips]
-    macro_f1_ratio: float | None = None
-    per_class: dict[str, ClassScore] = dataclasses.field(default_factory=dict)
-
     def __post_init__(self) -> None:
-        """Check the intervals and the shares.
+        """Check the form.
 
         Raises:
-            ValueError: An interval that has not two ends, or a share that is none.
+            ValueError: No hex SHA-256, or a negative size.
         """
-        shares = [self.macro_f1_ratio or 0.0]
-        for one in self.per_class.values():
-            shares += [one.recall_ratio, one.precision_ratio]
-        if not all(0 <= share <= 1 for share in shares):
-            raise ValueError("macro_f1_ratio, recall_ratio and precision_ratio must be 0 to 1")
-        for interval in (self.top1_interval_ratio, self.drop_interval_pp):
-            if len(interval) != 2:
-                raise ValueError(f"interval {interval} must have two ends")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 {self.sha256[:80]!r} is not 64 lower-case hex digits")
+        check_count("size_bytes", self.size_bytes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,12 +75,14 @@ class Verdict:
     latency_ratio: float
 
     def __post_init__(self) -> None:
-        """Check the targets.
+        """Check the targets and the latency.
 
         Raises:
-            ValueError: One that is no name, that both is and is not, or that is not judged.
+            ValueError: A name that is none, a target that both is and is not, or one that is not
+                judged; a ratio that no clock measures.
         """
-        judged = (*self.ships_to, *self.reasons)
+        check_within("latency_ratio", self.latency_ratio, _LATENCY_RATIOS)
+        judged = self.targets
         for target in judged:
             if not _TARGET.fullmatch(target):
                 raise ValueError(f"target {target!r} is no name such as 'x86-64'")
@@ -181,17 +133,18 @@ class Variant:
     ood_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the name.
+        """Check the parts.
 
         Raises:
-            ValueError: No name of an engine and a precision, or no file.
+            ValueError: No name of an engine and a precision, no file, or a threshold that is no
+                score.
         """
         if not _VARIANT.fullmatch(self.name):
             raise ValueError(f"variant {self.name!r} is no <engine>-<precision>")
         if not self.files:
             raise ValueError(f"variant {self.name!r} names no file")
-        if self.ood_threshold is not None and not math.isfinite(self.ood_threshold):
-            raise ValueError(f"variant {self.name!r}: ood_threshold {self.ood_threshold}")
+        if self.ood_threshold is not None:
+            check_within(f"variant {self.name!r}: ood_threshold", self.ood_threshold, OOD_SCORES)
 
     @property
     def engine(self) -> str:
@@ -222,6 +175,14 @@ class OodSpec:
     file: str
     residual_weight: float
 
+    def __post_init__(self) -> None:
+        """Check the weight.
+
+        Raises:
+            ValueError: One that no fit gives.
+        """
+        check_within("residual_weight", self.residual_weight, RESIDUAL_WEIGHTS)
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
@@ -235,10 +196,12 @@ class ModelSpec:
             `preferred_variants` says which is used when nobody asks.
         files: Every file of the bundle but the manifest, by name.
         input: The expected pixels.
-        temperature: What logits are divided by before the softmax, above 0.
+        temperature: What logits are divided by before the softmax, 1/20 to 20.
         ood: How photos of known classes are told from others; None where the model cannot.
         provenance: Where the model is from: data, weights, licence, recipe, seed, versions.
-        schema_version: Of this manifest's form.
+        release: Which of its owner's releases it is; None where nobody has signed it.
+        schema_version: Of this manifest's form; another one has other keys, or means others.
+        schema_minor: A higher one only adds keys that an older runtime may pass over.
     """
 
     name: str
@@ -250,7 +213,9 @@ class ModelSpec:
     temperature: float = 1.0
     ood: OodSpec | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    release: Release | None = None
     schema_version: int = SCHEMA_VERSION
+    schema_minor: int = SCHEMA_MINOR
 
     def __post_init__(self) -> None:
         """Check the parts against each other.
@@ -259,39 +224,24 @@ class ModelSpec:
             ValueError: They do not fit, or are of another version.
         """
         for name, value in vars(self).items():
-            _check_plain(value, name)
+            check_plain(value, name)
         if not _ARCH.fullmatch(self.arch):
             raise ValueError(f"arch {self.arch!r} is no name of small letters, digits and _")
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ValueError("labels must be at least two, each once")
-        if not 0 < self.temperature < 1000:
-            raise ValueError(f"temperature {self.temperature} is not in (0, 1000)")
+        check_labels(self.labels)
+        check_count("schema_minor", self.schema_minor)
+        check_within("temperature", self.temperature, TEMPERATURES)
         names = [variant.name for variant in self.variants]
         if not names or len(set(names)) != len(names):
             raise ValueError("variants must be at least one, each once")
-        for file in self.files:
-            plain = file.isascii() and file.isprintable() and len(file) <= 255
-            plain = plain and PurePosixPath(file).name == file and "\\" not in file
-            if not plain or file in ("", ".", ".."):
-                raise ValueError(f"file {file!r} is no plain name inside the bundle's folder")
-        # Cards and sticks are often formatted so that "A" and "a" are one file.
-        names = [name.casefold() for name in (*self.files, *NOT_IN_MANIFEST)]
-        if len(set(names)) != len(names):
-            raise ValueError(
-                f"files {', '.join(self.files)}: must differ in more than upper and lower case, "
-                f"also from {' and '.join(NOT_IN_MANIFEST)}"
-            )
+        check_file_names((*self.files, *NOT_IN_MANIFEST))
         for variant in self.variants:
             for file in variant.files:
                 if file not in self.files:
                     raise ValueError(f"variant {variant.name}: file {file!r} is not in 'files'")
             if variant.ood_threshold is not None and self.ood is None:
                 raise ValueError(f"variant {variant.name} has an ood_threshold, but no 'ood'")
-        if self.ood is not None:
-            if self.ood.file not in self.files:
-                raise ValueError(f"ood: file {self.ood.file!r} is not in 'files'")
-            if not 0 < self.ood.residual_weight < 1e6:
-                raise ValueError(f"residual_weight {self.ood.residual_weight} is not in (0, 1e6)")
+        if self.ood is not None and self.ood.file not in self.files:
+            raise ValueError(f"ood: file {self.ood.file!r} is not in 'files'")
 
     def variant(self, name: str) -> Variant:
         """Return the variant of this name.
@@ -339,7 +289,7 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """Return the manifest's text, the same for the same content."""
-        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+        return to_json(dataclasses.asdict(self), indent=1) + "\n"
 
     @staticmethod
     def from_json(text: str, where: str) -> "ModelSpec":
@@ -350,12 +300,10 @@ class ModelSpec:
             where: The file's name, for messages.
 
         Raises:
-            BundleError: Not JSON, an unknown or missing key, a wrong type, another version.
+            BundleError: Not JSON, an unknown or missing key, a key given twice, a wrong type, a
+                number that no export writes, another version.
         """
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
+        values = read_json(text, where, BundleError)
         # First of all: the keys of another version would be called unknown.
         version = values.get("schema_version") if isinstance(values, Mapping) else None
         if isinstance(version, int) and version != SCHEMA_VERSION:
@@ -365,22 +313,6 @@ class ModelSpec:
                     f"{SCHEMA_VERSION}; export the run again with this version"
                 )
             values = schema1.upgrade(values)
-        return build(ModelSpec, values, where, BundleError)
-
-
-def _check_plain(value: object, where: str, depth: int = 0) -> None:
-    # Texts end up in terminals and in UTF-8, nested values in functions that call themselves; and
-    # JSON proper has neither infinity nor NaN.
-    if depth > _MAX_DEPTH:
-        raise ValueError(f"{where}: nested deeper than {_MAX_DEPTH} levels")
-    if dataclasses.is_dataclass(value):
-        value = vars(value)
-    if isinstance(value, str) and not _PLAIN_TEXT.fullmatch(value):
-        raise ValueError(f"{where}: text {value[:60]!a} has control characters or is no Unicode")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{where}: {value} is no number that JSON has")
-    if isinstance(value, Mapping):
-        value = (*value, *value.values())
-    if isinstance(value, tuple | list):
-        for item in value:
-            _check_plain(item, where, depth + 1)
+        minor = values.get("schema_minor") if isinstance(values, Mapping) else None
+        is_newer = version != 1 and isinstance(minor, int) and minor > SCHEMA_MINOR
+        return build(ModelSpec, values, where, BundleError, pass_unknown=is_newer)

@@ -5,13 +5,12 @@ So a score on photos that a model was trained on cannot pass for a test score, o
 
 import dataclasses
 import functools
-import json
 from collections.abc import Sequence
 
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError
 from edgecat.photos.split import Split
-from edgecat.strict import build
+from edgecat.strict import build, read_json, to_json
 
 PHOTO_RECORD_FILE = "photos.json"
 
@@ -53,7 +52,7 @@ class PhotoRecord:
 
     def to_json(self) -> str:
         """Return the lists as text."""
-        return json.dumps(dataclasses.asdict(self), indent=0) + "\n"
+        return to_json(dataclasses.asdict(self), indent=0) + "\n"
 
 
 def record_photos(split: Split, calibration: Sequence[int]) -> PhotoRecord:
@@ -84,8 +83,5 @@ def load_photo_record(bundle: Bundle) -> PhotoRecord:
     if PHOTO_RECORD_FILE not in bundle.spec.files:
         return PhotoRecord()
     where = str(bundle.path / PHOTO_RECORD_FILE)
-    try:
-        values = json.loads(bundle.read(PHOTO_RECORD_FILE))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{where}: not JSON ({error}); export the bundle again") from error
+    values = read_json(bundle.read(PHOTO_RECORD_FILE), where, BundleError)
     return build(PhotoRecord, values, where, BundleError)

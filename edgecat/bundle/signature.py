@@ -7,6 +7,7 @@ so that openssl checks it too:
     openssl pkeyutl -verify -pubin -inkey KEY.pub.pem -rawin -in bundle.json -sigfile bundle.sig
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -105,18 +106,7 @@ def verify(data: bytes, signature: bytes | None, signer: Path, where: str) -> No
         SignatureError: There is no signature, or it is another key's or of other bytes; or the
             public key cannot be read, or is none.
     """
-    pem = _read_key(signer)
-    if b"PRIVATE KEY" in pem:
-        raise SignatureError(
-            f"{signer}: a private key; keep it where you sign, and give the public one "
-            "(KEY.pub.pem) that 'edgecat keygen' wrote beside it"
-        )
-    try:
-        public = serialization.load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise SignatureError(_no_key(signer, "public")) from error
-    if not isinstance(public, Ed25519PublicKey):
-        raise SignatureError(_no_key(signer, "public"))
+    public = _load_public(signer)
     if signature is None:
         raise SignatureError(
             f"{where}: not signed, and a signature by the owner of {signer} is required; they "
@@ -129,6 +119,31 @@ def verify(data: bytes, signature: bytes | None, signer: Path, where: str) -> No
             f"{where}: not signed by the owner of {signer}, or changed after that; get it again "
             "from them, signed with 'edgecat sign BUNDLE --key KEY.pem'"
         ) from error
+
+
+def fingerprint(signer: Path) -> str:
+    """Return the hex SHA-256 of a public key, the same in whatever file it stands.
+
+    Raises:
+        SignatureError: The key cannot be read, or is none.
+    """
+    return hashlib.sha256(_load_public(signer).public_bytes_raw()).hexdigest()
+
+
+def _load_public(signer: Path) -> Ed25519PublicKey:
+    pem = _read_key(signer)
+    if b"PRIVATE KEY" in pem:
+        raise SignatureError(
+            f"{signer}: a private key; keep it where you sign, and give the public one "
+            "(KEY.pub.pem) that 'edgecat keygen' wrote beside it"
+        )
+    try:
+        public = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SignatureError(_no_key(signer, "public")) from error
+    if not isinstance(public, Ed25519PublicKey):
+        raise SignatureError(_no_key(signer, "public"))
+    return public
 
 
 def _read_key(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgecat import atomic
 from edgecat.bundle.manifest import NOT_IN_MANIFEST, FileRecord, ModelSpec
+from edgecat.bundle.trust import check_age, check_signature
 from edgecat.errors import BundleError
 
 MANIFEST, SIGNATURE = NOT_IN_MANIFEST
@@ -87,25 +88,32 @@ def released_names() -> tuple[str, ...]:
     return tuple(sorted(manifest.parent.name for manifest in ASSETS.glob(f"*/{MANIFEST}")))
 
 
-def load_bundle(name: str | Path, *, signer: Path | None = None) -> Bundle:
+def load_bundle(
+    name: str | Path, *, signer: Path | None = None, allow_older: bool = False
+) -> Bundle:
     """Read a bundle and verify all of it.
 
     Args:
         name: A folder, or a released model's name.
         signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None to
             take any bundle, signed or not.
+        allow_older: Take a bundle although one that its owner released later was used here.
 
     Raises:
         BundleError: No bundle there, a manifest that does not read, a file that is missing,
             changed, of another size, a link or not in the manifest.
         SignatureError: Not signed by the owner of `signer`, that key cannot be read, or
             `cryptography` is not installed.
+        RollbackError: Older than the newest release of that owner that was used here.
+        StorageError: Which one that is cannot be read.
+        ConfigError: `allow_older` without `signer`.
     """
     path = find_bundle(name)
     manifest = _read_manifest(path)
     signature = _read_signature(path)
     check_signature(manifest, signature, signer, str(path))
     spec = parse_manifest(manifest, str(path / MANIFEST))
+    check_age(spec, manifest, signer, str(path), allow_older=allow_older)
     extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST, SIGNATURE}
     if extra:
         raise BundleError(
@@ -115,53 +123,6 @@ def load_bundle(name: str | Path, *, signer: Path | None = None) -> Bundle:
     for file in spec.files:
         _read_checked(path, file, spec.files)
     return Bundle(path, spec, manifest, signature)
-
-
-def check_signature(
-    manifest: bytes, signature: bytes | None, signer: Path | None, where: str
-) -> None:
-    """Refuse a manifest that a required key did not sign, before anything in it is looked at.
-
-    Args:
-        manifest: Its bytes.
-        signature: Of them; None where there is none.
-        signer: Public Ed25519 key, a PEM file; None where no signature is required.
-        where: What the manifest is of, for messages.
-
-    Raises:
-        SignatureError: Not signed by the owner of `signer`, that key cannot be read, or
-            `cryptography` is not installed.
-    """
-    if signer is not None:
-        from edgecat.bundle.signature import verify
-
-        verify(manifest, signature, signer, where)
-
-
-def sign_bundle(path: Path, key: Path) -> None:
-    """Put a signature into a bundle; one that was there is replaced.
-
-    Args:
-        path: Its folder, which is replaced by its signed copy in one step.
-        key: Private Ed25519 key, a PEM file.
-
-    Raises:
-        BundleError: No bundle there, or a damaged one, or one of edgecat's own.
-        SignatureError: The key cannot be read, or `cryptography` is not installed.
-        StorageError: The disk is full or closed.
-    """
-    bundle = load_bundle(path)
-    if bundle.path.resolve().parent == ASSETS.resolve():
-        raise BundleError(
-            f"{path}: belongs to edgecat; sign a copy, made with 'edgecat bundle pack {path} "
-            f"--out {path}.zip' and 'edgecat bundle unpack {path}.zip --out BUNDLE'"
-        )
-    from edgecat.bundle.signature import sign
-
-    signed = dataclasses.replace(bundle, signature=sign(bundle.manifest, key))
-    with new_bundle(bundle.path) as folder:
-        for file, data in signed.contents():
-            (folder / file).write_bytes(data)
 
 
 def load_spec(path: Path) -> ModelSpec:

@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.output import TerminalProgress, print_json, to_json
+from edgecat.cli.output import TerminalProgress, print_json
 from edgecat.errors import ConfigError
+from edgecat.strict import to_json
 
 
 @click.command("benchmark", short_help=COMMANDS["benchmark"])
@@ -50,5 +51,5 @@ def command(bundle: str, data: Path | None, threads: int, rounds: int, file: Pat
         print_json(report.to_dict())
         return
     if file is not None:
-        atomic.write_text(file, to_json(report.to_dict()) + "\n")
+        atomic.write_text(file, to_json(report.to_dict(), indent=1) + "\n")
     click.echo(format_report(report))

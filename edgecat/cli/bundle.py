@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import signer_option
+from edgecat.cli.options import allow_older_option, signer_option
 
 
 @click.group("bundle", short_help=COMMANDS["bundle"])
@@ -46,7 +46,8 @@ def pack(bundle: str, out: Path) -> None:
     "--out", required=True, type=click.Path(path_type=Path), help="Bundle to make or replace."
 )
 @signer_option
-def unpack(file: Path, out: Path, signer: Path | None) -> None:
+@allow_older_option
+def unpack(file: Path, out: Path, signer: Path | None, allow_older: bool) -> None:
     """Make a bundle of a zip file, or nothing at all.
 
     Everything is checked before the bundle stands at --out: that the zip file holds what its
@@ -59,6 +60,6 @@ def unpack(file: Path, out: Path, signer: Path | None) -> None:
     """
     from edgecat.bundle.archive import unpack_bundle
 
-    spec = unpack_bundle(file, out, signer=signer)
+    spec = unpack_bundle(file, out, signer=signer, allow_older=allow_older)
     click.echo(f"{out}: {spec.name}, all {len(spec.files)} files have the manifest's SHA-256")
     click.echo(f"next: edgecat predict {out} IMAGE")

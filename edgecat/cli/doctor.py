@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import signer_option
+from edgecat.cli.options import allow_older_option, signer_option
 from edgecat.cli.output import print_json
 from edgecat.errors import DeviceError
 
@@ -14,8 +14,9 @@ from edgecat.errors import DeviceError
 @click.command("doctor", short_help=COMMANDS["doctor"])
 @click.argument("bundle", required=False)
 @signer_option
+@allow_older_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(bundle: str | None, signer: Path | None, as_json: bool) -> None:
+def command(bundle: str | None, signer: Path | None, allow_older: bool, as_json: bool) -> None:
     """Say whether this machine is fit to run models, and how to mend what is not.
 
     Each line is ok, a warning (it works, but could work better) or a problem. With BUNDLE, a
@@ -31,7 +32,7 @@ def command(bundle: str | None, signer: Path | None, as_json: bool) -> None:
     from edgecat.doctor.examine import examine
 
     findings = []
-    for finding in examine(bundle, signer=signer):
+    for finding in examine(bundle, signer=signer, allow_older=allow_older):
         findings.append(finding)
         if not as_json:
             click.echo(finding.describe())

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import signer_option, threads_option, variant_option
+from edgecat.cli.options import allow_older_option, signer_option, threads_option, variant_option
 from edgecat.cli.output import TerminalProgress, percent, print_json
 
 
@@ -21,6 +21,7 @@ from edgecat.cli.output import TerminalProgress, percent, print_json
 )
 @threads_option
 @signer_option
+@allow_older_option
 @click.option(
     "--skip-broken",
     is_flag=True,
@@ -34,6 +35,7 @@ def command(
     split: str | None,
     threads: int | None,
     signer: Path | None,
+    allow_older: bool,
     skip_broken: bool,
     as_json: bool,
 ) -> None:
@@ -47,7 +49,7 @@ def command(
     from edgecat.bundle.store import load_bundle
     from edgecat.runtime.choice import open_engine
 
-    loaded = load_bundle(bundle, signer=signer)
+    loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     engine = open_engine(loaded, variant, threads)
     (result,) = evaluate(
         loaded, [engine], data, split=split, skip_broken=skip_broken, progress=TerminalProgress()

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.output import TerminalProgress, percent_with_interval
+from edgecat.cli.output import TerminalProgress
 from edgecat.train.architecture import ARCHITECTURES, default_arch
 
 
@@ -34,7 +34,7 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     "(downloaded once), the released 12-breed model or another bundle, a .pth or .safetensors "
     "file, or random numbers.",
 )
-@click.option("--epochs", type=int, help="Short for --set epochs=N.")
+@click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights."
 )
@@ -49,16 +49,20 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     "--recipe",
     "recipe_file",
     type=click.Path(path_type=Path),
-    help="TOML file with any of the recipe's keys.",
+    help="TOML file with any of the recipe's keys; --set and --epochs win over it.",
 )
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="One key of the recipe; wins over --recipe.",
+    help="One key of the recipe; wins over --recipe, the last of several over the others.",
 )
-@click.option("--resume", is_flag=True, help="Go on where a stopped run in the same folder was.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where a stopped run in the same folder was; after a divergence with other rates.",
+)
 @click.option(
     "--skip-broken",
     is_flag=True,
@@ -94,33 +98,36 @@ def command(
 
     First the new output layer learns alone, then everything, for 10 epochs. The weights of the
     latest epoch whose validation score is the best, but for chance, are kept; test photos are
-    looked at once, at the end.
+    looked at once, at the end. A run that learns nothing any more, as with too high a rate, ends
+    with exit code 18 and the rate to try.
+
+    Where one class has three times the photos of another, small classes are seen more often.
 
     \b
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
     """
-    from edgecat.train.loop import Job, finetune
-    from edgecat.train.recipe import load_recipe
-    from edgecat.train.run import CHECKPOINT
+    from edgecat.train.finetune import finetune
+    from edgecat.train.job import Job
+    from edgecat.train.recipe import describe_recipe, load_recipe
+    from edgecat.train.run import CHECKPOINT, describe_outcome
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
     recipe = load_recipe(recipe_file, settings)
     job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts)
+    progress = TerminalProgress()
+    if recipe_file is not None or settings:
+        progress.say(describe_recipe(recipe_file, settings))
     try:
-        record = finetune(job, TerminalProgress())
+        record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:
         hint = f"\n{run} is kept: go on with the same command and --resume"
         click.echo(hint if (run / CHECKPOINT).exists() else "", err=True)
         raise click.Abort from interrupt
-    outcome = record.outcome
-    if outcome is None:
-        return
-    score = percent_with_interval(
-        outcome.test_top1_ratio, outcome.test_interval_ratio, outcome.num_test
-    )
-    click.echo(f"test top-1 {score}, epoch {outcome.best_epoch}, {outcome.duration_s:.0f} s")
+    if record.outcome is not None:
+        for line in describe_outcome(record.outcome):
+            click.echo(line)
     click.echo(f"look at {run / 'curves.png'} and {run / 'confusion.png'}")
     click.echo(f"next: edgecat export {run} --out {run.name}.edgecat --int8")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import signer_option
+from edgecat.cli.options import allow_older_option, signer_option
 from edgecat.cli.output import percent, print_json
 from edgecat.errors import BundleError
 
@@ -15,8 +15,9 @@ from edgecat.errors import BundleError
 @click.command("inspect", short_help=COMMANDS["inspect"])
 @click.argument("bundle")
 @signer_option
+@allow_older_option
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def command(bundle: str, signer: Path | None, as_json: bool) -> None:
+def command(bundle: str, signer: Path | None, allow_older: bool, as_json: bool) -> None:
     """Show what is in a bundle and where it is from; every file's SHA-256 is checked.
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
@@ -25,7 +26,7 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
     from edgecat.scores.metrics import describe_small_classes, describe_top1
     from edgecat.scores.ood import KEPT_RATIO
 
-    loaded = load_bundle(bundle, signer=signer)
+    loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     spec = loaded.spec
     if as_json:
         print_json(dataclasses.asdict(spec))
@@ -69,6 +70,8 @@ def command(bundle: str, signer: Path | None, as_json: bool) -> None:
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         click.echo(f"  {name}: {text}")
     click.echo(f"\nall {len(spec.files)} files have the SHA-256 of the manifest")
+    if spec.release is not None:
+        click.echo(spec.release.describe())
     if signer is not None:
         click.echo(f"signed by the owner of {signer}")
     elif loaded.signature is not None:

@@ -17,6 +17,12 @@ power_save_option = click.option(
     "--power-save", is_flag=True, help="Threads that wait for work sleep."
 )
 
+allow_older_option = click.option(
+    "--allow-older",
+    is_flag=True,
+    help="With --require-signature: take a bundle although its owner's newer one was used here.",
+)
+
 signer_option = click.option(
     "--require-signature",
     "signer",

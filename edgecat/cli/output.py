@@ -1,7 +1,6 @@
 """How commands talk: results to standard output, progress and notes to standard error."""
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import click
 
 from edgecat.cli.utf8 import writes_utf8
-from edgecat.errors import EngineError
+from edgecat.strict import to_json
 
 
 class TerminalProgress:
@@ -29,34 +28,17 @@ class TerminalProgress:
             click.echo(line, err=True)
 
 
-def to_json(value: Any, *, is_line: bool = False, is_ascii: bool = False) -> str:
-    """Return a result for machines, floats unrounded.
+def print_json(value: Any, *, is_line: bool = False) -> None:
+    """Print a result for machines, floats unrounded.
 
     Args:
         value: Plain values.
         is_line: In one line, as one of many.
-        is_ascii: Other letters are written as escapes.
 
     Raises:
-        EngineError: A number in it is not finite: JSON has no such number.
+        NotFiniteError: A number in it is not finite: JSON has no such number.
     """
-    try:
-        indent = None if is_line else 1
-        return json.dumps(value, indent=indent, ensure_ascii=is_ascii, allow_nan=False)
-    except ValueError as error:
-        raise EngineError(
-            "the result has a number that is not finite, so it is not told; prove the model with "
-            "edgecat doctor BUNDLE"
-        ) from error
-
-
-def print_json(value: Any, *, is_line: bool = False) -> None:
-    """Print what `to_json` returns.
-
-    Raises:
-        EngineError: As `to_json`.
-    """
-    click.echo(to_json(value, is_line=is_line, is_ascii=not writes_utf8()))
+    click.echo(to_json(value, indent=None if is_line else 1, is_ascii=not writes_utf8()))
 
 
 def escape(text: str) -> str:

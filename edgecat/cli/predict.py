@@ -5,7 +5,13 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
+from edgecat.cli.options import (
+    allow_older_option,
+    power_save_option,
+    signer_option,
+    threads_option,
+    variant_option,
+)
 from edgecat.cli.output import percent, print_json
 
 
@@ -23,6 +29,7 @@ from edgecat.cli.output import percent, print_json
 @threads_option
 @power_save_option
 @signer_option
+@allow_older_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
 @click.pass_context
 def command(
@@ -34,6 +41,7 @@ def command(
     threads: int | None,
     power_save: bool,
     signer: Path | None,
+    allow_older: bool,
     as_json: bool,
 ) -> None:
     """Say what photos show.
@@ -53,7 +61,12 @@ def command(
 
     answers, failures = [], []
     with Classifier.open(
-        bundle, variant, threads=threads, power_save=power_save, signer=signer
+        bundle,
+        variant,
+        threads=threads,
+        power_save=power_save,
+        signer=signer,
+        allow_older=allow_older,
     ) as classifier:
         for image in images:
             try:

@@ -7,7 +7,7 @@ from traceback import format_exception
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import power_save_option, signer_option, variant_option
+from edgecat.cli.options import allow_older_option, power_save_option, signer_option, variant_option
 from edgecat.cli.output import TerminalProgress
 
 
@@ -56,6 +56,7 @@ from edgecat.cli.output import TerminalProgress
 )
 @power_save_option
 @signer_option
+@allow_older_option
 def command(
     bundle: str,
     variant: str | None,
@@ -67,6 +68,7 @@ def command(
     threads: int | None,
     power_save: bool,
     signer: Path | None,
+    allow_older: bool,
 ) -> None:
     """Answer photos over HTTP, with a page for people.
 
@@ -103,7 +105,9 @@ def command(
         limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
         address = Address(host, port, token_file)
         options = {"threads": threads or choose_threads(), "power_save": power_save}
-        classifier = LiveClassifier(bundle, variant, signer=signer, **options)
+        classifier = LiveClassifier(
+            bundle, variant, signer=signer, allow_older=allow_older, **options
+        )
         _show_only_mistakes()
         serve(classifier, address, limits, signals, TerminalProgress().say)
 

@@ -15,18 +15,28 @@ from edgecat.cli.main import COMMANDS
     type=click.Path(path_type=Path),
     help="Your private key, a PEM file (see edgecat keygen).",
 )
-def command(bundle: Path, key: Path) -> None:
-    """Sign a bundle, so that devices can tell it from others.
+@click.option(
+    "--release",
+    "number",
+    type=int,
+    metavar="N",
+    help="Number of this release, above that of every one before. Default: the time, such as "
+    "20261128052500.",
+)
+def command(bundle: Path, key: Path, number: int | None) -> None:
+    """Sign a bundle, so that devices can tell it from others, and from older ones.
 
-    The signature, bundle.sig, is put into BUNDLE and is of every byte in it. A device that is
-    given --require-signature with your public key takes no other bundle.
+    A release number and the date are put into its manifest; the signature, bundle.sig, is of every
+    byte in it. A device that is given --require-signature with your public key takes no other
+    bundle, and none with a lower number than the highest that it has used. To go back to an old
+    bundle, sign it again. If a device runs several models, sign each with a key of its own.
 
     \b
       edgecat keygen --out owner.pem
       edgecat sign first.edgecat --key owner.pem
     """
-    from edgecat.bundle.store import sign_bundle
+    from edgecat.bundle.signing import sign_bundle
 
-    sign_bundle(bundle, key)
-    click.echo(f"{bundle}: signed with {key}")
+    release = sign_bundle(bundle, key, number=number)
+    click.echo(f"{bundle}: signed with {key}, {release.describe()}")
     click.echo(f"next: edgecat inspect {bundle} --require-signature PUBLIC.pem")

@@ -9,7 +9,13 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
+from edgecat.cli.options import (
+    allow_older_option,
+    power_save_option,
+    signer_option,
+    threads_option,
+    variant_option,
+)
 from edgecat.cli.output import TerminalProgress, print_json
 
 
@@ -26,6 +32,7 @@ from edgecat.cli.output import TerminalProgress, print_json
 @threads_option
 @power_save_option
 @signer_option
+@allow_older_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -35,6 +42,7 @@ def command(
     threads: int | None,
     power_save: bool,
     signer: Path | None,
+    allow_older: bool,
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -55,6 +63,7 @@ def command(
     from edgecat.service.live import LiveClassifier
     from edgecat.service.process import Service
     from edgecat.stream.loop import stream
+    from edgecat.stream.mailbox import Mailbox
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(
@@ -64,15 +73,24 @@ def command(
     source = sys.stdin.fileno()
     is_recording = stat.S_ISREG(os.fstat(source).st_mode)
     progress = TerminalProgress()
+
+    def read(size: int) -> bytes:
+        # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
+        return os.read(source, size)
+
     with Service(progress) as service:
         stream(
-            LiveClassifier(bundle, variant, threads=threads, power_save=power_save, signer=signer),
-            # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
-            lambda size: os.read(source, size),
+            LiveClassifier(
+                bundle,
+                variant,
+                threads=threads,
+                power_save=power_save,
+                signer=signer,
+                allow_older=allow_older,
+            ),
+            Mailbox(read, progress, drop=not is_recording),
             service,
-            progress,
             window=window,
-            drop=not is_recording,
             on_line=partial(print_json, is_line=True),
         )
     context.exit(service.exit_code)

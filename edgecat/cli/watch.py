@@ -6,7 +6,13 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import power_save_option, signer_option, threads_option, variant_option
+from edgecat.cli.options import (
+    allow_older_option,
+    power_save_option,
+    signer_option,
+    threads_option,
+    variant_option,
+)
 from edgecat.cli.output import TerminalProgress, percent
 
 
@@ -30,6 +36,7 @@ from edgecat.cli.output import TerminalProgress, percent
 @threads_option
 @power_save_option
 @signer_option
+@allow_older_option
 @click.option("--once", is_flag=True, help="Answer the photos that are there, then end.")
 @click.option(
     "--settle",
@@ -60,6 +67,7 @@ def command(
     threads: int | None,
     power_save: bool,
     signer: Path | None,
+    allow_older: bool,
     once: bool,
     settle_s: float,
     patience_s: float,
@@ -97,7 +105,12 @@ def command(
     progress = TerminalProgress()
     with Service(progress) as service:
         classifier = LiveClassifier(
-            bundle, variant, threads=threads, power_save=power_save, signer=signer
+            bundle,
+            variant,
+            threads=threads,
+            power_save=power_save,
+            signer=signer,
+            allow_older=allow_older,
         )
         job = WatchJob(
             folder,

@@ -1,7 +1,6 @@
 """The whole path in one call: photos -> checkpoint -> graph -> bundle -> answers."""
 
 import dataclasses
-import json
 import os
 import shutil
 import time
@@ -17,7 +16,9 @@ from edgecat.photos.folder import LabelledPhoto, load_folder, load_training_fold
 from edgecat.progress import Progress
 from edgecat.quantize.search import Budget
 from edgecat.runtime.classifier import Classifier
-from edgecat.train.loop import Job, finetune
+from edgecat.strict import to_json
+from edgecat.train.finetune import finetune
+from edgecat.train.job import Job
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import load_split
 
@@ -122,7 +123,7 @@ def _draw(places: Places, progress: Progress) -> None:
 
 
 def _write_numbers(places: Places, report: Report) -> None:
-    text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
+    text = to_json(report.to_dict(), indent=1)
     atomic.write_text(places.numbers, text + "\n")
 
 

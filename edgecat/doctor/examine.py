@@ -14,6 +14,7 @@ def examine(
     machine: Machine | None = None,
     *,
     signer: Path | None = None,
+    allow_older: bool = False,
 ) -> Iterator[Finding]:
     """Yield what is found, each finding as soon as it is known.
 
@@ -24,9 +25,10 @@ def examine(
         bundle: A folder or a released model's name, to be tried too.
         machine: What to judge; None for this one.
         signer: As for `edgecat.bundle.store.load_bundle`.
+        allow_older: The same.
     """
     machine = machine or read_machine()
     for check in sorted(CHECKS.load_all().values(), key=lambda check: check.place):
         yield from check.look(machine)
     if bundle is not None:
-        yield from check_bundle(bundle, machine, signer=signer)
+        yield from check_bundle(bundle, machine, signer=signer, allow_older=allow_older)

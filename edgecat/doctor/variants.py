@@ -8,14 +8,14 @@ from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.doctor.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
-from edgecat.errors import BundleError, EngineError
+from edgecat.errors import BundleError, EngineError, StorageError
 from edgecat.runtime.target import tell_target
 
 _CHOOSE = "choose another --variant"
 
 
 def check_bundle(
-    name: str | Path, machine: Machine, *, signer: Path | None = None
+    name: str | Path, machine: Machine, *, signer: Path | None = None, allow_older: bool = False
 ) -> Iterator[Finding]:
     """Look at a bundle, each of its variants, and the choice among them.
 
@@ -23,16 +23,19 @@ def check_bundle(
         name: A folder, or a released model's name.
         machine: The one that it is to run on.
         signer: As for `edgecat.bundle.store.load_bundle`.
+        allow_older: The same.
     """
     try:
-        bundle = load_bundle(name, signer=signer)
-    except BundleError as error:
+        bundle = load_bundle(name, signer=signer, allow_older=allow_older)
+    except (BundleError, StorageError) as error:
         yield Finding.of_error("bundle", "problem", error, "export the bundle again")
         return
     spec = bundle.spec
     found = f"{spec.name}: {len(spec.labels)} classes, the SHA-256 of every file is right"
     if signer is not None:
         found += f", signed by the owner of {signer}"
+    if spec.release is not None:
+        found += f", {spec.release.describe()}"
     yield Finding("bundle", "ok", found)
     target = tell_target(machine.machine, machine.features, spec.targets)
     preferred = spec.preferred_variants(target)

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgecat import atomic
 from edgecat.errors import ExportError
-from edgecat.strict import build
+from edgecat.strict import build, read_json
 
 #: The largest entry holds a model of 20 MB twice; a stranger's file may be anything.
 MAX_ENTRY_BYTES = 2**30
@@ -89,7 +89,8 @@ def read_entry(file: Path) -> Entry:
         if file.is_symlink() or not file.is_file() or size_bytes > MAX_ENTRY_BYTES:
             raise ExportError(f"a link, no plain file, or larger than {MAX_ENTRY_BYTES} bytes")
         parts = {name: tensor.tobytes() for name, tensor in load(file.read_bytes()).items()}
-        head = build(Head, json.loads(parts[_HEAD]), "its head", ExportError)
+        values = read_json(parts[_HEAD], "its head", ExportError)
+        head = build(Head, values, "its head", ExportError)
         files = tuple(parts[str(number)] for number in range(head.num_files))
         is_whole = parts[_CHECKSUM] == hash_parts([parts[_HEAD], *files]).encode()
     except FileNotFoundError:

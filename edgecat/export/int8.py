@@ -45,7 +45,7 @@ class Int8Material:
         source: The run.
         graph: Its float graph.
         floats: Each engine's float model.
-        calibration: uint8 `[N, 224, 224, 3]`, RGB: training photos that set ranges.
+        calibration: uint8 `[N, H, W, 3]`, RGB: training photos that set ranges.
         validation: Validation photos.
     """
 

@@ -1,6 +1,7 @@
 """torch -> ONNX, as plain as torch writes it."""
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
@@ -25,12 +26,12 @@ def export_onnx(network: PhotoNetwork) -> onnx.ModelProto:
     names that they have in the network's state_dict.
 
     Args:
-        network: On the CPU; put into evaluation mode and contiguous memory.
+        network: On the CPU; left as it is.
 
     Raises:
         ExportError: torch could not export it, or left a BatchNorm in the graph.
     """
-    network.eval()
+    network = copy.deepcopy(network).eval()
     network.memory_format = torch.contiguous_format
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     # Two photos: with one, the exporter takes the batch for a constant.

@@ -5,31 +5,42 @@ can be walked offline. A score on them says nothing about real cats.
 
 Every part of a cat is a polygon in *head units*: 1 is half the width of the head, the origin lies
 between the eyes, x points right, y down. Points are complex numbers x + yj, so that turning is
-multiplying. A `Pose` takes them to pixels, `_furry` paints one furry part, and `_develop` adds
+multiplying. A `Pose` takes them to pixels, `furry` paints one furry part, and `_develop` adds
 what a camera would: light, blur and noise. All colours are (red, green, blue), 0 to 255.
 """
 
 from __future__ import annotations
 
-import colorsys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
-RGB = tuple[int, int, int]
-Points = NDArray[np.complex128]
-Shapes = list[tuple[Points, RGB]]  # filled polygons, painted in this order
+from edgecat.photos.brush import (
+    BLACK,
+    RGB,
+    Points,
+    Pose,
+    Shapes,
+    any_colour,
+    both_sides,
+    box,
+    curve,
+    fill,
+    furry,
+    mix,
+    oval,
+    shaggy,
+    stroke,
+)
 
 OVERSAMPLING = 2  # draw larger, then shrink: smooth edges
-SOFTENING = 4  # soft shading is painted this much smaller, then enlarged
 JPEG_QUALITY = 90
 EYE_X, EYE_HALF_WIDTH, EYE_SLANT = 0.43, 0.23, 0.97 - 0.24j
-BLACK, WHITE, PINK, GOLD = (24, 18, 18), (255, 255, 255), (230, 140, 140), (242, 200, 70)
+WHITE, PINK, GOLD = (255, 255, 255), (230, 140, 140), (242, 200, 70)
 SKY, GRASS = (150, 200, 240), (110, 160, 96)
 
 
@@ -72,103 +83,9 @@ BREEDS: dict[str, Coat] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Pose:
-    """Head units to pixels: `points * turn + origin`."""
-
-    turn: complex
-    origin: complex
-
-    def pixels(self, points: Points) -> list[float]:
-        """The flat list x, y, x, y ... that `ImageDraw.polygon` takes."""
-        return list((points * self.turn + self.origin).view(np.float64).tolist())
-
-    def turned(self, degrees: float, pivot: complex) -> Pose:
-        """The same pose, first turned about `pivot` (head units)."""
-        turn = np.exp(1j * np.radians(degrees))
-        return Pose(self.turn * turn, self.origin + self.turn * pivot * (1 - turn))
-
-
-def _mix(a: RGB, b: RGB, share_of_b: float) -> RGB:
-    red, green, blue = (round(x + (y - x) * share_of_b) for x, y in zip(a, b, strict=True))
-    return red, green, blue
-
-
-def _any_colour(rng: Generator, max_saturation: float = 0.5) -> RGB:
-    hsv = rng.random(), rng.uniform(0.05, max_saturation), rng.uniform(0.35, 0.95)
-    red, green, blue = (round(255 * channel) for channel in colorsys.hsv_to_rgb(*hsv))
-    return red, green, blue
-
-
-def _oval(centre: complex, rx: float, ry: float, turn: complex = 1.0) -> Points:
-    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    return np.asarray(centre + (rx * np.cos(angle) + 1j * ry * np.sin(angle)) * turn)
-
-
-def _box(a: complex, b: complex) -> Points:
-    return np.array([a, complex(b.real, a.imag), b, complex(a.real, b.imag)])
-
-
-def _curve(start: complex, towards: complex, end: complex) -> Points:
-    t = np.linspace(0, 1, 16)
-    return np.asarray((1 - t) ** 2 * start + 2 * t * (1 - t) * towards + t**2 * end)
-
-
-def _stroke(line: Points, width: float, bluntness: float = 1.0) -> Points:
-    """A brush stroke along `line`, pointed at both ends; bluntness 0.3 makes round ends."""
-    along = np.gradient(line)
-    taper = np.abs(np.sin(np.linspace(0, np.pi, line.size))) ** bluntness
-    half = 1j * along / np.abs(along) * taper * width / 2
-    return np.concatenate([line + half, (line - half)[::-1]])
-
-
-def _shaggy(outline: Points, length: float, rng: Generator) -> Points:
-    """Pulls every third point outwards and down, so that a smooth outline becomes fur."""
-    tuft = rng.uniform(0.3, 1, outline.size) * (np.arange(outline.size) % 3 == 0) * length
-    return np.asarray(outline + (outline - outline.mean() + 0.3j) * tuft)
-
-
-def _both_sides(shapes: Shapes) -> Shapes:
-    return shapes + [(-points.conj(), colour) for points, colour in shapes]
-
-
-def _fill(image: Image.Image, shapes: Shapes, pose: Pose) -> None:
-    draw = ImageDraw.Draw(image)
-    for points, colour in shapes:
-        draw.polygon(pose.pixels(points), fill=colour)
-
-
-def _furry(
-    canvas: Image.Image, pose: Pose, fur: RGB, outlines: list[Points], soft: Shapes, crisp: Shapes
-) -> None:
-    """Paints one furry part; its marks stay inside, its shadow falls on what is behind it."""
-    around, margin = pose.pixels(np.concatenate(outlines)), canvas.width // 16
-    spans = [(max(min(v) - margin, 0), max(v) + margin) for v in (around[::2], around[1::2])]
-    # Painting only the box around the part, with room for its shadow, is three times faster.
-    (left, right), (top, bottom) = ((int(a), min(int(b), canvas.width)) for a, b in spans)
-    if left >= right or top >= bottom:
-        return  # out of the picture
-    near = Pose(pose.turn, pose.origin - complex(left, top))
-    far = Pose(near.turn / SOFTENING, near.origin / SOFTENING)
-    blur = ImageFilter.GaussianBlur(canvas.width / SOFTENING / 45)
-    size = right - left, bottom - top
-    small_size = -(-size[0] // SOFTENING), -(-size[1] // SOFTENING)
-    shadow, coat = Image.new("L", small_size), Image.new("RGB", small_size, fur)
-    mask = Image.new("1", size)
-    for outline in outlines:
-        ImageDraw.Draw(shadow).polygon(far.pixels(outline + 0.1j), fill=100)
-        ImageDraw.Draw(mask).polygon(near.pixels(outline), fill=1)
-    shadow = shadow.filter(blur).resize(size, Image.Resampling.BILINEAR)
-    canvas.paste(BLACK, (left, top, right, bottom), shadow)
-    _fill(coat, soft, far)
-    coat = coat.filter(blur).resize(size, Image.Resampling.BILINEAR)
-    _fill(coat, crisp, near)
-    canvas.paste(coat, (left, top), mask)
-
-
 def _marks(coat: Coat, rng: Generator, on_body: bool) -> Shapes:
-    """The crisp pattern of the head or the body, drawn generously: `_furry` cuts it to shape."""
-    mark, pale = _mix(coat.fur, coat.dark, rng.uniform(0.65, 0.95)), _mix(coat.fur, coat.light, 0.5)
+    """The crisp pattern of the head or the body, drawn generously: `furry` cuts it to shape."""
+    mark, pale = mix(coat.fur, coat.dark, rng.uniform(0.65, 0.95)), mix(coat.fur, coat.light, 0.5)
     num_hairs = {"ticked": 130, "points": 0, "wrinkles": 0}.get(coat.pattern, 40) * (1 + on_body)
     roots = rng.uniform(-1.2, 1.2, (num_hairs, 1)) + 1j * rng.uniform(-1, 1, (num_hairs, 1))
     hairs = roots + np.array([0, 0.03, 0.02 + 0.17j]) + 2.2j * on_body
@@ -178,42 +95,42 @@ def _marks(coat: Coat, rng: Generator, on_body: bool) -> Shapes:
         grid = np.add.outer(np.arange(-1.2, 1.3, 0.3), np.arange(0.8, 3.6, 0.3) * 1j).ravel()
         for spot in grid + rng.normal(0, 0.06, grid.size) * (1 + 1j):
             size = rng.uniform(0.07, 0.13)
-            marks.append((_oval(spot, size, size * 0.8), mark))
-            marks.append((_oval(spot, size / 2, size * 0.4), _mix(coat.fur, mark, 0.4)))
+            marks.append((oval(spot, size, size * 0.8), mark))
+            marks.append((oval(spot, size / 2, size * 0.4), mix(coat.fur, mark, 0.4)))
     lines, width = [], 0.06 if coat.pattern in ("ticked", "wrinkles") else 0.14
     if coat.pattern == "wrinkles":
         start, stop, step = (0.9, 2.4, 0.28) if on_body else (-0.8, -0.35, 0.13)
         folds = (np.arange(start, stop, step) + rng.uniform(-0.05, 0.05)).tolist()
-        lines = [_curve(y * 1j - 0.6, (y + 0.24) * 1j, y * 1j + 0.6) for y in folds]
+        lines = [curve(y * 1j - 0.6, (y + 0.24) * 1j, y * 1j + 0.6) for y in folds]
     elif coat.pattern == "stripes" and on_body:
         folds = (np.arange(1.0, 3.5, 0.3) + rng.uniform(-0.1, 0.1)).tolist()
-        lines = [_curve(1.4 + (y - 0.2) * 1j, 0.8 + (y + 0.25) * 1j, 0.3 + y * 1j) for y in folds]
+        lines = [curve(1.4 + (y - 0.2) * 1j, 0.8 + (y + 0.25) * 1j, 0.3 + y * 1j) for y in folds]
     elif coat.pattern in ("ticked", "spots", "stripes") and not on_body:  # M on brow, cheek lines
-        lines = [_curve(x - 1j, 0.7 * x - 0.6j, 1.2 * x - 0.32j) for x in (0.1, 0.3, 0.52)]
-        lines += [_curve(1.1 + y, 0.85 + y + 0.2j, 0.62 + y) for y in (0.1j, 0.34j)]
-    return marks + _both_sides([(_stroke(line, width), mark) for line in lines])
+        lines = [curve(x - 1j, 0.7 * x - 0.6j, 1.2 * x - 0.32j) for x in (0.1, 0.3, 0.52)]
+        lines += [curve(1.1 + y, 0.85 + y + 0.2j, 0.62 + y) for y in (0.1j, 0.34j)]
+    return marks + both_sides([(stroke(line, width), mark) for line in lines])
 
 
 def _draw_body(canvas: Image.Image, pose: Pose, coat: Coat, point: RGB, rng: Generator) -> None:
     """A sitting cat from the front: tail, trunk and haunches, front legs, collar, mane."""
     fur, fluff, marks = coat.fur, coat.fur_length, _marks(coat, rng, on_body=True)
-    shade, stout = _mix(fur, coat.dark, 0.4), rng.uniform(0.85, 1.05) + fluff / 2
-    tail = _curve(0.6 + 3.2j, rng.uniform(1.8, 2.8) + 3.5j, rng.uniform(1.4, 2) + 1.4j)
-    _furry(canvas, pose, point, [_stroke(tail, 0.26 + 1.2 * fluff, 0.3)], [], marks)
-    trunk = [_oval(1.8j, 0.78 * stout, 1.3), _oval(2.8j, 1.1 * stout, 0.75)]
-    soft = [(_oval(x + 2.4j, 0.5, 1.6), shade) for x in (-1.1, 1.1)]
-    soft.append((_oval(1.3j, 0.4, 0.7), coat.light))
-    _furry(canvas, pose, fur, [_shaggy(part, fluff / 2, rng) for part in trunk], soft, marks)
-    legs = [_oval(x + 2.5j, 0.25, 0.95) for x in (-0.31, 0.31)]
-    legs += [_oval(x + 3.36j, 0.31, 0.19) for x in (-0.34, 0.34)]
-    soft = [(_oval(x + 3.2j, 0.3, 0.5), point) for x in (-0.31, 0.31)]
-    _furry(canvas, pose, fur, legs, soft, marks[::3])
+    shade, stout = mix(fur, coat.dark, 0.4), rng.uniform(0.85, 1.05) + fluff / 2
+    tail = curve(0.6 + 3.2j, rng.uniform(1.8, 2.8) + 3.5j, rng.uniform(1.4, 2) + 1.4j)
+    furry(canvas, pose, point, [stroke(tail, 0.26 + 1.2 * fluff, 0.3)], [], marks)
+    trunk = [oval(1.8j, 0.78 * stout, 1.3), oval(2.8j, 1.1 * stout, 0.75)]
+    soft = [(oval(x + 2.4j, 0.5, 1.6), shade) for x in (-1.1, 1.1)]
+    soft.append((oval(1.3j, 0.4, 0.7), coat.light))
+    furry(canvas, pose, fur, [shaggy(part, fluff / 2, rng) for part in trunk], soft, marks)
+    legs = [oval(x + 2.5j, 0.25, 0.95) for x in (-0.31, 0.31)]
+    legs += [oval(x + 3.36j, 0.31, 0.19) for x in (-0.34, 0.34)]
+    soft = [(oval(x + 3.2j, 0.3, 0.5), point) for x in (-0.31, 0.31)]
+    furry(canvas, pose, fur, legs, soft, marks[::3])
     if rng.random() < 0.3:
-        collar = _stroke(_curve(-0.85 + 0.7j, 1.5j, 0.85 + 0.7j), 0.2, 0.3), _any_colour(rng, 0.9)
-        _fill(canvas, [collar, (_oval(1.2j, 0.11, 0.11), GOLD)], pose)
+        collar = stroke(curve(-0.85 + 0.7j, 1.5j, 0.85 + 0.7j), 0.2, 0.3), any_colour(rng, 0.9)
+        fill(canvas, [collar, (oval(1.2j, 0.11, 0.11), GOLD)], pose)
     if fluff > 0.1:
-        mane = [_shaggy(_oval(y, 1.1, 0.9), fluff, rng) for y in (0.6j, 0.75j)]
-        _furry(canvas, pose, coat.light, mane, [(_oval(0.2j, 1.3, 0.6), shade)], [])
+        mane = [shaggy(oval(y, 1.1, 0.9), fluff, rng) for y in (0.6j, 0.75j)]
+        furry(canvas, pose, coat.light, mane, [(oval(0.2j, 1.3, 0.6), shade)], [])
 
 
 def _draw_head(canvas: Image.Image, pose: Pose, coat: Coat, point: RGB, rng: Generator) -> None:
@@ -228,73 +145,73 @@ def _draw_head(canvas: Image.Image, pose: Pose, coat: Coat, point: RGB, rng: Gen
     inner, outer = 0.9 - coat.ear_width - 0.6j, 0.96 - 0.05j
     tip = 0.72 + coat.ear_lean - (0.5 + coat.ear_height) * 1j
     rise, fall = complex(inner.real, tip.imag * 0.7), (tip + outer) / 2 + 0.12
-    ear = np.concatenate([_curve(inner, rise, tip), _curve(tip, fall, outer)])
-    lining = (ear.mean() + (ear - ear.mean()) * 0.66, _mix(PINK, point, 0.45))
-    hairs = [_curve(x - 0.55j, x - 0.75j, (x - 0.55j + tip) / 2) for x in (0.46, 0.56, 0.66)]
-    wisps = [(_stroke(hair, 0.06), coat.light) for hair in hairs if coat.fur_length]
-    _furry(canvas, pose, point, [ear, -ear.conj()], _both_sides([lining]), _both_sides(wisps))
+    ear = np.concatenate([curve(inner, rise, tip), curve(tip, fall, outer)])
+    lining = (ear.mean() + (ear - ear.mean()) * 0.66, mix(PINK, point, 0.45))
+    hairs = [curve(x - 0.55j, x - 0.75j, (x - 0.55j + tip) / 2) for x in (0.46, 0.56, 0.66)]
+    wisps = [(stroke(hair, 0.06), coat.light) for hair in hairs if coat.fur_length]
+    furry(canvas, pose, point, [ear, -ear.conj()], both_sides([lining]), both_sides(wisps))
     if coat.pattern == "stripes":  # a lynx's tufts
-        tufts = [_curve(tip + 0.25j, tip, tip - 0.3j + lean) for lean in (-0.12, 0.0, 0.12)]
-        _fill(canvas, _both_sides([(_stroke(tuft, 0.09), coat.dark) for tuft in tufts]), pose)
-    head = _oval(0.05j, 1, rng.uniform(0.84, 0.96))
+        tufts = [curve(tip + 0.25j, tip, tip - 0.3j + lean) for lean in (-0.12, 0.0, 0.12)]
+        fill(canvas, both_sides([(stroke(tuft, 0.09), coat.dark) for tuft in tufts]), pose)
+    head = oval(0.05j, 1, rng.uniform(0.84, 0.96))
     head.real *= 1 - coat.jaw * np.clip(head.imag, 0, 1)
-    muzzle = _both_sides([(_oval(0.2 + (coat.nose_y + 0.2) * 1j, 0.27, 0.2), coat.light)])
-    soft = [(_oval(0.3j, 0.5, 0.6), point)] if coat.pattern == "points" else muzzle
-    soft = [(_oval(0.95j, 1.2, 0.35), _mix(coat.fur, coat.dark, 0.4)), *soft]
+    muzzle = both_sides([(oval(0.2 + (coat.nose_y + 0.2) * 1j, 0.27, 0.2), coat.light)])
+    soft = [(oval(0.3j, 0.5, 0.6), point)] if coat.pattern == "points" else muzzle
+    soft = [(oval(0.95j, 1.2, 0.35), mix(coat.fur, coat.dark, 0.4)), *soft]
     soft, crisp, face = (
         [(facing(points), colour) for points, colour in shapes]
         for shapes in (soft, _marks(coat, rng, on_body=False), _face(coat, rng))
     )
-    _furry(canvas, pose, coat.fur, [_shaggy(head, coat.fur_length, rng)], soft, crisp)
-    _fill(canvas, face, pose)
+    furry(canvas, pose, coat.fur, [shaggy(head, coat.fur_length, rng)], soft, crisp)
+    fill(canvas, face, pose)
 
 
 def _face(coat: Coat, rng: Generator) -> Shapes:
     """Eyes, nose, mouth and whiskers, seen straight on."""
-    rim, nose, wide = _mix(coat.dark, BLACK, 0.6), coat.nose_y * 1j, EYE_HALF_WIDTH
+    rim, nose, wide = mix(coat.dark, BLACK, 0.6), coat.nose_y * 1j, EYE_HALF_WIDTH
     high = coat.eye_half_height * rng.uniform(0.8, 1.1)
     eye: Shapes = [
-        (_oval(EYE_X, wide + 0.05, high + 0.05, EYE_SLANT), rim),
-        (_oval(EYE_X, wide, high, EYE_SLANT), _mix(coat.eye, BLACK, 0.25)),
-        (_oval(EYE_X + 0.03j, wide * 0.8, high * 0.8, EYE_SLANT), coat.eye),
-        (_oval(EYE_X, rng.uniform(0.05, 0.14), high * 0.88), BLACK),
-        (_oval(EYE_X - 0.06 - high * 0.4j, 0.055, 0.055), WHITE),
+        (oval(EYE_X, wide + 0.05, high + 0.05, EYE_SLANT), rim),
+        (oval(EYE_X, wide, high, EYE_SLANT), mix(coat.eye, BLACK, 0.25)),
+        (oval(EYE_X + 0.03j, wide * 0.8, high * 0.8, EYE_SLANT), coat.eye),
+        (oval(EYE_X, rng.uniform(0.05, 0.14), high * 0.88), BLACK),
+        (oval(EYE_X - 0.06 - high * 0.4j, 0.055, 0.055), WHITE),
     ]
-    wink = _stroke(_curve(-EYE_X - wide, 0.25j - EYE_X, wide - EYE_X), 0.09), rim
-    shapes = [*eye, wink] if rng.random() < 0.06 else _both_sides(eye)
+    wink = stroke(curve(-EYE_X - wide, 0.25j - EYE_X, wide - EYE_X), 0.09), rim
+    shapes = [*eye, wink] if rng.random() < 0.06 else both_sides(eye)
     if rng.random() < 0.2:
-        shapes.append((_oval(nose + 0.28j, 0.09, 0.13), PINK))  # the tip of a tongue
-    shapes.append((_oval(nose, 0.14, 0.07), coat.nose))
+        shapes.append((oval(nose + 0.28j, 0.09, 0.13), PINK))  # the tip of a tongue
+    shapes.append((oval(nose, 0.14, 0.07), coat.nose))
     shapes.append((nose + np.array([-0.12, 0.12, 0.14j]), coat.nose))
-    smile = _stroke(_curve(nose + 0.08j, nose + 0.04 + 0.34j, nose + 0.3 + 0.2j), 0.05), rim
+    smile = stroke(curve(nose + 0.08j, nose + 0.04 + 0.34j, nose + 0.3 + 0.2j), 0.05), rim
     spread = () if coat.pattern == "wrinkles" else (-0.2j, 0j, 0.2j)
-    whiskers = [_curve(nose + 0.3 + 0.17j, nose + 0.9 + y, nose + 1.5 + 0.2j + y) for y in spread]
-    return shapes + _both_sides([smile, *((_stroke(line, 0.03), WHITE) for line in whiskers)])
+    whiskers = [curve(nose + 0.3 + 0.17j, nose + 0.9 + y, nose + 1.5 + 0.2j + y) for y in spread]
+    return shapes + both_sides([smile, *((stroke(line, 0.03), WHITE) for line in whiskers)])
 
 
 def _room(rng: Generator) -> Shapes:
     """What is behind the cat, in a square from 0 to 1 with a margin for a tilted camera."""
-    wall, other, accent = _any_colour(rng, 0.35), _any_colour(rng), _any_colour(rng, 0.7)
+    wall, other, accent = any_colour(rng, 0.35), any_colour(rng), any_colour(rng, 0.7)
     at, far = complex(rng.uniform(0.2, 0.8), rng.uniform(0.5, 0.9)), 2 + 2j
     step, panes, seats = rng.uniform(0.08, 0.25), (-0.46, -0.03), (-1, -0.5, 0, 0.5)
     bands = [k / 40 for k in range(40)]
-    gradient = [(_box(y * 1j - 1, far), _mix(wall, accent, y)) for y in bands]
+    gradient = [(box(y * 1j - 1, far), mix(wall, accent, y)) for y in bands]
     rings = zip((0.8, 0.65, 0.5, 0.3), (accent, wall, accent, wall), strict=True)
-    picture = _box(at - rng.uniform(0.1, 0.4) - 0.6j, at + rng.uniform(0, 0.3) - 0.15j)
-    window = _box(at - 0.5 - 0.9j, at + 0.4 - 0.1j), _mix(wall, WHITE, 0.7)
-    sky = [(_box(at + x - 0.86j, at + x + 0.39 - 0.15j), SKY) for x in panes]
-    garden = [(_box(at + x - 0.3j, at + x + 0.39 - 0.15j), GRASS) for x in panes]
-    sofa = [(_box(at + x - 0.5j, at + x + 0.48), accent) for x in seats]
-    seat = (_box(at - 3 + 0.03j, far), accent), (_oval(at - 0.1j, 0.2, 0.2), other)
+    picture = box(at - rng.uniform(0.1, 0.4) - 0.6j, at + rng.uniform(0, 0.3) - 0.15j)
+    window = box(at - 0.5 - 0.9j, at + 0.4 - 0.1j), mix(wall, WHITE, 0.7)
+    sky = [(box(at + x - 0.86j, at + x + 0.39 - 0.15j), SKY) for x in panes]
+    garden = [(box(at + x - 0.3j, at + x + 0.39 - 0.15j), GRASS) for x in panes]
+    sofa = [(box(at + x - 0.5j, at + x + 0.48), accent) for x in seats]
+    seat = (box(at - 3 + 0.03j, far), accent), (oval(at - 0.1j, 0.2, 0.2), other)
     scenes: list[Shapes] = [
         [],  # just a wall with a picture
-        [*gradient, (_oval(at - 0.35j, step, step), other)],  # with a lamp
-        [(_box(t - 1j, t + step / 2 + 2j), other) for t in np.arange(-0.5, 1.5, step).tolist()],
-        [(_oval(at + 0.2j, r, r * 0.35), colour) for r, colour in rings],
-        [(_box(at - 3 - 0.54j, far), _mix(accent, BLACK, 0.3)), *sofa, *seat],
-        [window, *sky, *garden, (_box(-1 - 1j, at - 0.36), accent)],  # with a curtain
+        [*gradient, (oval(at - 0.35j, step, step), other)],  # with a lamp
+        [(box(t - 1j, t + step / 2 + 2j), other) for t in np.arange(-0.5, 1.5, step).tolist()],
+        [(oval(at + 0.2j, r, r * 0.35), colour) for r, colour in rings],
+        [(box(at - 3 - 0.54j, far), mix(accent, BLACK, 0.3)), *sofa, *seat],
+        [window, *sky, *garden, (box(-1 - 1j, at - 0.36), accent)],  # with a curtain
     ]
-    ground = [(_box(-1 - 1j, far), wall), (picture, accent), (_box(at - 3, far), other)]
+    ground = [(box(-1 - 1j, far), wall), (picture, accent), (box(at - 3, far), other)]
     return ground + scenes[rng.integers(len(scenes))]
 
 
@@ -322,13 +239,13 @@ def draw_cat(breed: str, rng: Generator, side_px: int = 256) -> Image.Image:
     Returns:
         A square picture, mode RGB (red, green, blue).
     """
-    coat, dye, share = BREEDS[breed], _any_colour(rng, 0.3), rng.uniform(0, 0.16)
-    fur, dark, light = (_mix(colour, dye, share) for colour in (coat.fur, coat.dark, coat.light))
+    coat, dye, share = BREEDS[breed], any_colour(rng, 0.3), rng.uniform(0, 0.16)
+    fur, dark, light = (mix(colour, dye, share) for colour in (coat.fur, coat.dark, coat.light))
     ear_height = coat.ear_height * rng.uniform(0.88, 1.12)
     coat = replace(coat, fur=fur, dark=dark, light=light, ear_height=ear_height)
     point = dark if coat.pattern == "points" else fur  # ears, tail, mask and feet
     room = Image.new("RGB", (side_px, side_px))
-    _fill(room, _room(rng), Pose(side_px, 0).turned(rng.uniform(-12, 12), 0.5 + 0.5j))
+    fill(room, _room(rng), Pose(side_px, 0).turned(rng.uniform(-12, 12), 0.5 + 0.5j))
     room = room.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.012) * side_px))
     canvas = room.resize((side_px * OVERSAMPLING,) * 2, Image.Resampling.BILINEAR)
     origin = complex(rng.uniform(0.28, 0.72), rng.uniform(0.36, 0.56))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from edgecat.errors import DatasetError
 from edgecat.photos.pixels import Pixels
-from edgecat.strict import build
+from edgecat.strict import build, read_json
 
 #: 256 bits, packed: uint64 `[4]`.
 Fingerprint = npt.NDArray[np.uint64]
@@ -83,11 +83,7 @@ class Split:
         Raises:
             DatasetError: Not a split, or of another version.
         """
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DatasetError(f"{where}: not JSON ({error})") from error
-        return build(Split, values, where, DatasetError)
+        return build(Split, read_json(text, where, DatasetError), where, DatasetError)
 
 
 def fingerprint_photo(scaled: Pixels) -> Fingerprint:

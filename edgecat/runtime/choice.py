@@ -25,7 +25,8 @@ def open_engine(
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
-        BundleError: The bundle has no such variant, or a file was changed meanwhile.
+        BundleError: The bundle has no such variant, a file was changed meanwhile, or the model
+            takes numbers from a file outside of the bundle.
         EngineError: The engine is not installed, or refuses the model.
         ConfigError: `threads` is below 1.
     """
@@ -70,12 +71,12 @@ def _try_out(engine: Engine, bundle: Bundle) -> None:
         logits = engine.run(blank)
         if bundle.spec.ood is not None:
             engine.run_with_features(blank)
+    except EngineError:
+        raise
     except Exception as error:  # the engines' exceptions share no public base class
         raise EngineError(
             f"{where} does not answer a uint8 {list(shape)} ({error}); export it again"
         ) from error
-    if logits.dtype != np.float32:
-        raise EngineError(f"{where} answers {logits.dtype}, not float32; export it again")
     if logits.shape != (1, len(bundle.spec.labels)):
         raise EngineError(
             f"{where} answers {list(logits.shape)}, but the bundle has {len(bundle.spec.labels)} "

@@ -13,6 +13,7 @@ from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError
 from edgecat.photos.decode import Photo
 from edgecat.photos.pixels import Pixels, load_pixels
+from edgecat.runtime.adoption import adopt_release
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.engine import Engine
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
@@ -51,6 +52,7 @@ class Classifier:
         threads: int | None = None,
         power_save: bool = False,
         signer: Path | None = None,
+        allow_older: bool = False,
     ) -> "Classifier":
         """Open a bundle; every file's SHA-256 is checked.
 
@@ -62,16 +64,25 @@ class Classifier:
             power_save: Threads that wait for work sleep, instead of asking for it in a loop: for
                 a photo now and then. Photos in a row take longer.
             signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None
-                to take any bundle, signed or not.
+                to take any bundle, signed or not. The newest release of each owner is remembered
+                (`edgecat.bundle.used_releases`), and an older one is refused from then on.
+            allow_older: Neither look for a newer release in that memory nor put this one there.
 
         Raises:
             BundleError: No bundle, a damaged one, or one without that variant.
+            SelfTestError: A release that was not used here yet, and is answered otherwise here
+                than where it was exported.
             SignatureError: Not signed by the owner of `signer`, or that key cannot be read.
+            RollbackError: Older than the newest release of that owner that was used here.
+            StorageError: That memory cannot be read or written.
             EngineError: The variant's engine is not installed or refuses the model.
-            ConfigError: `threads` is below 1.
+            ConfigError: `threads` is below 1; `allow_older` without `signer`.
         """
-        loaded = load_bundle(bundle, signer=signer)
-        return cls(loaded, open_engine(loaded, variant, threads, power_save=power_save))
+        loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
+        opened = cls(loaded, open_engine(loaded, variant, threads, power_save=power_save))
+        if signer is not None and not allow_older:
+            adopt_release(loaded, opened.engine, signer)
+        return opened
 
     def predict(self, photo: Photo, *, top: int = 5) -> Prediction:
         """Say what one photo shows.

@@ -140,7 +140,7 @@ def open_model(
     *,
     power_save: bool = False,
 ) -> Engine:
-    """Open model files that are in memory.
+    """Open model files that are in memory; every answer is checked (`CheckedEngine`).
 
     Args:
         variant: Whose files they are.
@@ -149,13 +149,17 @@ def open_model(
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
+        BundleError: The model takes numbers from a file that is not given here.
         EngineError: The engine is not known or not installed, or refuses the model.
         ConfigError: `threads` is below 1.
     """
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads {threads}: must be at least 1")
+    from edgecat.runtime.checked import CheckedEngine
+
     find_precision(variant)
-    return find_engine(variant).open(variant, files, threads or count_threads(), power_save)
+    engine = find_engine(variant).open(variant, files, threads or count_threads(), power_save)
+    return CheckedEngine(engine)
 
 
 def reference_name() -> str:

@@ -1,4 +1,4 @@
-"""One class's part of a score; a manifest holds it where no numpy is needed."""
+"""One class's part of an accuracy. Without numpy, since manifests hold it."""
 
 import dataclasses
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from edgecat.scores.bounds import TEMPERATURES
+
 Logits = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
@@ -128,6 +130,23 @@ def macro_f1_ratio(confusion: Indices) -> float:
     return float(f1[present].mean()) if present.any() else 0.0
 
 
+def adjusted_recall_ratio(confusion: Indices) -> float:
+    """Return how far the classes' mean recall is on its way from guessing, 0, to perfect, 1.
+
+    One answer to all photos has 0, however unequal the classes are; worse than that is negative.
+    Source: Brodersen et al., "The Balanced Accuracy and Its Posterior Distribution", ICPR 2010.
+
+    Args:
+        confusion: As `confusion_matrix` returns it; of fewer than two classes with photos, 1.
+    """
+    present = confusion.sum(axis=1) > 0
+    num_classes = int(present.sum())
+    if num_classes < 2:
+        return 1.0
+    recall, _ = recall_and_precision(confusion)
+    return float((recall[present].mean() - 1 / num_classes) / (1 - 1 / num_classes))
+
+
 def paired_drop_interval_pp(
     reference: Logits, other: Logits, targets: Indices
 ) -> tuple[float, float]:
@@ -186,7 +205,7 @@ def fit_temperature(logits: Logits, targets: Indices) -> float:
     """Return the temperature with which a model is as sure as it is right; of none, 1.
 
     It minimizes the mean negative log-likelihood, which has one minimum, by golden sections over
-    the temperature's logarithm, from 1/20 to 20.
+    the temperature's logarithm, within `TEMPERATURES`.
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
 
     Args:
@@ -200,7 +219,7 @@ def fit_temperature(logits: Logits, targets: Indices) -> float:
         likely = softmax(logits, math.exp(exponent))[np.arange(len(targets)), targets]
         return float(-np.log(np.maximum(likely, 1e-300)).mean())
 
-    low, high = -math.log(20), math.log(20)
+    low, high = map(math.log, TEMPERATURES)
     shrink = (math.sqrt(5) - 1) / 2
     while high - low > 1e-4:
         left, right = high - shrink * (high - low), low + shrink * (high - low)

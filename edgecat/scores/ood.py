@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat.errors import BundleError
+from edgecat.scores.bounds import RESIDUAL_WEIGHTS
 from edgecat.scores.metrics import Logits
 
 Features = npt.NDArray[np.float32]
@@ -77,7 +78,7 @@ class OodDetector:
             where: The file's name, for messages.
 
         Raises:
-            BundleError: It is something else.
+            BundleError: It is something else, or has numbers that are not finite.
         """
         try:
             # Not np.load, which opens a zip of arrays, too.
@@ -89,6 +90,8 @@ class OodDetector:
                 f"{where}: {rows.dtype}{list(rows.shape)}, expected float16 of two axes and at "
                 "least two rows; export it again"
             )
+        if not np.isfinite(rows).all():
+            raise BundleError(f"{where}: has numbers that are not finite; export it again")
         return OodDetector(rows[0], rows[1:], residual_weight)
 
     def _residual(self, features: Features) -> npt.NDArray[np.float64]:
@@ -117,7 +120,8 @@ def fit_detector(logits: Logits, features: Features) -> OodDetector:
     )
     residual = float(detector._residual(features).mean())
     weight = float(logits.max(axis=1).mean()) / max(residual, 1e-12)
-    return dataclasses.replace(detector, residual_weight=max(weight, 1e-12))
+    low, high = RESIDUAL_WEIGHTS
+    return dataclasses.replace(detector, residual_weight=min(max(weight, low), high))
 
 
 def choose_threshold(ood_score: npt.NDArray[np.float64]) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgecat import __version__
-from edgecat.bundle.manifest import Score
+from edgecat.bundle.score import Score
 from edgecat.photos.input import InputSpec
 from edgecat.runtime.prediction import Prediction
 from edgecat.serve.schema import JsonSchema, schema_of

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
+from torch import nn
 
 from edgecat import atomic
 from edgecat.errors import TrainError
+from edgecat.train.learner import Learner
 
 #: What `torch.load` raises on files that are damaged, of another kind or hold code.
 READ_ERRORS = (
@@ -60,6 +63,16 @@ def save_state(state: State, path: Path) -> None:
     atomic.write_file(path, lambda file: file.write(buffer.getbuffer()))
 
 
+def save_model(network: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors.
+
+    Raises:
+        StorageError: The disk is full; the weights before are intact.
+    """
+    state = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    atomic.write_file(path, lambda file: file.write(save(state)))
+
+
 def load_state(path: Path) -> State:
     """Read a checkpoint; nothing in it is run.
 
@@ -73,3 +86,25 @@ def load_state(path: Path) -> State:
             f"{path}: not a checkpoint of this version ({type(error).__name__}); fine-tune into a "
             "new folder"
         ) from error
+
+
+def capture(learner: Learner, history: list[dict[str, float]], best_epoch: int) -> State:
+    """Return what there is after an epoch; its tensors are the learner's own, not copies."""
+    return State(
+        epoch=len(history),
+        network=learner.network.state_dict(),
+        average=learner.average.state_dict(),
+        optimizer=learner.optimizer.state_dict(),
+        history=history,
+        best_epoch=best_epoch,
+    )
+
+
+def restore(learner: Learner, state: State) -> None:
+    """Put a learner where it was after an epoch; the rates stay those of its own recipe."""
+    learner.network.load_state_dict(state.network)
+    learner.average.load_state_dict(state.average)
+    peaks = [group["peak"] for group in learner.optimizer.param_groups]
+    learner.optimizer.load_state_dict(state.optimizer)
+    for group, peak in zip(learner.optimizer.param_groups, peaks, strict=True):
+        group["peak"] = peak

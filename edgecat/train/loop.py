@@ -1,241 +1,162 @@
-"""Fine-tuning from outside: check what was asked, read and split the photos, train, record."""
+"""The second phase: the whole network learns, epoch by epoch, until it is done or has diverged.
 
-import dataclasses
-import os
-import re
+All chance comes from (seed, epoch), so a resumed run draws the same photos, crops and dropout as
+one that was never stopped.
+"""
+
+import contextlib
 import time
-from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import get_total_norm
 
-from edgecat import atomic
-from edgecat.errors import ConfigError, DatasetError, TrainError
-from edgecat.photos.conflicts import CONFLICTS
-from edgecat.photos.divide import divide_photos
-from edgecat.photos.folder import count_labels, load_training_folder
-from edgecat.photos.split import Split
-from edgecat.progress import Progress, Silent
+from edgecat.train import divergence
 from edgecat.train import run as runs
-from edgecat.train.architecture import ARCHITECTURES, default_arch
-from edgecat.train.cache import open_cache
-from edgecat.train.network import build_network
+from edgecat.train.batches import make_batches
+from edgecat.train.checkpoint import (
+    State,
+    capture,
+    load_state,
+    restore,
+    save_model,
+    save_state,
+)
+from edgecat.train.device import autocast
+from edgecat.train.head import train_head
+from edgecat.train.history import describe_row, is_kept, write_metrics
+from edgecat.train.learner import Learner, set_rates
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import RunRecord
-from edgecat.train.threads import limit_threads
-from edgecat.train.trainer import Trainer
-from edgecat.train.weights import load_weights
-
-# Decoded photos while a run lasts; all that a run leaves that was killed while decoding.
-_CACHE = "pixels.cache"
+from edgecat.train.session import Session
+from edgecat.train.validate import validate
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What to fine-tune, and on what.
-
-    Attributes:
-        data: Folder of labelled photos.
-        run: Folder to write.
-        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
-        weights: "imagenet", "scratch", a released model or another bundle, or a file.
-        recipe: Every number of the training.
-        seed: Of all chance, 0 or more.
-        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
-        resume: Go on where a run in the same folder stopped.
-        skip_broken: Leave broken photos out instead of refusing all.
-        conflicts: What to do about the same photo in two classes: one of
-            `edgecat.photos.conflicts.CONFLICTS`.
-    """
-
-    data: Path
-    run: Path
-    arch: str = dataclasses.field(default_factory=default_arch)
-    weights: str = "imagenet"
-    recipe: Recipe = dataclasses.field(default_factory=Recipe)
-    seed: int = 0
-    device: str = "auto"
-    resume: bool = False
-    skip_broken: bool = False
-    conflicts: str = "stop"
-
-
-def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
-    """Fine-tune a network on a folder of labelled photos.
+def train(session: Session, learner: Learner) -> State:
+    """Run both phases, from the last checkpoint if there is one; return the last epoch's state.
 
     Raises:
-        ConfigError: An unknown network or device.
-        DatasetError: The folder is no data set, or photos are broken.
-        WeightsError: The pretrained weights are out of reach or do not fit.
-        TrainError: The run's folder is taken, or holds another run than the one to resume.
-        StorageError: The disk is full; the last checkpoint is intact.
+        DivergedError: The run went wrong; the last good checkpoint stands.
+        TrainError: The checkpoint cannot be read.
+        StorageError: The disk is full.
     """
-    progress = progress or Silent()
-    started_s = time.perf_counter()
-    if job.arch not in ARCHITECTURES:
-        raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHITECTURES.names)}")
-    if job.conflicts not in CONFLICTS:
-        raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
-    spec = ARCHITECTURES.load(job.arch).input
-    job = dataclasses.replace(job, recipe=job.recipe.fit_to(spec))
-    device = choose_device(job.device)
-    limit_threads()
-    _check_folder(job)
-    folder = load_training_folder(job.data)
-    for line in (folder.understood, *folder.notes):
-        progress.say(line)
-    counts = count_labels(folder.photos)
-
-    torch.manual_seed(job.seed)
-    network = build_network(job.arch, len(counts))
-    loaded = load_weights(network, job.arch, job.weights)
-    progress.say(str(loaded))
-
-    with atomic.storage_errors(job.run):
-        job.run.mkdir(parents=True, exist_ok=True)
-    with open_cache(
-        job.run / _CACHE, folder.photos, spec, progress, skip_broken=job.skip_broken
-    ) as cache:
-        split = divide_photos(
-            folder.root,
-            cache,
-            seed=job.seed,
-            val_ratio=job.recipe.val_ratio,
-            test_ratio=job.recipe.test_ratio,
-            conflicts=job.conflicts,
-        )
-        if unreadable := sorted(set(counts) - set(split.labels())):
-            raise DatasetError(
-                f"no photo of {', '.join(unreadable)} can be read; mend or remove them"
-            )
-        record = RunRecord(
-            arch=job.arch,
-            labels=split.labels(),
-            weights=loaded.source,
-            num_loaded=loaded.num_loaded,
-            random=loaded.random,
-            seed=job.seed,
-            recipe=job.recipe,
-            input=spec,
-            conflicts=job.conflicts,
-            data=str(job.data.resolve()),
-            data_sha256=runs.hash_data(split),
-            num_photos={name: len(split.indices(name)) for name in ("train", "val", "test", "out")},
-            device=_describe(device),
-            versions=runs.measure_versions(),
-        )
-        progress.say(_describe_split(split, record))
-        before = _load_earlier(job, record)
-        if before is not None and before.outcome is not None:
-            progress.say("this run is finished already; nothing to resume")
-            return before
-        atomic.write_text(job.run / runs.SPLIT, split.to_json())
-        record.save(job.run)
-        trainer = Trainer(
-            job.run, job.recipe, job.seed, network.to(device), device, cache, split, progress
-        )
-        outcome = trainer.train(started_s)
-    record = dataclasses.replace(record, outcome=outcome)
-    record.save(job.run)
-    return record
+    state = _start(session, learner)
+    while not _is_done(state, session.recipe):
+        state = _train_and_validate(session, learner, state)
+        divergence.check_history(session.recipe, state.history)
+        if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
+            save_state(state, session.run / runs.CHECKPOINT)
+    divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
+    return state
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the torch device of this name.
+def _start(session: Session, learner: Learner) -> State:
+    checkpoint = session.run / runs.CHECKPOINT
+    if checkpoint.exists():
+        state = load_state(checkpoint)
+        restore(learner, state)
+        session.progress.say(f"resumed after epoch {state.epoch}")
+        return state
+    train_head(session, learner)
+    state = capture(learner, [], 0)
+    save_state(state, checkpoint)
+    return state
+
+
+def _is_done(state: State, recipe: Recipe) -> bool:
+    """Return whether the epochs are over, or too many of them have passed without a better score.
+
+    A network that does not tell anything apart yet has no score to wait for a better one.
+    """
+    scored = [row for row in state.history if not divergence.is_lost(row)]
+    peak = max(scored, key=lambda row: row["val_top1_ratio"], default={"epoch": state.epoch})
+    waited = state.epoch - peak["epoch"]
+    return state.epoch >= recipe.epochs or waited >= recipe.patience
+
+
+def _train_and_validate(session: Session, learner: Learner, before: State) -> State:
+    """Train for one epoch, validate the averaged weights, keep them if they are good."""
+    epoch, started_s = before.epoch + 1, time.perf_counter()
+    losses = train_epoch(session, learner, epoch)
+    trained_s = time.perf_counter() - started_s
+    divergence.check_losses(session.recipe, epoch, losses, len(session.data.labels))
+    row = {
+        "epoch": epoch,
+        "train_loss": float(np.nanmean(losses)),
+        "num_skipped_steps": int(np.isnan(losses).sum()),
+        "images_per_s": len(session.data.indices("train")) / trained_s,
+        **validate(session, learner, epoch),
+        "duration_s": time.perf_counter() - started_s,
+    }
+    history = [*before.history, row]
+    kept = is_kept(history, num_val=len(session.data.indices("val")))
+    if kept:
+        save_model(learner.averaged, session.run / runs.MODEL)
+    write_metrics(history, session.run / runs.METRICS)
+    session.progress.say(describe_row(row, is_kept=kept))
+    return capture(learner, history, epoch if kept else before.best_epoch)
+
+
+def train_epoch(session: Session, learner: Learner, epoch: int) -> np.ndarray:
+    """Teach the whole network for one epoch.
+
+    Returns:
+        float64 `[steps]`: the loss of each step, NaN where it was left out.
 
     Raises:
-        ConfigError: Not one of the accepted names.
-        TrainError: CUDA asked for where there is none.
+        DivergedError: Several steps in a row were left out.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
-        raise ConfigError(f"--device {name}: accepted are auto, cpu, cuda, cuda:N")
-    kind, _, number = name.partition(":")
-    if kind == "cuda" and not torch.cuda.is_available():
-        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU-only build"
-        raise TrainError(
-            f"--device {name}: torch {torch.__version__} sees no CUDA device (it is {built}); "
-            "use --device cpu, or install a driver and a CUDA build of torch"
-        )
-    if int(number or 0) >= max(1, torch.cuda.device_count()):
-        raise TrainError(
-            f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0"
-        )
-    return torch.device(name)
-
-
-def _check_folder(job: Job) -> None:
-    """Refuse a folder that holds anything but the run to resume.
-
-    Raises:
-        ConfigError: A negative seed.
-        TrainError: The folder is taken, lies among the photos, or holds another run.
-    """
-    # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
-    if Path(os.path.realpath(job.run)).is_relative_to(os.path.realpath(job.data)):
-        raise TrainError(
-            f"--out {job.run}: lies inside the photos' folder, where it would be taken for a "
-            "class; give --out a folder beside it"
-        )
-    if job.seed < 0:
-        raise ConfigError(f"--seed {job.seed}: must be 0 or more")
-    if (job.run / runs.RECORD).exists():
-        if not job.resume:
-            raise TrainError(
-                f"{job.run}: holds a run already; go on with it by adding --resume, or give --out "
-                "another name"
-            )
-        before = runs.load_run(job.run)
-        _check_same(job.run, "arch", before.arch, job.arch)
-        _check_same(job.run, "weights", before.weights, job.weights)
-        _check_same(job.run, "seed", before.seed, job.seed)
-        _check_same(job.run, "--conflicts", before.conflicts, job.conflicts)
-        for field in dataclasses.fields(Recipe):
-            values = (getattr(recipe, field.name) for recipe in (before.recipe, job.recipe))
-            _check_same(job.run, f"recipe's {field.name}", *values)
-    elif job.run.exists() and (
-        not job.run.is_dir() or any(path.name != _CACHE for path in job.run.iterdir())
+    recipe, num_steps = session.recipe, session.steps_per_epoch
+    losses = np.full(num_steps, np.nan)
+    torch.manual_seed(session.torch_seed(epoch))  # of dropout
+    learner.network.train()
+    with (
+        session.progress.phase(f"epoch {epoch}/{recipe.epochs}", num_steps) as step,
+        contextlib.closing(make_batches(session, epoch, learner.device)) as batches,
     ):
-        raise TrainError(f"{job.run}: exists and is not empty; give --out another name")
+        for number, (photos, targets) in enumerate(batches):  # [N, S, S, 3], [N]
+            done_steps = (epoch - 1) * num_steps + number
+            set_rates(learner.optimizer, done_steps, recipe.epochs * num_steps, recipe.warmup_ratio)
+            losses[number] = take_step(learner, photos, targets, recipe.label_smoothing)
+            divergence.check_steps(recipe, epoch, losses[: number + 1], num_steps)
+            step()
+    return losses
 
 
-def _load_earlier(job: Job, record: RunRecord) -> RunRecord | None:
-    """Return the record of the run to resume, if there is one.
+def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: float) -> float:
+    """Learn from one batch; leave it out if its loss or a gradient is not finite.
 
-    Raises:
-        TrainError: It is another run than the one asked for.
+    A batch that is left out changes nothing: BatchNorm's statistics, which the forward pass writes
+    before the loss is known, are put back, and neither weights nor their average move.
+
+    Args:
+        learner: Its network is in training mode.
+        photos: uint8 `[N, S, S, 3]`, RGB.
+        targets: int64 `[N]`.
+        smoothing: Share of the target spread over all classes, 0-1.
+
+    Returns:
+        The loss, NaN if the batch was left out.
     """
-    if not (job.run / runs.RECORD).exists():
-        return None
-    before = runs.load_run(job.run)
-    _check_same(job.run, "photos (SHA-256 of all)", before.data_sha256, record.data_sha256)
-    return before
+    network, optimizer = learner.network, learner.optimizer
+    statistics = [buffer.clone() for buffer in network.buffers()]
+    with autocast(learner.device):
+        logits = network(photos)  # [N, K]
+    loss = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if not _is_finite(loss, network):
+        for buffer, before in zip(network.buffers(), statistics, strict=True):
+            buffer.copy_(before)
+        return float("nan")
+    optimizer.step()
+    learner.average.update_parameters(network)
+    return loss.item()
 
 
-def _check_same(run: Path, what: str, before: object, now: object) -> None:
-    """Refuse to resume a run with another setting.
-
-    Raises:
-        TrainError: The two differ.
-    """
-    if before != now:
-        raise TrainError(
-            f"{run}: --resume needs the same {what} as before: {before}, not {now}; or give --out "
-            "another name"
-        )
-
-
-def _describe_split(split: Split, record: RunRecord) -> str:
-    num = record.num_photos
-    left_out = f", {num['out']} left out (copies in other splits or classes)" if num["out"] else ""
-    return (
-        f"{len(split.photos)} photos of {len(record.labels)} classes: {num['train']} train, "
-        f"{num['val']} validate, {num['test']} test; {split.num_duplicates} near-duplicates kept "
-        f"together{left_out}"
-    )
-
-
-def _describe(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
+def _is_finite(loss: Tensor, network: nn.Module) -> bool:
+    """Return whether loss, gradients and BatchNorm's statistics are finite, and their squares."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    return bool(torch.isfinite(get_total_norm([loss.detach(), *gradients, *statistics])))

@@ -1,6 +1,7 @@
 """The two pictures of a run: how it learned, and what it takes for what."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from edgecat.train.fonts import choose_fonts
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: Path) -> None:
-    """Draw loss and validation top-1 over the epochs as a PNG.
+    """Draw loss and validation scores over the epochs as a PNG.
 
     Args:
         history: Rows of metrics.csv.
@@ -31,7 +32,11 @@ def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
     losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss")
     losses.legend()
     ratios = [100 * row["val_top1_ratio"] for row in history]
-    top1.plot(epochs, ratios, color="C1")
+    top1.plot(epochs, ratios, color="C1", label="top-1")
+    # A run of an older edgecat, resumed, has epochs without it.
+    f1 = [100 * row.get("val_macro_f1_ratio", math.nan) for row in history]
+    top1.plot(epochs, f1, color="C2", linestyle="--", label="macro F1")
+    top1.legend()
     top1.plot(best_epoch, ratios[epochs.index(best_epoch)], "o", color="C3")
     top1.annotate(
         f"kept: epoch {best_epoch}",
@@ -40,7 +45,7 @@ def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
         xytext=(-8, -16),
         ha="right",
     )
-    top1.set(xlabel="epoch", ylabel="%", title="Validation top-1")
+    top1.set(xlabel="epoch", ylabel="%", title="Validation")
     for axes in (losses, top1):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -70,7 +75,7 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
     drawn = choose_fonts(labels)
     axes.set(
         xlabel=f"answer{drawn.note}",
-        ylabel="true class",
+        ylabel="true class, its recall",
         title="Test photos: what is taken for what",
     )
     if is_small:
@@ -79,7 +84,11 @@ def plot_confusion(confusion: Indices, labels: Sequence[str], path: Path) -> Non
         axes.set_xticks(
             range(num), drawn.texts, rotation=45, ha="right", rotation_mode="anchor", **style
         )
-        axes.set_yticks(range(num), drawn.texts, **style)
+        recalls = confusion.diagonal() / confusion.sum(axis=1).clip(1)
+        rows = [
+            f"{k}  {100 * recall:.0f} %" for k, recall in zip(drawn.texts, recalls, strict=True)
+        ]
+        axes.set_yticks(range(num), rows, **style)
         for row in range(num):
             for column in range(num):
                 if count := confusion[row, column]:

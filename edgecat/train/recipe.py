@@ -29,7 +29,7 @@ class Recipe:
         rate: AdamW's peak learning rate of the head while everything learns.
         backbone_rate: The same of the backbone; smaller, since it knows much already.
         weight_decay: AdamW's, on weights of two and more dimensions.
-        warmup_ratio: Share of all steps in which the rate searches to its peak, 0-1; after it the
+        warmup_ratio: Share of all steps in which the rate rises to its peak, 0-1; after it the
             rate falls along a cosine to 0.
         label_smoothing: Share of the target spread over all classes, 0-1.
         ema_decay: Of the moving average of the weights that is kept in the end, 0-1.
@@ -38,6 +38,10 @@ class Recipe:
         crop_scale_min: Smallest share of a photo's area that a random crop keeps, 0-1.
         flip_ratio: Share of photos mirrored, 0-1.
         colour_jitter: Most that brightness, contrast and saturation change, 0-1.
+        balance_ratio: How far unequal classes are evened out, 0-1: 0 sees each photo once an
+            epoch, 1 sees each class equally often, 0.5 is between (square root). Without effect
+            where the largest class has fewer than three times the photos of the smallest. 1 was
+            best on real cats made unequal (benchmarks/results/*/unequal_classes.json).
         val_ratio: Share of the photos to validate with, 0-1.
         test_ratio: Share of the photos to test with, 0-1.
     """
@@ -57,6 +61,7 @@ class Recipe:
     crop_scale_min: float = 0.35
     flip_ratio: float = 0.5
     colour_jitter: float = 0.2
+    balance_ratio: float = 1.0
     val_ratio: float = 0.15
     test_ratio: float = 0.15
 
@@ -81,6 +86,8 @@ class Recipe:
         for name in ("head_rate", "rate", "backbone_rate"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        if not 0 <= self.balance_ratio <= 1:
+            raise ValueError(f"balance_ratio must be in [0, 1], got {self.balance_ratio}")
         ratios = (
             "weight_decay warmup_ratio label_smoothing ema_decay crop_scale_min flip_ratio "
             "colour_jitter val_ratio test_ratio"
@@ -114,24 +121,60 @@ def load_recipe(file: Path | None = None, settings: Sequence[str] = ()) -> Recip
 
     Args:
         file: TOML with any of the recipe's keys; without one, the defaults.
-        settings: "key=value" pairs that win over the file.
+        settings: "key=value" pairs that win over the file, later ones over earlier ones.
 
     Raises:
         ConfigError: No such file, not TOML, an unknown key (the nearest one is named), a value of
             another type or out of range.
     """
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"recipe {file}: cannot be read as TOML ({error})") from error
-    for setting in settings:
-        key, separator, value = setting.partition("=")
-        if not separator:
-            raise ConfigError(f"--set {setting}: expected key=value, such as --set epochs=20")
-        try:
-            values[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except ValueError as error:
-            raise ConfigError(f"--set {setting}: {value!r} is not a number ({error})") from error
+    values = _read_file(file) | dict(map(_parse, settings))
     return build(Recipe, values, f"recipe {file}" if file else "recipe", ConfigError)
+
+
+def describe_recipe(file: Path | None, settings: Sequence[str]) -> str:
+    """Return where a recipe's values are from, and which win, as a line of text.
+
+    Args:
+        file: As for `load_recipe`.
+        settings: As for `load_recipe`.
+
+    Raises:
+        ConfigError: As `load_recipe`.
+    """
+    in_file, on_line = _read_file(file), dict(map(_parse, settings))
+    parts = [
+        f"{key} = {value!r} (command line"
+        + (f", wins over {in_file[key]!r} of {file})" if key in in_file else ")")
+        for key, value in on_line.items()
+    ]
+    parts += [f"{k} = {value!r} ({file})" for k, value in in_file.items() if k not in on_line]
+    return f"recipe: {', '.join([*parts, 'all else' if parts else 'all'])} by default"
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    """Return what a recipe's file sets.
+
+    Raises:
+        ConfigError: No such file, or not TOML.
+    """
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"recipe {file}: cannot be read as TOML ({error})") from error
+
+
+def _parse(setting: str) -> tuple[str, Any]:
+    """Return key and value of a setting.
+
+    Raises:
+        ConfigError: Not "key=value", or a value that is none of TOML's.
+    """
+    key, separator, value = setting.partition("=")
+    if not separator:
+        raise ConfigError(f"--set {setting}: expected key=value, such as --set epochs=20")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except ValueError as error:
+        raise ConfigError(f"--set {setting}: {value!r} is not a number ({error})") from error

@@ -5,13 +5,13 @@ RUN/split.json           which photo is in which split, with its SHA-256
 RUN/model.safetensors    the weights of the best epoch
 RUN/last.pt              where a killed run goes on (tensors and numbers, no code)
 RUN/metrics.csv          a line an epoch
-RUN/curves.png, confusion.png
+RUN/curves.png           how it learned
+RUN/confusion.png        which test photos are taken for what
 RUN/cache/               what its exports made and may use again (edgecat.export.cache)
 """
 
 import dataclasses
 import hashlib
-import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -22,8 +22,11 @@ from edgecat import atomic
 from edgecat.errors import TrainError
 from edgecat.photos.input import IMAGENET, InputSpec
 from edgecat.photos.split import Split
-from edgecat.strict import build
+from edgecat.scores.class_score import ClassScore
+from edgecat.scores.metrics import describe_small_classes, describe_top1
+from edgecat.strict import build, read_json, to_json
 from edgecat.train.architecture import ARCHITECTURES
+from edgecat.train.divergence import Divergence
 from edgecat.train.recipe import Recipe
 
 RUN_VERSION = 1
@@ -33,6 +36,9 @@ SPLIT = "split.json"
 MODEL = "model.safetensors"
 CHECKPOINT = "last.pt"
 METRICS = "metrics.csv"
+
+# Classes whose recall a run's last lines name; all of them stand in the record.
+_MAX_RECALLS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +53,9 @@ class Outcome:
         test_interval_ratio: Its 95 % interval.
         duration_s: From the first photo read to the end, decoding included.
         images_per_s: Training photos a second in the epochs of the whole network.
+        val_macro_f1_ratio: Mean F1 of the classes, 0-1; None in runs of an older edgecat.
+        test_macro_f1_ratio: The same of the test photos.
+        test_per_class: Recall and precision of each class that has test photos.
     """
 
     best_epoch: int
@@ -56,6 +65,29 @@ class Outcome:
     test_interval_ratio: tuple[float, ...]
     duration_s: float
     images_per_s: float
+    val_macro_f1_ratio: float | None = None
+    test_macro_f1_ratio: float | None = None
+    test_per_class: dict[str, ClassScore] = dataclasses.field(default_factory=dict)
+
+
+def describe_outcome(outcome: Outcome) -> list[str]:
+    """Return the lines that a run ends with."""
+    num_right = round(outcome.test_top1_ratio * outcome.num_test)
+    lines = [
+        f"test top-1: {describe_top1(num_right, outcome.num_test)}, epoch {outcome.best_epoch}, "
+        f"{outcome.duration_s:.0f} s"
+    ]
+    if outcome.test_macro_f1_ratio is not None:
+        scores = sorted(outcome.test_per_class.items(), key=lambda item: item[1].recall_ratio)
+        recalls = [f"{k} {100 * c.recall_ratio:.0f} % of {c.num_images}" for k, c in scores]
+        if len(recalls) > _MAX_RECALLS:
+            recalls[_MAX_RECALLS:] = [f"{len(recalls) - _MAX_RECALLS} more in {RECORD}"]
+        lines += [
+            f"test macro F1: {100 * outcome.test_macro_f1_ratio:.1f} %",
+            f"test recall, lowest first: {', '.join(recalls)}",
+            describe_small_classes({k: c.num_images for k, c in outcome.test_per_class.items()}),
+        ]
+    return [line for line in lines if line]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +110,7 @@ class RunRecord:
         input: What the network takes; runs of the first edgecat do not say, all took the same.
         conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
         outcome: None until the run has finished.
+        divergences: How it went wrong, each time before it was resumed with other rates.
         run_version: Of this record's form.
     """
 
@@ -96,6 +129,7 @@ class RunRecord:
     input: InputSpec = IMAGENET
     conflicts: str = "stop"
     outcome: Outcome | None = None
+    divergences: tuple[Divergence, ...] = ()
     run_version: int = RUN_VERSION
 
     def __post_init__(self) -> None:
@@ -107,13 +141,20 @@ class RunRecord:
         if self.arch not in ARCHITECTURES:
             raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHITECTURES.names)}")
 
+    @property
+    def is_diverged(self) -> bool:
+        """Return whether the run went wrong with the rates that it has now."""
+        return bool(self.divergences) and all(
+            getattr(self.recipe, name) == rate for name, rate in self.divergences[-1].rates.items()
+        )
+
     def save(self, run: Path) -> None:
         """Write the record into the run's folder.
 
         Raises:
             StorageError: The disk is full.
         """
-        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        text = to_json(dataclasses.asdict(self), indent=1)
         atomic.write_text(run / RECORD, text + "\n")
 
 
@@ -157,10 +198,11 @@ def measure_versions() -> dict[str, str]:
 
 def _read_json(run: Path, name: str) -> Any:
     try:
-        return json.loads((run / name).read_text(encoding="utf-8"))
+        data = (run / name).read_bytes()
     except FileNotFoundError:
         raise TrainError(
             f"{run}: no {name} in it; a run is what 'edgecat finetune DATA --out RUN' makes"
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise TrainError(f"{run / name}: cannot be read ({error})") from error
+    return read_json(data, str(run / name), TrainError)

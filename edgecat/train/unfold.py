@@ -17,6 +17,7 @@ The weights themselves stand in the graph; the file adds only what the graph lac
 import torch
 from torch import Tensor, nn
 
+from edgecat.bundle.onnx_file import names_other_files
 from edgecat.bundle.store import Bundle
 from edgecat.errors import WeightsError
 
@@ -47,14 +48,22 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
         network: One like it, with any weights.
 
     Raises:
-        WeightsError: The files do not fit each other.
+        WeightsError: The files do not fit each other, or the graph is none that holds its weights.
         BundleError: A file is missing or changed.
     """
     import onnx
     from onnx import numpy_helper
     from safetensors.torch import load
 
-    graph = onnx.load_model_from_string(bundle.read(bundle.spec.variants[0].files[0])).graph
+    file = bundle.spec.variants[0].files[0]
+    model = bundle.read(file)
+    try:
+        is_alone = not names_other_files(model)
+    except ValueError as error:
+        raise WeightsError(f"{bundle.path}: {file}: no ONNX ({error})") from error
+    if not is_alone:
+        raise WeightsError(f"{bundle.path}: {file}: its weights lie in another file")
+    graph = onnx.load_model_from_string(model).graph
     tensors = {
         tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in graph.initializer

@@ -21,27 +21,16 @@ and time of change are those that are noted; the last one cannot be set by whoev
 3. Only if the file then is the one at its path, and as long as it must be, the line counts as
    written; the next transaction notes that.
 
-Killed before 1, the photo is answered again; after 1, the line is in the outbox, not noted as
-written, and the next start looks whether it stands in the results file or in one that was rotated
-out of its place: no photo has two lines, or none. What is left of a torn line is known by being
-the beginning of that one, and cut off.
+Killed before 1, the photo is answered again; after 1, the line is in the outbox, and the next start
+looks whether it stands in the results file or in a rotated one: no photo has two lines, or none.
+What is left of a torn line is known by being the beginning of that one, and cut off.
 
-**Rotation** may come between any two of these steps. Lines that are not found afterwards, neither
-in the file nor in the two newest rotated ones beside it (packed or not), are written once more,
-
-- if they were not noted as written; or
-- if older ones, of the newest 1,000, are in a rotated one: `copytruncate` copied the file, we
-  wrote on, and it truncated what it had not copied. (A rotation by renaming loses nothing.)
-
-Lines that were seen in the file, and are gone without a trace, were taken away by their owner.
-Two things are beyond this: a file that is renamed and packed within the same millisecond in which
-a line is written (`delaycompress` prevents that), and one that is carried off to another folder
-before the next start after a kill: the last line may then be written twice.
+**Rotation** may come between any two of these steps: see `edgecat.watch.results`.
 
 **Whose file it is.** A results file is written only if it is empty or its lines are known to be
-ours: its end by the outbox; what stands behind that, or in a file without a record (of older
-versions, or if you remove the record), is read line by line and taken over. Anything else is
-refused, and stays as it is. Cut off is only the rest of a line of ours, behind whole ones.
+ours: its end by the outbox; what stands behind that, or in a file without a record, is read line by
+line and taken over. Anything else is refused, and stays as it is. Cut off is only the rest of a
+line of ours, behind whole ones.
 """
 
 import contextlib

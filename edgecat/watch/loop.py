@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgecat.errors import ConfigError, ImageError, StorageError
+from edgecat.errors import ConfigError, ImageError, NotFiniteError, StorageError
 from edgecat.photos.decode import MAX_BYTES
 from edgecat.progress import Progress
 from edgecat.service.live import LiveClassifier
@@ -166,7 +166,7 @@ class _Watcher:
         try:
             result |= classifier.predict(content.photo()).to_dict()
             self.outcome.num_answered += 1
-        except ImageError as error:
+        except (ImageError, NotFiniteError) as error:
             if not arrival.is_last_chance:
                 self.arrivals.wait_longer(arrival)
                 return

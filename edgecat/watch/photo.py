@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from edgecat.strict import to_json
+
 #: Every line of a results file begins so.
 LINE_BEGINS = b'{"photo": '
 
@@ -64,7 +66,7 @@ def format_line(photo: Photo, result: dict[str, Any]) -> bytes:
         "sha256": photo.sha256.hex(),
     }
     # ASCII, because a file's name need not be text: Python writes other bytes as \udcxx.
-    return json.dumps(line | result).encode() + b"\n"
+    return to_json(line | result, is_ascii=True).encode() + b"\n"
 
 
 def parse_line(line: bytes) -> Photo:

@@ -1,6 +1,19 @@
 """The results file: a log that grows by whole lines, and may be rotated at any moment.
 
 It is found out here what happened to the file; what that means is decided in `journal`.
+
+**Rotation** may come between any two steps of `journal`'s. Lines that are not found afterwards,
+neither in the file nor in the two newest rotated ones beside it (packed or not), are written once
+more,
+
+- if they were not noted as written; or
+- if older ones, of the newest 1,000, are in a rotated one: `copytruncate` copied the file, we
+  wrote on, and it truncated what it had not copied. (A rotation by renaming loses nothing.)
+
+Lines that were seen in the file, and are gone without a trace, were taken away by their owner.
+Two things are beyond this: a file that is renamed and packed within the same millisecond in which
+a line is written (`delaycompress` prevents that), and one that is carried off to another folder
+before the next start after a kill: the last line may then be written twice.
 """
 
 import bz2

@@ -5,7 +5,7 @@ import pytest
 
 from edgecat.bench.host import describe_host
 from edgecat.bench.report import Report, Row, find_notes, format_report, format_table
-from edgecat.scores.evaluation import ClassScore
+from edgecat.scores.class_score import ClassScore
 
 FP32 = Row(
     variant="onnxruntime-fp32",

@@ -14,7 +14,8 @@ import pytest
 
 from edgecat.bundle.archive import pack_bundle, unpack_bundle
 from edgecat.bundle.signature import make_key
-from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, sign_bundle
+from edgecat.bundle.signing import sign_bundle
+from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle
 from edgecat.errors import BundleError, SignatureError, StorageError
 
 
@@ -165,6 +166,7 @@ def in_folder(top, inner=""):
     ]
 
 
+EMPTY = {"sha256": "0" * 64, "size_bytes": 0}
 EVIL = {
     "a path that searches": (add("../evil"), "not in the bundle's folder"),
     "a path that searches twice": (add("../../evil"), "not in the bundle's folder"),
@@ -202,16 +204,16 @@ EVIL = {
     "a manifest that is no text": (change(MANIFEST, b"\xff"), "cannot be read"),
     "a manifest too large": (change(MANIFEST, b" " * (2**24 + 1)), "larger than 16777216 bytes"),
     "a manifest that names a path": (
-        edit_manifest(files={"../x": {"sha256": "", "size_bytes": 0}}), "no plain name"
+        edit_manifest(files={"../x": EMPTY}), "no plain name"
     ),
     "a manifest that names itself": (
-        edit_manifest(files={"Bundle.JSON": {"sha256": "", "size_bytes": 0}}), "upper and lower"
+        edit_manifest(files={"Bundle.JSON": EMPTY}), "upper and lower"
     ),
     "a manifest that names its signature": (
-        edit_manifest(files={SIGNATURE: {"sha256": "", "size_bytes": 0}}), "upper and lower"
+        edit_manifest(files={SIGNATURE: EMPTY}), "upper and lower"
     ),
     "a manifest with two cases of a name": (
-        edit_manifest(files={"Model.onnx": {"sha256": "", "size_bytes": 0}}), "upper and lower"
+        edit_manifest(files={"Model.onnx": EMPTY}), "upper and lower"
     ),
 }  # fmt: skip
 

@@ -5,17 +5,18 @@ import pytest
 
 from edgecat.bundle.manifest import (
     FileRecord,
-    Flips,
     ModelSpec,
     OodSpec,
-    Score,
     Variant,
     Verdict,
 )
+from edgecat.bundle.release import Release
+from edgecat.bundle.score import Flips, Score
 from edgecat.errors import BundleError
 from edgecat.photos.input import IMAGENET
 from edgecat.scores.class_score import ClassScore
 
+DATE = "2026-11-28T05:25:00Z"
 SCORE = Score(
     split="test",
     num_images=10,
@@ -44,6 +45,7 @@ SPEC = ModelSpec(
     temperature=1.25,
     ood=OodSpec("a.bin", 0.7),
     provenance={"seed": 0, "deep": {"list": [1, None, "é"]}},
+    release=Release(20261128052500, DATE),
 )
 
 
@@ -65,7 +67,7 @@ def variant(name="onnxruntime-fp32", files=("a.onnx",)):
     ],
 )
 def test_a_share_that_is_none_is_refused(changes):
-    with pytest.raises(ValueError, match="must be 0 to 1"):
+    with pytest.raises(ValueError, match="is not from 0 to 1"):
         dataclasses.replace(SCORE, **changes)
 
 
@@ -151,8 +153,8 @@ BAD = {
     "another crop": (with_input(crop="corner"), "crop 'corner'"),
     "another layout": (with_input(layout="NCHW"), "layout 'NCHW'"),
     "other mean": (changed(input={"mean_ratio": [0.5, 0.5, 0.5]}), "'side_px' is missing"),
-    "NaN temperature": (changed(temperature=float("nan")), "temperature"),
-    "infinite temperature": (changed(temperature=float("inf")), "temperature"),
+    "NaN temperature": (changed(temperature=float("nan")), "NaN is no number"),
+    "infinite temperature": (changed(temperature=float("inf")), "Infinity is no number"),
     "temperature 0": (changed(temperature=0), "temperature"),
     "negative temperature": (changed(temperature=-1.0), "temperature"),
     "temperature as text": (changed(temperature="1"), "temperature: expected float"),
@@ -167,7 +169,7 @@ BAD = {
     ),
     "unknown key": (changed(lables=["a", "b"]), "did you mean 'labels'"),
     "missing key": ("{}", "'name' is missing"),
-    "size as text": (changed(files={"a": {"sha256": "", "size_bytes": "3"}}), "size_bytes"),
+    "size as text": (changed(files={"a": {"sha256": "0" * 64, "size_bytes": "3"}}), "size_bytes"),
     "not JSON": ("labels: [a, b]", "not JSON"),
     "half of it": (SPEC.to_json()[:200], "not JSON"),
     "empty": ("", "not JSON"),
@@ -182,6 +184,25 @@ BAD = {
     "half a character in a label": (changed(labels=["a", "\ud800"]), "no Unicode"),
     "half a character deep down": (changed(provenance={"a": [{"\ud800": 1}]}), "no Unicode"),
     "no number deep down": (changed(provenance={"a": [float("inf")]}), "no number"),
+    "a number beyond floats": (changed(provenance={"a": 7}).replace("7}", "1e999}"), "no number"),
+    "labels given twice": (
+        SPEC.to_json().replace('"labels"', '"labels": ["x", "y"], "labels"'),
+        "the key 'labels' is there twice",
+    ),
+    "a file given twice": (
+        SPEC.to_json().replace('"a.onnx": {', '"a.onnx": {}, "a.onnx": {', 1),
+        "the key 'a.onnx' is there twice",
+    ),
+    "a label of nothing": (changed(labels=["a", ""]), "not be blank"),
+    "a label of blanks": (changed(labels=["a", " \u3000"]), "not be blank"),
+    "a release of nothing": (changed(release={"number": 0, "date": DATE}), "number 0"),
+    "a release beyond numbers": (changed(release={"number": 2**53, "date": DATE}), "number 9"),
+    "a release without a date": (changed(release={"number": 1, "date": "today"}), "release: "),
+    "a release of another form": (
+        changed(release={"number": 1, "date": "2026-11-28T05:25:00+00:00"}),
+        "is not of the form",
+    ),
+    "a minor version below 0": (changed(schema_minor=-1), "schema_minor -1 is below 0"),
     "a number too large": (changed(temperature=10**400), "temperature: a number too large"),
     "an interval with one end": (
         changed(
@@ -210,6 +231,74 @@ def test_a_bad_manifest_is_refused_and_told_where(text, message):
     with pytest.raises(BundleError, match=r"^here: ") as caught:
         ModelSpec.from_json(text, "here")
     assert message in str(caught.value) or caught.match(message)
+
+
+TWISTED = {
+    "temperature": [1e-320, 0.0499, 20.1, 1e308],
+    "ood.residual_weight": [-0.7, 1e-13, 1e7],
+    "files.a.onnx.size_bytes": [-1],
+    "files.a.onnx.sha256": ["", "0" * 63, "A" * 64, "g" * 64],
+    "variants.0.ood_threshold": [1e300, -1e7],
+    "variants.0.verdict.latency_ratio": [0.0, -1.0, 1e-320, 1e4],
+    "variants.0.score.num_images": [-1],
+    "variants.0.score.top1_ratio": [-0.1, 1.1],
+    "variants.0.score.top1_interval_ratio": [[0.9, 0.1], [-0.1, 1.0], [0.5], [0.1, 0.2, 0.3]],
+    "variants.0.score.agreement_ratio": [1.5],
+    "variants.0.score.drop_pp": [101.0],
+    "variants.0.score.drop_interval_pp": [[0.0, -3.0], [-300.0, 0.0]],
+    "variants.0.score.mcnemar_p": [2.0],
+    "variants.0.score.reference_calibration_error_ratio": [-1.0],
+    "variants.0.score.calibration_error_ratio": [1e6],
+    "variants.0.score.flips.Maine Coon.num_lost": [-1],
+    "variants.0.score.flips.Maine Coon.num_gained": [-5],
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(place, value) for place, values in TWISTED.items() for value in values]
+)
+def test_a_number_that_no_export_writes_is_refused_by_its_name(place, value):
+    values = json.loads(SPEC.to_json())
+    holder, rest = values, place
+    while rest not in holder:
+        key = next(k for k in keys_of(holder) if rest.startswith(f"{k}."))
+        holder, rest = holder[key], rest.removeprefix(f"{key}.")
+        if isinstance(holder, list):
+            holder, rest = holder[0], rest.removeprefix("0.")
+    holder[rest] = value
+    with pytest.raises(BundleError, match=rest):
+        ModelSpec.from_json(json.dumps(values), "here")
+
+
+def keys_of(holder):
+    return sorted(holder, key=len, reverse=True)
+
+
+def newer(minor, **keys):
+    values = json.loads(changed(schema_minor=minor, **keys))
+    values["variants"][0] |= keys
+    return json.dumps(values)
+
+
+def test_a_newer_minor_version_opens_and_its_new_keys_are_passed_over():
+    spec = ModelSpec.from_json(newer(7, colour_space="P3"), "here")
+    assert spec == dataclasses.replace(SPEC, schema_minor=7)
+
+
+def test_a_newer_minor_version_is_read_as_strictly_in_all_that_is_known():
+    with pytest.raises(BundleError, match="temperature"):
+        ModelSpec.from_json(newer(7, temperature=0.0), "here")
+
+
+@pytest.mark.parametrize("minor", [0, True])
+def test_an_unknown_key_of_this_minor_version_is_refused(minor):
+    with pytest.raises(BundleError):
+        ModelSpec.from_json(newer(minor, colour_space="P3"), "here")
+
+
+def test_labels_that_differ_only_in_case_or_form_still_open():
+    labels = ["Cat", "cat", "é", "e\u0301"]
+    assert ModelSpec.from_json(changed(labels=labels), "here").labels == tuple(labels)
 
 
 def test_a_variant_in_the_spec_is_checked_when_made_in_python_too():

@@ -11,7 +11,8 @@ import pytest
 
 from edgecat.bundle.archive import pack_bundle, unpack_bundle
 from edgecat.bundle.signature import make_key, sign, verify
-from edgecat.bundle.store import MANIFEST, SIGNATURE, find_bundle, load_bundle, sign_bundle
+from edgecat.bundle.signing import sign_bundle
+from edgecat.bundle.store import MANIFEST, SIGNATURE, find_bundle, load_bundle
 from edgecat.errors import BundleError, SignatureError
 from edgecat.runtime.classifier import Classifier
 from edgecat.service.live import LiveClassifier
@@ -135,7 +136,9 @@ def test_a_signed_bundle_opens_with_and_without_asking_for_its_owner(make_bundle
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     sign_bundle(folder, owner[0])
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert after == before | {SIGNATURE: load_bundle(folder).signature}
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {MANIFEST, SIGNATURE}
+    assert after[SIGNATURE] == load_bundle(folder).signature
     assert load_bundle(folder, signer=owner[1]).spec == load_bundle(folder).spec
     assert os.listdir(folder.parent).count("bundle") == 1
     assert not [name for name in os.listdir(folder.parent) if name.startswith(".")]
@@ -158,8 +161,8 @@ def test_a_running_service_goes_over_to_signed_bundles_only(
     first, forged, second = (
         make_bundle(files=files, name=name) for name in ("first", "forged", "second")
     )
-    sign_bundle(first, owner[0])
-    sign_bundle(second, owner[0])
+    sign_bundle(first, owner[0], number=1)
+    sign_bundle(second, owner[0], number=2)
     pack_bundle(forged, tmp_path / "forged.zip")
     pack_bundle(second, tmp_path / "second.zip")
     live = LiveClassifier(first, signer=owner[1])

@@ -68,7 +68,7 @@ def folder_for_a_file(folder):
 
 
 def wrong_hash(folder):
-    edit(folder, files={"model.onnx": {"sha256": "no hex", "size_bytes": 8}})
+    edit(folder, files={"model.onnx": {"sha256": "0" * 64, "size_bytes": 8}})
 
 
 def negative_size(folder):
@@ -113,7 +113,7 @@ DAMAGE = {
     "dangling link": (dangle_a_file, r"model\.onnx: a link"),
     "folder for a file": (folder_for_a_file, r"model\.onnx: missing"),
     "wrong hash": (wrong_hash, "SHA-256"),
-    "negative size": (negative_size, "the manifest says -1"),
+    "negative size": (negative_size, "size_bytes -1 is below 0"),
     "name with NUL": (strange_name("a\0b"), "bundle"),
     "name that is no text": (strange_name("\ud800"), "bundle"),
     "name too long": (strange_name("x" * 300), "bundle"),

@@ -8,7 +8,8 @@ from PIL import Image
 
 from edgecat.bundle.store import MANIFEST
 from edgecat.cli.main import _run
-from edgecat.errors import DeviceError, SignatureError
+from edgecat.errors import BundleError, ConfigError, DeviceError, RollbackError, SignatureError
+from edgecat.runtime.classifier import Classifier
 
 KEY, PUBLIC = "owner.pem", "owner.pub.pem"
 
@@ -43,7 +44,7 @@ def test_a_bundle_is_signed_packed_sent_and_used_only_with_its_owners_key(
     assert "a private key; keep it where you sign" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
+OPENING = pytest.mark.parametrize(
     "command",
     [
         ["predict", "bundle", "cat.png"],
@@ -55,6 +56,9 @@ def test_a_bundle_is_signed_packed_sent_and_used_only_with_its_owners_key(
     ],
     ids=lambda command: command[0],
 )
+
+
+@OPENING
 def test_an_unsigned_bundle_is_refused_wherever_a_signature_is_required(
     make_bundle, command, capsys
 ):
@@ -67,6 +71,48 @@ def test_an_unsigned_bundle_is_refused_wherever_a_signature_is_required(
     assert out == ""
     assert "not signed, and a signature by the owner of owner.pub.pem is required" in err
     assert not Path("sent").exists()
+
+
+@OPENING
+def test_an_older_release_is_refused_wherever_a_signature_is_required(
+    make_bundle, colour_model, command, capsys
+):
+    newer = make_bundle(files={"model.onnx": colour_model}, name="newer")
+    make_bundle(files={"model.onnx": colour_model})
+    assert _run(["keygen", "--out", KEY]) == 0
+    assert _run(["sign", "bundle", "--key", KEY, "--release", "5"]) == 0
+    assert _run(["sign", "newer", "--key", KEY, "--release", "6"]) == 0
+    assert "signed with owner.pem, release 6 of 20" in capsys.readouterr().out
+    assert _run(["bundle", "pack", "bundle", "--out", "b.zip"]) == 0
+    Classifier.open(newer, signer=Path(PUBLIC)).close()
+    capsys.readouterr()
+    assert _run([*command, "--require-signature", PUBLIC]) == RollbackError.exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "release 5 of 20" in err
+    assert not Path("sent").exists()
+
+
+def test_an_older_release_is_taken_with_allow_older(make_bundle, colour_model, capsys):
+    make_bundle(files={"model.onnx": colour_model})
+    newer = make_bundle(files={"model.onnx": colour_model}, name="newer")
+    _run(["keygen", "--out", KEY])
+    _run(["sign", "bundle", "--key", KEY, "--release", "5"])
+    _run(["sign", "newer", "--key", KEY, "--release", "6"])
+    Classifier.open(newer, signer=Path(PUBLIC)).close()
+    capsys.readouterr()
+    assert _run(["inspect", "bundle", "--require-signature", PUBLIC, "--allow-older"]) == 0
+    assert "\nrelease 5 of 20" in capsys.readouterr().out
+    assert _run(["inspect", "bundle", "--allow-older"]) == ConfigError.exit_code
+    assert "add --require-signature" in capsys.readouterr().err
+
+
+def test_a_number_that_is_not_above_the_last_one_is_refused(make_bundle, capsys):
+    make_bundle()
+    _run(["keygen", "--out", KEY])
+    assert _run(["sign", "bundle", "--key", KEY, "--release", "5"]) == 0
+    assert _run(["sign", "bundle", "--key", KEY, "--release", "5"]) == BundleError.exit_code
+    assert "--release: number 5 is not above 5" in capsys.readouterr().err
 
 
 def test_the_doctor_finds_an_unsigned_bundle(make_bundle, colour_model, capsys):

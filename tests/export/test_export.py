@@ -15,6 +15,7 @@ from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import ParityError  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS, check_parity, fill_up  # noqa: E402
 from edgecat.export.statistics import collect_statistics  # noqa: E402
+from edgecat.export.to_onnx import export_onnx  # noqa: E402
 from edgecat.graph.graph_pass import GraphPass  # noqa: E402
 from edgecat.graph.optimize import optimize_graph, run_float  # noqa: E402
 from edgecat.graph.to_openvino import export_openvino  # noqa: E402
@@ -232,3 +233,10 @@ def test_weights_stand_once_in_a_bundle(small):
     num_graph = sum(numpy_helper.to_array(t).nbytes for t in small.optimized.graph.initializer)
     assert held
     assert num_bytes < 0.05 * num_graph
+
+
+def test_the_exported_network_is_left_as_it_is(small, cats):
+    before = predict_logits(small.network, cats, CPU)
+    export_onnx(small.network)
+    assert small.network.memory_format == torch.channels_last
+    assert np.array_equal(predict_logits(small.network, cats, CPU), before)

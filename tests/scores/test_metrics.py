@@ -228,3 +228,18 @@ def test_classes_of_fewer_than_ten_photos_are_warned_of_fewest_first():
     assert metrics.describe_small_classes({"Siamese": 10}) == ""
     many = metrics.describe_small_classes({f"class {n:02}": 1 for n in range(30)})
     assert "class 07 (1) and 22 more" in many
+
+
+@pytest.mark.parametrize(
+    ("confusion", "ratio"),
+    [
+        ([[9, 0], [0, 1]], 1),
+        ([[9, 0], [1, 0]], 0),  # one answer to all: 90 % right, and nothing known
+        ([[0, 2], [2, 0]], -1),
+        ([[3, 1, 0], [0, 4, 0], [1, 1, 2]], (0.75 + 1 + 0.5) / 2 - 0.5),  # (mean - 1/3) / (2/3)
+        ([[3, 0, 1], [0, 0, 0], [2, 0, 2]], 0.25),  # a class without photos does not count
+        ([[3, 0], [0, 0]], 1),
+    ],
+)
+def test_adjusted_recall_is_0_for_guessing_and_1_for_perfect(confusion, ratio):
+    assert metrics.adjusted_recall_ratio(np.array(confusion)) == pytest.approx(ratio)

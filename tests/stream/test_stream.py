@@ -18,6 +18,7 @@ from edgecat.errors import ImageError
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.stream.loop import stream
+from edgecat.stream.mailbox import Mailbox
 
 pytestmark = pytest.mark.slow  # starts processes
 
@@ -61,8 +62,8 @@ def run(bundle, said):
         lines = []
         with Service(said) as service:
             stream(
-                LiveClassifier(bundle), io.BytesIO(data).read, service, said,
-                drop=False, on_line=lines.append, **options,
+                LiveClassifier(bundle), Mailbox(io.BytesIO(data).read, said, drop=False), service,
+                on_line=lines.append, **options,
             )  # fmt: skip
         return lines
 
@@ -124,7 +125,7 @@ def test_a_stream_that_cannot_be_read_is_an_error(bundle, said):
         raise OSError(5, "Input/output error")
 
     with pytest.raises(ImageError, match="Input/output error"), Service(said) as service:
-        stream(LiveClassifier(bundle), fail, service, said, on_line=print)
+        stream(LiveClassifier(bundle), Mailbox(fail, said), service, on_line=print)
 
 
 def test_the_newest_frame_wins_and_the_others_are_counted(bundle, said):
@@ -147,7 +148,8 @@ def test_the_newest_frame_wins_and_the_others_are_counted(bundle, said):
         assert is_read.wait(WAIT_S)
 
     with Service(said) as service:
-        stream(LiveClassifier(bundle), read, service, said, window=1, on_line=answer_slowly)
+        mailbox = Mailbox(read, said)
+        stream(LiveClassifier(bundle), mailbox, service, window=1, on_line=answer_slowly)
     assert [(line["frame"], line["answer"]) for line in lines] == [(1, "red"), (22, "blue")]
     assert lines[-1]["num_dropped"] == 20
 
@@ -166,7 +168,7 @@ def test_a_new_bundle_answers_with_its_own_labels_and_an_empty_window(
         return b"" if lines and lines[-1].get("answer") == "rouge" else RED
 
     with Service(said) as service:
-        stream(LiveClassifier(bundle), read, service, said, on_line=lines.append)
+        stream(LiveClassifier(bundle), Mailbox(read, said), service, on_line=lines.append)
     assert {line["answer"] for line in lines} == {"red", "rouge"}
     first = next(line for line in lines if line["answer"] == "rouge")
     assert first["num_frames"] == 1

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -27,15 +28,15 @@ from edgecat.errors import (  # noqa: E402
     WeightsError,
 )
 from edgecat.progress import Silent  # noqa: E402
-from edgecat.train.checkpoint import load_state  # noqa: E402
-from edgecat.train.loop import Job, choose_device, finetune  # noqa: E402
+from edgecat.train.checkpoint import load_state, save_state  # noqa: E402
+from edgecat.train.device import choose_device  # noqa: E402
+from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.plots import plot_confusion  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
 
-pytestmark = pytest.mark.slow  # trains
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
 
-QUICK = Recipe(epochs=2, head_epochs=1, crop_side_px=64, batch_size=8)
 FILES = {
     "run.json",
     "split.json",
@@ -49,39 +50,6 @@ FILES = {
 # Above the 8 MB of 30 decoded photos and the 12 MB of a checkpoint before the optimizer's moments,
 # below the 24 MB of one with them: only the write of an epoch's checkpoint fails.
 FULL_DISK_BYTES = 18 * 2**20
-
-
-def draw_reds(folder, num_per_class=10, seed=0):
-    """Three classes that a colour tells apart."""
-    rng = np.random.default_rng(seed)
-    for number in range(3):
-        (folder / f"class_{number}").mkdir(parents=True)
-        for photo in range(num_per_class):
-            blotches = rng.integers(0, 128, (10, 10, 3), dtype=np.uint8)
-            blotches[..., number] += 120
-            picture = Image.fromarray(blotches).resize((96, 72), Image.Resampling.BICUBIC)
-            picture.save(folder / f"class_{number}" / f"{photo}.png")
-    return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two OpenMP threads on a busy machine wait for each other in a loop: ten times the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_reds(tmp_path_factory.mktemp("data") / "photos")
-
-
-@pytest.fixture(scope="module")
-def job(photos, tmp_path_factory):
-    run = tmp_path_factory.mktemp("runs") / "first"
-    return Job(photos, run, weights="cats12", recipe=QUICK, seed=5, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +75,6 @@ class Stops(Silent):
         yield step
 
 
-class Listens(Silent):
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
-
-
 def model_bytes(run):
     return (run / "model.safetensors").read_bytes()
 
@@ -130,11 +90,11 @@ def test_a_run_leaves_its_files_and_nothing_else(job, record):
     assert {path.name for path in job.run.iterdir()} == FILES
 
 
-def test_the_record_says_what_was_asked_and_what_came_out(job, record):
+def test_the_record_says_what_was_asked_and_what_came_out(job, record, quick):
     assert record == load_run(job.run)
     assert (record.arch, record.weights, record.seed) == ("mobilenet_v3_small", "cats12", 5)
     assert record.labels == ("class 0", "class 1", "class 2")
-    assert record.recipe == QUICK
+    assert record.recipe == quick
     assert record.num_loaded == 242
     assert record.random == ("classifier.3.weight", "classifier.3.bias")
     assert sum(record.num_photos.values()) == 30
@@ -144,6 +104,13 @@ def test_the_record_says_what_was_asked_and_what_came_out(job, record):
     assert record.outcome.num_test == record.num_photos["test"] == 6
     low, high = record.outcome.test_interval_ratio
     assert 0 <= low <= record.outcome.test_top1_ratio <= high <= 1
+    per_class = record.outcome.test_per_class
+    assert {label: one.num_images for label, one in per_class.items()} == dict.fromkeys(
+        record.labels, 2
+    )
+    recalls = [one.recall_ratio for one in per_class.values()]
+    assert np.mean(recalls) == pytest.approx(record.outcome.test_top1_ratio)  # of equal classes
+    assert 0 <= record.outcome.test_macro_f1_ratio <= 1
     assert record.outcome.duration_s > 0
     assert record.outcome.images_per_s > 0
 
@@ -151,11 +118,15 @@ def test_the_record_says_what_was_asked_and_what_came_out(job, record):
 def test_metrics_have_a_row_for_each_epoch(job, record):
     with (job.run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    names = ["epoch", "train_loss", "val_loss", "val_top1_ratio", "duration_s"]
+    names = ["epoch", "train_loss", "num_skipped_steps", "images_per_s", "val_loss"]
+    names += ["val_top1_ratio", "val_macro_f1_ratio", "adjusted_recall_ratio"]
+    names += [f"val_recall_ratio of class {number}" for number in range(3)] + ["duration_s"]
     assert [list(row) for row in rows] == [names, names]
     assert [row["epoch"] for row in rows] == ["1", "2"]
     best = rows[record.outcome.best_epoch - 1]
     assert float(best["val_top1_ratio"]) == pytest.approx(record.outcome.val_top1_ratio, abs=1e-5)
+    macro_f1 = record.outcome.val_macro_f1_ratio
+    assert float(best["val_macro_f1_ratio"]) == pytest.approx(macro_f1, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["curves.png", "confusion.png"])
@@ -192,9 +163,9 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(job, record, tmp_path)
     assert again.outcome.test_top1_ratio == record.outcome.test_top1_ratio
 
 
-def test_another_seed_gives_other_weights_and_another_split(job, record, tmp_path):
-    quick = dataclasses.replace(QUICK, epochs=1)
-    finetune(dataclasses.replace(job, run=tmp_path / "r", seed=6, recipe=quick))
+def test_another_seed_gives_other_weights_and_another_split(job, record, tmp_path, quick):
+    one_epoch = dataclasses.replace(quick, epochs=1)
+    finetune(dataclasses.replace(job, run=tmp_path / "r", seed=6, recipe=one_epoch))
     ours, theirs = load_split(job.run), load_split(tmp_path / "r")
     assert ours.indices("test") != theirs.indices("test")
     assert model_bytes(tmp_path / "r") != model_bytes(job.run)
@@ -216,7 +187,9 @@ def test_a_run_stopped_in_any_phase_goes_on_to_the_same_result(job, record, tmp_
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from test_finetune import QUICK, Job, Stops, finetune
+from conftest import QUICK
+from edgecat.train.job import Job
+from test_finetune import Stops, finetune
 
 class Kills(Stops):
     def phase(self, name, num_steps):
@@ -230,7 +203,9 @@ finetune(Job(Path(data), Path(run), weights="cats12", recipe=QUICK, seed=5, devi
 """
 
 
-def test_a_run_killed_after_its_first_epoch_ends_as_if_nothing_had_happened(job, record, tmp_path):
+def test_a_run_killed_after_its_first_epoch_ends_as_if_nothing_had_happened(
+    job, record, tmp_path, listens
+):
     run = tmp_path / "r"
     done = subprocess.run(
         [sys.executable, "-c", KILLED, job.data, run, "epoch 2"],
@@ -242,9 +217,8 @@ def test_a_run_killed_after_its_first_epoch_ends_as_if_nothing_had_happened(job,
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (run / "pixels.cache").exists()  # nobody could clean up
     assert load_state(run / "last.pt").epoch == 1
-    lines = Listens()
-    finetune(dataclasses.replace(job, run=run, resume=True), lines)
-    assert "resumed after epoch 1" in lines.lines
+    finetune(dataclasses.replace(job, run=run, resume=True), listens)
+    assert "resumed after epoch 1" in listens.lines
     assert {path.name for path in run.iterdir()} == FILES
     assert model_bytes(run) == model_bytes(job.run)
 
@@ -284,16 +258,34 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(job, record, tmp_path, lar
     assert model_bytes(run) == model_bytes(job.run)
 
 
+def test_a_run_of_an_edgecat_before_macro_f1_goes_on(job, record, tmp_path):
+    run = tmp_path / "r"
+    with pytest.raises(KeyboardInterrupt):
+        finetune(dataclasses.replace(job, run=run), Stops("epoch 2"))
+    state = load_state(run / "last.pt")
+    old = {"epoch", "train_loss", "val_loss", "val_top1_ratio", "duration_s"}
+    state.history[0] = {name: state.history[0][name] for name in old}
+    save_state(state, run / "last.pt")
+    values = json.loads((run / "run.json").read_text())
+    del values["divergences"], values["recipe"]["balance_ratio"]
+    (run / "run.json").write_text(json.dumps(values))
+    resumed = finetune(dataclasses.replace(job, run=run, resume=True))
+    assert model_bytes(run) == model_bytes(job.run)
+    assert resumed.outcome.test_macro_f1_ratio == record.outcome.test_macro_f1_ratio
+    with (run / "metrics.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert (first["val_macro_f1_ratio"], second["val_macro_f1_ratio"] != "") == ("", True)
+
+
 # A folder that holds a run
 
 
-def test_a_finished_run_is_not_trained_again(job, record, tmp_path):
+def test_a_finished_run_is_not_trained_again(job, record, tmp_path, listens):
     shutil.copytree(job.run, tmp_path / "r")
     before = contents(tmp_path / "r")
-    lines = Listens()
-    again = finetune(dataclasses.replace(job, run=tmp_path / "r", resume=True), lines)
+    again = finetune(dataclasses.replace(job, run=tmp_path / "r", resume=True), listens)
     assert again == record
-    assert any("finished already" in line for line in lines.lines)
+    assert any("finished already" in line for line in listens.lines)
     assert contents(tmp_path / "r") == before
 
 
@@ -316,7 +308,7 @@ def test_a_folder_with_anything_else_is_taken(job, tmp_path):
     ("change", "word"),
     [
         ({"seed": 6}, "seed"),
-        ({"recipe": dataclasses.replace(QUICK, epochs=3)}, "recipe"),
+        ({"recipe": Recipe()}, "recipe"),
         ({"weights": "scratch"}, "weights"),
         ({"arch": "mobilenet_v3_large", "weights": "scratch"}, "arch"),
     ],
@@ -329,7 +321,7 @@ def test_resume_refuses_another_run_than_the_one_that_stopped(job, record, tmp_p
     assert contents(tmp_path / "r") == before
 
 
-def test_resume_refuses_other_photos(job, record, tmp_path):
+def test_resume_refuses_other_photos(job, record, tmp_path, draw_reds):
     shutil.copytree(job.run, tmp_path / "r")
     others = draw_reds(tmp_path / "others", seed=9)
     with pytest.raises(TrainError, match="--resume needs the same photos"):
@@ -458,13 +450,12 @@ def test_broken_photos_stop_a_run_before_any_work_and_are_all_named(job, photos,
     assert list((tmp_path / "r").iterdir()) == []
 
 
-def test_skip_broken_lists_them_and_trains_with_the_rest(job, record, photos, tmp_path):
+def test_skip_broken_lists_them_and_trains_with_the_rest(job, record, photos, tmp_path, listens):
     shutil.copytree(photos, tmp_path / "photos")
     names = break_photos(tmp_path / "photos")
-    lines = Listens()
     other = dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "r", skip_broken=True)
-    trained = finetune(other, lines)
-    left_out = [line for line in lines.lines if line.startswith("left out: ")]
+    trained = finetune(other, listens)
+    left_out = [line for line in listens.lines if line.startswith("left out: ")]
     assert len(left_out) == 4
     assert all(any(name in line for line in left_out) for name in names)
     assert trained.data_sha256 == record.data_sha256
@@ -481,45 +472,69 @@ def test_a_class_with_too_few_whole_photos_is_refused_after_skipping(job, photos
         )
 
 
-def test_a_ready_made_split_is_used_as_it_is_and_leaks_are_left_out(job, tmp_path):
+def test_a_ready_made_split_is_used_as_it_is_and_leaks_are_left_out(
+    job, tmp_path, listens, quick, draw_reds
+):
     root = tmp_path / "photos"
     for seed, (part, num) in enumerate({"train": 6, "val": 2, "test": 3}.items()):
         draw_reds(root / part, num_per_class=num, seed=seed)
     shutil.copyfile(root / "test/class_1/0.png", root / "train/class_1/leak.png")
-    lines = Listens()
-    quick = dataclasses.replace(QUICK, epochs=1)
-    record = finetune(dataclasses.replace(job, data=root, run=tmp_path / "r", recipe=quick), lines)
+    one_epoch = dataclasses.replace(quick, epochs=1)
+    record = finetune(
+        dataclasses.replace(job, data=root, run=tmp_path / "r", recipe=one_epoch), listens
+    )
     assert record.num_photos == {"train": 18, "val": 6, "test": 9, "out": 1}
     for photo in load_split(tmp_path / "r").photos:
         is_leak = photo.path == "train/class_1/leak.png"
         assert photo.split == ("out" if is_leak else photo.path.split("/")[0])
-    assert any("1 left out (copies" in line for line in lines.lines)
+    assert any("1 left out (copies" in line for line in listens.lines)
 
 
-def test_a_zip_file_with_train_and_valid_alone_gives_its_test_photos_and_all_is_said(job, tmp_path):
+def test_unequal_classes_are_said_and_evened_out_unless_the_recipe_says_no(
+    job, tmp_path, draw_reds, listens, quick
+):
+    root = draw_reds(tmp_path / "photos", num_per_class=(5, 20, 20))
+    one_epoch = dataclasses.replace(quick, epochs=1)
+    unequal = dataclasses.replace(job, data=root, recipe=one_epoch)
+    for name in ("even", "again"):
+        finetune(dataclasses.replace(unequal, run=tmp_path / name), listens)
+    plain = dataclasses.replace(one_epoch, balance_ratio=0.0)
+    finetune(dataclasses.replace(unequal, run=tmp_path / "plain", recipe=plain), listens)
+    said = [line for line in listens.lines if line.startswith("classes are unequal: 3 training")]
+    assert ["seen more often" in line for line in said] == [True, True, False]
+    assert model_bytes(tmp_path / "even") == model_bytes(tmp_path / "again")
+    assert model_bytes(tmp_path / "even") != model_bytes(tmp_path / "plain")
+
+
+def test_a_zip_file_with_train_and_valid_alone_gives_its_test_photos_and_all_is_said(
+    job, tmp_path, draw_reds, listens, quick
+):
     for seed, (part, num) in enumerate({"train": 8, "valid": 2, "test": 0}.items()):
         draw_reds(tmp_path / "reds" / part, num_per_class=num, seed=seed)
     data = Path(shutil.make_archive(str(tmp_path / "reds"), "zip", tmp_path, "reds"))
-    lines = Listens()
-    quick = dataclasses.replace(QUICK, epochs=1)
-    record = finetune(dataclasses.replace(job, data=data, run=tmp_path / "r", recipe=quick), lines)
+    one_epoch = dataclasses.replace(quick, epochs=1)
+    record = finetune(
+        dataclasses.replace(job, data=data, run=tmp_path / "r", recipe=one_epoch), listens
+    )
     assert record.num_photos == {"train": 21, "val": 6, "test": 3, "out": 0}
     assert record.data == str(data)
-    assert lines.lines[0] == (
+    assert listens.lines[0] == (
         f"{data} (entered reds/): split already, train/ is train (24), valid/ is val (6); "
         "30 photos of 3 classes"
     )
-    assert "no photos for test: taken from train (test_ratio of the recipe)" in lines.lines
+    assert "no photos for test: taken from train (test_ratio of the recipe)" in listens.lines
     assert {photo.path.split("/")[0] for photo in load_split(tmp_path / "r").photos} == {
         "train", "valid",
     }  # fmt: skip
 
 
-def test_a_photo_in_two_classes_stops_a_run_or_is_dropped_and_recorded_or_kept(job, tmp_path):
+def test_a_photo_in_two_classes_stops_a_run_or_is_dropped_and_recorded_or_kept(
+    job, tmp_path, draw_reds, quick
+):
     root = draw_reds(tmp_path / "photos")
     shutil.copyfile(root / "class_0/3.png", root / "class_2/x.png")
     stop = dataclasses.replace(
-        job, data=root, run=tmp_path / "r", recipe=dataclasses.replace(QUICK, epochs=1)
+        job, data=root, run=tmp_path / "r", recipe=dataclasses.replace(quick, epochs=1)
     )
     with pytest.raises(DatasetError, match=r"class_0/3\.png  =  .*class_2/x\.png"):
         finetune(stop)

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from edgecat.errors import ConfigError
-from edgecat.train.recipe import Recipe, load_recipe
+from edgecat.train.recipe import Recipe, describe_recipe, load_recipe
 
 
 def test_nothing_given_is_the_default_recipe():
@@ -52,6 +52,7 @@ def test_a_setting_wins_over_the_file_and_a_later_one_over_an_earlier(tmp_path):
         ("weight_decay=1.0", ["weight_decay", "[0, 1)"]),
         ("warmup_ratio=nan", ["warmup_ratio", "[0, 1)"]),
         ("ema_decay=1", ["ema_decay", "[0, 1)"]),
+        ("balance_ratio=1.1", ["balance_ratio", "[0, 1]"]),
         ("val_ratio=0.7", ["val_ratio", "test_ratio", "too few photos to train"]),
     ],
 )
@@ -91,3 +92,14 @@ def test_every_key_has_a_range(key, value):
         value = 0.5  # the strict reader's part: an int is asked for
     with pytest.raises(ConfigError, match=key):
         load_recipe(settings=[f"{key}={value}"])
+
+
+def test_where_each_value_is_from_and_which_wins_is_told(tmp_path):
+    file = tmp_path / "fast.toml"
+    file.write_text("epochs = 3\nbatch_size = 8\n")
+    assert describe_recipe(None, []) == "recipe: all by default"
+    assert describe_recipe(file, ["epochs=2", "rate=0.1", "epochs=1"]) == (
+        f"recipe: epochs = 1 (command line, wins over 3 of {file}), rate = 0.1 (command line), "
+        f"batch_size = 8 ({file}), all else by default"
+    )
+    assert load_recipe(file, ["epochs=2", "epochs=1"]).epochs == 1

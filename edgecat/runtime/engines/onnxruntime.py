@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
-from edgecat.errors import EngineError
+from edgecat.bundle.onnx_file import names_other_files
+from edgecat.errors import BundleError, EngineError
 from edgecat.runtime.engine import EngineEntry, KnownFault
 from edgecat.runtime.precision import FP32, INT8
 
@@ -49,6 +50,7 @@ class OnnxRuntimeEngine:
             power_save: Idle threads sleep. Otherwise they spin for a while after each photo.
 
         Raises:
+            BundleError: The model takes numbers from another file.
             EngineError: ONNX Runtime refuses the model.
         """
         from edgecat.scores.ood import FEATURES_NAME
@@ -57,6 +59,7 @@ class OnnxRuntimeEngine:
         self.name = variant.name
         self._threads, self._spins = threads, not power_save
         self._model = files[0]
+        self._check_self_contained()
         self._session = self._open(onnxruntime.SessionOptions())
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         is_ours = [output.name for output in outputs[1:]] in ([], [FEATURES_NAME])
@@ -114,8 +117,23 @@ class OnnxRuntimeEngine:
         """Give the model's memory back."""
         self._session = None
 
+    def _check_self_contained(self) -> None:
+        try:
+            is_alone = not names_other_files(self._model)
+        except ValueError as error:
+            raise EngineError(
+                f"{self.name}: ONNX Runtime refuses the model (no ONNX: {error}); export it again"
+            ) from error
+        if not is_alone:
+            raise BundleError(
+                f"{self.name}: weights of the model lie in a file for which nothing in the bundle "
+                "vouches; export it again"
+            )
+
     def _open(self, options: Any) -> Any:
         onnxruntime = import_onnxruntime()
+        # The form that was checked, and not ONNX Runtime's own, in which nobody has looked.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         # Its memory arena stays on: without it a process ends up with as much or more after some
         # photos (benchmarks/results/*/memory.json).
         options.intra_op_num_threads = self._threads

@@ -28,6 +28,10 @@ _ANY = -1
 # A graph's XML is about 300 kB; a packed file of a stranger could unpack to more than the memory.
 _MAX_GRAPH_BYTES = 16 * 2**20
 
+# How OpenVINO's own form starts. It would open other forms, too: ONNX, with weights from files in
+# the process's current directory. With XML it takes them from memory alone.
+_XML = b"<?xml "
+
 # Layers that multiply: their precision is what "the model runs in int8" means.
 _MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 
@@ -165,15 +169,16 @@ def _unpack(graph: bytes) -> bytes:
     """Return a graph's XML.
 
     Raises:
-        OSError: Packed, it is no gzip file or too large.
+        OSError: Packed, it is no gzip file or too large; or it is no XML.
     """
-    if graph[:2] != b"\x1f\x8b":  # gzip's mark, RFC 1952
-        return graph
-    with gzip.open(io.BytesIO(graph)) as file:
-        xml = file.read(_MAX_GRAPH_BYTES + 1)
-    if len(xml) > _MAX_GRAPH_BYTES:
-        raise OSError(f"the graph unpacks to more than {_MAX_GRAPH_BYTES // 2**20} MiB")
-    return xml
+    if graph[:2] == b"\x1f\x8b":  # gzip's mark, RFC 1952
+        with gzip.open(io.BytesIO(graph)) as file:
+            graph = file.read(_MAX_GRAPH_BYTES + 1)
+        if len(graph) > _MAX_GRAPH_BYTES:
+            raise OSError(f"the graph unpacks to more than {_MAX_GRAPH_BYTES // 2**20} MiB")
+    if not graph.startswith(_XML):
+        raise OSError("the graph is no XML as OpenVINO writes it")
+    return graph
 
 
 def _offers(precision: Precision) -> bool:

@@ -1,0 +1,31 @@
+"""A new release of an owner is remembered once it has proven itself on this device."""
+
+from pathlib import Path
+
+from edgecat.bundle.store import Bundle
+from edgecat.bundle.used_releases import find_used_release, remember_release
+from edgecat.runtime.engine import Engine
+from edgecat.runtime.selftest import run_self_test
+
+
+def adopt_release(bundle: Bundle, engine: Engine, signer: Path) -> None:
+    """Remember a bundle's release as the newest that was used here, if it is.
+
+    Not before its self-test: a broken bundle with a high number would lock out all good ones.
+
+    Args:
+        bundle: Verified, and signed by the owner of `signer`. Without a number, nothing is done.
+        engine: One of its variants, open.
+        signer: Public key, a PEM file.
+
+    Raises:
+        SelfTestError: As `run_self_test`.
+        BundleError: The same.
+        RollbackError: Another process has used a newer release meanwhile.
+        StorageError: The release cannot be remembered.
+    """
+    release, used = bundle.spec.release, find_used_release(signer)
+    if release is None or (used is not None and used.release == release):
+        return
+    run_self_test(bundle, engine)
+    remember_release(release, bundle.manifest, signer, str(bundle.path))

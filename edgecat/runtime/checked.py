@@ -1,0 +1,75 @@
+"""An engine whose every answer is looked at before anybody uses it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecat.errors import EngineError, NotFiniteError
+from edgecat.photos.pixels import Pixels
+from edgecat.scores.metrics import Logits
+from edgecat.scores.ood import Features
+
+if TYPE_CHECKING:
+    from edgecat.runtime.engine import Engine
+
+
+class CheckedEngine:
+    """Another engine, each of whose answers is float32, a row a photo, and finite.
+
+    A model can overflow on one photo in a million, and a forged one whenever it likes: NaN would
+    make every probability NaN, and every comparison false, without a word.
+
+    Attributes:
+        name: The variant's.
+    """
+
+    def __init__(self, engine: "Engine") -> None:
+        """Stand before an engine."""
+        self.name = engine.name
+        self._engine = engine
+
+    def run(self, batch: Pixels) -> Logits:
+        """Return float32 logits `[N, K]` for uint8 `[N, H, W, 3]`, RGB.
+
+        Raises:
+            EngineError: The model answered something else.
+            NotFiniteError: A number in the answer is not finite.
+        """
+        return self._check("logits", self._engine.run(batch), len(batch))
+
+    def run_with_features(self, batch: Pixels) -> tuple[Logits, Features]:
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`, RGB.
+
+        Raises:
+            EngineError: As `run`.
+            NotFiniteError: The same.
+        """
+        logits, features = self._engine.run_with_features(batch)
+        return (
+            self._check("logits", logits, len(batch)),
+            self._check("features", features, len(batch)),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the engine says of itself."""
+        return self._engine.describe()
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._engine.close()
+
+    def _check(
+        self, what: str, found: npt.NDArray[np.float32], num_photos: int
+    ) -> npt.NDArray[np.float32]:
+        if found.dtype != np.float32 or found.ndim != 2 or len(found) != num_photos:
+            raise EngineError(
+                f"{self.name}: {what} of {num_photos} photos are {found.dtype}"
+                f"{list(found.shape)}, expected float32 with a row a photo; export it again"
+            )
+        if not np.isfinite(found).all():
+            raise NotFiniteError(
+                f"{self.name}: {what} of a photo are not finite (NaN or infinite), so it has no "
+                "answer to it; choose another --variant, or export the bundle again"
+            )
+        return found

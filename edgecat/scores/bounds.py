@@ -1,0 +1,48 @@
+"""What values a score can take: nothing else is believed of a manifest, or written into one."""
+
+#: Temperatures that `edgecat.scores.metrics.fit_temperature` searches, lowest and highest.
+TEMPERATURES = (1 / 20, 20.0)
+
+#: OOD scores are made of logits and weighed residuals, which are tens; of either sign.
+OOD_SCORES = (-1e6, 1e6)
+
+#: What ViM weighs the residual with; `edgecat.scores.ood.fit_detector` gives no other.
+RESIDUAL_WEIGHTS = (1e-12, 1e6)
+
+RATIOS = (0.0, 1.0)
+
+#: Differences of two shares, percentage points.
+DROPS_PP = (-100.0, 100.0)
+
+
+def check_within(name: str, value: float, bounds: tuple[float, float]) -> None:
+    """Refuse a number out of bounds; NaN, too.
+
+    Raises:
+        ValueError: It is.
+    """
+    low, high = bounds
+    if not low <= value <= high:
+        raise ValueError(f"{name} {value} is not from {low:g} to {high:g}")
+
+
+def check_interval(name: str, interval: tuple[float, ...], bounds: tuple[float, float]) -> None:
+    """Refuse an interval that has not two ends, the lower one first, within bounds.
+
+    Raises:
+        ValueError: It has not.
+    """
+    if len(interval) != 2 or not interval[0] <= interval[1]:
+        raise ValueError(f"{name} {interval} must have two ends, the lower one first")
+    for end in interval:
+        check_within(name, end, bounds)
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuse a negative count.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if value < 0:
+        raise ValueError(f"{name} {value} is below 0")

@@ -1,0 +1,50 @@
+"""What a finished run is worth: the test photos, looked at once, and the two pictures."""
+
+import statistics
+import time
+
+from safetensors.torch import load_file
+
+from edgecat.scores import evaluation
+from edgecat.scores.metrics import confusion_matrix
+from edgecat.train import run as runs
+from edgecat.train.checkpoint import State
+from edgecat.train.learner import Learner
+from edgecat.train.plots import plot_confusion, plot_curves
+from edgecat.train.run import Outcome
+from edgecat.train.session import Session
+from edgecat.train.validate import answer
+
+
+def measure_outcome(session: Session, learner: Learner, state: State, started_s: float) -> Outcome:
+    """Look at the test photos, once, with the kept epoch's weights; draw the pictures.
+
+    Args:
+        session: The run.
+        learner: Its averaged network gets the kept weights.
+        state: Of the last epoch.
+        started_s: When the run began, of `time.perf_counter`.
+    """
+    kept = load_file(session.run / runs.MODEL, device=str(learner.device))
+    learner.averaged.load_state_dict(kept)
+    logits, targets = answer(session, learner, "test")
+    labels = session.data.labels
+    score = evaluation.score("checkpoint", "test", labels, targets, logits)
+    plot_curves(state.history, state.best_epoch, session.run / "curves.png")
+    confusion = confusion_matrix(logits.argmax(axis=1), targets, len(labels))
+    plot_confusion(confusion, labels, session.run / "confusion.png")
+    best = next(row for row in state.history if row["epoch"] == state.best_epoch)
+    # Runs of an older edgecat, resumed, have rows without the newer columns.
+    rates = [row["images_per_s"] for row in state.history if "images_per_s" in row]
+    return Outcome(
+        best_epoch=state.best_epoch,
+        val_top1_ratio=best["val_top1_ratio"],
+        val_macro_f1_ratio=best.get("val_macro_f1_ratio"),
+        num_test=score.num_images,
+        test_top1_ratio=score.top1_ratio,
+        test_interval_ratio=score.top1_interval_ratio,
+        test_macro_f1_ratio=score.macro_f1_ratio,
+        test_per_class=score.per_class,
+        duration_s=time.perf_counter() - started_s,
+        images_per_s=statistics.harmonic_mean(rates) if rates else 0.0,
+    )

@@ -1,0 +1,41 @@
+"""What stays the same through all epochs of a run."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from edgecat.progress import Progress
+from edgecat.train.data import TrainingData
+from edgecat.train.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What stays the same through all epochs of a run.
+
+    Attributes:
+        run: Folder to write.
+        recipe: Every number of the training.
+        seed: Of all chance.
+        data: The photos.
+        progress: Told of each step.
+    """
+
+    run: Path
+    recipe: Recipe
+    seed: int
+    data: TrainingData
+    progress: Progress
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return how many steps an epoch has.
+
+        Rounded: BatchNorm needs two photos, so a rest of one joins no step.
+        """
+        return max(1, round(len(self.data.indices("train")) / self.recipe.batch_size))
+
+    def torch_seed(self, epoch: int) -> int:
+        """Return what torch's chance starts an epoch with; 0 is the head's."""
+        return int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])

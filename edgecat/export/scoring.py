@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat.bundle.golden import Golden
-from edgecat.bundle.manifest import Variant, Verdict
+from edgecat.bundle.manifest import Variant
 from edgecat.bundle.score import Flips, Score
+from edgecat.bundle.verdict import Verdict
 from edgecat.export.golden import answer_golden
 from edgecat.export.ood import fit_to_models
 from edgecat.export.sets import Source

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
-from edgecat.bundle.manifest import Variant, Verdict
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.verdict import Verdict
 from edgecat.photos.input import InputSpec
 from edgecat.quantize.search import Budget
 from edgecat.runtime.engine import (

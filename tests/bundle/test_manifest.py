@@ -8,10 +8,10 @@ from edgecat.bundle.manifest import (
     ModelSpec,
     OodSpec,
     Variant,
-    Verdict,
 )
 from edgecat.bundle.release import Release
 from edgecat.bundle.score import Flips, Score
+from edgecat.bundle.verdict import Verdict
 from edgecat.errors import BundleError
 from edgecat.photos.input import IMAGENET
 from edgecat.scores.class_score import ClassScore

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from edgecat.bundle.golden import GOLDEN_FILE, Golden
-from edgecat.bundle.manifest import Variant, Verdict
+from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
+from edgecat.bundle.verdict import Verdict
 from edgecat.doctor.examine import examine
 from edgecat.doctor.variants import check_bundle
 from edgecat.export.golden import build_golden

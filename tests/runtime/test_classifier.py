@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 import edgecat
-from edgecat.bundle.manifest import OodSpec, Variant, Verdict
+from edgecat.bundle.manifest import OodSpec, Variant
 from edgecat.bundle.store import load_bundle, released_names
+from edgecat.bundle.verdict import Verdict
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.classifier import Classifier

@@ -16,7 +16,7 @@ from edgecat.bundle.golden import GOLDEN_FILE
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE
 from edgecat.bundle.store import ASSETS, hash_files, load_bundle, new_bundle, write_manifest
 from edgecat.export.golden import build_golden
-from edgecat.runtime.engines.base import open_engine
+from edgecat.runtime.choice import open_engine
 from edgecat.scores.ood import OOD_FILE
 from edgecat.train.unfold import STATISTICS_FILE
 
@@ -44,7 +44,9 @@ def main(work: Path) -> None:
     with new_bundle(ASSETS / "cats12") as released:
         for file in sorted(kept):
             (released / file).write_bytes(bundle.read(file))
-        golden = build_golden([open_engine(bundle, variant.name) for variant in variants])
+        golden = build_golden(
+            [open_engine(bundle, variant.name) for variant in variants], bundle.spec.input
+        )
         (released / GOLDEN_FILE).write_text(golden.to_json())
         provenance = {"licence": _LICENCE} | bundle.spec.provenance
         search = provenance["search"]

@@ -22,7 +22,7 @@ from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import EngineError
 from edgecat.export.ood import answer_with_features
 from edgecat.photos.pixels import Pixels, load_batch
-from edgecat.runtime.engines.base import open_engine
+from edgecat.runtime.choice import open_engine
 from edgecat.scores.metrics import Logits, softmax, wilson_interval
 from edgecat.scores.ood import Features, choose_threshold, log_sum_exp
 

@@ -21,21 +21,22 @@ from edgecat.errors import AccuracyLost
 from edgecat.export.checkpoint import load_checkpoint
 from edgecat.export.job import export_run
 from edgecat.export.to_onnx import export_onnx
-from edgecat.graph.optimize import FLOAT_VARIANT
 from edgecat.quantize.search import Budget
-from edgecat.runtime.engines.base import open_engine, open_model
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import open_graph
 
 _NUM_ROUNDS, _NUM_WARMUP = 400, 40
 
 
 def measure_passes(run: Path, bundle: Path) -> dict[str, object]:
     """Return latencies of the plain export and of the bundle's fp32, one thread, interleaved."""
-    plain = export_onnx(load_checkpoint(run).network).SerializeToString()
+    network = load_checkpoint(run).network
+    plain = export_onnx(network).SerializeToString()
     engines = {
-        "plain-torch-export": open_model(FLOAT_VARIANT, [plain], threads=1),
+        "plain-torch-export": open_graph(plain, threads=1),
         "onnxruntime-fp32": open_engine(load_bundle(bundle), "onnxruntime-fp32", threads=1),
     }
-    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
+    times = measure_latencies_ms(engines, network.input, _NUM_ROUNDS, _NUM_WARMUP)
     return {
         "latency_ms": {name: percentiles(values) for name, values in times.items()},
         "ratio": median_ratio(times["onnxruntime-fp32"], times["plain-torch-export"]),

@@ -45,7 +45,7 @@ _CHILD = """
 import os, sys
 import numpy as np
 from pathlib import Path
-from edgecat.runtime.engines.base import open_model
+from edgecat.runtime.engine import open_model
 from edgecat.bundle.manifest import Variant
 photos, out, *models = sys.argv[1:]
 photos = np.load(photos)
@@ -130,7 +130,7 @@ def _build_by_bits(bundle: Bundle, calibration: Pixels, work: Path) -> dict[str,
     quantizer = Quantizer(calibrate(graph, calibration), calibration)
     models = {}
     for title, limit in (("8-bit weights", WEIGHT_LIMIT), ("safe weights", SAFE_WEIGHT_LIMIT)):
-        (file,) = quantizer.make(_INT8.name, Recipe("stem in float", 2), weight_limit=limit)
+        (file,) = quantizer.make(_INT8.engine, Recipe("stem in float", 2), weight_limit=limit)
         path = work / f"limit{limit}.onnx"
         path.write_bytes(file)
         models[f"onnxruntime-int8, {title}, not distilled"] = f"{_INT8.name},{path}"

@@ -20,7 +20,7 @@ from edgecat.photos.pixels import load_batch
 from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import RECIPES
-from edgecat.runtime.engines.base import open_model
+from edgecat.runtime.engine import open_model
 from edgecat.train.network import build_network
 
 _NUM_CLASSES = 12
@@ -51,17 +51,18 @@ def main(data: Path) -> None:
     }
     quantizer = Quantizer(calibrate(graph, photos), photos)
     sizes = {"onnxruntime-fp32": len(graph.SerializeToString())}
-    for name, steps in RECIPES.items():
+    for form, steps in RECIPES.load_all().items():
+        name = f"{form}-int8"
         distilled = next(step for step in steps if step.distils)
         recipe = next(
             step
             for step in steps
             if step.mends_biases and step.num_float_stages == distilled.num_float_stages
         )
-        files = quantizer.make(name, recipe)
+        files = quantizer.make(form, recipe)
         sizes[name] = sum(map(len, files))
         engines[name] = open_model(Variant(name, _FILES[name]), files, threads=1)
-    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
+    times = measure_latencies_ms(engines, network.input, _NUM_ROUNDS, _NUM_WARMUP)
     rows = [
         {
             "variant": name,

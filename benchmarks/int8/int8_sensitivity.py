@@ -18,9 +18,9 @@ import torch
 from benchmarks.photos import load_seen_photos
 from benchmarks.results import write_result
 from edgecat.bundle.store import load_bundle
-from edgecat.quantize import onnxruntime
 from edgecat.quantize.bias import mend_biases
 from edgecat.quantize.calibrate import calibrate
+from edgecat.quantize.forms import onnxruntime
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, Grid
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.student import Student

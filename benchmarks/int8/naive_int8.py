@@ -24,8 +24,9 @@ from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
 from edgecat.photos.pixels import load_pixels
 from edgecat.progress import Silent
-from edgecat.runtime.engines.base import open_engine, open_model
-from edgecat.scores.answers import answer_photos
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import open_model
+from edgecat.scores.answers import Interface, answer_photos
 from edgecat.scores.compare import compare_accuracy
 
 _RECIPES = {
@@ -62,6 +63,8 @@ def main(data: Path, run: Path, bundle: Path) -> None:
     calibration = calibration[:: -(-len(calibration) // _NUM_PHOTOS)]
     photos = list_test_photos(run, data)
     loaded = load_bundle(bundle)
+    spec = loaded.spec.input
+    interface = Interface(spec, loaded.spec.labels)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
@@ -81,8 +84,10 @@ def main(data: Path, run: Path, bundle: Path) -> None:
             onnx.checker.check_model(quantized)
             variant = Variant("onnxruntime-int8", ("quantized.onnx",))
             int8 = open_model(variant, [quantized.read_bytes()], threads=1)
-            answers = answer_photos([fp32.run, int8.run], loaded.spec.labels, photos, Silent())
-            times = measure_latencies_ms({"fp32": fp32, "int8": int8}, _NUM_ROUNDS, _NUM_WARMUP)
+            answers = answer_photos([fp32.run, int8.run], interface, photos, Silent())
+            times = measure_latencies_ms(
+                {"fp32": fp32, "int8": int8}, spec, _NUM_ROUNDS, _NUM_WARMUP
+            )
             change = compare_accuracy(*answers.logits, answers.targets)
             rows.append(
                 {

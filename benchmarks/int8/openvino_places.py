@@ -16,13 +16,14 @@ from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_batch
-from edgecat.quantize import openvino
 from edgecat.quantize.calibrate import calibrate
+from edgecat.quantize.forms import openvino
 from edgecat.quantize.grids import HARD_SIGMOID, SAFE_WEIGHT_LIMIT, span_range
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.ranges import measure_histograms
 from edgecat.quantize.rescale import is_depthwise
-from edgecat.runtime.engines.base import open_engine, open_model
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import open_model
 
 _INT8 = Variant("openvino-int8", ("model.xml", "model.bin"))
 _NUM_ROUNDS, _NUM_WARMUP = 1500, 50
@@ -41,7 +42,7 @@ def main(data: Path, bundle: Path) -> None:
     engines = {"float": floats}
     for title, placement in _choose_places(parts, photos).items():
         engines[title] = open_model(_INT8, openvino.write(parts, placement), threads=1)
-    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
+    times = measure_latencies_ms(engines, loaded.spec.input, _NUM_ROUNDS, _NUM_WARMUP)
     rows = [
         {
             "places": title,

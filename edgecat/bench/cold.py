@@ -11,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecat.photos.input import INPUT
 from edgecat.runtime.classifier import Classifier
 
 
 def main(bundle: str, variant: str, threads: str) -> None:
     """Answer a grey picture and print the process's peak memory as JSON."""
-    photo = np.full((INPUT.shorter_side_px, INPUT.shorter_side_px, 3), 128, np.uint8)
     with Classifier.open(bundle, variant, threads=int(threads)) as classifier:
-        classifier.predict(photo)
+        side_px = classifier.bundle.spec.input.shorter_side_px
+        classifier.predict(np.full((side_px, side_px, 3), 128, np.uint8))
     sys.stdout.write(json.dumps({"peak_rss_bytes": peak_rss_bytes()}) + "\n")
 
 

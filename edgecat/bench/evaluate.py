@@ -11,8 +11,8 @@ from edgecat.errors import ConfigError, DatasetError
 from edgecat.photos.folder import LabelledPhoto, load_folder
 from edgecat.photos.reading import group_remarks
 from edgecat.progress import Progress, Silent
-from edgecat.runtime.engines.base import Engine
-from edgecat.scores.answers import answer_photos
+from edgecat.runtime.engine import Engine
+from edgecat.scores.answers import Interface, answer_photos
 from edgecat.scores.evaluation import Evaluation, score
 
 
@@ -49,7 +49,7 @@ def evaluate(
     odd: list[tuple[Path, str]] = []
     answers = answer_photos(
         [engine.run for engine in engines],
-        bundle.spec.labels,
+        Interface(bundle.spec.input, bundle.spec.labels),
         photos,
         progress,
         on_broken=(lambda *remark: broken.append(remark)) if skip_broken else None,

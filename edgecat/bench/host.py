@@ -8,13 +8,14 @@ from typing import Any
 
 from edgecat.machine.cores import count_threads
 from edgecat.machine.cpu import list_features, read_cpuinfo
-
-_PACKAGES = ("edgecat", "numpy", "pillow", "onnxruntime", "openvino")
+from edgecat.runtime.engine import ENGINES
 
 
 def describe_host() -> dict[str, Any]:
     """Return CPU, its features, governor, temperature where readable, load and versions."""
     cpuinfo = read_cpuinfo()
+    engines = [entry.package for entry in ENGINES.load_all().values()]
+    packages = ("edgecat", "numpy", "pillow", *engines)
     temperature = _read("/sys/class/thermal/thermal_zone0/temp")
     return {
         "cpu": cpuinfo.get("model name") or cpuinfo.get("Model") or platform.processor(),
@@ -27,7 +28,7 @@ def describe_host() -> dict[str, Any]:
         "load_1min": os.getloadavg()[0],
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+        "versions": {name: found for name in packages if (found := _version(name))},
     }
 
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgecat.bench.clock import measure_interleaved_ms
-from edgecat.photos.input import INPUT
-from edgecat.runtime.engines.base import Engine
+from edgecat.photos.input import InputSpec
+from edgecat.runtime.engine import Engine
 
 
 def measure_latencies_ms(
     engines: Mapping[str, Engine],
+    spec: InputSpec,
     num_rounds: int,
     num_warmup: int,
     *,
@@ -21,6 +22,7 @@ def measure_latencies_ms(
 
     Args:
         engines: By name, open.
+        spec: What they take.
         num_rounds: Timed calls of each.
         num_warmup: Calls of each before, not timed.
         size: Photos a call.
@@ -28,6 +30,6 @@ def measure_latencies_ms(
     """
     # Noise, seeded: the time of a convolution does not depend on the picture.
     rng = np.random.default_rng(0)
-    batch = rng.integers(0, 256, (size, INPUT.side_px, INPUT.side_px, 3), dtype=np.uint8)
+    batch = rng.integers(0, 256, (size, *spec.shape), dtype=np.uint8)
     actions = {name: lambda engine=engine: engine.run(batch) for name, engine in engines.items()}
     return measure_interleaved_ms(actions, num_rounds, num_warmup, on_round)

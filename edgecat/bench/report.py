@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from edgecat.runtime.precision import INT8
 from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes
 
@@ -74,7 +75,7 @@ def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
         f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times its "
         "latency; it saves size, not time"
         for row in rows
-        if row.variant.endswith("-int8") and row.ratio_to_fp32 and row.ratio_to_fp32 > 1
+        if row.variant.endswith(f"-{INT8.name}") and row.ratio_to_fp32 and row.ratio_to_fp32 > 1
     ]
     if threads > 1 and len(rows) > 1:
         notes.append(

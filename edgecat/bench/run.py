@@ -18,8 +18,10 @@ from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError, EngineError
+from edgecat.photos.input import InputSpec
 from edgecat.progress import Progress, Silent
-from edgecat.runtime.engines.base import Engine, open_engine
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import Engine, exact_name
 from edgecat.scores.evaluation import Evaluation
 
 # Rounds: p99 needs at least 100 to be more than the maximum.
@@ -88,7 +90,7 @@ def run_benchmark(
     bundle = load_bundle(name)
     with _open_all(bundle, threads) as (engines, skipped):
         scores = _evaluate(bundle, engines, data, progress)
-        warm = _measure_warm(engines, num_rounds, progress)
+        warm = _measure_warm(engines, bundle.spec.input, num_rounds, progress)
     cold = _measure_cold(bundle, list(warm), threads, progress)
     rows = [
         _describe(bundle.spec, variant, threads, warm, cold[variant], scores.get(variant))
@@ -140,22 +142,19 @@ def _evaluate(
 
 
 def _measure_warm(
-    engines: Mapping[str, Engine], num_rounds: int, progress: Progress
+    engines: Mapping[str, Engine], spec: InputSpec, num_rounds: int, progress: Progress
 ) -> dict[str, Warm]:
     """Measure engines that are open, all in turn."""
-    latencies = _measure(engines, 1, num_rounds, NUM_WARMUP, progress)
-    batches = _measure(engines, BATCH_SIZE, NUM_BATCH_ROUNDS, 2, progress)
+    with progress.phase("batch 1", num_rounds + NUM_WARMUP) as step:
+        latencies = measure_latencies_ms(engines, spec, num_rounds, NUM_WARMUP, on_round=step)
+    with progress.phase(f"batch {BATCH_SIZE}", NUM_BATCH_ROUNDS + 2) as step:
+        batches = measure_latencies_ms(
+            engines, spec, NUM_BATCH_ROUNDS, 2, size=BATCH_SIZE, on_round=step
+        )
     return {
         name: Warm(engine.describe()["effective_precision"], latencies[name], batches[name])
         for name, engine in engines.items()
     }
-
-
-def _measure(
-    engines: Mapping[str, Engine], size: int, num_rounds: int, num_warmup: int, progress: Progress
-) -> dict[str, list[float]]:
-    with progress.phase(f"batch {size}", num_rounds + num_warmup) as step:
-        return measure_latencies_ms(engines, num_rounds, num_warmup, size=size, on_round=step)
 
 
 def _measure_cold(
@@ -193,7 +192,7 @@ def _describe(
     cold: Cold,
     score: Evaluation | None,
 ) -> Row:
-    measured, fp32 = warm[variant], f"{variant.split('-')[0]}-fp32"
+    measured, fp32 = warm[variant], exact_name(spec.variant(variant))
     return Row(
         variant=variant,
         threads=threads,

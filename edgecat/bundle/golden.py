@@ -18,7 +18,7 @@ class GoldenPhoto:
     Attributes:
         name: What it is there for: "large.jpg".
         base64: The file's bytes.
-        pixels_sha256: Of the uint8 `[224, 224, 3]`, RGB, that `edgecat.photos.pixels` makes of it.
+        pixels_sha256: Of the uint8 `[H, W, 3]`, RGB, that `edgecat.photos.pixels` makes of it.
         logits: What each variant answered, by the variant's name.
     """
 

@@ -9,8 +9,9 @@ from edgecat.bundle import schema1
 from edgecat.bundle.plain import check_file_names, check_labels, check_plain
 from edgecat.bundle.release import Release
 from edgecat.bundle.score import Score
+from edgecat.bundle.verdict import Verdict
 from edgecat.errors import BundleError
-from edgecat.photos.input import INPUT, InputSpec
+from edgecat.photos.input import IMAGENET, InputSpec
 from edgecat.scores.bounds import (
     OOD_SCORES,
     RESIDUAL_WEIGHTS,
@@ -25,26 +26,13 @@ SCHEMA_VERSION, SCHEMA_MINOR = 2, 0
 #: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
 NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
 
-ARCHS = ("mobilenet_v3_small", "mobilenet_v3_large")
-
-#: <engine>-<precision>, the same strings in the command line, in files and in JSON.
-VARIANTS = (
-    "onnxruntime-fp32",
-    "onnxruntime-int8",
-    "openvino-fp32",
-    "openvino-bf16",
-    "openvino-int8",
-)
-
-
-#: Kinds of processors that differ in what INT8 is worth: x86-64 with and without VNNI, 64-bit Arm.
-TARGETS = ("x86-vnni", "x86-avx2", "arm")
-
+# Well formed is what another edgecat, or an engine or network of somebody else, may have written;
+# whether it is known here, they ask who need it.
+_ARCH = re.compile("[a-z0-9_]{1,64}")
+# <engine>-<precision>: the same strings in the command line, in files and in JSON.
+_VARIANT = re.compile("[a-z0-9]{1,32}-[a-z0-9]{1,32}")
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-# Latencies of two models of one network; what differs a thousandfold, no clock has measured.
-_LATENCY_RATIOS = (1e-3, 1e3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,53 +54,11 @@ class FileRecord:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """Whether a variant is worth running, for each kind of processor.
-
-    Attributes:
-        ships_to: Those of `TARGETS` for which it is.
-        reasons: For the others, why it is not.
-        measured_on: The target of the machine that measured the latency.
-        latency_ratio: There, its latency by that of "onnxruntime-fp32": single photos, one thread,
-            median of rounds in turn.
-    """
-
-    ships_to: tuple[str, ...]
-    reasons: dict[str, str]
-    measured_on: str
-    latency_ratio: float
-
-    def __post_init__(self) -> None:
-        """Check the targets and the latency.
-
-        Raises:
-            ValueError: A target that this version does not know, or one that is missing; a ratio
-                that no clock measures.
-        """
-        check_within("latency_ratio", self.latency_ratio, _LATENCY_RATIOS)
-        known = {*self.ships_to, *self.reasons}
-        if known != set(TARGETS) or self.measured_on not in TARGETS:
-            raise ValueError(f"targets {sorted(known)} are not {', '.join(TARGETS)}")
-
-    def describe(self) -> str:
-        """Return the verdict as a line of text."""
-        ships = f"ship to {', '.join(self.ships_to)}" if self.ships_to else "do not ship"
-        by_reason: dict[str, list[str]] = {}
-        for target, reason in self.reasons.items():
-            by_reason.setdefault(reason, []).append(target)
-        whys = [f"not {', '.join(targets)}: {why}" for why, targets in by_reason.items()]
-        return (
-            f"{self.latency_ratio:.2f}x the latency of onnxruntime-fp32 on {self.measured_on}; "
-            f"{'; '.join([ships, *whys])}"
-        )
-
-
-@dataclasses.dataclass(frozen=True)
 class Variant:
     """One model for one engine at one precision.
 
     Attributes:
-        name: One of `VARIANTS`.
+        name: <engine>-<precision>.
         files: The engine's files, the graph first ("x.onnx"; or "x.xml.gz", "x.bin").
         score: The test score, where one was measured.
         verdict: Where it is worth running, where that was measured.
@@ -130,11 +76,11 @@ class Variant:
         """Check the parts.
 
         Raises:
-            ValueError: A name that no version of edgecat writes, no file, or a threshold that is
-                no score.
+            ValueError: No name of an engine and a precision, no file, or a threshold that is no
+                score.
         """
-        if self.name not in VARIANTS:
-            raise ValueError(f"variant {self.name!r} is none of {', '.join(VARIANTS)}")
+        if not _VARIANT.fullmatch(self.name):
+            raise ValueError(f"variant {self.name!r} is no <engine>-<precision>")
         if not self.files:
             raise ValueError(f"variant {self.name!r} names no file")
         if self.ood_threshold is not None:
@@ -142,13 +88,19 @@ class Variant:
 
     @property
     def engine(self) -> str:
-        """Return "onnxruntime" or "openvino"."""
+        """Return the name of the engine, see `edgecat.runtime.engine`."""
         return self.name.split("-")[0]
 
     @property
     def precision(self) -> str:
-        """Return "fp32", "bf16" or "int8": what was asked for, not what an engine runs."""
+        """Return such as "fp32" or "int8": what was asked for, not what an engine runs."""
         return self.name.split("-")[1]
+
+    @property
+    def num_bits(self) -> int:
+        """Return how many bits a weight of this precision has: the first number in its name."""
+        found = re.search("[0-9]+", self.precision)
+        return int(found[0]) if found else 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,9 +130,10 @@ class ModelSpec:
 
     Attributes:
         name: What a person calls the model.
-        arch: One of `ARCHS`.
+        arch: The network's name, see `edgecat.train.architecture`.
         labels: The classes, in the order of the logits.
-        variants: At least one; `preferred_variants` says which is used when nobody asks.
+        variants: At least one, the first a float one, against which the others were measured;
+            `preferred_variants` says which is used when nobody asks.
         files: Every file of the bundle but the manifest, by name.
         input: The expected pixels.
         temperature: What logits are divided by before the softmax, 1/20 to 20.
@@ -196,7 +149,7 @@ class ModelSpec:
     labels: tuple[str, ...]
     variants: tuple[Variant, ...]
     files: dict[str, FileRecord]
-    input: InputSpec = INPUT
+    input: InputSpec = IMAGENET
     temperature: float = 1.0
     ood: OodSpec | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -212,12 +165,10 @@ class ModelSpec:
         """
         for name, value in vars(self).items():
             check_plain(value, name)
-        if self.arch not in ARCHS:
-            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
+        if not _ARCH.fullmatch(self.arch):
+            raise ValueError(f"arch {self.arch!r} is no name of small letters, digits and _")
         check_labels(self.labels)
         check_count("schema_minor", self.schema_minor)
-        if self.input != INPUT:
-            raise ValueError(f"input {self.input} is not what this edgecat makes: {INPUT}")
         check_within("temperature", self.temperature, TEMPERATURES)
         names = [variant.name for variant in self.variants]
         if not names or len(set(names)) != len(names):
@@ -245,25 +196,36 @@ class ModelSpec:
             f"{self.name}: no variant {name!r}; it has {', '.join(v.name for v in self.variants)}"
         )
 
+    @property
+    def reference(self) -> str:
+        """Return the name of the variant that the others were measured against."""
+        return self.variants[0].name
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the kinds of processors that its verdicts are about; none without verdicts."""
+        verdicts = [variant.verdict for variant in self.variants if variant.verdict is not None]
+        return tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.targets))
+
     def preferred_variants(self, target: str) -> tuple[str, ...]:
         """Return the variants worth running on a kind of processor, the fastest first.
 
-        Where latencies were measured on another kind, INT8 for ONNX Runtime is taken to be the
-        fastest (benchmarks/results/*/int8_cpus.json). Without any verdict, the manifest's order.
+        Where latencies were measured on another kind, the one of the fewest bits is taken to be the
+        fastest, and of equals the first (benchmarks/results/*/int8_cpus.json). Without any verdict,
+        the manifest's order.
 
         Args:
-            target: One of `TARGETS`.
+            target: One of `targets`.
         """
-        rated = [(v.verdict, v) for v in self.variants if v.verdict is not None]
-        if not rated:
+        if not self.targets:
             return tuple(variant.name for variant in self.variants)
-
-        def cost(verdict: Verdict, variant: Variant) -> tuple[float, bool, bool]:
-            ratio = verdict.latency_ratio if verdict.measured_on == target else 0.0
-            return ratio, variant.precision != "int8", variant.engine != "onnxruntime"
-
-        ships = sorted((cost(*pair), pair[1].name) for pair in rated if target in pair[0].ships_to)
-        return tuple(name for _, name in ships)
+        costs: dict[str, tuple[float, int]] = {}
+        for variant in self.variants:
+            verdict = variant.verdict
+            if verdict is not None and target in verdict.ships_to:
+                ratio = verdict.latency_ratio if verdict.measured_on == target else 0.0
+                costs[variant.name] = ratio, variant.num_bits
+        return tuple(sorted(costs, key=lambda name: costs[name]))
 
     def to_json(self) -> str:
         """Return the manifest's text, the same for the same content."""

@@ -47,7 +47,7 @@ def command(
     """
     from edgecat.bench.evaluate import evaluate
     from edgecat.bundle.store import load_bundle
-    from edgecat.runtime.engines.base import open_engine
+    from edgecat.runtime.choice import open_engine
 
     loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     engine = open_engine(loaded, variant, threads)

@@ -6,6 +6,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress
+from edgecat.runtime.target import TARGETS
 
 
 @click.command("export", short_help=COMMANDS["export"])
@@ -13,7 +14,7 @@ from edgecat.cli.output import TerminalProgress
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Bundle to make or replace."
 )
-@click.option("--int8", is_flag=True, help="Add INT8 variants for ONNX Runtime and OpenVINO.")
+@click.option("--int8", is_flag=True, help="Add INT8 variants, for every engine that has them.")
 @click.option(
     "--max-drop",
     "max_drop_pp",
@@ -32,7 +33,7 @@ from edgecat.cli.output import TerminalProgress
     "--targets",
     default="auto",
     show_default=True,
-    help="Processors that must compute the same: some of x86-vnni,x86-avx2,arm; auto: all.",
+    help=f"Processors that must compute the same: some of {','.join(TARGETS.names)}; auto: all.",
 )
 @click.option("--allow-drop", is_flag=True, help="Keep INT8 even if it is over budget.")
 @click.option(
@@ -68,11 +69,10 @@ def command(
       edgecat export runs/first --out first.edgecat --int8
       edgecat export runs/first --out first.edgecat --int8 --max-drop 0.5 --targets arm
     """
-    from edgecat.bundle.manifest import TARGETS
     from edgecat.export.job import export_run
     from edgecat.quantize.search import Budget
 
-    chosen = TARGETS if targets == "auto" else tuple(targets.split(","))
+    chosen = TARGETS.names if targets == "auto" else tuple(targets.split(","))
     budget = Budget(max_drop_pp, chosen, search, allow_drop)
     spec = export_run(
         run, out, int8=budget if int8 else None, data=data, progress=TerminalProgress()

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from edgecat.bundle.manifest import ARCHS
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress
+from edgecat.train.architecture import ARCHITECTURES, default_arch
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
@@ -19,7 +19,11 @@ from edgecat.cli.output import TerminalProgress
     help="Folder to write the run to.",
 )
 @click.option(
-    "--arch", type=click.Choice(ARCHS), default=ARCHS[0], show_default=True, help="Network."
+    "--arch",
+    type=click.Choice(ARCHITECTURES.names),
+    default=default_arch(),
+    show_default=True,
+    help="Network.",
 )
 @click.option(
     "--weights",
@@ -85,7 +89,7 @@ def command(
     skip_broken: bool,
     conflicts: str,
 ) -> None:
-    """Fine-tune a pretrained MobileNetV3 on a folder of labelled photos.
+    """Fine-tune a pretrained network on a folder of labelled photos.
 
     DATA has one sub-folder per class, or train/, val/ and test/ with such sub-folders (other usual
     names are understood: Training, valid, testing, ...), or is a .zip of that. Without splits,

@@ -60,7 +60,7 @@ def command(bundle: str, signer: Path | None, allow_older: bool, as_json: bool) 
             if warning := describe_small_classes(counts):
                 click.echo(f"  {warning}")
         if verdict := variant.verdict:
-            click.echo(f"  verdict: {verdict.describe()}")
+            click.echo(f"  verdict: {verdict.describe(spec.reference)}")
         for line in _describe_steps(spec.provenance, variant.name):
             click.echo(f"  step: {line}")
     click.echo("\nprovenance")

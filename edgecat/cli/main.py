@@ -14,8 +14,8 @@ from edgecat.errors import ConfigError, EdgecatError, StorageError
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
 # or torch, is imported when that command is used, so that `edgecat --help` is quick.
 COMMANDS = {
-    "finetune": "Fine-tune a pretrained MobileNetV3 on a folder of labelled photos.",
-    "export": "Turn a finished run into a bundle: ONNX, OpenVINO, INT8, each proven.",
+    "finetune": "Fine-tune a pretrained network on a folder of labelled photos.",
+    "export": "Turn a finished run into a bundle: float and INT8 models, each proven.",
     "evaluate": "Measure a bundle's accuracy on labelled photos.",
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "predict": "Say what photos show.",
@@ -41,7 +41,6 @@ _EXTRAS = dict.fromkeys(
         "torchvision",
         "onnx",
         "onnxscript",
-        "openvino",
         "safetensors",
         "matplotlib",
         "anyascii",
@@ -73,7 +72,7 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """Photo classifiers for small machines.
 
-    Fine-tune a MobileNetV3 on your photos, export it, quantize it to INT8 with proof that it
+    Fine-tune a pretrained network on your photos, export it, quantize it to INT8 with proof that it
     still works, measure it, and run it on a Raspberry Pi or an Intel box without torch.
 
     \b
@@ -110,11 +109,12 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRAS:
+        requirement = _find_requirement(package)
+        if requirement is None:
             raise
         click.echo(
             f"error: {package} is not installed: this command needs more than the device's base "
-            f"install; pip install 'edgecat[{_EXTRAS[package]}]'",
+            f"install; pip install '{requirement}'",
             err=True,
         )
         return ConfigError.exit_code
@@ -128,3 +128,13 @@ def _run(arguments: list[str] | None) -> int:
         click.echo(f"error: {error.filename or 'the system'}: {error.strerror}", err=True)
         return StorageError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _find_requirement(package: str) -> str | None:
+    """Return what to install to have a package, None where edgecat does not ask for it."""
+    if package in _EXTRAS:
+        return f"edgecat[{_EXTRAS[package]}]"
+    from edgecat.runtime.engine import ENGINES
+
+    engines = ENGINES.load_all().values()
+    return next((entry.requirement for entry in engines if entry.package == package), None)

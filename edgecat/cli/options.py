@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 variant_option = click.option(
-    "--variant", help="Such as onnxruntime-int8; default: the fastest that ships here."
+    "--variant",
+    help="One of those that 'edgecat inspect' shows; default: the fastest that ships here.",
 )
 
 threads_option = click.option(

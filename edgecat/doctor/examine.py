@@ -3,24 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecat.doctor.cores import check_cores
+from edgecat.doctor.check import CHECKS
 from edgecat.doctor.finding import Finding
-from edgecat.doctor.health import (
-    check_governor,
-    check_memory,
-    check_temperature,
-    check_throttling,
-)
 from edgecat.doctor.machine import Machine, read_machine
-from edgecat.doctor.packages import check_onnxruntime, check_openvino
-from edgecat.doctor.processor import check_processor
-from edgecat.doctor.system import check_glibc, check_python, check_system
 from edgecat.doctor.variants import check_bundle
-
-_CHECKS = (
-    check_system, check_glibc, check_python, check_processor, check_cores, check_memory,
-    check_governor, check_temperature, check_throttling, check_onnxruntime, check_openvino,
-)  # fmt: skip
 
 
 def examine(
@@ -42,9 +28,7 @@ def examine(
         allow_older: The same.
     """
     machine = machine or read_machine()
-    for check in _CHECKS:
-        finding = check(machine)
-        if finding is not None:
-            yield finding
+    for check in sorted(CHECKS.load_all().values(), key=lambda check: check.place):
+        yield from check.look(machine)
     if bundle is not None:
-        yield from check_bundle(bundle, machine.target, signer=signer, allow_older=allow_older)
+        yield from check_bundle(bundle, machine, signer=signer, allow_older=allow_older)

@@ -7,9 +7,12 @@ import struct
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edgecat.machine.cpu import list_features, read_cpuinfo, tell_target
+from edgecat.machine.cpu import list_features, read_cpuinfo
+from edgecat.runtime.engine import ENGINES
+from edgecat.runtime.target import tell_target
 
-_PACKAGES = ("numpy", "pillow", "onnxruntime", "openvino")
+# What mends many a fault of a machine.
+NEW_SYSTEM = "install a newer system: Debian 12 or the 64-bit Raspberry Pi OS made of it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Machine:
 
     @property
     def target(self) -> str:
-        """Return which of `edgecat.bundle.manifest.TARGETS` it is."""
+        """Return which of `edgecat.runtime.target.TARGETS` it is."""
         return tell_target(self.machine, self.features)
 
     @property
@@ -64,7 +67,8 @@ def read_machine() -> Machine:
     """Return this machine."""
     library, library_version = platform.libc_ver()
     packages = {}
-    for name in _PACKAGES:
+    engines = [entry.package for entry in ENGINES.load_all().values()]
+    for name in ("numpy", "pillow", *engines):
         with contextlib.suppress(PackageNotFoundError):
             packages[name] = version(name)
     return Machine(

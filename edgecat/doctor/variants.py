@@ -7,19 +7,21 @@ from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.doctor.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
+from edgecat.doctor.machine import Machine
 from edgecat.errors import BundleError, EngineError, StorageError
+from edgecat.runtime.target import tell_target
 
 _CHOOSE = "choose another --variant"
 
 
 def check_bundle(
-    name: str | Path, target: str, *, signer: Path | None = None, allow_older: bool = False
+    name: str | Path, machine: Machine, *, signer: Path | None = None, allow_older: bool = False
 ) -> Iterator[Finding]:
     """Look at a bundle, each of its variants, and the choice among them.
 
     Args:
         name: A folder, or a released model's name.
-        target: The kind of processor, one of `edgecat.bundle.manifest.TARGETS`.
+        machine: The one that it is to run on.
         signer: As for `edgecat.bundle.store.load_bundle`.
         allow_older: The same.
     """
@@ -35,6 +37,7 @@ def check_bundle(
     if spec.release is not None:
         found += f", {spec.release.describe()}"
     yield Finding("bundle", "ok", found)
+    target = tell_target(machine.machine, machine.features, spec.targets)
     preferred = spec.preferred_variants(target)
     others = [variant.name for variant in spec.variants if variant.name not in preferred]
     taken = None
@@ -52,7 +55,7 @@ def _try(bundle: Bundle, variant: str) -> str | BundleError | EngineError:
 
     def answer() -> str:
         # Here, so that neither numpy nor an engine can take down the process that reports.
-        from edgecat.runtime.engines.base import open_engine
+        from edgecat.runtime.choice import open_engine
         from edgecat.runtime.selftest import run_self_test
 
         result = run_self_test(bundle, open_engine(bundle, variant))
@@ -102,5 +105,5 @@ def _describe_choice(spec: ModelSpec, target: str, taken: str | None) -> Finding
         "choice",
         "ok",
         f"{taken}, the fastest that opens of those that ship to {target} "
-        f"({verdict.latency_ratio:.2f}x the latency of onnxruntime-fp32 on {verdict.measured_on})",
+        f"({verdict.latency_ratio:.2f}x the latency of {spec.reference} on {verdict.measured_on})",
     )

@@ -24,6 +24,7 @@ from edgecat import atomic
 from edgecat.bench.host import describe_host
 from edgecat.errors import ExportError, StorageError
 from edgecat.export.entry import Entry, hash_parts, read_entry, write_entry
+from edgecat.export.maker import list_packages
 from edgecat.progress import Progress
 from edgecat.strict import build
 
@@ -34,7 +35,7 @@ CACHE = "cache"
 CACHE_VERSION = 1
 
 # What computes, and so decides the last bits of a result or the time that it takes.
-_PACKAGES = ("edgecat", "numpy", "onnx", "onnxruntime", "openvino", "torch", "torchvision")
+_PACKAGES = ("edgecat", "numpy", "onnx", "torch", "torchvision")
 
 
 class Result(Protocol):
@@ -58,7 +59,7 @@ def describe_setting() -> dict[str, Any]:
     names = ("cpu", "machine", "features", "num_usable_cores", "python")
     return {
         "version of the cache": CACHE_VERSION,
-        **{name: version(name) for name in _PACKAGES},
+        **{name: version(name) for name in (*_PACKAGES, *list_packages())},
         **{name: host[name] for name in names},
         "torch's threads": torch.get_num_threads(),
     }

@@ -13,6 +13,7 @@ from edgecat.scores.metrics import Logits
 from edgecat.train import run as runs
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
+from edgecat.train.threads import limit_threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Checkpoint:
         """Return float32 logits `[N, K]`.
 
         Args:
-            photos: uint8 `[N, 224, 224, 3]`, RGB.
+            photos: uint8 `[N, H, W, 3]`, RGB.
         """
         return predict_logits(self.network, photos, torch.device("cpu"))
 
@@ -56,6 +57,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
         raise TrainError(
             f"{run}: the run has not finished; go on with it: edgecat finetune ... --resume"
         )
+    limit_threads()
     file = run / runs.MODEL
     try:
         weights = file.read_bytes()
@@ -69,7 +71,7 @@ def _build_network(weights: bytes, record: RunRecord, file: Path) -> PhotoNetwor
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    network = build_network(record.arch, len(record.labels))
+    network = build_network(record.arch, len(record.labels), record.input)
     try:
         network.load_state_dict(load(weights))
     except (RuntimeError, SafetensorError) as error:

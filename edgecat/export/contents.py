@@ -13,6 +13,7 @@ from edgecat.bundle.store import new_bundle, write_manifest
 from edgecat.export.checkpoint import Checkpoint
 from edgecat.export.floats import FloatGraph, ProvenFloats
 from edgecat.export.int8 import Int8Models
+from edgecat.export.maker import list_packages
 from edgecat.export.scoring import RatedModels
 from edgecat.export.sets import Source
 from edgecat.quantize.model import Model
@@ -63,6 +64,7 @@ def write_contents(contents: Contents, out: Path) -> ModelSpec:
             name: FileRecord(hashlib.sha256(files[name]).hexdigest(), len(files[name]))
             for name in sorted(files)
         },
+        input=record.input,
         temperature=contents.rated.temperature,
         ood=OodSpec(OOD_FILE, contents.rated.detector.residual_weight),
         provenance=_describe_origin(contents.source.checkpoint) | _describe_proofs(contents),
@@ -102,7 +104,6 @@ def _describe_proofs(contents: Contents) -> dict[str, Any]:
 def _describe_origin(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return where a model is from; nothing of the machine that made it."""
     record = checkpoint.record
-    names = ("onnx", "onnxruntime", "openvino")
     return {
         "weights": Path(record.weights).name,
         "num_tensors_loaded": record.num_loaded,
@@ -112,5 +113,5 @@ def _describe_origin(checkpoint: Checkpoint) -> dict[str, Any]:
         "data_sha256": record.data_sha256,
         "num_photos": record.num_photos,
         "num_near_duplicates": checkpoint.split.num_duplicates,
-        "versions": record.versions | {name: version(name) for name in names},
+        "versions": record.versions | {name: version(name) for name in ("onnx", *list_packages())},
     }

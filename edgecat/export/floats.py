@@ -5,9 +5,10 @@ from functools import partial
 
 import onnx
 
+from edgecat.bundle.manifest import Variant
 from edgecat.export.cache import StageCache
 from edgecat.export.checkpoint import Checkpoint
-from edgecat.export.makers import MAKERS
+from edgecat.export.maker import MAKERS, list_products
 from edgecat.export.parity import Parity, check_parity
 from edgecat.export.sets import ProofSet, Source
 from edgecat.export.statistics import collect_statistics
@@ -34,13 +35,13 @@ class FloatGraph:
 
     @property
     def model(self) -> onnx.ModelProto:
-        """Return the ONNX model: uint8 `[N, 224, 224, 3]` RGB in, logits and features out."""
+        """Return the ONNX model: uint8 `[N, H, W, 3]` RGB in, logits and features out."""
         return onnx.ModelProto.FromString(self.files[0])
 
 
 @dataclasses.dataclass(frozen=True)
 class ProvenFloats:
-    """The float models, in the order of `edgecat.export.makers.MAKERS`.
+    """The float models, in the order of `edgecat.export.maker.list_products`.
 
     Attributes:
         models: A model of each engine.
@@ -49,6 +50,10 @@ class ProvenFloats:
 
     models: tuple[Model, ...]
     parities: dict[str, Parity]
+
+    def find(self, variant: Variant) -> Model:
+        """Return the model of a variant."""
+        return next(model for model in self.models if model.variant.name == variant.name)
 
 
 def make_graph(
@@ -83,18 +88,21 @@ def prove_floats(graph: FloatGraph, proof: ProofSet, progress: Progress) -> Prov
 
 def build_float_models(graph: onnx.ModelProto) -> tuple[Model, ...]:
     """Return every engine's float model of a graph, not yet proven."""
-    return tuple(Model(maker.variant("fp32"), maker.build(graph)) for maker in MAKERS)
+    exact = [product.variant for product in list_products() if product.precision.made == "exact"]
+    return tuple(
+        Model(variant, tuple(MAKERS.load(variant.engine).build(graph))) for variant in exact
+    )
 
 
-def try_bf16(
+def try_rounded(
     floats: ProvenFloats, validation: ValidationSet, budget: Budget, progress: Progress
 ) -> tuple[Model, ...]:
-    """Return the float models that this CPU computes in bf16, too, within the budget."""
+    """Return the float models that engines compute in fewer bits here, within the budget."""
     kept = []
-    for maker, floating in zip(MAKERS, floats.models, strict=True):
-        if not maker.computes_bf16():
+    for product in list_products():
+        if product.precision.made != "rounded":
             continue
-        model = Model(maker.variant("bf16", files_of="fp32"), floating.files)
+        model = Model(product.variant, floats.find(product.exact).files)
         with model.open() as engine:
             change = validation.compare(engine)
         model = dataclasses.replace(model, change=change)

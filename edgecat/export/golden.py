@@ -9,27 +9,35 @@ from PIL import Image
 
 from edgecat.bundle.golden import Golden, GoldenPhoto, hash_pixels
 from edgecat.photos.drawings import draw_cat
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import load_pixels
 from edgecat.quantize.model import Model, open_all
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 
 # Source: Exif 2.32, tag 0x0112; 6: turn by 90 degrees clockwise to see it upright.
 _ORIENTATION, _TURNED = 0x0112, 6
 
 
-def answer_golden(models: Sequence[Model]) -> Golden:
-    """Let every variant of a bundle answer the golden photos."""
+def answer_golden(models: Sequence[Model], spec: InputSpec) -> Golden:
+    """Let every variant of a bundle answer the golden photos.
+
+    Args:
+        models: All of them.
+        spec: What they take.
+    """
     with open_all(models) as engines:
-        return build_golden(engines)
+        return build_golden(engines, spec)
 
 
-def build_golden(engines: Sequence[Engine]) -> Golden:
+def build_golden(engines: Sequence[Engine], spec: InputSpec) -> Golden:
     """Let engines answer the golden photos.
 
     Args:
         engines: Every variant of the bundle, open.
+        spec: What they take.
     """
-    return Golden(tuple(_answer(name, data, engines) for name, data in draw_photos().items()))
+    photos = draw_photos().items()
+    return Golden(tuple(_answer(name, data, engines, spec) for name, data in photos))
 
 
 def draw_photos() -> dict[str, bytes]:
@@ -58,8 +66,8 @@ def _encode(image: Image.Image, kind: str, quality: int = 0, **options: object) 
     return file.getvalue()
 
 
-def _answer(name: str, data: bytes, engines: Sequence[Engine]) -> GoldenPhoto:
-    pixels = load_pixels(data)
+def _answer(name: str, data: bytes, engines: Sequence[Engine], spec: InputSpec) -> GoldenPhoto:
+    pixels = load_pixels(data, spec)
     return GoldenPhoto(
         name,
         base64.b64encode(data).decode(),

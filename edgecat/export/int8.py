@@ -7,8 +7,8 @@ from pathlib import Path
 from edgecat.errors import AccuracyLost
 from edgecat.export.cache import StageCache
 from edgecat.export.entry import hash_parts
-from edgecat.export.floats import FloatGraph
-from edgecat.export.makers import MAKERS
+from edgecat.export.floats import FloatGraph, ProvenFloats
+from edgecat.export.maker import list_products
 from edgecat.export.sets import Source, load_distillation_set
 from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
@@ -44,14 +44,14 @@ class Int8Material:
     Attributes:
         source: The run.
         graph: Its float graph.
-        floats: Each engine's float model, in the order of `MAKERS`.
-        calibration: uint8 `[N, 224, 224, 3]`, RGB: training photos that set ranges.
+        floats: Each engine's float model.
+        calibration: uint8 `[N, H, W, 3]`, RGB: training photos that set ranges.
         validation: Validation photos.
     """
 
     source: Source
     graph: FloatGraph
-    floats: tuple[Model, ...]
+    floats: ProvenFloats
     calibration: Pixels
     validation: ValidationSet
 
@@ -76,10 +76,11 @@ def search_int8(
     kept: list[Model] = []
     refused: list[Model] = []
     searches: dict[str, SearchResult] = {}
-    for maker, floating in zip(MAKERS, material.floats, strict=True):
-        variant, limit = maker.variant("int8"), budget.weight_limit
-        study = Study(variant, quantizer, floating, material.validation, limit)
-        recipes = choose_recipes(variant.name, budget.search)
+    quantized = [product for product in list_products() if product.precision.made == "quantized"]
+    for product in quantized:
+        variant, floating = product.variant, material.floats.find(product.exact)
+        study = Study(variant, quantizer, floating, material.validation, budget.weight_limit)
+        recipes = choose_recipes(variant.engine, budget.search)
         try_recipe = partial(_try_recipe, study, source, cache, progress)
         found = search_recipes(variant.name, recipes, try_recipe, budget, progress)
         searches[variant.name] = found

@@ -10,7 +10,7 @@ from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import check_replaceable
 from edgecat.export.cache import CACHE, StageCache, describe_setting
 from edgecat.export.contents import Contents, write_contents
-from edgecat.export.floats import make_graph, prove_floats, try_bf16
+from edgecat.export.floats import make_graph, prove_floats, try_rounded
 from edgecat.export.int8 import Int8Material, Int8Models, refuse_lost, search_int8
 from edgecat.export.scoring import rate_models
 from edgecat.export.sets import (
@@ -62,13 +62,13 @@ def export_run(
     graph = make_graph(source, proof, cache, progress)
     floats = prove_floats(graph, proof, progress)
     validation = load_validation_set(source)
-    bf16 = try_bf16(floats, validation, budget, progress)
+    rounded = try_rounded(floats, validation, budget, progress)
     calibration = load_calibration_set(source)
     found = Int8Models()
     if int8:
-        material = Int8Material(source, graph, floats.models, calibration, validation)
+        material = Int8Material(source, graph, floats, calibration, validation)
         found = search_int8(material, int8, cache, progress)
-    models = (*floats.models, *bf16, *found.models)
+    models = (*floats.models, *rounded, *found.models)
     rated = rate_models(models, source, calibration, validation, budget, progress)
     spec = write_contents(Contents(source, graph, floats, found, models, rated), out)
     refuse_lost(found, out)

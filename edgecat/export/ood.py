@@ -7,7 +7,7 @@ import numpy as np
 
 from edgecat.photos.pixels import Pixels
 from edgecat.quantize.model import Model, open_all
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.answers import batches_of
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features, OodDetector, choose_threshold, fit_detector
@@ -34,8 +34,8 @@ def fit_to_models(
 
     Args:
         models: All of them; the first is a float one, of which the detector learns.
-        calibration: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
-        validation: uint8 `[N, 224, 224, 3]`, RGB: what the thresholds are chosen by.
+        calibration: uint8 `[N, H, W, 3]`, RGB: training photos, of every class.
+        validation: uint8 `[N, H, W, 3]`, RGB: what the thresholds are chosen by.
     """
     with open_all(models) as engines:
         detector = learn_detector(engines[0], calibration)
@@ -48,7 +48,7 @@ def learn_detector(engine: Engine, photos: Pixels) -> OodDetector:
 
     Args:
         engine: The float model.
-        photos: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
+        photos: uint8 `[N, H, W, 3]`, RGB: training photos, of every class.
     """
     return fit_detector(*answer_with_features(engine, photos))
 
@@ -59,7 +59,7 @@ def find_threshold(engine: Engine, detector: OodDetector, photos: Pixels) -> flo
     Args:
         engine: The variant.
         detector: What `learn_detector` learned from the float model.
-        photos: uint8 `[N, 224, 224, 3]`, RGB: validation photos.
+        photos: uint8 `[N, H, W, 3]`, RGB: validation photos.
     """
     return choose_threshold(detector.ood_score(*answer_with_features(engine, photos)))
 
@@ -69,7 +69,7 @@ def answer_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Featur
 
     Args:
         engine: Of a model with both outputs.
-        photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
+        photos: uint8 `[N, H, W, 3]`, RGB, N from 1.
     """
     pairs = (engine.run_with_features(batch) for batch in batches_of(photos))
     logits, features = zip(*pairs, strict=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecat.errors import ParityError
 from edgecat.photos.pixels import Pixels
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.compare import compare_logits
 from edgecat.scores.metrics import Logits
 
@@ -37,7 +37,7 @@ def check_parity(engine: Engine, photos: Pixels, expected: Logits) -> Parity:
 
     Args:
         engine: A float32 one.
-        photos: uint8 `[N, 224, 224, 3]`, RGB.
+        photos: uint8 `[N, H, W, 3]`, RGB.
         expected: float32 `[N, K]`, torch's answers.
 
     Raises:
@@ -65,7 +65,7 @@ def fill_up(photos: Pixels) -> Pixels:
     """Return at least `NUM_PHOTOS` photos: of fewer, mirrored and turned copies are added.
 
     Args:
-        photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
+        photos: uint8 `[N, H, W, 3]`, RGB, N from 1.
     """
     turns = [np.rot90(photos, turn, axes=(1, 2)) for turn in range(4)]
     views = [view for turn in turns for view in (turn, turn[:, :, ::-1])]

@@ -2,29 +2,32 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from edgecat.errors import DatasetError
 from edgecat.photos.folder import LabelledPhoto, load_folder
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.photos.reading import read_photos
 from edgecat.photos.split import Split
 from edgecat.progress import Progress
-from edgecat.scores.answers import Answers, answer_photos
+from edgecat.scores.answers import Answers, Interface, answer_photos
 from edgecat.scores.metrics import Logits
 
 
 class RunPhotos:
     """A run's photos, read again and proven to be the same."""
 
-    def __init__(self, split: Split, root: Path, progress: Progress) -> None:
+    def __init__(self, split: Split, root: Path, spec: InputSpec, progress: Progress) -> None:
         """Look whether the photos are still there.
 
         Args:
             split: Of the run.
             root: The folder of the photos, or a zip file, arranged as it was in the run.
+            spec: What the network takes.
             progress: Told of each photo.
 
         Raises:
@@ -34,7 +37,8 @@ class RunPhotos:
             raise DatasetError(
                 f"{root}: the run's photos are gone; say where they are now with --data DIR"
             )
-        self._split, self._folder, self._progress = split, load_folder(root), progress
+        self._split, self._folder = split, load_folder(root)
+        self._spec, self._progress = spec, progress
         progress.say(self._folder.understood)
 
     def pixels(self, title: str, positions: Sequence[int]) -> Pixels:
@@ -45,12 +49,13 @@ class RunPhotos:
             positions: In the split.
 
         Returns:
-            uint8 `[N, 224, 224, 3]`, RGB.
+            uint8 `[N, side, side, 3]`, RGB.
         """
         batch = []
+        load = partial(load_pixels, spec=self._spec)
         with self._progress.phase(title, len(positions)) as step:
             found = read_photos(
-                self._photos(positions), load_pixels, on_photo=step, on_broken=_refuse_broken
+                self._photos(positions), load, on_photo=step, on_broken=_refuse_broken
             )
             for position, (_, sha256, pixels) in zip(positions, found, strict=True):
                 self._check(position, sha256)
@@ -73,7 +78,11 @@ class RunPhotos:
         """Return what models answer to a split's photos."""
         positions = self._split.indices(split)
         answers = answer_photos(
-            models, labels, self._photos(positions), self._progress, on_broken=_refuse_broken
+            models,
+            Interface(self._spec, labels),
+            self._photos(positions),
+            self._progress,
+            on_broken=_refuse_broken,
         )
         for position, sha256 in zip(positions, answers.hashes, strict=True):
             self._check(position, sha256)

@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat.bundle.golden import Golden
-from edgecat.bundle.manifest import Variant, Verdict
+from edgecat.bundle.manifest import Variant
 from edgecat.bundle.score import Flips, Score
+from edgecat.bundle.verdict import Verdict
 from edgecat.export.golden import answer_golden
 from edgecat.export.ood import fit_to_models
 from edgecat.export.sets import Source
 from edgecat.export.verdict import decide, measure_ratios
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
 from edgecat.quantize.model import Model, open_all
@@ -54,14 +56,15 @@ def rate_models(
     Args:
         models: All of a bundle; the first is a float one.
         source: The run that they were made from.
-        calibration: uint8 `[N, 224, 224, 3]`, RGB: training photos, of every class.
+        calibration: uint8 `[N, H, W, 3]`, RGB: training photos, of every class.
         validation: Validation photos.
         budget: What a model may lose, and for which processors INT8 was made.
         progress: Told of each photo.
     """
     temperature = metrics.fit_temperature(validation.expected, validation.targets)
     fitted = fit_to_models(models, calibration, validation.photos)
-    verdicts = give_verdicts(models, budget)
+    spec = source.checkpoint.record.input
+    verdicts = give_verdicts(models, spec, budget)
     scores = score_on_test(models, source, temperature, progress)
     variants = tuple(
         dataclasses.replace(model.variant, score=score, verdict=verdict, ood_threshold=threshold)
@@ -70,20 +73,21 @@ def rate_models(
         )
     )
     for model, verdict in zip(models, verdicts, strict=True):
-        progress.say(f"{model.variant.name}: {verdict.describe()}")
-    return RatedModels(variants, temperature, fitted.detector, answer_golden(models))
+        progress.say(f"{model.variant.name}: {verdict.describe(models[0].variant.name)}")
+    return RatedModels(variants, temperature, fitted.detector, answer_golden(models, spec))
 
 
-def give_verdicts(models: Sequence[Model], budget: Budget) -> tuple[Verdict, ...]:
+def give_verdicts(models: Sequence[Model], spec: InputSpec, budget: Budget) -> tuple[Verdict, ...]:
     """Say where each model is worth running, before any test photo is looked at.
 
     Args:
         models: All of the bundle, with what each loses on the validation photos.
+        spec: What they take.
         budget: What it may lose, and for which processors INT8 was made.
     """
     with open_all(models, threads=1) as engines:
         names = [model.variant.name for model in models]
-        ratios = measure_ratios(dict(zip(names, engines, strict=True)))
+        ratios = measure_ratios(dict(zip(names, engines, strict=True)), spec)
     return tuple(decide(model.variant, ratios, model.change, budget) for model in models)
 
 

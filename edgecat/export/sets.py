@@ -63,7 +63,7 @@ class ProofSet:
     """Photos to prove equality with, and what the checkpoint answers to them.
 
     Attributes:
-        photos: uint8 `[N, 224, 224, 3]`, RGB, N from `NUM_PHOTOS` where that many views exist.
+        photos: uint8 `[N, H, W, 3]`, RGB, N from `NUM_PHOTOS` where that many views exist.
         expected: float32 `[N, K]`.
     """
 
@@ -105,7 +105,7 @@ def open_source(run: Path, data: Path | None, progress: Progress) -> Source:
     """
     checkpoint = load_checkpoint(run)
     record, split = checkpoint.record, checkpoint.split
-    photos = RunPhotos(split, data or Path(record.data), progress)
+    photos = RunPhotos(split, data or Path(record.data), record.input, progress)
     return Source(checkpoint, photos, choose_sets(split, record.seed))
 
 
@@ -121,16 +121,18 @@ def load_validation_set(source: Source) -> ValidationSet:
     pixels = source.photos.pixels("validation photos", positions)
     labels, split = source.checkpoint.record.labels, source.checkpoint.split
     targets = [labels.index(split.photos[position].label) for position in positions]
-    return ValidationSet(pixels, np.array(targets, np.int64), source.checkpoint.answer(pixels))
+    expected = source.checkpoint.answer(pixels)
+    spec = source.checkpoint.record.input
+    return ValidationSet(pixels, np.array(targets, np.int64), expected, spec)
 
 
 def load_calibration_set(source: Source) -> Pixels:
-    """Read the photos that set ranges: uint8 `[N, 224, 224, 3]`, RGB."""
+    """Read the photos that set ranges: uint8 `[N, H, W, 3]`, RGB."""
     return source.photos.pixels("photos to calibrate with", source.sets.calibration)
 
 
 def load_distillation_set(source: Source) -> Pixels:
-    """Read the photos to distil with: uint8 `[N, 224, 224, 3]`, RGB."""
+    """Read the photos to distil with: uint8 `[N, H, W, 3]`, RGB."""
     return source.photos.pixels("photos to distil with", source.sets.distillation)
 
 

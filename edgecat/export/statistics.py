@@ -6,14 +6,14 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from edgecat.train.unfold import BATCHNORM_EPS, PREFIX
+from edgecat.train.unfold import PREFIX, pair_batchnorms
 
 
 def collect_statistics(network: nn.Module, model: onnx.ModelProto) -> dict[str, Tensor]:
     """Return the tensors that, with a float graph, give back the network.
 
     Args:
-        network: torchvision's MobileNetV3 that the graph was exported from.
+        network: What the graph was exported from.
         model: The optimized float graph.
 
     Returns:
@@ -24,7 +24,7 @@ def collect_statistics(network: nn.Module, model: onnx.ModelProto) -> dict[str, 
         tensor.name.removeprefix(PREFIX): numpy_helper.to_array(tensor)
         for tensor in model.graph.initializer
     }
-    state = network.state_dict()
+    state, convolution_of = network.state_dict(), pair_batchnorms(network)
     kept: dict[str, Tensor] = {}
     folded: dict[str, Tensor] = {}
     for name, layer in network.named_modules():
@@ -32,14 +32,12 @@ def collect_statistics(network: nn.Module, model: onnx.ModelProto) -> dict[str, 
             if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
                 folded |= {f"{name}.{kind}": state[f"{name}.{kind}"] for kind in ("weight", "bias")}
             continue
-        convolution = name.removesuffix(".1") + ".0"
+        convolution = convolution_of[name]
         mean, variance = state[f"{name}.running_mean"], state[f"{name}.running_var"]
-        scale = state[f"{name}.weight"] / torch.sqrt(variance + BATCHNORM_EPS)
+        scale = state[f"{name}.weight"] / torch.sqrt(variance + layer.eps)
         # A small scale asks for a variance below 0; with 0, evaluation is the same all the same.
         kept[f"{name}.running_mean"] = scale * mean
-        kept[f"{name}.running_var"] = (scale**2 * (variance + BATCHNORM_EPS) - BATCHNORM_EPS).clamp(
-            min=0
-        )
+        kept[f"{name}.running_var"] = (scale**2 * (variance + layer.eps) - layer.eps).clamp(min=0)
         folded[f"{convolution}.weight"] = (
             state[f"{convolution}.weight"] * scale[:, None, None, None]
         )

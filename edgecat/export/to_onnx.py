@@ -11,7 +11,6 @@ import onnx
 import torch
 
 from edgecat.errors import ExportError
-from edgecat.photos.input import INPUT
 from edgecat.train.network import PhotoNetwork
 
 #: HardSwish is one operator from 14 on; 20 is read by all ONNX Runtimes since 1.17 (2024).
@@ -21,7 +20,7 @@ INPUT_NAME, OUTPUT_NAME = "image", "logits"
 
 
 def export_onnx(network: PhotoNetwork) -> onnx.ModelProto:
-    """Export a network: uint8 `[N, 224, 224, 3]` in, float32 logits `[N, K]` out, dynamic N.
+    """Export a network: uint8 `[N, side, side, 3]` in, float32 logits `[N, K]` out, dynamic N.
 
     BatchNorm is folded into the convolution before it by torch's own exporter; weights keep the
     names that they have in the network's state_dict.
@@ -36,7 +35,7 @@ def export_onnx(network: PhotoNetwork) -> onnx.ModelProto:
     network.memory_format = torch.contiguous_format
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     # Two photos: with one, the exporter takes the batch for a constant.
-    example = torch.zeros(2, INPUT.side_px, INPUT.side_px, 3, dtype=torch.uint8)
+    example = torch.zeros(2, *network.input.shape, dtype=torch.uint8)
     with _quiet():
         program = torch.onnx.export(
             network,

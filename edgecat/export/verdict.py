@@ -4,26 +4,32 @@ from collections.abc import Mapping
 
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
-from edgecat.bundle.manifest import TARGETS, Variant, Verdict
-from edgecat.machine.cpu import detect_target
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.verdict import Verdict
+from edgecat.photos.input import InputSpec
 from edgecat.quantize.search import Budget
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import (
+    Engine,
+    exact_name,
+    find_engine,
+    find_precision,
+    reference_name,
+)
+from edgecat.runtime.target import TARGETS, detect_target
 from edgecat.scores.compare import AccuracyChange
 
-_REFERENCE = "onnxruntime-fp32"
 _NUM_ROUNDS, _NUM_WARMUP = 100, 20
 
-_NOT_MEASURED_ON_ARM = "OpenVINO's INT8 was not measured on Arm"
 
-
-def measure_ratios(engines: Mapping[str, Engine]) -> dict[str, float]:
-    """Return each variant's latency by that of "onnxruntime-fp32".
+def measure_ratios(engines: Mapping[str, Engine], spec: InputSpec) -> dict[str, float]:
+    """Return each variant's latency by that of the reference.
 
     Args:
         engines: By variant, open with one thread; the reference among them.
+        spec: What they take.
     """
-    times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
-    return {name: median_ratio(times[name], times[_REFERENCE]) for name in engines}
+    times = measure_latencies_ms(engines, spec, _NUM_ROUNDS, _NUM_WARMUP)
+    return {name: median_ratio(times[name], times[reference_name()]) for name in engines}
 
 
 def decide(
@@ -38,32 +44,55 @@ def decide(
         budget: What it may lose, and for which processors it was made.
     """
     here = detect_target()
-    own_float = ratios[f"{variant.engine}-fp32"]
-    reasons: dict[str, str] = {}
-    for target in TARGETS:
-        if change is not None and not budget.holds(change):
-            reasons[target] = (
-                f"over budget: it loses {change.drop_pp:.1f} pp on {change.num_images} validation "
-                f"photos, allowed are {budget.max_drop_pp:g}"
-            )
-        elif variant.precision == "int8" and target not in budget.targets:
-            reasons[target] = (
-                "not made for it"
-                if target != "x86-avx2"
-                else "its 8-bit weights saturate the 16-bit sums of processors without VNNI"
-            )
-        elif variant.name == "openvino-int8" and target == "arm":
-            reasons[target] = _NOT_MEASURED_ON_ARM
-        elif variant.precision == "bf16" and target != here:
-            reasons[target] = "bf16 was measured on another kind of processor only"
-        elif target == here and variant.precision != "fp32" and ratios[variant.name] > own_float:
-            reasons[target] = (
-                f"slower than float: {ratios[variant.name] / own_float:.2f} times the latency of "
-                f"{variant.engine}-fp32"
-            )
+    over_budget = _find_loss(change, budget)
+    reasons = {}
+    for target in TARGETS.names:
+        reason = over_budget or _find_gap(variant, target, here, budget)
+        if not reason and target == here:
+            reason = _find_delay(variant, ratios)
+        if reason:
+            reasons[target] = reason
     return Verdict(
-        ships_to=tuple(target for target in TARGETS if target not in reasons),
+        ships_to=tuple(target for target in TARGETS.names if target not in reasons),
         reasons=reasons,
         measured_on=here,
         latency_ratio=ratios[variant.name],
+    )
+
+
+def _find_loss(change: AccuracyChange | None, budget: Budget) -> str:
+    """Return why a variant is worth running nowhere; "" if it loses little."""
+    if change is None or budget.holds(change):
+        return ""
+    return (
+        f"over budget: it loses {change.drop_pp:.1f} pp on {change.num_images} validation "
+        f"photos, allowed are {budget.max_drop_pp:g}"
+    )
+
+
+def _find_gap(variant: Variant, target: str, here: str, budget: Budget) -> str:
+    """Return why nothing is known of a variant on a target; "" if something is."""
+    entry, precision = find_engine(variant), find_precision(variant)
+    if precision.made == "quantized" and target not in budget.targets:
+        if TARGETS.load(target).saturates:
+            return "its 8-bit weights saturate the 16-bit sums of this processor's products"
+        return "not made for it"
+    if target == here:
+        return ""
+    family = TARGETS.load(target).family
+    if family not in entry.measured_on.get(precision.name, (family,)):
+        return f"{entry.title}'s {precision.name} was not measured on it"
+    if precision.made == "rounded":
+        return f"{precision.name} was measured on another kind of processor only"
+    return ""
+
+
+def _find_delay(variant: Variant, ratios: Mapping[str, float]) -> str:
+    """Return why a variant is not worth running on this machine; "" if it is."""
+    exact = exact_name(variant)
+    if ratios[variant.name] <= ratios[exact]:
+        return ""
+    return (
+        f"slower than float: {ratios[variant.name] / ratios[exact]:.2f} times the latency of "
+        f"{exact}"
     )

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from edgecat.errors import ImageError, UnsupportedImageError
 from edgecat.photos.formats import CONVERT, import_decoder, tell_format
-from edgecat.photos.input import INPUT
+from edgecat.photos.input import IMAGENET
 
 #: A photo: a file, its bytes, an open PIL image, or uint8 `[H, W, 3]` RGB.
 Photo = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
@@ -67,7 +67,7 @@ _DARK_16_BIT = 2**12
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, RuntimeError)
 
 
-def open_photo(photo: Photo) -> Image.Image:
+def open_photo(photo: Photo, shorter_side_px: int = IMAGENET.shorter_side_px) -> Image.Image:
     """Return a photo as an upright 8-bit RGB picture.
 
     A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as long as its shorter side stays at
@@ -75,6 +75,7 @@ def open_photo(photo: Photo) -> Image.Image:
 
     Args:
         photo: See `Photo`.
+        shorter_side_px: What its shorter side will be scaled to.
 
     Raises:
         UnsupportedImageError: A known format that is not read, or not here.
@@ -95,7 +96,7 @@ def open_photo(photo: Photo) -> Image.Image:
             # Pillow warns of bombs far below our own limit, and of harmless EXIF oddities.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=[item.name]) as image:
-                _limit_costs(image, data, name)
+                _limit_costs(image, data, name, shorter_side_px)
                 depth = _read_depth(image, name)
                 return _to_rgb(_upright(image), depth)
     except UnidentifiedImageError:
@@ -156,7 +157,7 @@ def read_photo(path: Path) -> bytes:
     return data
 
 
-def _limit_costs(image: Image.Image, data: bytes, name: str) -> None:
+def _limit_costs(image: Image.Image, data: bytes, name: str, shorter_side_px: int) -> None:
     # Before anything is decoded: what a header says is free to read.
     width_px, height_px = image.size
     if width_px * height_px > MAX_PIXELS:
@@ -167,7 +168,7 @@ def _limit_costs(image: Image.Image, data: bytes, name: str) -> None:
     num_scans = _count_scans(data) if data.startswith(_START_OF_IMAGE) else 0
     if num_scans > MAX_SCANS:
         raise ImageError(f"{name}: a JPEG in {num_scans} scans; at most {MAX_SCANS} are accepted")
-    scale = 2 * INPUT.shorter_side_px / min(image.size)
+    scale = 2 * shorter_side_px / min(image.size)
     if num_scans and scale < 1:  # of a HEIF it would take a thumbnail
         image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
     # After `draft` the size is the one that is decoded; several scans decode all of it.

@@ -24,7 +24,7 @@ def mend_biases(student: Student, images: Pixels) -> None:
 
     Args:
         student: Changed.
-        images: uint8 `[N, 224, 224, 3]`, RGB: `NUM_IMAGES` of them, evenly spread, are used.
+        images: uint8 `[N, H, W, 3]`, RGB: `NUM_IMAGES` of them, evenly spread, are used.
     """
     photos = torch.from_numpy(images[:: max(1, len(images) // NUM_IMAGES)][:NUM_IMAGES])
     activated = student.activated_tensors()

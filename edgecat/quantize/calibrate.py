@@ -8,7 +8,7 @@ import numpy.typing as npt
 import onnx
 
 from edgecat.photos.pixels import Pixels
-from edgecat.quantize.forms import FORMS
+from edgecat.quantize.form import FORMS
 from edgecat.quantize.placement import Parts
 from edgecat.quantize.prepare import own_constants, shorten_names
 from edgecat.quantize.ranges import Histogram, check_images, measure_histograms
@@ -54,9 +54,9 @@ def calibrate(graph: onnx.ModelProto, photos: Pixels) -> Calibrated:
     """Rescale a graph's channels and measure its tensors.
 
     Args:
-        graph: The optimized float model: uint8 `[N, 224, 224, 3]` RGB in, float32 logits out;
+        graph: The optimized float model: uint8 `[N, H, W, 3]` RGB in, float32 logits out;
             BatchNorm folded, hard-swish as one op, squeeze as `GlobalAveragePool`.
-        photos: uint8 `[N, 224, 224, 3]`, RGB: photos like those the model will see, 256 are enough.
+        photos: uint8 `[N, H, W, 3]`, RGB: photos like those the model will see, 256 are enough.
 
     Raises:
         QuantizeError: The graph is not one that `edgecat export` makes, its weights are no
@@ -77,8 +77,8 @@ def calibrate(graph: onnx.ModelProto, photos: Pixels) -> Calibrated:
 def _weigh_tensors(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float64] | None]:
     """Return what an error weighs, by channel, in every tensor that any recipe may ask for."""
     weights: dict[str, npt.NDArray[np.float64] | None] = {}
-    for form in FORMS.values():
-        for stages in range(form.MIN_FLOAT_STAGES, MAX_FLOAT_STAGES + 1):
+    for form in FORMS.load_all().values():
+        for stages in range(form.min_float_stages, MAX_FLOAT_STAGES + 1):
             parts = Parts(model, stages)
             for name in form.tensors_to_measure(parts):
                 if name not in weights:

@@ -45,7 +45,7 @@ def distil(
     Args:
         student: Changed.
         teacher: The float graph.
-        photos: uint8 `[N, 224, 224, 3]`, RGB: training photos.
+        photos: uint8 `[N, H, W, 3]`, RGB: training photos.
         progress: Told of each step.
         seed: Of the order and the mirroring.
     """

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from edgecat.bundle.manifest import Variant
-from edgecat.runtime.engines.base import Engine, open_model
+from edgecat.runtime.engine import Engine, open_model
 from edgecat.scores.compare import AccuracyChange
 
 

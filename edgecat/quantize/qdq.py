@@ -75,7 +75,7 @@ class QdqGraph:
             if node.op_type == op:
                 return node
         raise QuantizeError(
-            f"no {op} before the first convolution; only a MobileNetV3 as `edgecat export` makes "
+            f"no {op} before the first convolution; only a graph as `edgecat export` makes "
             "it can be quantized"
         )
 
@@ -129,7 +129,7 @@ class QdqGraph:
         """
         if tensor not in self._grids:
             raise QuantizeError(
-                f"tensor {tensor!r} is float where an integer layer reads it; only a MobileNetV3 "
+                f"tensor {tensor!r} is float where an integer layer reads it; only a graph "
                 "as `edgecat export` makes it can be quantized"
             )
         return self._grids[tensor]

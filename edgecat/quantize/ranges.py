@@ -99,7 +99,7 @@ def measure_peaks(
     Args:
         model: With one input.
         tensors: Of shape `[N, C, H, W]`.
-        images: uint8 `[N, 224, 224, 3]`, what the model takes.
+        images: uint8 `[N, H, W, 3]`, what the model takes.
 
     Returns:
         float32 `[C]` per tensor.
@@ -129,7 +129,7 @@ def measure_histograms(
         model: A float model with one input.
         weights: For each tensor `[N, C, H, W]` or `[N, C]`, what an error in a channel weighs:
             float64 `[C]`, or None: equal.
-        images: uint8 `[N, 224, 224, 3]`, what the model takes.
+        images: uint8 `[N, H, W, 3]`, what the model takes.
 
     Raises:
         QuantizeError: A tensor grows beyond float32.
@@ -163,7 +163,7 @@ def run_batches(
     Args:
         model: With one input; nothing behind the last of `tensors` is computed.
         tensors: Names of float32 tensors.
-        images: uint8 `[N, 224, 224, 3]`, what the model takes.
+        images: uint8 `[N, H, W, 3]`, what the model takes.
     """
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     del probe.graph.output[:]

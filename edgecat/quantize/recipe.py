@@ -5,7 +5,8 @@ benchmarks/int8/INT8.md, from benchmarks/results/*/export_cats.json.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+
+from edgecat.registry import Registry
 
 SEARCHES = ("quick", "full")
 
@@ -32,37 +33,15 @@ class Recipe:
     distils: bool = False
 
 
-# The stem's output is what breaks INT8 of this network: one of its channels is 1,000 times larger
-# than another. The cure is to leave the depthwise convolution that reads it in float: for ONNX
-# Runtime with the stem before it, for OpenVINO with all depthwise ones. Distillation comes before
-# more float: it costs minutes once, float costs time at every answer.
-_FOR_ONNXRUNTIME = (
-    Recipe("min-max ranges", 1, cuts_ranges=False, mends_biases=False),
-    Recipe("ranges that cut outliers", 1, mends_biases=False),
-    Recipe("mended biases", 1),
-    Recipe("stem in float", 2),
-    Recipe("distillation", 2, distils=True),
-    Recipe("four stages in float", 4),
-    Recipe("four stages in float, distillation", 4, distils=True),
-)
-_FOR_OPENVINO = (
-    Recipe("min-max ranges", 0, cuts_ranges=False, mends_biases=False),
-    Recipe("ranges that cut outliers", 0, mends_biases=False),
-    Recipe("mended biases", 0),
-    Recipe("distillation", 0, distils=True),
-)
-
-RECIPES: Mapping[str, Sequence[Recipe]] = {
-    "onnxruntime-int8": _FOR_ONNXRUNTIME,
-    "openvino-int8": _FOR_OPENVINO,
-}
+#: By the name of the form (`edgecat.quantize.form`) that they are for.
+RECIPES: Registry[tuple[Recipe, ...]] = Registry("edgecat.quantize.recipes", "recipes for")
 
 
-def choose_recipes(variant: str, search: str) -> tuple[Recipe, ...]:
+def choose_recipes(form: str, search: str) -> tuple[Recipe, ...]:
     """Return the recipes to try, in order.
 
     Args:
-        variant: The name of an INT8 variant.
+        form: Its name, that of an engine.
         search: One of `SEARCHES`: "quick" leaves distillation out.
     """
-    return tuple(recipe for recipe in RECIPES[variant] if search == "full" or not recipe.distils)
+    return tuple(recipe for recipe in RECIPES.load(form) if search == "full" or not recipe.distils)

@@ -37,7 +37,7 @@ def rescale_channels(model: onnx.ModelProto, images: Pixels) -> onnx.ModelProto:
     Args:
         model: A float model; BatchNorm folded, every node named, convolutions with constant weights
             that no other node reads.
-        images: uint8 `[N, 224, 224, 3]`, RGB: calibration photos.
+        images: uint8 `[N, H, W, 3]`, RGB: calibration photos.
 
     Returns:
         A new model.

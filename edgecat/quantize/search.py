@@ -13,12 +13,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgecat.bundle.manifest import TARGETS
 from edgecat.errors import ConfigError
 from edgecat.progress import Progress
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.recipe import SEARCHES, Recipe
 from edgecat.quantize.step import SearchStep
+from edgecat.runtime.target import TARGETS
 from edgecat.scores.compare import AccuracyChange
 
 
@@ -29,13 +29,13 @@ class Budget:
     Attributes:
         max_drop_pp: Most that top-1 may drop, percentage points, 0-100. One single photo never
             counts as over budget: a small validation split cannot tell it from none.
-        targets: Processors, of `edgecat.bundle.manifest.TARGETS`, that must compute the same.
+        targets: Processors, of `edgecat.runtime.target.TARGETS`, that must compute the same.
         search: Of `SEARCHES`.
         allows_drop: Whether to keep the best step even if it is over budget.
     """
 
     max_drop_pp: float = 1.0
-    targets: tuple[str, ...] = TARGETS
+    targets: tuple[str, ...] = dataclasses.field(default_factory=lambda: TARGETS.names)
     search: str = "full"
     allows_drop: bool = False
 
@@ -50,11 +50,10 @@ class Budget:
                 f"--max-drop {self.max_drop_pp:g}: accepted are 0 to 100 percentage points, "
                 "such as --max-drop 1.0"
             )
-        unknown = sorted(set(self.targets) - set(TARGETS))
-        if unknown or not self.targets:
+        if not self.targets or not all(target in TARGETS for target in self.targets):
             raise ConfigError(
                 f"--targets {','.join(self.targets)}: accepted are auto (all) or some of "
-                f"{', '.join(TARGETS)}, such as --targets x86-vnni,arm"
+                f"{', '.join(TARGETS.names)}, such as --targets {','.join(TARGETS.names[:2])}"
             )
         if self.search not in SEARCHES:
             raise ConfigError(f"--search {self.search}: accepted are {' and '.join(SEARCHES)}")
@@ -62,7 +61,8 @@ class Budget:
     @property
     def weight_limit(self) -> int:
         """Return the largest |weight| as an integer: less where sums of 16 bits would saturate."""
-        return SAFE_WEIGHT_LIMIT if "x86-avx2" in self.targets else WEIGHT_LIMIT
+        saturates = any(TARGETS.load(target).saturates for target in self.targets)
+        return SAFE_WEIGHT_LIMIT if saturates else WEIGHT_LIMIT
 
     def holds(self, change: AccuracyChange) -> bool:
         """Tell whether a drop, as measured, is within the budget."""

@@ -8,12 +8,13 @@ from typing import Any
 from edgecat.bench.clock import median_ratio
 from edgecat.bench.latency import measure_latencies_ms
 from edgecat.bundle.manifest import Variant
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
 from edgecat.quantize.model import Model
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import Recipe
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.scores.answers import answer_pixels
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
 from edgecat.scores.metrics import Indices, Logits
@@ -27,14 +28,16 @@ class ValidationSet:
     """Validation photos and what the checkpoint answers to them.
 
     Attributes:
-        photos: uint8 `[N, 224, 224, 3]`, RGB.
+        photos: uint8 `[N, H, W, 3]`, RGB.
         targets: int64 `[N]`.
         expected: float32 `[N, K]`, the checkpoint's answers.
+        spec: What made the photos so.
     """
 
     photos: Pixels
     targets: Indices
     expected: Logits
+    spec: InputSpec
 
     def compare(self, engine: Engine) -> AccuracyChange:
         """Return what a model loses against the checkpoint."""
@@ -82,7 +85,7 @@ class Study:
     """What every step of the search for one INT8 variant is made from and measured by.
 
     Attributes:
-        variant: The INT8 one.
+        variant: The quantized one.
         quantizer: Of the float graph.
         floats: The same engine's float model: the measure of speed.
         validation: The measure of accuracy.
@@ -106,20 +109,20 @@ class Study:
             QuantizeError: The graph cannot be quantized by this recipe.
         """
         started_s = time.perf_counter()
-        name, limit = self.variant.name, self.weight_limit
-        files = self.quantizer.make(name, recipe, weight_limit=limit, progress=progress)
+        form, limit = self.variant.engine, self.weight_limit
+        files = self.quantizer.make(form, recipe, weight_limit=limit, progress=progress)
         model = Model(self.variant, tuple(files))
         with model.open() as engine:
             change = self.validation.compare(engine)
-        ratio = _measure_ratio(model, self.floats)
+        ratio = _measure_ratio(model, self.floats, self.validation.spec)
         return SearchStep(model.files, recipe, change, ratio, time.perf_counter() - started_s)
 
 
-def _measure_ratio(model: Model, floats: Model) -> float:
+def _measure_ratio(model: Model, floats: Model, spec: InputSpec) -> float:
     with contextlib.ExitStack() as stack:
         engines = {
             name: stack.enter_context(each.open(threads=1))
-            for name, each in (("int8", model), ("float", floats))
+            for name, each in (("ours", model), ("float", floats))
         }
-        times = measure_latencies_ms(engines, _NUM_ROUNDS, _NUM_WARMUP)
-    return median_ratio(times["int8"], times["float"])
+        times = measure_latencies_ms(engines, spec, _NUM_ROUNDS, _NUM_WARMUP)
+    return median_ratio(times["ours"], times["float"])

@@ -85,7 +85,7 @@ class Student(nn.Module):
         """Return float32 logits `[N, K]`.
 
         Args:
-            photos: uint8 `[N, 224, 224, 3]`, RGB, 0-255.
+            photos: uint8 `[N, H, W, 3]`, RGB, 0-255.
             rounds: Whether to round; without, it answers as a float graph.
             on_layer: Called in each layer.
         """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edgecat.bundle.store import Bundle
 from edgecat.bundle.used_releases import find_used_release, remember_release
-from edgecat.runtime.engines.base import Engine
+from edgecat.runtime.engine import Engine
 from edgecat.runtime.selftest import run_self_test
 
 

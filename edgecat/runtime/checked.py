@@ -11,7 +11,7 @@ from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
 if TYPE_CHECKING:
-    from edgecat.runtime.engines.base import Engine
+    from edgecat.runtime.engine import Engine
 
 
 class CheckedEngine:

@@ -14,7 +14,8 @@ from edgecat.errors import ConfigError
 from edgecat.photos.decode import Photo
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.runtime.adoption import adopt_release
-from edgecat.runtime.engines.base import Engine, open_engine
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import Engine
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
 from edgecat.scores import metrics
 from edgecat.scores.metrics import Logits
@@ -96,7 +97,7 @@ class Classifier:
         """
         _check_top(top)
         started = time.perf_counter()
-        pixels = load_pixels(photo)
+        pixels = self.load_pixels(photo)
         read = time.perf_counter()
         answer = self.answer(pixels)
         answered = time.perf_counter()
@@ -108,8 +109,19 @@ class Classifier:
         )
         return dataclasses.replace(prediction, stage_ms=stage_ms)
 
+    def load_pixels(self, photo: Photo) -> Pixels:
+        """Return a photo as the model takes it: uint8 `[side, side, 3]`, RGB.
+
+        Args:
+            photo: As for `predict`.
+
+        Raises:
+            ImageError: The photo cannot be read.
+        """
+        return load_pixels(photo, self.bundle.spec.input)
+
     def answer(self, pixels: Pixels) -> Answer:
-        """Return what the model computes for uint8 `[224, 224, 3]`, RGB."""
+        """Return what the model computes for what `load_pixels` returned."""
         if self._detector is None:
             return Answer(self.engine.run(pixels[None])[0], ood_score=None)
         logits, features = self.engine.run_with_features(pixels[None])
@@ -141,7 +153,7 @@ class Classifier:
         return sum(found) / len(found) <= self._threshold
 
     def compute_logits(self, batch: Pixels) -> Logits:
-        """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
+        """Return float32 logits `[N, K]` for uint8 `[N, side, side, 3]`, RGB."""
         return self.engine.run(batch)
 
     def close(self) -> None:

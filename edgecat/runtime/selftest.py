@@ -16,14 +16,7 @@ from edgecat.bundle.golden import GoldenPhoto, hash_pixels, load_golden
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, ImageError, SelfTestError
 from edgecat.photos.pixels import Pixels, load_pixels
-from edgecat.runtime.engines.base import Engine
-
-#: Largest accepted difference of a logit, by precision, between the machine that exported and this
-#: one. fp32 sums in another order: 1e-5 seen; 1e-3 is what parity accepts. INT8 kernels of x86 and
-#: Arm round in their own ways: 0.32 seen on photos, but 1.1 where a processor without VNNI lets
-#: sums overflow. bf16 was not seen on two processors: its 8 bits are taken to differ as INT8's.
-#: Source: benchmarks/results/*/int8_cpus.json, logit_gap_to_this_machine.
-LOGIT_TOLERANCES = {"fp32": 1e-3, "bf16": 0.5, "int8": 0.5}
+from edgecat.runtime.engine import Engine, find_engine, find_precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +53,11 @@ def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
         engine: One of its variants, open.
 
     Raises:
-        SelfTestError: Other pixels, or a logit further off than `LOGIT_TOLERANCES` accepts.
+        SelfTestError: Other pixels, or a logit further off than its precision's tolerance.
         BundleError: The golden photos do not read, or there are no answers of this variant.
     """
-    tolerance = LOGIT_TOLERANCES[bundle.spec.variant(engine.name).precision]
+    variant = bundle.spec.variant(engine.name)
+    tolerance = find_precision(variant).logit_tolerance
     golden = load_golden(bundle)
     gap = 0.0
     for photo in golden.photos:
@@ -81,7 +75,7 @@ def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
                 f"{where}: logits of {engine.name} are up to {this_gap:.2g} from those of the "
                 f"machine that exported, accepted are {tolerance:g}: here it would answer "
                 "otherwise than was measured; choose another --variant, or install "
-                f"{_exported_with(bundle, engine.name.split('-')[0])}"
+                f"{_exported_with(bundle, find_engine(variant).package)}"
             )
         gap = max(gap, this_gap)
     return SelfTest(len(golden.photos), gap, tolerance)
@@ -89,7 +83,7 @@ def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
 
 def _load_equal_pixels(photo: GoldenPhoto, where: str, bundle: Bundle) -> Pixels:
     try:
-        pixels = load_pixels(base64.b64decode(photo.base64, validate=True))
+        pixels = load_pixels(base64.b64decode(photo.base64, validate=True), bundle.spec.input)
     except binascii.Error as error:
         raise BundleError(f"{where}: not base64 ({error}); export the bundle again") from error
     except ImageError as error:

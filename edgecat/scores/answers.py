@@ -1,12 +1,14 @@
 """What models answer to photos: each photo is read once and answered by all of them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from edgecat.errors import DatasetError
 from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.photos.reading import Remark, read_photos
 from edgecat.progress import Progress
@@ -14,6 +16,19 @@ from edgecat.scores.metrics import Indices, Logits
 
 # Photos a call: large enough to keep the cores busy, 5 MB of pixels.
 _BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Interface:
+    """What goes into models, and what comes out.
+
+    Attributes:
+        input: What photos are made into.
+        labels: The classes, in the order of the logits.
+    """
+
+    input: InputSpec
+    labels: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,21 +52,21 @@ def answer_pixels(model: Callable[[Pixels], Logits], photos: Pixels) -> Logits:
     """Return what a model answers to pixels in memory: float32 `[N, K]`.
 
     Args:
-        model: Takes uint8 `[N, 224, 224, 3]`.
-        photos: uint8 `[N, 224, 224, 3]`, RGB, N from 1.
+        model: Takes uint8 `[N, H, W, 3]`.
+        photos: uint8 `[N, H, W, 3]`, RGB, N from 1.
     """
     return np.concatenate([model(batch) for batch in batches_of(photos)])
 
 
 def batches_of(photos: Pixels) -> Iterator[Pixels]:
-    """Yield photos in batches, uint8 `[n, 224, 224, 3]` each, contiguous."""
+    """Yield photos in batches, uint8 `[n, H, W, 3]` each, contiguous."""
     for start in range(0, len(photos), _BATCH):
         yield np.ascontiguousarray(photos[start : start + _BATCH])
 
 
 def answer_photos(
     models: Sequence[Callable[[Pixels], Logits]],
-    labels: Sequence[str],
+    interface: Interface,
     photos: Sequence[LabelledPhoto],
     progress: Progress,
     *,
@@ -61,9 +76,9 @@ def answer_photos(
     """Read photos and let every model answer them.
 
     Args:
-        models: Each takes uint8 `[N, 224, 224, 3]` and returns float32 `[N, K]`.
-        labels: In the order of the logits.
-        photos: With labels among `labels`.
+        models: Each takes uint8 `[N, H, W, 3]` and returns float32 `[N, K]`.
+        interface: Of all of them.
+        photos: With labels among the interface's.
         progress: Told of each photo.
         on_broken: As for `edgecat.photos.reading.read_photos`.
         on_odd: The same.
@@ -71,7 +86,7 @@ def answer_photos(
     Raises:
         DatasetError: Broken photos, or none left.
     """
-    number_of = {label: number for number, label in enumerate(labels)}
+    number_of = {label: number for number, label in enumerate(interface.labels)}
     read: list[LabelledPhoto] = []
     hashes: list[str] = []
     parts: list[list[Logits]] = [[] for _ in models]
@@ -84,9 +99,10 @@ def answer_photos(
                 part.append(model(batch))
             waiting.clear()
 
+    load = functools.partial(load_pixels, spec=interface.input)
     with progress.phase("photos", len(photos)) as step:
         for photo, sha256, pixels in read_photos(
-            photos, load_pixels, on_photo=step, on_broken=on_broken, on_odd=on_odd
+            photos, load, on_photo=step, on_broken=on_broken, on_odd=on_odd
         ):
             read.append(photo)
             hashes.append(sha256)

@@ -82,7 +82,7 @@ _PREDICTION = {
         "answer": {**_TEXT, "description": "What to tell a person: the label, or unknown."},
         **_PREDICTION["properties"],
         "bundle": {**_TEXT, "description": "The name of the bundle that answered."},
-        "variant": {**_TEXT, "description": "The variant in use, such as onnxruntime-int8."},
+        "variant": {**_TEXT, "description": "The variant in use: <engine>-<precision>."},
     },
     "required": ["answer", *_PREDICTION["required"], "bundle", "variant"],
 }

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from edgecat.errors import EngineError, ImageError
-from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.prediction import Answer
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
@@ -61,7 +60,7 @@ def stream(
             "time": frame.time.isoformat(timespec="milliseconds"),
         }
         try:
-            answers.append(current.answer(load_pixels(frame.data)))
+            answers.append(current.answer(current.load_pixels(frame.data)))
         except (ImageError, EngineError) as error:
             line["error"] = str(error).removeprefix("the photo: ")
         else:

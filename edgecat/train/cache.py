@@ -1,6 +1,7 @@
 """Photos decoded once: a file of uint8 pixels beside the run, instead of a decode every epoch."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,13 +13,11 @@ from edgecat.errors import DatasetError, StorageError
 from edgecat.machine.memory import read_free_memory
 from edgecat.machine.mounts import is_in_memory
 from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels, central_crop, scale_photo
 from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
-
-#: A decoded photo of the usual 4:3, its shorter side 256 pixels.
-PHOTO_BYTES = 256 * 341 * 3
 
 
 class PhotoCache:
@@ -32,8 +31,9 @@ class PhotoCache:
         odd: Photos of which a person should know something, and what.
     """
 
-    def __init__(self) -> None:
-        """Make an empty cache; `open_cache` fills it."""
+    def __init__(self, spec: InputSpec) -> None:
+        """Make an empty cache of photos for a network that takes these; `open_cache` fills it."""
+        self.spec = spec
         self.photos: list[LabelledPhoto] = []
         self.hashes: list[str] = []
         self.fingerprints: list[Fingerprint] = []
@@ -49,11 +49,11 @@ class PhotoCache:
         return self._bytes[start:end].reshape(self._shapes[index])
 
     def pixels(self, index: int) -> Pixels:
-        """Return a photo as `load_pixels` does: uint8 `[224, 224, 3]`, RGB."""
-        return central_crop(self.scaled(index))
+        """Return a photo as `load_pixels` does: uint8 `[H, W, 3]`, RGB."""
+        return central_crop(self.scaled(index), self.spec)
 
     def batch(self, indices: Sequence[int]) -> Pixels:
-        """Return photos as `load_batch` does: uint8 `[N, 224, 224, 3]`, RGB."""
+        """Return photos as `load_batch` does: uint8 `[N, H, W, 3]`, RGB."""
         return np.stack([self.pixels(index) for index in indices])
 
     def add(self, photo: LabelledPhoto, sha256: str, scaled: Pixels) -> None:
@@ -71,13 +71,19 @@ class PhotoCache:
 
 @contextlib.contextmanager
 def open_cache(
-    file: Path, photos: Sequence[LabelledPhoto], progress: Progress, *, skip_broken: bool
+    file: Path,
+    photos: Sequence[LabelledPhoto],
+    spec: InputSpec,
+    progress: Progress,
+    *,
+    skip_broken: bool,
 ) -> Iterator[PhotoCache]:
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
-        file: To write, about `PHOTO_BYTES` a photo.
+        file: To write, about `estimate_photo_bytes` a photo.
         photos: What `find_photos` listed.
+        spec: What the network takes.
         progress: Told of each photo.
         skip_broken: Leave broken photos out, instead of refusing all.
 
@@ -85,8 +91,8 @@ def open_cache(
         DatasetError: Broken photos, all named at once; or none left.
         StorageError: The disk is full, or the file would take more memory than there is.
     """
-    _check_memory(file, len(photos))
-    cache = PhotoCache()
+    _check_memory(file, len(photos), spec)
+    cache = PhotoCache(spec)
     try:
         with (
             atomic.storage_errors(file),
@@ -95,7 +101,7 @@ def open_cache(
         ):
             for photo, sha256, scaled in read_photos(
                 photos,
-                scale_photo,
+                functools.partial(scale_photo, spec=spec),
                 on_photo=step,
                 on_broken=(lambda *remark: cache.broken.append(remark)) if skip_broken else None,
                 on_odd=lambda *remark: cache.odd.append(remark),
@@ -118,14 +124,23 @@ def open_cache(
             file.unlink()
 
 
-def _check_memory(file: Path, num_photos: int) -> None:
+def estimate_photo_bytes(spec: InputSpec) -> int:
+    """Return what a decoded photo of the usual 4:3 takes.
+
+    Args:
+        spec: What it is scaled for.
+    """
+    return spec.shorter_side_px * (spec.shorter_side_px * 4 // 3) * 3
+
+
+def _check_memory(file: Path, num_photos: int, spec: InputSpec) -> None:
     """Refuse to fill the memory with a file; on a disk, the kernel drops what it has no room for.
 
     Raises:
         StorageError: The file would lie in memory (tmpfs), which has no room for it.
     """
     free = read_free_memory()
-    size_bytes = num_photos * PHOTO_BYTES
+    size_bytes = num_photos * estimate_photo_bytes(spec)
     if free is not None and size_bytes > free.size_bytes and is_in_memory(file):
         raise StorageError(
             f"{file.parent}: lies in memory (tmpfs), where {num_photos} decoded photos would take "

@@ -12,6 +12,7 @@ from edgecat.photos.folder import count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
 from edgecat.train import run as runs
+from edgecat.train.architecture import ARCHITECTURES
 from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData, check_data, describe_data, split_data
 from edgecat.train.device import choose_device, describe_device
@@ -29,7 +30,7 @@ from edgecat.train.weights import LoadedWeights, load_weights
 
 
 def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
-    """Fine-tune a MobileNetV3 on a folder of labelled photos.
+    """Fine-tune a network on a folder of labelled photos.
 
     Raises:
         ConfigError: An unknown network or device.
@@ -42,6 +43,8 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     started_s, progress = time.perf_counter(), progress or Silent()
     device = choose_device(job.device)
     check_job(job)
+    spec = ARCHITECTURES.load(job.arch).input
+    job = dataclasses.replace(job, recipe=job.recipe.fit_to(spec))
     limit_threads()
     earlier = load_earlier(job)
     folder = load_training_folder(job.data)
@@ -52,7 +55,9 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     progress.say(str(loaded))
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
-    with open_cache(job.run / CACHE, folder.photos, progress, skip_broken=job.skip_broken) as cache:
+    with open_cache(
+        job.run / CACHE, folder.photos, spec, progress, skip_broken=job.skip_broken
+    ) as cache:
         data = split_data(folder.root, cache, job)
         check_data(data, counts)
         _tell(data, job.recipe, progress)
@@ -70,7 +75,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
 def _build_pretrained(job: Job, num_classes: int) -> tuple[PhotoNetwork, LoadedWeights]:
     torch.manual_seed(job.seed)  # of the output layer
     network = build_network(job.arch, num_classes)
-    return network, load_weights(network.network, job.arch, job.weights)
+    return network, load_weights(network, job.arch, job.weights)
 
 
 def _tell(data: TrainingData, recipe: Recipe, progress: Progress) -> None:
@@ -93,6 +98,7 @@ def _make_record(
         random=loaded.random,
         seed=job.seed,
         recipe=job.recipe,
+        input=data.cache.spec,
         conflicts=job.conflicts,
         data=str(job.data.resolve()),
         data_sha256=runs.hash_data(data.split),

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgecat.train.divergence import check_losses
-from edgecat.train.learner import Learner, head_of
+from edgecat.train.learner import Learner
 from edgecat.train.sampling import draw_photos
 from edgecat.train.session import Session
 
@@ -21,7 +21,7 @@ def train_head(session: Session, learner: Learner) -> None:
     if not recipe.head_epochs:
         return
     features, targets = _read_features(session, learner)  # [N, C], [N]
-    head = head_of(learner.network).train()
+    head = learner.network.head.train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.head_rate)
     rng = np.random.default_rng([session.seed, 0])
     torch.manual_seed(session.torch_seed(0))  # of the order and dropout

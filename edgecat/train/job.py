@@ -4,10 +4,10 @@ import dataclasses
 import os
 from pathlib import Path
 
-from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
+from edgecat.train.architecture import ARCHITECTURES, default_arch
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 
@@ -22,7 +22,7 @@ class Job:
     Attributes:
         data: Folder of labelled photos.
         run: Folder to write.
-        arch: One of `edgecat.bundle.manifest.ARCHS`.
+        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
         weights: "imagenet", "scratch", a released model or another bundle, or a file.
         recipe: Every number of the training.
         seed: Of all chance, 0 or more.
@@ -35,7 +35,7 @@ class Job:
 
     data: Path
     run: Path
-    arch: str = "mobilenet_v3_small"
+    arch: str = dataclasses.field(default_factory=default_arch)
     weights: str = "imagenet"
     recipe: Recipe = dataclasses.field(default_factory=Recipe)
     seed: int = 0
@@ -52,8 +52,8 @@ def check_job(job: Job) -> None:
         ConfigError: An unknown network or way with conflicts, or a negative seed.
         TrainError: The run's folder lies among the photos, or holds something else.
     """
-    if job.arch not in ARCHS:
-        raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHS)}")
+    if job.arch not in ARCHITECTURES:
+        raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHITECTURES.names)}")
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if job.seed < 0:

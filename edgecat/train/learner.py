@@ -6,7 +6,6 @@ import math
 from typing import cast
 
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecat.train.network import PhotoNetwork
@@ -47,15 +46,9 @@ def build_learner(network: PhotoNetwork, recipe: Recipe, device: torch.device) -
     )
 
 
-def head_of(network: PhotoNetwork) -> nn.Module:
-    """Return the classifier: what stands behind the backbone's features."""
-    head: nn.Module = network.network.get_submodule("classifier")
-    return head
-
-
 def _build_optimizer(network: PhotoNetwork, recipe: Recipe) -> torch.optim.AdamW:
     """Return AdamW with four groups: backbone and head, vectors and matrices."""
-    head = {id(parameter) for parameter in head_of(network).parameters()}
+    head = {id(parameter) for parameter in network.head.parameters()}
     groups = [
         {
             "params": [

@@ -1,4 +1,4 @@
-"""torchvision's MobileNetV3 with the product's input: uint8 photos in, logits out."""
+"""A network with the product's input: uint8 photos in, logits out."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -7,12 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgecat.photos.input import INPUT
+from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels
-from edgecat.train.vision import import_torchvision
-
-#: Names of the last layer's tensors begin with this; they always start from random numbers.
-OUTPUT_LAYER = "classifier.3."
+from edgecat.train.architecture import ARCHITECTURES, Architecture
 
 # Photos a step when nothing is learned: larger is no faster on a CPU.
 _EVAL_BATCH = 64
@@ -22,7 +19,9 @@ class PhotoNetwork(nn.Module):
     """A network that takes what `edgecat.photos.pixels` gives: scaling, mean and std are inside.
 
     Attributes:
-        network: torchvision's MobileNetV3.
+        network: What `Architecture.build` returned.
+        architecture: What is known of it.
+        input: What it takes.
         memory_format: How maps lie in memory: channels_last computes faster; export needs
             contiguous ones, or the graph gets a Gather after every average.
     """
@@ -31,11 +30,11 @@ class PhotoNetwork(nn.Module):
     std: Tensor
     memory_format: torch.memory_format = torch.channels_last
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, architecture: Architecture, spec: InputSpec) -> None:
         """Put the preprocessing's arithmetic in front of a network."""
         super().__init__()
-        self.network = network
-        for name, ratios in (("mean", INPUT.mean_ratio), ("std", INPUT.std_ratio)):
+        self.network, self.architecture, self.input = network, architecture, spec
+        for name, ratios in (("mean", spec.mean_ratio), ("std", spec.std_ratio)):
             values = 255 * torch.tensor(ratios, dtype=torch.float32).reshape(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
 
@@ -43,35 +42,47 @@ class PhotoNetwork(nn.Module):
         """Return float32 logits `[N, K]`.
 
         Args:
-            photos: uint8 `[N, 224, 224, 3]`, RGB, 0-255.
+            photos: uint8 `[N, side, side, 3]`, RGB, 0-255.
         """
         return cast(Tensor, self.network(self.normalize(photos)))
 
     def features(self, photos: Tensor) -> Tensor:
-        """Return what the classifier gets: float32 `[N, C]`.
+        """Return what the head gets: float32 `[N, C]`.
 
         Args:
             photos: As for `forward`.
         """
-        maps = self.network.get_submodule("features")(self.normalize(photos))  # [N, C, 7, 7]
-        return cast(Tensor, self.network.get_submodule("avgpool")(maps)).flatten(1)
+        maps = self.normalize(photos)
+        for part in self.architecture.backbone:
+            maps = self.network.get_submodule(part)(maps)
+        return maps.flatten(1)
+
+    @property
+    def head(self) -> nn.Module:
+        """Return the part that learns first, alone."""
+        return self.network.get_submodule(self.architecture.head)
 
     def normalize(self, photos: Tensor) -> Tensor:
-        """Return float32 `[N, 3, 224, 224]`; in channels_last this copies nothing."""
+        """Return float32 `[N, 3, side, side]`; in channels_last this copies nothing."""
         maps = photos.permute(0, 3, 1, 2).to(torch.float32, memory_format=self.memory_format)
         return (maps - self.mean) / self.std
 
 
-def build_network(arch: str, num_classes: int) -> PhotoNetwork:
+def build_network(arch: str, num_classes: int, spec: InputSpec | None = None) -> PhotoNetwork:
     """Build a network with random weights, from torch's global seed.
 
     Args:
-        arch: One of `edgecat.bundle.manifest.ARCHS`.
+        arch: One of `ARCHITECTURES`.
         num_classes: Units of the output layer.
+        spec: What it takes, where it was trained already; None for what its architecture says.
+
+    Raises:
+        ConfigError: There is no such network.
     """
-    models = import_torchvision().models
-    network = models.get_model(arch, weights=None, num_classes=num_classes)
-    return PhotoNetwork(network.to(memory_format=PhotoNetwork.memory_format))
+    architecture = ARCHITECTURES.load(arch)
+    network = architecture.build(num_classes)
+    network.to(memory_format=PhotoNetwork.memory_format)  # type: ignore[call-overload]
+    return PhotoNetwork(network, architecture, spec or architecture.input)
 
 
 @torch.inference_mode()
@@ -82,7 +93,7 @@ def predict_logits(
 
     Args:
         network: On `device`.
-        photos: uint8 `[N, 224, 224, 3]`, RGB, or a sequence of `[224, 224, 3]`.
+        photos: uint8 `[N, side, side, 3]`, RGB, or a sequence of `[side, side, 3]`.
         device: Where to compute.
     """
     network.eval()

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.errors import ConfigError
+from edgecat.photos.input import InputSpec
 from edgecat.strict import build
+
+# Below, the stride-2 stages leave nothing of a photo; above, no InputSpec's photos are as large.
+_MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Recipe:
             rate falls along a cosine to 0.
         label_smoothing: Share of the target spread over all classes, 0-1.
         ema_decay: Of the moving average of the weights that is kept in the end, 0-1.
-        crop_side_px: Side of the crops that training sees. Evaluation uses 224 px; smaller crops
-            train faster and somewhat worse.
+        crop_side_px: Side of the crops that training sees, 32 or more; 0 for that of the network's
+            input. Smaller crops train faster and somewhat worse.
         crop_scale_min: Smallest share of a photo's area that a random crop keeps, 0-1.
         flip_ratio: Share of photos mirrored, 0-1.
         colour_jitter: Most that brightness, contrast and saturation change, 0-1.
@@ -53,7 +57,7 @@ class Recipe:
     warmup_ratio: float = 0.1
     label_smoothing: float = 0.1
     ema_decay: float = 0.98
-    crop_side_px: int = 224
+    crop_side_px: int = 0
     crop_scale_min: float = 0.35
     flip_ratio: float = 0.5
     colour_jitter: float = 0.2
@@ -72,8 +76,11 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.batch_size < 2:
             raise ValueError("batch_size must be at least 2: BatchNorm needs more than one photo")
-        if not 64 <= self.crop_side_px <= 256:
-            raise ValueError(f"crop_side_px must be 64 to 256, got {self.crop_side_px}")
+        if self.crop_side_px and not _MIN_CROP_PX <= self.crop_side_px <= _MAX_CROP_PX:
+            raise ValueError(
+                f"crop_side_px must be {_MIN_CROP_PX} to {_MAX_CROP_PX}, or 0 for the network's "
+                f"own, got {self.crop_side_px}"
+            )
         if self.head_epochs < 0:
             raise ValueError(f"head_epochs must be at least 0, got {self.head_epochs}")
         for name in ("head_rate", "rate", "backbone_rate"):
@@ -90,6 +97,23 @@ class Recipe:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if self.val_ratio + self.test_ratio > 0.8:
             raise ValueError("val_ratio and test_ratio leave too few photos to train with")
+
+    def fit_to(self, spec: InputSpec) -> "Recipe":
+        """Return the recipe for a network, with a number for every size.
+
+        Args:
+            spec: What the network takes.
+
+        Raises:
+            ConfigError: Crops are larger than the photos that they are cut from.
+        """
+        side_px = self.crop_side_px or spec.side_px
+        if side_px > spec.shorter_side_px:
+            raise ConfigError(
+                f"recipe: crop_side_px {side_px} is more than the {spec.shorter_side_px} px that "
+                "this network's photos are scaled to"
+            )
+        return dataclasses.replace(self, crop_side_px=side_px)
 
 
 def load_recipe(file: Path | None = None, settings: Sequence[str] = ()) -> Recipe:

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from edgecat import atomic
-from edgecat.bundle.manifest import ARCHS
 from edgecat.errors import TrainError
+from edgecat.photos.input import IMAGENET, InputSpec
 from edgecat.photos.split import Split
 from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
+from edgecat.train.architecture import ARCHITECTURES
 from edgecat.train.divergence import Divergence
 from edgecat.train.recipe import Recipe
 
@@ -94,7 +95,7 @@ class RunRecord:
     """What a run was asked to do, and, when finished, what came out.
 
     Attributes:
-        arch: One of `edgecat.bundle.manifest.ARCHS`.
+        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
         labels: The classes in the order of the logits.
         weights: What the network started from, as the user named it.
         num_loaded: Tensors that were pretrained.
@@ -106,6 +107,7 @@ class RunRecord:
         num_photos: By split.
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
+        input: What the network takes; runs of the first edgecat do not say, all took the same.
         conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
         outcome: None until the run has finished.
         divergences: How it went wrong, each time before it was resumed with other rates.
@@ -124,6 +126,7 @@ class RunRecord:
     num_photos: dict[str, int]
     device: str
     versions: dict[str, str]
+    input: InputSpec = IMAGENET
     conflicts: str = "stop"
     outcome: Outcome | None = None
     divergences: tuple[Divergence, ...] = ()
@@ -135,8 +138,8 @@ class RunRecord:
         Raises:
             ValueError: An unknown network.
         """
-        if self.arch not in ARCHS:
-            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHS)}")
+        if self.arch not in ARCHITECTURES:
+            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHITECTURES.names)}")
 
     @property
     def is_diverged(self) -> bool:

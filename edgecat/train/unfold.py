@@ -15,7 +15,7 @@ The weights themselves stand in the graph; the file adds only what the graph lac
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgecat.bundle.onnx_file import names_other_files
 from edgecat.bundle.store import Bundle
@@ -24,20 +24,28 @@ from edgecat.errors import WeightsError
 #: Statistics of each BatchNorm, and the tensors that the graph holds in another form.
 STATISTICS_FILE = "batchnorm.safetensors"
 
-GRAPH_FILE = "onnxruntime-fp32.onnx"
-
 #: The float graph names its weights as the network does, behind this prefix.
 PREFIX = "network."
 
-# Source: torchvision.models.mobilenetv3: BatchNorm2d(eps=0.001).
-BATCHNORM_EPS = 1e-3
+
+def pair_batchnorms(network: nn.Module) -> dict[str, str]:
+    """Return the name of the convolution before each BatchNorm, by the name of the latter."""
+    pairs: dict[str, str] = {}
+    convolution = ""
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            convolution = name
+        elif isinstance(layer, nn.BatchNorm2d):
+            pairs[name] = convolution
+    return pairs
 
 
-def unfold_bundle(bundle: Bundle) -> dict[str, Tensor]:
+def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
     """Return the state_dict of the network that a bundle was exported from.
 
     Args:
-        bundle: With `STATISTICS_FILE` and `GRAPH_FILE`.
+        bundle: With `STATISTICS_FILE`; its first variant is the float graph.
+        network: One like it, with any weights.
 
     Raises:
         WeightsError: The files do not fit each other, or the graph is none that holds its weights.
@@ -47,13 +55,14 @@ def unfold_bundle(bundle: Bundle) -> dict[str, Tensor]:
     from onnx import numpy_helper
     from safetensors.torch import load
 
-    model = bundle.read(GRAPH_FILE)
+    file = bundle.spec.variants[0].files[0]
+    model = bundle.read(file)
     try:
         is_alone = not names_other_files(model)
     except ValueError as error:
-        raise WeightsError(f"{bundle.path}: {GRAPH_FILE}: no ONNX ({error})") from error
+        raise WeightsError(f"{bundle.path}: {file}: no ONNX ({error})") from error
     if not is_alone:
-        raise WeightsError(f"{bundle.path}: {GRAPH_FILE}: its weights lie in another file")
+        raise WeightsError(f"{bundle.path}: {file}: its weights lie in another file")
     graph = onnx.load_model_from_string(model).graph
     tensors = {
         tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
@@ -62,16 +71,15 @@ def unfold_bundle(bundle: Bundle) -> dict[str, Tensor]:
     }
     tensors |= load(bundle.read(STATISTICS_FILE))
     state = {}
-    for name in [name for name in tensors if name.endswith(".running_var")]:
-        layer = name.removesuffix(".running_var")
-        bias = tensors.pop(layer.removesuffix(".1") + ".0.bias", None)
-        mean = tensors.pop(f"{layer}.running_mean", None)
-        variance = tensors.pop(name)
-        if bias is None or mean is None:
-            raise WeightsError(f"{bundle.path}: {layer} has no convolution before it")
+    for layer, convolution in pair_batchnorms(network).items():
+        names = (f"{convolution}.bias", f"{layer}.running_mean", f"{layer}.running_var")
+        if missing := [name for name in names if name not in tensors]:
+            raise WeightsError(f"{bundle.path}: holds no {', '.join(missing)}; export it again")
+        bias, mean, variance = (tensors.pop(name) for name in names)
+        eps: float = network.get_submodule(layer).eps  # type: ignore[assignment]
         state[f"{layer}.running_mean"] = mean
         state[f"{layer}.running_var"] = variance
-        state[f"{layer}.weight"] = torch.sqrt(variance + BATCHNORM_EPS)
+        state[f"{layer}.weight"] = torch.sqrt(variance + eps)
         state[f"{layer}.bias"] = bias + mean
         state[f"{layer}.num_batches_tracked"] = torch.tensor(0)
     return tensors | state

@@ -11,17 +11,13 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgecat.bundle.store import find_bundle, load_bundle, released_names
 from edgecat.errors import BundleError, WeightsError
 from edgecat.train.checkpoint import READ_ERRORS
-from edgecat.train.network import OUTPUT_LAYER
+from edgecat.train.network import PhotoNetwork
 from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
-from edgecat.train.vision import import_torchvision
-
-# The hidden layer of the classifier: pretrained where the weights have it, random where not.
-_HIDDEN_LAYER = "classifier.0."
 
 _MAX_NAMED = 8
 
@@ -50,12 +46,12 @@ class LoadedWeights:
         )
 
 
-def load_weights(network: nn.Module, arch: str, source: str) -> LoadedWeights:
+def load_weights(network: PhotoNetwork, arch: str, source: str) -> LoadedWeights:
     """Give a network its pretrained weights.
 
     Args:
-        network: torchvision's MobileNetV3, randomly initialised.
-        arch: One of `edgecat.bundle.manifest.ARCHS`.
+        network: Randomly initialised.
+        arch: Its name.
         source: "scratch", "imagenet", a released model or another bundle, or a file of a
             state_dict (.pth or .safetensors).
 
@@ -67,18 +63,18 @@ def load_weights(network: nn.Module, arch: str, source: str) -> LoadedWeights:
     else:
         state = {
             name: tensor
-            for name, tensor in _read_state(arch, source).items()
-            if not name.startswith(OUTPUT_LAYER)
+            for name, tensor in _read_state(network, arch, source).items()
+            if not name.startswith(f"{network.architecture.output_layer}.")
         }
-        _check_fit(network.state_dict(), state, source)
-        network.load_state_dict(dict(state), strict=False)
-    random = [name for name, _ in network.named_parameters() if name not in state]
+        _check_fit(network, state, source)
+        network.network.load_state_dict(dict(state), strict=False)
+    random = [name for name, _ in network.network.named_parameters() if name not in state]
     return LoadedWeights(source, len(state), tuple(random))
 
 
-def _read_state(arch: str, source: str) -> Mapping[str, Tensor]:
+def _read_state(network: PhotoNetwork, arch: str, source: str) -> Mapping[str, Tensor]:
     if source == "imagenet":
-        return _read_imagenet(arch)
+        return _fetch_pretrained(network, arch)
     if source in released_names() or Path(source).is_dir():
         try:
             bundle = load_bundle(find_bundle(source))
@@ -90,21 +86,18 @@ def _read_state(arch: str, source: str) -> Mapping[str, Tensor]:
             )
         if STATISTICS_FILE not in bundle.spec.files:
             raise WeightsError(f"--weights {source}: a bundle without {STATISTICS_FILE}")
-        return unfold_bundle(bundle)
+        return unfold_bundle(bundle, network.network)
     return read_state_file(Path(source))
 
 
-def _read_imagenet(arch: str) -> Mapping[str, Tensor]:
-    weights = import_torchvision().models.get_model_weights(arch).DEFAULT
-    try:
-        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network; a damaged download
+def _fetch_pretrained(network: PhotoNetwork, arch: str) -> Mapping[str, Tensor]:
+    fetch = network.architecture.fetch_pretrained
+    if fetch is None:
         raise WeightsError(
-            f"--weights imagenet: {weights.url} could not be fetched ({error}). Two ways out: "
-            "fetch that file on another machine and give it with --weights FILE, or start from "
-            "the model that ships with edgecat: --weights cats12"
-        ) from error
-    return state
+            f"--weights imagenet: there are none of {arch}; give a .pth or .safetensors file, a "
+            "bundle of this network, or --weights scratch"
+        )
+    return fetch()
 
 
 def read_state_file(path: Path) -> dict[str, Tensor]:
@@ -147,18 +140,20 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _check_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
+def _check_fit(network: PhotoNetwork, given: Mapping[str, Tensor], source: str) -> None:
     """Refuse weights that would leave a layer of the backbone random, or that do not fit.
 
     Raises:
         WeightsError: Names and shapes differ; they are listed.
     """
+    wanted, known = network.network.state_dict(), network.architecture
+    may_lack = tuple(f"{layer}." for layer in (known.output_layer, *known.hidden_layers))
     problems = []
     for name, tensor in wanted.items():
         shape = tuple(tensor.shape)
         if name in given and tuple(given[name].shape) != shape:
             problems.append(f"{name}: given {tuple(given[name].shape)}, the network has {shape}")
-        elif name not in given and not name.startswith((OUTPUT_LAYER, _HIDDEN_LAYER)):
+        elif name not in given and not name.startswith(may_lack):
             problems.append(f"{name}: missing, the network has {shape}")
     problems += [
         f"{name}: given {tuple(tensor.shape)}, the network has none"

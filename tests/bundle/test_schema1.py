@@ -15,8 +15,8 @@ from edgecat.bundle.signature import make_key
 from edgecat.bundle.signing import sign_bundle
 from edgecat.bundle.store import load_bundle, load_spec
 from edgecat.errors import BundleError, RollbackError
+from edgecat.runtime.choice import open_engine
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.engines.base import open_engine
 from edgecat.runtime.selftest import run_self_test
 
 FOLDER = Path(__file__).with_name("schema1")

@@ -17,6 +17,7 @@ from edgecat.bundle.signature import fingerprint, make_key, sign
 from edgecat.bundle.signing import sign_bundle
 from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, load_spec
 from edgecat.bundle.used_releases import find_used_release, remember_release
+from edgecat.doctor.machine import read_machine
 from edgecat.doctor.variants import check_bundle
 from edgecat.errors import (
     BundleError,
@@ -26,7 +27,6 @@ from edgecat.errors import (
     SignatureError,
     StorageError,
 )
-from edgecat.machine.cpu import detect_target
 from edgecat.runtime.classifier import Classifier
 from edgecat.service.live import LiveClassifier
 
@@ -218,7 +218,7 @@ def test_a_release_that_this_machine_answers_otherwise_is_not_remembered(
     make_release, make_bundle, owner, colour_model
 ):
     from edgecat.export.golden import build_golden
-    from edgecat.runtime.engines.base import open_engine
+    from edgecat.runtime.choice import open_engine
 
     plain = load_bundle(make_bundle(files={"model.onnx": colour_model}))
     golden = build_golden([open_engine(plain, "onnxruntime-fp32", 1)]).to_json()
@@ -263,10 +263,10 @@ def test_a_running_service_does_not_go_back(make_release, owner, tmp_path):
 def test_doctor_finds_an_older_release_and_names_a_good_one(make_release, owner):
     older, newer = make_release(5), make_release(6)
     use(newer, owner)
-    (found, *_) = check_bundle(older, detect_target(), signer=owner[1])
+    (found, *_) = check_bundle(older, read_machine(), signer=owner[1])
     assert (found.subject, found.status) == ("bundle", "problem")
     assert "release 6" in found.found
-    (found, *_) = check_bundle(newer, detect_target(), signer=owner[1])
+    (found, *_) = check_bundle(newer, read_machine(), signer=owner[1])
     assert found.status == "ok"
     assert "release 6 of " in found.found
 
@@ -288,7 +288,7 @@ def test_a_damaged_memory_is_told_and_not_taken_for_an_empty_one(make_release, o
     record.write_bytes(data)
     with pytest.raises(StorageError, match=r"release-.*\.json: which release was used last"):
         use(folder, owner)
-    (found, *_) = check_bundle(folder, detect_target(), signer=owner[1])
+    (found, *_) = check_bundle(folder, read_machine(), signer=owner[1])
     assert found.status == "problem"
     assert record.read_bytes() == data
 

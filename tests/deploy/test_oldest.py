@@ -95,7 +95,7 @@ def test_doctor_finds_no_problem_and_every_engine_answers_as_here(
     from edgecat.bundle.store import load_bundle
     from edgecat.export.golden import build_golden
     from edgecat.graph.to_openvino import export_openvino
-    from edgecat.runtime.engines.base import open_engine
+    from edgecat.runtime.choice import open_engine
 
     graph, weights = export_openvino(onnx.load_model_from_string(colour_model))
     files = {"model.onnx": colour_model, "model.xml": graph, "model.bin": weights}
@@ -104,7 +104,9 @@ def test_doctor_finds_no_problem_and_every_engine_answers_as_here(
         Variant("openvino-fp32", ("model.xml", "model.bin")),
     )
     plain = load_bundle(make_bundle(files=files, variants=variants, name="plain"))
-    golden = build_golden([open_engine(plain, variant.name) for variant in variants])
+    golden = build_golden(
+        [open_engine(plain, variant.name) for variant in variants], plain.spec.input
+    )
     files[GOLDEN_FILE] = golden.to_json().encode()
     for bundle in ("cats12", make_bundle(files=files, variants=variants)):
         findings = json.loads(edgecat("doctor", bundle, "--json"))["findings"]

@@ -1,6 +1,6 @@
 import pytest
 
-from edgecat.doctor.cores import check_cores
+from edgecat.doctor.checks.cores import check_cores
 
 FILES = {
     "sys/devices/system/cpu/online": "0-31\n",

@@ -1,11 +1,9 @@
 import pytest
 
-from edgecat.doctor.health import (
-    check_governor,
-    check_memory,
-    check_temperature,
-    check_throttling,
-)
+from edgecat.doctor.checks.governor import check_governor
+from edgecat.doctor.checks.memory import check_memory
+from edgecat.doctor.checks.temperature import check_temperature
+from edgecat.doctor.checks.throttling import check_throttling
 
 CPUFREQ = "sys/devices/system/cpu/cpu0/cpufreq"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"

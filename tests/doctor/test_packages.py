@@ -7,8 +7,17 @@ import sys
 import pytest
 
 from edgecat.doctor.apart import CrashError, run_apart
-from edgecat.doctor.packages import check_onnxruntime, check_openvino
+from edgecat.doctor.checks.engines import check_engine
 from edgecat.errors import BundleError, EngineError
+from edgecat.runtime.engine import ENGINES
+
+
+def check_onnxruntime(machine):
+    return check_engine(ENGINES.load("onnxruntime"), machine)
+
+
+def check_openvino(machine):
+    return check_engine(ENGINES.load("openvino"), machine)
 
 
 def fail():
@@ -71,6 +80,13 @@ def test_openvino_may_be_missing(make_pi):
     finding = check_openvino(make_pi())
     assert finding.status == "ok"
     assert "edgecat[openvino]" in finding.found
+
+
+def test_an_engine_whose_wheels_need_a_newer_system_says_so_where_it_is_missing(make_pi):
+    finding = check_openvino(make_pi(glibc="2.31"))
+    assert finding.status == "warning"
+    assert "needs glibc 2.35 here, this is 2.31" in finding.found
+    assert check_openvino(make_pi(machine="x86_64", glibc="2.31")).status == "ok"
 
 
 def test_a_package_that_does_not_import_is_a_problem(make_pi, tmp_path, monkeypatch):

@@ -5,14 +5,17 @@ import dataclasses
 import pytest
 
 from edgecat.bundle.golden import GOLDEN_FILE, Golden
-from edgecat.bundle.manifest import TARGETS, Variant, Verdict
+from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
+from edgecat.bundle.verdict import Verdict
 from edgecat.doctor.examine import examine
 from edgecat.doctor.variants import check_bundle
 from edgecat.export.golden import build_golden
-from edgecat.runtime.engines.base import open_engine
+from edgecat.photos.input import IMAGENET
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.target import TARGETS
 
-EVERYWHERE = Verdict(TARGETS, {}, "arm", 1.0)
+EVERYWHERE = Verdict(TARGETS.names, {}, "arm", 1.0)
 ON_ARM = Verdict(("arm",), {"x86-vnni": "slower", "x86-avx2": "slower"}, "arm", 0.5)
 FP32 = Variant("onnxruntime-fp32", ("model.onnx",), verdict=EVERYWHERE)
 INT8 = Variant("onnxruntime-int8", ("model.onnx",), verdict=ON_ARM)
@@ -27,7 +30,7 @@ def make_golden_bundle(make_bundle, colour_model):
         files = {"model.onnx": colour_model} | (files or {})
         plain = load_bundle(make_bundle(files=files, variants=variants, name="plain"))
         names = [v.name for v in variants if v.engine == "onnxruntime"]
-        golden = build_golden([open_engine(plain, name, 1) for name in names])
+        golden = build_golden([open_engine(plain, name, 1) for name in names], IMAGENET)
         golden = Golden(tuple(change(photo) for photo in golden.photos))
         files[GOLDEN_FILE] = golden.to_json().encode()
         return make_bundle(files=files, variants=variants, name="golden")
@@ -35,8 +38,23 @@ def make_golden_bundle(make_bundle, colour_model):
     return make
 
 
+@dataclasses.dataclass(frozen=True)
+class Processor:
+    """As much of a machine as decides which variants ship to it."""
+
+    machine: str
+    features: list[str]
+
+
+MACHINES = {
+    "arm": Processor("aarch64", ["asimd"]),
+    "x86-vnni": Processor("x86_64", ["avx2", "avx_vnni"]),
+    "x86-avx2": Processor("x86_64", ["avx2"]),
+}
+
+
 def by_subject(bundle, target):
-    return {finding.subject: finding for finding in check_bundle(bundle, target)}
+    return {finding.subject: finding for finding in check_bundle(bundle, MACHINES[target])}
 
 
 def add_to_logits(amount):
@@ -132,7 +150,7 @@ def test_a_bundle_with_nothing_to_run_here_is_a_problem(make_golden_bundle):
 def test_a_damaged_bundle_is_one_problem(make_golden_bundle, damage, words):
     folder = make_golden_bundle()
     damage(folder)
-    (finding,) = check_bundle(folder, "arm")
+    (finding,) = check_bundle(folder, MACHINES["arm"])
     assert (finding.subject, finding.status) == ("bundle", "problem")
     assert words in finding.found
     assert finding.mend

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgecat.bundle.store import load_bundle
 from edgecat.photos.pixels import load_pixels
-from edgecat.runtime.engines.base import open_engine
+from edgecat.runtime.choice import open_engine
 
 VARIANTS = ("onnxruntime-fp32", "onnxruntime-int8")
 NUM_COUNTED = 3

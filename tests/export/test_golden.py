@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from edgecat.export.golden import build_golden, draw_photos
-from edgecat.photos.input import INPUT
+from edgecat.photos.input import IMAGENET
 from edgecat.photos.pixels import load_pixels
 
 # Of 8,000,000 bytes that the released model may have, 7,940,000 were in use.
@@ -29,13 +29,13 @@ def test_the_golden_photos_are_always_the_same(photos):
 
 
 def test_the_file_is_small():
-    assert len(build_golden([Zeros()]).to_json()) <= MAX_BYTES
+    assert len(build_golden([Zeros()], IMAGENET).to_json()) <= MAX_BYTES
 
 
 def test_the_large_one_is_decoded_at_half_its_size(photos):
     with Image.open(io.BytesIO(photos["large.jpg"])) as image:
         full = image.size
-        image.draft("RGB", (2 * INPUT.shorter_side_px,) * 2)
+        image.draft("RGB", (2 * IMAGENET.shorter_side_px,) * 2)
         assert image.size == (-(-full[0] // 2), -(-full[1] // 2))
 
 
@@ -51,4 +51,4 @@ def test_the_transparent_one_is_laid_on_white_and_scaled_up(photos):
     image = Image.open(io.BytesIO(photos["alpha.png"]))
     low, high = image.getchannel("A").getextrema()
     assert low < 50 and high > 200
-    assert min(image.size) < INPUT.side_px
+    assert min(image.size) < IMAGENET.side_px

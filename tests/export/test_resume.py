@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     released = load_bundle("cats12")
     labels = released.spec.labels
     network = build_network(released.spec.arch, len(labels))
-    network.network.load_state_dict(unfold_bundle(released))
+    network.network.load_state_dict(unfold_bundle(released, network.network))
     folder = tmp_path_factory.mktemp("runs") / "run"
     folder.mkdir()
     rng = np.random.default_rng(0)

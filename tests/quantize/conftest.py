@@ -40,7 +40,7 @@ def small_int8(quantizer):
 
     from edgecat.quantize.recipe import Recipe
 
-    (file,) = quantizer.make("onnxruntime-int8", Recipe("stem in float", 2))
+    (file,) = quantizer.make("onnxruntime", Recipe("stem in float", 2))
     return onnx.load_model_from_string(file)
 
 

@@ -39,7 +39,7 @@ EXACT = 1e-4
 def quantize(model, photos, *, num_float_stages=2, weight_limit=SAFE_WEIGHT_LIMIT):
     recipe = Recipe("test", num_float_stages)
     quantizer = Quantizer(calibrate(model, photos), photos)
-    made = quantizer.make("onnxruntime-int8", recipe, weight_limit=weight_limit)
+    made = quantizer.make("onnxruntime", recipe, weight_limit=weight_limit)
     return onnx.load_model_from_string(made[0])
 
 
@@ -304,7 +304,7 @@ def test_an_activation_that_no_layer_precedes_is_refused(small, cats):
 
 
 def test_pixels_are_centred_as_in_float_but_for_half_a_grey_level_at_the_border(quantizer, cats):
-    (file,) = quantizer.make("onnxruntime-int8", Recipe("test", 2, mends_biases=False))
+    (file,) = quantizer.make("onnxruntime", Recipe("test", 2, mends_biases=False))
     stem = next(
         node for node in quantizer.calibrated.model.graph.node if node.op_type == "Conv"
     ).output[0]

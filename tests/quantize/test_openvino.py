@@ -17,7 +17,7 @@ from edgecat.graph.optimize import run_float  # noqa: E402
 from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
-from edgecat.runtime.engines.base import open_model  # noqa: E402
+from edgecat.runtime.engine import open_model  # noqa: E402
 
 pytestmark = pytest.mark.slow  # quantizes
 
@@ -37,7 +37,7 @@ def trained():
 @pytest.fixture(scope="module", params=[0, 2])
 def made(request, trained, cats):
     return Quantizer(calibrate(trained, cats), cats).make(
-        INT8.name, Recipe("test", request.param)
+        INT8.engine, Recipe("test", request.param)
     ), request.param
 
 
@@ -75,9 +75,9 @@ def test_weights_are_stored_as_int8(made):
 @pytest.mark.parametrize("num_float_stages", [-1, 6])
 def test_a_float_part_that_the_model_has_not_is_refused(quantizer, num_float_stages):
     with pytest.raises(QuantizeError, match=f"num_float_stages={num_float_stages}"):
-        quantizer.make(INT8.name, Recipe("test", num_float_stages))
+        quantizer.make(INT8.engine, Recipe("test", num_float_stages))
 
 
 def test_the_same_model_has_the_same_bytes_however_many_were_made_before(quantizer):
     recipe = Recipe("test", 0, mends_biases=False)
-    assert quantizer.make(INT8.name, recipe) == quantizer.make(INT8.name, recipe)
+    assert quantizer.make(INT8.engine, recipe) == quantizer.make(INT8.engine, recipe)

@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="needs edgecat[train]")
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import ConfigError
 from edgecat.graph.optimize import run_float
+from edgecat.photos.input import IMAGENET
 from edgecat.progress import Silent
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.model import Model
@@ -127,9 +128,9 @@ def test_only_processors_without_vnni_ask_for_smaller_weights():
     assert Budget(targets=("x86-vnni", "arm")).weight_limit == WEIGHT_LIMIT
 
 
-@pytest.mark.parametrize("variant", RECIPES)
-def test_the_quick_search_is_the_full_one_without_distillation(variant):
-    quick, full = choose_recipes(variant, "quick"), choose_recipes(variant, "full")
+@pytest.mark.parametrize("form", RECIPES.names)
+def test_the_quick_search_is_the_full_one_without_distillation(form):
+    quick, full = choose_recipes(form, "quick"), choose_recipes(form, "full")
     assert not any(step.distils for step in quick)
     assert any(step.distils for step in full)
     assert [step for step in full if step in quick] == list(quick)
@@ -137,10 +138,10 @@ def test_the_quick_search_is_the_full_one_without_distillation(variant):
 
 def test_the_real_search_returns_a_model_that_runs(small, quantizer, cats):
     expected = run_float(small, cats)
-    validation = ValidationSet(cats, expected.argmax(axis=1), expected)
+    validation = ValidationSet(cats, expected.argmax(axis=1), expected, IMAGENET)
     floats = Model(FLOAT, (small.SerializeToString(),))
     study = Study(INT8, quantizer, floats, validation, SAFE_WEIGHT_LIMIT)
-    recipes = choose_recipes(INT8.name, "quick")
+    recipes = choose_recipes(INT8.engine, "quick")
     try_recipe = partial(study.try_recipe, progress=Silent())
     found = search_recipes(INT8.name, recipes, try_recipe, Budget(), Silent())
     with Model(INT8, found.chosen.files).open() as engine:

@@ -13,23 +13,23 @@ from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.graph.optimize import run_float  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.quantize import distil as distillation  # noqa: E402
-from edgecat.quantize import onnxruntime  # noqa: E402
 from edgecat.quantize.bias import mend_biases  # noqa: E402
 from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.distil import distil  # noqa: E402
-from edgecat.quantize.forms import FORMS  # noqa: E402
+from edgecat.quantize.form import FORMS  # noqa: E402
+from edgecat.quantize.forms import onnxruntime  # noqa: E402
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT  # noqa: E402
 from edgecat.quantize.placement import Parts, Placement  # noqa: E402
 from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
 from edgecat.quantize.student import Student  # noqa: E402
-from edgecat.runtime.engines.base import open_model  # noqa: E402
+from edgecat.runtime.engine import open_model  # noqa: E402
 
 pytestmark = pytest.mark.slow  # quantizes and distils
 
 FILES = {
-    "onnxruntime-int8": ("m.onnx",),
-    "openvino-int8": ("m.xml", "m.bin"),
+    "onnxruntime": ("m.onnx",),
+    "openvino": ("m.xml", "m.bin"),
 }
 
 # Equal but for the order of float32 sums, at logits of up to 10.
@@ -47,9 +47,9 @@ def trained(cats):
     return Quantizer(calibrate(model, cats), cats)
 
 
-def make_student(quantizer, variant, stages):
+def make_student(quantizer, form, stages):
     parts = Parts(quantizer.calibrated.model, stages)
-    grids = FORMS[variant].place(parts, quantizer.calibrated.histograms, cuts=True)
+    grids = FORMS.load(form).place(parts, quantizer.calibrated.histograms, cuts=True)
     return Student(parts, Placement(grids, SAFE_WEIGHT_LIMIT))
 
 
@@ -62,11 +62,11 @@ def spread_of(logits):
     return (logits - logits.mean(axis=0)).std()
 
 
-@pytest.mark.parametrize(("variant", "stages"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
-def test_it_answers_as_the_engine(trained, cats, variant, stages):
-    student = make_student(trained, variant, stages)
-    files = trained.make(variant, Recipe("test", stages, mends_biases=False))
-    engine = open_model(Variant(variant, FILES[variant]), files)
+@pytest.mark.parametrize(("form", "stages"), [("onnxruntime", 2), ("openvino", 0)])
+def test_it_answers_as_the_engine(trained, cats, form, stages):
+    student = make_student(trained, form, stages)
+    files = trained.make(form, Recipe("test", stages, mends_biases=False))
+    engine = open_model(Variant(f"{form}-int8", FILES[form]), files)
     logits, expected = answers(student, cats), run_float(trained.calibrated.model, cats)
     gap = np.sqrt(np.square(logits - engine.run(cats)).mean()) / spread_of(expected)
     engine.close()
@@ -76,15 +76,15 @@ def test_it_answers_as_the_engine(trained, cats, variant, stages):
 
 
 def test_without_rounding_it_answers_as_the_float_graph(trained, cats):
-    student = make_student(trained, "openvino-int8", 0)
+    student = make_student(trained, "openvino", 0)
     assert answers(student, cats, rounds=False) == pytest.approx(
         run_float(trained.calibrated.model, cats), abs=EXACT
     )
 
 
-@pytest.mark.parametrize(("variant", "stages"), [("onnxruntime-int8", 2), ("openvino-int8", 0)])
-def test_mended_biases_bring_the_means_back(trained, cats, variant, stages):
-    student = make_student(trained, variant, stages)
+@pytest.mark.parametrize(("form", "stages"), [("onnxruntime", 2), ("openvino", 0)])
+def test_mended_biases_bring_the_means_back(trained, cats, form, stages):
+    student = make_student(trained, form, stages)
     expected = run_float(trained.calibrated.model, cats)
     before = np.abs(answers(student, cats).mean(axis=0) - expected.mean(axis=0)).mean()
     mend_biases(student, cats)
@@ -94,7 +94,7 @@ def test_mended_biases_bring_the_means_back(trained, cats, variant, stages):
 
 def test_it_learns_and_what_it_learned_is_written_exactly(trained, cats, monkeypatch):
     monkeypatch.setattr(distillation, "NUM_STEPS", 12)
-    student = make_student(trained, "onnxruntime-int8", 2)
+    student = make_student(trained, "onnxruntime", 2)
     start = {name: weight.detach().clone() for name, weight in student.weights.items()}
     expected = run_float(trained.calibrated.model, cats)
     before = np.square(answers(student, cats) - expected).mean()
@@ -124,7 +124,7 @@ def test_it_learns_and_what_it_learned_is_written_exactly(trained, cats, monkeyp
 
 
 def test_the_largest_weight_of_a_channel_keeps_still(trained, cats):
-    student = make_student(trained, "onnxruntime-int8", 2)
+    student = make_student(trained, "onnxruntime", 2)
     student(torch.from_numpy(cats[:2])).square().sum().backward()
     for weight in student.weights.values():
         rows = weight.detach().abs().flatten(1)
@@ -137,7 +137,7 @@ def test_the_same_seed_learns_the_same(trained, cats, monkeypatch):
     monkeypatch.setattr(distillation, "NUM_STEPS", 2)
     made = []
     for _ in range(2):
-        student = make_student(trained, "openvino-int8", 0)
+        student = make_student(trained, "openvino", 0)
         distil(student, lambda batch: run_float(trained.calibrated.model, batch), cats, Silent())
         made.append(answers(student, cats[:2]))
     assert np.array_equal(*made)

@@ -6,12 +6,13 @@ import pytest
 from PIL import Image
 
 import edgecat
-from edgecat.bundle.manifest import TARGETS, OodSpec, Variant, Verdict
+from edgecat.bundle.manifest import OodSpec, Variant
 from edgecat.bundle.store import load_bundle, released_names
+from edgecat.bundle.verdict import Verdict
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
-from edgecat.machine.cpu import detect_target
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.target import TARGETS, detect_target
 from edgecat.scores.ood import OOD_FILE, OodDetector
 
 # float64 sums of a dozen probabilities.
@@ -194,7 +195,7 @@ def test_an_unknown_variant_names_those_there(make_bundle, colour_model):
 
 
 def verdict(ratio, *targets):
-    reasons = {target: "not" for target in TARGETS if target not in targets}
+    reasons = {target: "not" for target in TARGETS.names if target not in targets}
     return Verdict(targets, reasons, detect_target(), ratio)
 
 
@@ -227,7 +228,7 @@ def test_the_fastest_variant_that_ships_here_is_opened(judged):
 
 
 def test_a_variant_that_does_not_ship_is_opened_on_request_only(judged):
-    folder = judged(onnxruntime_fp32=verdict(1.0, *TARGETS), onnxruntime_int8=verdict(0.8))
+    folder = judged(onnxruntime_fp32=verdict(1.0, *TARGETS.names), onnxruntime_int8=verdict(0.8))
     with Classifier.open(folder) as classifier:
         assert classifier.variant == "onnxruntime-fp32"
     with Classifier.open(folder, "onnxruntime-int8") as classifier:

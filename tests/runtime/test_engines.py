@@ -12,8 +12,9 @@ from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import BundleError, ConfigError, EngineError
 from edgecat.machine.cores import count_threads
+from edgecat.runtime.choice import open_engine
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.engines.base import open_engine, open_model
+from edgecat.runtime.engine import open_model
 
 ONNX = Variant("onnxruntime-fp32", ("model.onnx",))
 GARBAGE = {
@@ -176,7 +177,7 @@ def test_without_openvino_the_message_has_the_command_that_installs_it():
 import sys
 sys.modules["openvino"] = None
 from edgecat.errors import EngineError
-from edgecat.runtime.engines.base import open_model
+from edgecat.runtime.engine import open_model
 from edgecat.bundle.manifest import Variant
 try:
     open_model(Variant("openvino-int8", ("a.xml", "a.bin")), [b"", b""], 1)
@@ -206,7 +207,7 @@ SIGNAL_AFTER_A_CHANGE = """
 import gc, os, signal, sys, threading
 import onnx, openvino
 from edgecat.graph.to_openvino import export_openvino
-from edgecat.runtime.engines.base import open_model
+from edgecat.runtime.engine import open_model
 from edgecat.bundle.manifest import Variant
 
 files = export_openvino(onnx.load(sys.argv[1]))

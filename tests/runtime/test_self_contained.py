@@ -5,11 +5,12 @@ import pytest
 
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
+from edgecat.doctor.machine import read_machine
 from edgecat.doctor.variants import check_bundle
 from edgecat.errors import BundleError, EngineError
-from edgecat.machine.cpu import detect_target
+from edgecat.runtime.choice import open_engine
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.engines.base import open_engine, open_model
+from edgecat.runtime.engine import open_model
 
 RED = np.full((300, 300, 3), (255, 0, 0), np.uint8)
 
@@ -62,7 +63,7 @@ def test_a_model_with_weights_outside_of_the_bundle_is_refused(make_bundle, outs
 
 def test_doctor_finds_such_a_bundle_bad(make_bundle, outside_model):
     folder = make_bundle(files={"model.onnx": outside_model})
-    found = {one.subject: one for one in check_bundle(folder, detect_target())}
+    found = {one.subject: one for one in check_bundle(folder, read_machine())}
     assert found["onnxruntime-fp32"].status == "problem"
     assert "nothing in the bundle vouches" in found["onnxruntime-fp32"].found
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from edgecat.bundle.golden import GOLDEN_FILE, Golden, load_golden
-from edgecat.bundle.manifest import VARIANTS, Variant
+from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import BundleError, SelfTestError
 from edgecat.export.golden import build_golden, draw_photos
-from edgecat.runtime.engines.base import open_engine
-from edgecat.runtime.selftest import LOGIT_TOLERANCES, run_self_test
+from edgecat.photos.input import IMAGENET
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.selftest import run_self_test
 
 FP32, INT8, BF16 = "onnxruntime-fp32", "onnxruntime-int8", "openvino-bf16"
 
@@ -37,7 +38,7 @@ class MeanEngine:
 
 @pytest.fixture(scope="module")
 def golden():
-    return build_golden([MeanEngine(name) for name in (FP32, INT8, BF16)])
+    return build_golden([MeanEngine(name) for name in (FP32, INT8, BF16)], IMAGENET)
 
 
 @pytest.fixture
@@ -89,10 +90,6 @@ def test_other_answers_are_refused(make_golden_bundle, golden, variant, gap):
     bundle = make_golden_bundle(golden.to_json())
     with pytest.raises(SelfTestError, match=f"logits of {variant} are up to .* from those"):
         run_self_test(bundle, MeanEngine(variant, gap))
-
-
-def test_there_is_a_tolerance_for_every_precision():
-    assert {name.split("-")[1] for name in VARIANTS} == set(LOGIT_TOLERANCES)
 
 
 def test_altered_logits_are_refused_and_the_message_says_what_to_install(

@@ -7,14 +7,15 @@ pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 from edgecat.errors import DatasetError, StorageError
 from edgecat.machine.memory import FreeMemory
 from edgecat.photos.folder import find_photos
+from edgecat.photos.input import IMAGENET
 from edgecat.photos.pixels import load_pixels, scale_photo
 from edgecat.progress import Silent
 from edgecat.train import cache as caches
-from edgecat.train.cache import PHOTO_BYTES, open_cache
+from edgecat.train.cache import estimate_photo_bytes, open_cache
 
 
 def open_photos(root, file, *, skip_broken=False):
-    return open_cache(file, find_photos(root), Silent(), skip_broken=skip_broken)
+    return open_cache(file, find_photos(root), IMAGENET, Silent(), skip_broken=skip_broken)
 
 
 @pytest.fixture
@@ -90,7 +91,8 @@ def test_photos_that_do_not_fit_in_memory_are_decoded_to_a_disk_or_not_at_all(
 ):
     """In a tmpfs they would end the process: its pages count against a container's limit."""
     root = draw_photos(num_classes=1, num_per_class=2)
-    monkeypatch.setattr(caches, "read_free_memory", lambda: FreeMemory(2 * PHOTO_BYTES - 1, 10**9))
+    photo_bytes = estimate_photo_bytes(IMAGENET)
+    monkeypatch.setattr(caches, "read_free_memory", lambda: FreeMemory(2 * photo_bytes - 1, 10**9))
     with pytest.raises(StorageError, match=r"tmpfs.*2 decoded photos.*give --out a folder on a"):
         open_photos(root, small_disk / "cache").__enter__()
     assert not list(small_disk.iterdir())

@@ -11,10 +11,11 @@ from safetensors.torch import save_file  # noqa: E402
 
 from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import WeightsError  # noqa: E402
-from edgecat.train.network import OUTPUT_LAYER, build_network  # noqa: E402
+from edgecat.train.network import build_network  # noqa: E402
 from edgecat.train.weights import load_weights  # noqa: E402
 
 ARCH = "mobilenet_v3_small"
+OUTPUT_LAYER = "classifier.3."
 
 # Batch-norm layers, convolutions and the classifier's hidden layer: all but the output layer.
 NUM_TENSORS = 242
@@ -36,7 +37,7 @@ def donor():
 
 def fresh(num_classes=3):
     torch.manual_seed(1)
-    return build_network(ARCH, num_classes).network
+    return build_network(ARCH, num_classes)
 
 
 def parallel(state):
@@ -64,9 +65,9 @@ WRAPPINGS = {
 def test_all_layers_but_the_output_layer_come_from_a_pth_file(tmp_path, donor, wrap):
     torch.save(wrap(donor.state_dict()), tmp_path / "w.pth")
     network = fresh()
-    before = {name: t.clone() for name, t in network.state_dict().items()}
+    before = {name: t.clone() for name, t in network.network.state_dict().items()}
     loaded = load_weights(network, ARCH, str(tmp_path / "w.pth"))
-    given, now = donor.state_dict(), network.state_dict()
+    given, now = donor.state_dict(), network.network.state_dict()
     assert loaded.num_loaded == NUM_TENSORS == len(now) - 2
     assert loaded.random == ("classifier.3.weight", "classifier.3.bias")
     assert all(same(now, given, name) for name in now if not name.startswith(OUTPUT_LAYER))
@@ -78,7 +79,7 @@ def test_safetensors_load_as_pth_does(tmp_path, donor):
     save_file(donor.state_dict(), tmp_path / "w.safetensors")
     network = fresh()
     assert load_weights(network, ARCH, str(tmp_path / "w.safetensors")).num_loaded == NUM_TENSORS
-    now, given = network.state_dict(), donor.state_dict()
+    now, given = network.network.state_dict(), donor.state_dict()
     assert all(same(now, given, name) for name in now if not name.startswith(OUTPUT_LAYER))
 
 
@@ -86,7 +87,7 @@ def test_the_same_number_of_classes_does_not_bring_the_output_layer_in(tmp_path,
     torch.save(donor.state_dict(), tmp_path / "w.pth")
     network = fresh(num_classes=5)
     assert "classifier.3.weight" in load_weights(network, ARCH, str(tmp_path / "w.pth")).random
-    assert not same(network.state_dict(), donor.state_dict(), "classifier.3.weight")
+    assert not same(network.network.state_dict(), donor.state_dict(), "classifier.3.weight")
 
 
 def test_a_backbone_alone_leaves_the_classifier_random_and_says_so(tmp_path, donor):
@@ -105,9 +106,9 @@ def test_scratch_loads_nothing_and_says_that_all_is_random():
 
 
 def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path):
-    torch.save(build_network("mobilenet_v3_large", 3).network.state_dict(), tmp_path / "w.pth")
+    torch.save(build_network("mobilenet_v3_large", 3).state_dict(), tmp_path / "w.pth")
     network = fresh()
-    before = {name: t.clone() for name, t in network.state_dict().items()}
+    before = {name: t.clone() for name, t in network.network.state_dict().items()}
     with pytest.raises(WeightsError) as refused:
         load_weights(network, ARCH, str(tmp_path / "w.pth"))
     message = str(refused.value)
@@ -115,7 +116,7 @@ def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path):
     assert "features.1.block.2.0.weight: missing, the network has (16, 16, 1, 1)" in message
     assert message.count("\n") <= 10  # the rest is counted, not listed
     assert "more" in message.splitlines()[-1]
-    assert all(same(network.state_dict(), before, name) for name in before)
+    assert all(same(network.network.state_dict(), before, name) for name in before)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_the_released_model_unfolds_to_the_function_that_its_graph_computes():
     expected = session.run([hidden], {session.get_inputs()[0].name: photos})[0]
 
     network = build_network(ARCH, 3)
-    load_weights(network.network, ARCH, "cats12")
+    load_weights(network, ARCH, "cats12")
     network.eval()
     with torch.inference_mode():
         features = network.features(torch.from_numpy(photos))
@@ -268,7 +269,7 @@ def test_the_released_model_unfolds_to_the_function_that_its_graph_computes():
 
 
 def test_the_released_model_for_another_network_names_the_right_one():
-    network = build_network("mobilenet_v3_large", 3).network
+    network = build_network("mobilenet_v3_large", 3)
     with pytest.raises(WeightsError, match="add --arch mobilenet_v3_small"):
         load_weights(network, "mobilenet_v3_large", "cats12")
 

@@ -1,1 +1,1 @@
-"""Graph passes: one exact rewrite a file, each `apply(graph) -> number of places changed`."""
+"""Graph passes: one exact rewrite a file."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 
 from edgecat.graph.graph import Graph, attribute, set_attribute
+from edgecat.graph.graph_pass import GraphPass
 
 # Folded weights below this are nothing. Live rows of fine-tuned networks have at least 1e-3
 # somewhere, dead ones 1e-7 at most; what is lost stays below 1e-4 in the logits, which the check
@@ -109,3 +110,6 @@ def _is_pointwise(graph: Graph, node: onnx.NodeProto) -> bool:
         and graph.weight(node.input[1]).shape[2:] == (1, 1)
         and not any(attribute(node, "pads", [0]))
     )
+
+
+ENTRY = GraphPass(30, "dead channels -> bias", apply)

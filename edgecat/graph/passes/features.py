@@ -6,6 +6,7 @@ From these features a device tells photos of known classes from others (`edgecat
 from onnx import TensorProto, helper
 
 from edgecat.graph.graph import Graph
+from edgecat.graph.graph_pass import GraphPass
 from edgecat.scores.ood import FEATURES_NAME
 
 
@@ -22,3 +23,6 @@ def apply(graph: Graph) -> int:
     )
     graph.refresh()
     return num_features
+
+
+ENTRY = GraphPass(40, "what the classifier reads -> second output", apply)

@@ -7,6 +7,7 @@ ReduceMean forces two reorders around every squeeze-and-excitation block: 5-10 %
 from onnx import helper
 
 from edgecat.graph.graph import Graph, attribute
+from edgecat.graph.graph_pass import GraphPass
 
 
 def apply(graph: Graph) -> int:
@@ -25,3 +26,6 @@ def apply(graph: Graph) -> int:
         changed += 1
     graph.drop_unused()
     return changed
+
+
+ENTRY = GraphPass(10, "mean over height and width -> GlobalAveragePool", apply)

@@ -7,6 +7,7 @@ at the border, where the convolution's padding is 0 after the mean is taken off,
 import numpy as np
 
 from edgecat.graph.graph import Graph
+from edgecat.graph.graph_pass import GraphPass
 
 
 def apply(graph: Graph) -> int:
@@ -25,3 +26,6 @@ def apply(graph: Graph) -> int:
         changed += 1
     graph.drop_unused()
     return changed
+
+
+ENTRY = GraphPass(20, "division by std -> first convolution", apply)

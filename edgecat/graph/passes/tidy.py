@@ -5,6 +5,7 @@ the file paths of the machine that exported, which are nobody's business, and ha
 """
 
 from edgecat.graph.graph import Graph
+from edgecat.graph.graph_pass import GraphPass
 
 
 def apply(graph: Graph) -> int:
@@ -36,3 +37,6 @@ def _rename(graph: Graph, old: str, new: str) -> None:
     for tensor in graph.proto.initializer:
         if tensor.name == old:
             tensor.name = new
+
+
+ENTRY = GraphPass(50, "names, metadata", apply)

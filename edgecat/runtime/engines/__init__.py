@@ -1,1 +1,1 @@
-"""One file per inference engine, behind the protocol in `base`."""
+"""One file per inference engine: opens its files, runs batches, says what it can do here."""

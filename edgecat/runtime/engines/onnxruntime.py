@@ -6,17 +6,18 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.onnx_file import names_other_files
 from edgecat.errors import BundleError, EngineError
-from edgecat.photos.input import INPUT
-from edgecat.photos.pixels import Pixels
-from edgecat.scores.metrics import Logits
-from edgecat.scores.ood import FEATURES_NAME, Features
+from edgecat.runtime.engine import EngineEntry, KnownFault
+from edgecat.runtime.precision import FP32, INT8
+
+if TYPE_CHECKING:
+    from edgecat.photos.pixels import Pixels
+    from edgecat.scores.metrics import Logits
+    from edgecat.scores.ood import Features
 
 
 def import_onnxruntime() -> Any:
@@ -52,6 +53,8 @@ class OnnxRuntimeEngine:
             BundleError: The model takes numbers from another file.
             EngineError: ONNX Runtime refuses the model.
         """
+        from edgecat.scores.ood import FEATURES_NAME
+
         onnxruntime = import_onnxruntime()
         self.name = variant.name
         self._threads, self._spins = threads, not power_save
@@ -63,17 +66,17 @@ class OnnxRuntimeEngine:
         if len(inputs) != 1 or not is_ours or inputs[0].type != "tensor(uint8)":
             raise EngineError(
                 f"{variant.name}: takes {[(i.name, i.type) for i in inputs]}; an edgecat model "
-                "takes one uint8 [N, 224, 224, 3]; export it again"
+                "takes one uint8 [N, H, W, 3]; export it again"
             )
-        self._input = inputs[0].name
+        self._input, self._shape = inputs[0].name, inputs[0].shape[1:]
 
-    def run(self, batch: Pixels) -> Logits:
-        """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
+    def run(self, batch: "Pixels") -> "Logits":
+        """Return float32 logits `[N, K]` for uint8 `[N, H, W, 3]`, RGB."""
         logits: Logits = self._session.run(None, {self._input: batch})[0]
         return logits
 
-    def run_with_features(self, batch: Pixels) -> tuple[Logits, Features]:
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, 224, 224, 3]`."""
+    def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
         logits, features = self._session.run(None, {self._input: batch})
         return logits, features
 
@@ -83,13 +86,15 @@ class OnnxRuntimeEngine:
         ONNX Runtime has no such property; its profiler tells which kernels ran, so a second
         session answers one black picture under it.
         """
+        import numpy as np
+
         onnxruntime = import_onnxruntime()
         with tempfile.TemporaryDirectory() as folder:
             options = onnxruntime.SessionOptions()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._open(options)
-            blank = np.zeros((1, INPUT.side_px, INPUT.side_px, 3), np.uint8)
+            blank = np.zeros((1, *self._shape), np.uint8)
             session.run(None, {self._input: blank})
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         kernels = Counter(
@@ -157,3 +162,16 @@ def _describe_kernels(kernels: Counter[str]) -> str:
     if not kernels["int8"]:
         return "fp32"
     return f"int8 ({kernels['int8']} of {total} convolutions and matrix products)"
+
+
+ENTRY = EngineEntry(
+    title="ONNX Runtime",
+    package="onnxruntime",
+    requirement="edgecat",
+    open=OnnxRuntimeEngine,
+    precisions=(FP32, INT8),
+    is_reference=True,
+    # Source: github.com/microsoft/onnxruntime/issues/23957: an illegal instruction on import, on a
+    # Raspberry Pi 4 and other 64-bit Arm processors before Armv8.2.
+    faults=(KnownFault("1.21.0", "aarch64", "crashes on a Raspberry Pi 4 (onnxruntime#23957)"),),
+)

@@ -7,16 +7,20 @@ import threading
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
-from edgecat.photos.pixels import Pixels
-from edgecat.scores.metrics import Logits
-from edgecat.scores.ood import Features
+from edgecat.runtime.engine import EngineEntry
+from edgecat.runtime.precision import BF16, FP32, INT8, Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgecat.photos.pixels import Pixels
+    from edgecat.scores.metrics import Logits
+    from edgecat.scores.ood import Features
 
 # A batch dimension that is left open.
 _ANY = -1
@@ -72,7 +76,7 @@ class OpenVinoEngine:
         except ImportError as error:
             raise EngineError(
                 f"{variant.name}: OpenVINO is not installed; install it with "
-                "pip install 'edgecat[openvino]', or choose --variant onnxruntime-fp32"
+                "pip install 'edgecat[openvino]', or choose another --variant"
             ) from error
         self.name = variant.name
         self._threads = threads
@@ -80,11 +84,10 @@ class OpenVinoEngine:
         self._version = openvino.__version__
         self._core = core = open_core()
         # Without a hint OpenVINO computes float models in bf16 or f16 where the CPU has it.
-        self._hint = "bf16" if variant.precision == "bf16" else "f32"
-        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if self._hint == "bf16" and "BF16" not in capabilities:
+        self._hint = "bf16" if variant.precision == BF16.name else "f32"
+        if self._hint == "bf16" and not _offers(BF16):
             raise EngineError(
-                f"{variant.name}: this CPU has no bf16 arithmetic; choose --variant openvino-fp32"
+                f"{variant.name}: this CPU has no bf16 arithmetic; choose another --variant"
             )
         try:
             self._model = core.read_model(io.BytesIO(_unpack(files[0])), io.BytesIO(files[1]))
@@ -96,12 +99,12 @@ class OpenVinoEngine:
                 "export it again, or install another version"
             ) from error
 
-    def run(self, batch: Pixels) -> Logits:
-        """Return float32 logits `[N, K]` for uint8 `[N, 224, 224, 3]`, RGB."""
+    def run(self, batch: "Pixels") -> "Logits":
+        """Return float32 logits `[N, K]` for uint8 `[N, H, W, 3]`, RGB."""
         return self._outputs(batch, 1)[0]
 
-    def run_with_features(self, batch: Pixels) -> tuple[Logits, Features]:
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, 224, 224, 3]`."""
+    def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
         logits, features = self._outputs(batch, 2)
         return logits, features
 
@@ -132,7 +135,9 @@ class OpenVinoEngine:
         self._requests.clear()
         self._model = None
 
-    def _outputs(self, batch: Pixels, num_outputs: int) -> list[npt.NDArray[np.float32]]:
+    def _outputs(self, batch: "Pixels", num_outputs: int) -> "list[npt.NDArray[np.float32]]":
+        import numpy as np
+
         size = 1 if len(batch) == 1 else _ANY
         # Two threads in one request would get each other's answers.
         with self._running:
@@ -174,3 +179,22 @@ def _unpack(graph: bytes) -> bytes:
     if not graph.startswith(_XML):
         raise OSError("the graph is no XML as OpenVINO writes it")
     return graph
+
+
+def _offers(precision: Precision) -> bool:
+    if precision is not BF16:
+        return True
+    return "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+ENTRY = EngineEntry(
+    title="OpenVINO",
+    package="openvino",
+    requirement="edgecat[openvino]",
+    open=OpenVinoEngine,
+    precisions=(FP32, BF16, INT8),
+    offers=_offers,
+    measured_on={INT8.name: ("x86",)},
+    # Source: the tags of its wheels, of 2026: manylinux_2_35 for 64-bit Arm.
+    min_glibc={"aarch64": "2.35"},
+)

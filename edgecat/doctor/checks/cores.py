@@ -1,5 +1,6 @@
-"""With how many threads models compute here, and what decides that."""
+"""With how many threads do models compute here, and what decides that?"""
 
+from edgecat.doctor.check import Check, one
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
 from edgecat.machine.cores import Cores, read_cores
@@ -23,3 +24,6 @@ def _explain(cores: Cores) -> str:
     if cores.bound == "affinity":
         return f"its affinity allows {cores.num_allowed} of {cores.num_physical} physical cores"
     return "one for each physical core"
+
+
+ENTRY = Check(35, one(check_cores))

@@ -13,12 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgecat.graph.to_openvino import convert_openvino, serialize_openvino
+from edgecat.quantize.form import Form
 from edgecat.quantize.grids import TOP, Grid, round_weight, span_range, weight_steps
 from edgecat.quantize.placement import Parts, Placement
 from edgecat.quantize.ranges import Histogram
 from edgecat.quantize.rescale import is_depthwise
-
-MIN_FLOAT_STAGES = 0
 
 
 def tensors_to_measure(parts: Parts) -> list[str]:
@@ -94,3 +93,6 @@ def _round_weight(output: object, weight_limit: int) -> None:
     column = opset13.constant(steps.reshape(-1, *[1] * (weight.ndim - 1)))
     product = opset13.multiply(opset13.convert(integers, np.float32), column)
     layer.input(1).replace_source_output(product.output(0))
+
+
+ENTRY = Form(0, tensors_to_measure, place, write)

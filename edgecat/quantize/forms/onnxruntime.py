@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from edgecat.errors import QuantizeError
+from edgecat.quantize.form import Form
 from edgecat.quantize.grids import (
     HARD_SIGMOID,
     Grid,
@@ -24,8 +25,8 @@ from edgecat.quantize.prepare import ACTIVATIONS, WEIGHTED
 from edgecat.quantize.qdq import QdqGraph
 from edgecat.quantize.ranges import Histogram
 
-#: The first convolution reads pixels as they are: it stays float.
-MIN_FLOAT_STAGES = 1
+# The first convolution reads pixels as they are: it stays float.
+_MIN_FLOAT_STAGES = 1
 
 _INTEGER_OPS = (*WEIGHTED, *ACTIVATIONS, "Reshape", "Mul", "Add", "GlobalAveragePool")
 
@@ -34,7 +35,7 @@ def tensors_to_measure(parts: Parts) -> list[str]:
     """Return the tensors whose range decides a scale.
 
     Raises:
-        QuantizeError: An op that MobileNetV3 has not, or an activation that no grid of the layer
+        QuantizeError: An op that is not known, or an activation that no grid of the layer
             before it can compute.
     """
     _check_nodes(parts)
@@ -84,7 +85,7 @@ def write(parts: Parts, placement: Placement) -> list[bytes]:
 def _check_nodes(parts: Parts) -> None:
     if not parts.float_nodes:
         raise QuantizeError(
-            f"num_float_stages=0: for ONNX Runtime at least {MIN_FLOAT_STAGES} is needed"
+            f"num_float_stages=0: for ONNX Runtime at least {_MIN_FLOAT_STAGES} is needed"
         )
     layers = {node.output[0] for node in parts.layers()}
     for node in parts.int_nodes:
@@ -97,7 +98,7 @@ def _check_nodes(parts: Parts) -> None:
         if node.op_type in ACTIVATIONS and not is_alone:
             raise QuantizeError(
                 f"node {node.name!r} does not stand alone behind a convolution; only a "
-                "MobileNetV3 as `edgecat export` makes it can be quantized"
+                "graph as `edgecat export` makes it can be quantized"
             )
 
 
@@ -210,3 +211,6 @@ class _Writer:
         self._graph.store_grid(output, self._graph.grid(source))
         if self._parts.is_output(output):
             self._graph.dequantize(output, into=output)
+
+
+ENTRY = Form(_MIN_FLOAT_STAGES, tensors_to_measure, place, write)

@@ -1,7 +1,9 @@
-"""What the processor has for integers and short floats, and what that favours."""
+"""What has the processor for integers and short floats, and what does that favour?"""
 
+from edgecat.doctor.check import Check, one
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
+from edgecat.runtime.target import TARGETS
 
 # Feature -> what it is; those of x86 first.
 _MEANINGS = {
@@ -27,18 +29,8 @@ def check_processor(machine: Machine) -> Finding:
             "processor", "warning", f"{found}; no AVX2, models are several times slower",
             "use a processor from 2013 or later; in a virtual machine, pass the host's through",
         )  # fmt: skip
-    return Finding("processor", "ok", f"{found}; {_favour(machine)}")
+    advice = TARGETS.load(machine.target).advice
+    return Finding("processor", "ok", f"{found}; {advice(machine.features)}")
 
 
-def _favour(machine: Machine) -> str:
-    """Return what the instructions mean for the choice of a variant.
-
-    Source: benchmarks/int8/INT8.md, times and instructions of INT8 by those of fp32.
-    """
-    if machine.target == "x86-avx2":
-        return "without VNNI, see in the bundle's verdict whether INT8 is faster"
-    if machine.target == "arm" and "asimddp" in machine.features:
-        return "favours INT8: a third of the instructions"
-    if machine.target == "arm":
-        return "favours INT8: less than half of the instructions"
-    return "favours INT8"
+ENTRY = Check(30, one(check_processor))

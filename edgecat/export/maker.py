@@ -1,0 +1,74 @@
+"""Which models an export makes: for every engine with a maker, in all that it computes here."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import onnx
+
+from edgecat.bundle.manifest import Variant
+from edgecat.quantize.form import FORMS
+from edgecat.registry import Registry
+from edgecat.runtime.engine import ENGINES
+from edgecat.runtime.precision import Precision
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """How files for an engine are made.
+
+    Attributes:
+        endings: Of the files' names, the graph's first.
+        build: From the proven float graph to the float model's files.
+    """
+
+    endings: tuple[str, ...]
+    build: Callable[[onnx.ModelProto], Sequence[bytes]]
+
+
+#: By the engine's name; an engine without one runs what others export for it.
+MAKERS: Registry[Maker] = Registry("edgecat.export.makers", "maker")
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """A model that an export can make.
+
+    Attributes:
+        variant: Its name and its files' names.
+        precision: What it computes in.
+        exact: The engine's model whose files it shares, or is compared with.
+    """
+
+    variant: Variant
+    precision: Precision
+    exact: Variant
+
+
+def list_products() -> tuple[Product, ...]:
+    """Return all models that can be made here, those of the reference engine first."""
+    engines = sorted(MAKERS.names, key=lambda name: not ENGINES.load(name).is_reference)
+    return tuple(product for engine in engines for product in _list_of(engine))
+
+
+def list_packages() -> tuple[str, ...]:
+    """Return the packages of the engines that files are made for."""
+    return tuple(ENGINES.load(engine).package for engine in MAKERS.names)
+
+
+def _list_of(engine: str) -> list[Product]:
+    entry = ENGINES.load(engine)
+    exact = _name_files(engine, entry.precisions[0].name)
+    products = []
+    for precision in entry.precisions:
+        variant = _name_files(engine, precision.name)
+        if precision.made == "rounded":
+            variant = dataclasses.replace(variant, files=exact.files)
+        is_writable = precision.made != "quantized" or engine in FORMS
+        if is_writable and entry.offers(precision):
+            products.append(Product(variant, precision, exact))
+    return products
+
+
+def _name_files(engine: str, precision: str) -> Variant:
+    name = f"{engine}-{precision}"
+    return Variant(name, tuple(name + ending for ending in MAKERS.load(engine).endings))

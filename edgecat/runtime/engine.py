@@ -1,0 +1,183 @@
+"""What every inference engine offers; each stands in a file of `edgecat.runtime.engines`."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgecat.bundle.manifest import Variant
+from edgecat.errors import ConfigError, EngineError
+from edgecat.machine.cores import count_threads
+from edgecat.registry import Registry
+from edgecat.runtime.precision import Precision
+
+if TYPE_CHECKING:  # what is known of an engine is asked for where nothing may be loaded
+    from edgecat.photos.pixels import Pixels
+    from edgecat.scores.metrics import Logits
+    from edgecat.scores.ood import Features
+
+
+class Engine(Protocol):
+    """A loaded model: few members, so that a test needs ten lines to fake one."""
+
+    name: str
+
+    def run(self, batch: "Pixels") -> "Logits":
+        """Return float32 logits `[N, K]`; may be called from several threads at once.
+
+        Args:
+            batch: uint8 `[N, H, W, 3]`, RGB, 0-255, any N from 1; H and W are the model's.
+        """
+
+    def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
+        """Return float32 logits `[N, K]` and what the classifier read, float32 `[N, F]`.
+
+        Args:
+            batch: As for `run`. The model must have both outputs.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return the library's "version", "threads" and the "effective_precision" it reports."""
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownFault:
+    """A version of an engine's library that does not work on some machines.
+
+    Attributes:
+        version: Of the library.
+        machine: The architecture, as `uname -m` says it.
+        what: Happens, and where that is known from.
+    """
+
+    version: str
+    machine: str
+    what: str
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineEntry:
+    """What is known of an engine before a model is opened.
+
+    Attributes:
+        title: As its makers write it: "OpenVINO".
+        package: Its library, as distribution and as module.
+        requirement: What to `pip install` to have it.
+        open: Opens a variant's files, the graph first, with a number of threads, 1 or more; if the
+            last argument is true, threads that wait for work sleep. Raises `EngineError` where the
+            library is not installed, the processor cannot compute so, or the model is refused.
+        precisions: What its models may compute in, the exact one first.
+        offers: Whether it computes so on this processor.
+        is_reference: Whether it runs the exported graph as it is. One engine does: graphs are
+            checked with it, other variants are measured against it, edgecat does not run without.
+        measured_on: By the name of a precision, the only families of targets that it was measured
+            on, but for the machine that exports; what is not named here was measured on all.
+        min_glibc: By architecture, the C library that its wheels need where that is newer than what
+            all others need.
+        faults: Versions to keep away from.
+    """
+
+    title: str
+    package: str
+    requirement: str
+    open: Callable[[Variant, Sequence[bytes], int, bool], Engine]
+    precisions: tuple[Precision, ...]
+    offers: Callable[[Precision], bool] = lambda precision: True
+    is_reference: bool = False
+    measured_on: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    min_glibc: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    faults: tuple[KnownFault, ...] = ()
+
+
+#: By name, the first half of a variant's name.
+ENGINES: Registry[EngineEntry] = Registry("edgecat.runtime.engines", "engine")
+
+
+def find_engine(variant: Variant) -> EngineEntry:
+    """Return the engine that a variant is for.
+
+    Raises:
+        EngineError: This edgecat does not know it.
+    """
+    try:
+        return ENGINES.load(variant.engine)
+    except ConfigError as error:
+        raise EngineError(
+            f"{variant.name}: {error}; choose another --variant, or install a newer edgecat"
+        ) from error
+
+
+def find_precision(variant: Variant) -> Precision:
+    """Return what a variant computes in.
+
+    Raises:
+        EngineError: This edgecat does not know its engine, or the engine does not compute so.
+    """
+    known = {precision.name: precision for precision in find_engine(variant).precisions}
+    if variant.precision not in known:
+        raise EngineError(
+            f"{variant.name}: {variant.engine} computes in {', '.join(known)} here; choose another "
+            "--variant, or install a newer edgecat"
+        )
+    return known[variant.precision]
+
+
+def exact_name(variant: Variant) -> str:
+    """Return the name of the same engine's exact variant, which may be this one.
+
+    Raises:
+        EngineError: This edgecat does not know the engine.
+    """
+    return f"{variant.engine}-{find_engine(variant).precisions[0].name}"
+
+
+def open_model(
+    variant: Variant,
+    files: Sequence[bytes],
+    threads: int | None = None,
+    *,
+    power_save: bool = False,
+) -> Engine:
+    """Open model files that are in memory; every answer is checked (`CheckedEngine`).
+
+    Args:
+        variant: Whose files they are.
+        files: The graph first.
+        threads: How many to compute with; None for as many as pay off here.
+        power_save: Threads that wait for work sleep, instead of asking for it in a loop.
+
+    Raises:
+        BundleError: The model takes numbers from a file that is not given here.
+        EngineError: The engine is not known or not installed, or refuses the model.
+        ConfigError: `threads` is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"--threads {threads}: must be at least 1")
+    from edgecat.runtime.checked import CheckedEngine
+
+    find_precision(variant)
+    engine = find_engine(variant).open(variant, files, threads or count_threads(), power_save)
+    return CheckedEngine(engine)
+
+
+def reference_name() -> str:
+    """Return the name of the variant that all others are measured against."""
+    engines = ENGINES.load_all().items()
+    return next(
+        f"{name}-{entry.precisions[0].name}" for name, entry in engines if entry.is_reference
+    )
+
+
+def open_graph(graph: bytes, threads: int | None = None) -> Engine:
+    """Open an exported graph as it is, in the reference engine.
+
+    Args:
+        graph: An ONNX file that takes uint8 `[N, H, W, 3]`, RGB.
+        threads: As for `open_model`.
+
+    Raises:
+        EngineError: The engine refuses it.
+    """
+    return open_model(Variant(reference_name(), ("model.onnx",)), [graph], threads)

@@ -1,0 +1,31 @@
+"""What a model computes in, and what that means for whoever proves it."""
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """What a model computes in.
+
+    Attributes:
+        name: Letters, then how many bits a weight has: "int8". The second half of a variant's name.
+        made: "exact": of the float graph, and proven to answer as the checkpoint; "rounded": the
+            same files, computed in fewer bits where the processor can; "quantized": files of its
+            own, searched for and measured.
+        logit_tolerance: Largest accepted difference of a logit between the machine that exported
+            and the device.
+    """
+
+    name: str
+    made: Literal["exact", "rounded", "quantized"]
+    logit_tolerance: float
+
+
+# Tolerances: fp32 sums in another order: 1e-5 seen; 1e-3 is what parity accepts. INT8 kernels of
+# x86 and Arm round in their own ways: 0.32 seen on photos, but 1.1 where a processor without VNNI
+# lets sums overflow. bf16 was not seen on two processors: its 8 bits are taken to differ as INT8's.
+# Source: benchmarks/results/*/int8_cpus.json, logit_gap_to_this_machine.
+FP32 = Precision("fp32", "exact", 1e-3)
+BF16 = Precision("bf16", "rounded", 0.5)
+INT8 = Precision("int8", "quantized", 0.5)

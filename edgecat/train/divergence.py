@@ -132,6 +132,11 @@ def check_kept(recipe: Recipe, num_epochs: int, best_epoch: int) -> None:
     """
     if not best_epoch:
         reason = "in no epoch was the network better than one answer to all photos"
+        if recipe.head_rate > (usual := Recipe().head_rate):
+            reason += (
+                f" (head_rate {recipe.head_rate:g} may be why: begin again in a new folder with "
+                f"{usual:g})"
+            )
         _end(recipe, num_epochs, reason)
 
 

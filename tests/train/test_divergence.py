@@ -188,3 +188,11 @@ def test_losses_far_above_guessing_end_a_run_if_half_of_the_steps_have_them(loss
 def test_answers_no_better_than_guessing_end_a_run_only_after_better_epochs(recalls, ends):
     history = [{"adjusted_recall_ratio": recall} for recall in recalls]
     assert ends_a_run(divergence.check_history, history) == ends
+
+
+@pytest.mark.parametrize(("head_rate", "is_named"), [(1e-3, False), (1.0, True)])
+def test_a_heads_rate_that_may_be_why_nothing_was_learned_is_named(head_rate, is_named):
+    with pytest.raises(DivergedError) as diverged:
+        divergence.check_kept(Recipe(head_rate=head_rate), 5, best_epoch=0)
+    assert ("head_rate 1 may be why: begin again" in str(diverged.value)) == is_named
+    divergence.check_kept(Recipe(head_rate=head_rate), 5, best_epoch=1)

@@ -122,7 +122,7 @@ LAYERS = [
     ["cli"],
 ]
 # What every package may import; they import nothing but each other.
-LOOSE = {"errors", "progress", "strict", "atomic", "registry", "zips"}
+LOOSE = {"errors", "progress", "strict", "atomic", "registry"}
 
 
 def height(module):

@@ -28,7 +28,14 @@ from edgecat.bundle.store import (
 )
 from edgecat.bundle.trust import check_age, check_signature
 from edgecat.errors import BundleError
-from edgecat.zips import ZipError, check_entry, check_growth, open_zip, read_chunks, read_entry
+from edgecat.photos.zips import (
+    ZipError,
+    check_entry,
+    check_growth,
+    open_zip,
+    read_chunks,
+    read_entry,
+)
 
 # Fixed, so that the same bundle always makes the same bytes: the earliest time that zip can say.
 _TIME = (1980, 1, 1, 0, 0, 0)

@@ -7,7 +7,14 @@ from pathlib import Path
 from edgecat.errors import DatasetError, ImageError
 from edgecat.photos.decode import MAX_BYTES
 from edgecat.photos.tree import Folder, add_file
-from edgecat.zips import ZipError, check_entry, check_growth, decode_name, open_zip, read_entry
+from edgecat.photos.zips import (
+    ZipError,
+    check_entry,
+    check_growth,
+    decode_name,
+    open_zip,
+    read_entry,
+)
 
 # About 300,000 photos with names of usual length; zipfile takes 6 times as much memory.
 _MAX_DIRECTORY_BYTES = 32 * 2**20

@@ -401,7 +401,8 @@ def test_a_body_is_held_in_memory_once(colours, is_form):
         kind = "multipart/form-data; boundary=x" if is_form else "image/bmp"
         before = peak_bytes(reset=True)
         assert served.predict(body, Content_Type=kind)[0] == 422
-        assert 0.9 * size < peak_bytes() - before < 1.5 * size  # 0.9: some was free already
+        # 0.9: some was free already; 1.9: held twice it would be 2, and the process has other work.
+        assert 0.9 * size < peak_bytes() - before < 1.9 * size
 
 
 def peak_bytes(*, reset=False):

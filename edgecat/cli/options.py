@@ -1,6 +1,9 @@
 """Options that several commands have, so that each reads alike everywhere."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,3 +33,28 @@ signer_option = click.option(
     metavar="PUBLIC.pem",
     help="Refuse a bundle that the owner of this key did not sign (see edgecat sign).",
 )
+
+
+def opening_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of how a bundle is opened, and hand them on as one: `opening`.
+
+    These are keyword arguments of `edgecat.runtime.classifier.Classifier.open`.
+    """
+
+    @functools.wraps(command)
+    def with_opening(*arguments: Any, **given: Any) -> None:
+        opening = {name: given.pop(name) for name in _OPENING}
+        command(*arguments, opening=opening, **given)
+
+    for option in reversed(_OPENING.values()):
+        with_opening = option(with_opening)
+    return with_opening
+
+
+_OPENING = {
+    "variant": variant_option,
+    "threads": threads_option,
+    "power_save": power_save_option,
+    "signer": signer_option,
+    "allow_older": allow_older_option,
+}

@@ -1,24 +1,18 @@
 """The command `edgecat predict`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import (
-    allow_older_option,
-    power_save_option,
-    signer_option,
-    threads_option,
-    variant_option,
-)
+from edgecat.cli.options import opening_options
 from edgecat.cli.output import percent, print_json
 
 
 @click.command("predict", short_help=COMMANDS["predict"])
 @click.argument("bundle")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@variant_option
 @click.option(
     "--top",
     default=3,
@@ -26,22 +20,15 @@ from edgecat.cli.output import percent, print_json
     type=click.IntRange(1),
     help="How many of the likeliest classes to show.",
 )
-@threads_option
-@power_save_option
-@signer_option
-@allow_older_option
+@opening_options
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
 @click.pass_context
 def command(
     context: click.Context,
     bundle: str,
     images: tuple[str, ...],
-    variant: str | None,
     top: int,
-    threads: int | None,
-    power_save: bool,
-    signer: Path | None,
-    allow_older: bool,
+    opening: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Say what photos show.
@@ -60,14 +47,7 @@ def command(
     from edgecat.runtime.prediction import UNKNOWN
 
     answers, failures = [], []
-    with Classifier.open(
-        bundle,
-        variant,
-        threads=threads,
-        power_save=power_save,
-        signer=signer,
-        allow_older=allow_older,
-    ) as classifier:
+    with Classifier.open(bundle, **opening) as classifier:
         for image in images:
             try:
                 prediction = classifier.predict(image, top=top)
@@ -85,7 +65,7 @@ def command(
                 )
                 stranger = f"{UNKNOWN}, nearest " if prediction.answer == UNKNOWN else ""
                 click.echo(f"{image}: {stranger}{', '.join(guesses)}")
-        if variant is None and answers and not as_json:
+        if opening["variant"] is None and answers and not as_json:
             click.echo(f"answered by {classifier.variant}, see edgecat inspect {bundle}", err=True)
         if as_json:
             print_json(

@@ -4,18 +4,12 @@ import os
 import stat
 import sys
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import (
-    allow_older_option,
-    power_save_option,
-    signer_option,
-    threads_option,
-    variant_option,
-)
+from edgecat.cli.options import opening_options
 from edgecat.cli.output import TerminalProgress, print_json
 
 
@@ -28,21 +22,13 @@ from edgecat.cli.output import TerminalProgress, print_json
     type=click.IntRange(1, 1000),
     help="How many frames to average; 1 for each frame alone.",
 )
-@variant_option
-@threads_option
-@power_save_option
-@signer_option
-@allow_older_option
+@opening_options
 @click.pass_context
 def command(
     context: click.Context,
     bundle: str,
     window: int,
-    variant: str | None,
-    threads: int | None,
-    power_save: bool,
-    signer: Path | None,
-    allow_older: bool,
+    opening: dict[str, Any],
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -80,14 +66,7 @@ def command(
 
     with Service(progress) as service:
         stream(
-            LiveClassifier(
-                bundle,
-                variant,
-                threads=threads,
-                power_save=power_save,
-                signer=signer,
-                allow_older=allow_older,
-            ),
+            LiveClassifier(bundle, **opening),
             Mailbox(read, progress, drop=not is_recording),
             service,
             window=window,

@@ -6,13 +6,7 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import (
-    allow_older_option,
-    power_save_option,
-    signer_option,
-    threads_option,
-    variant_option,
-)
+from edgecat.cli.options import opening_options
 from edgecat.cli.output import TerminalProgress, percent
 
 
@@ -32,11 +26,7 @@ from edgecat.cli.output import TerminalProgress, percent
     metavar="MB",
     help="Begin a new results file at this size; old ones are numbered and stay. Default: never.",
 )
-@variant_option
-@threads_option
-@power_save_option
-@signer_option
-@allow_older_option
+@opening_options
 @click.option("--once", is_flag=True, help="Answer the photos that are there, then end.")
 @click.option(
     "--settle",
@@ -63,11 +53,7 @@ def command(
     folder: Path,
     out: Path,
     rotate_mb: int | None,
-    variant: str | None,
-    threads: int | None,
-    power_save: bool,
-    signer: Path | None,
-    allow_older: bool,
+    opening: dict[str, Any],
     once: bool,
     settle_s: float,
     patience_s: float,
@@ -104,14 +90,7 @@ def command(
         )
     progress = TerminalProgress()
     with Service(progress) as service:
-        classifier = LiveClassifier(
-            bundle,
-            variant,
-            threads=threads,
-            power_save=power_save,
-            signer=signer,
-            allow_older=allow_older,
-        )
+        classifier = LiveClassifier(bundle, **opening)
         job = WatchJob(
             folder,
             out,

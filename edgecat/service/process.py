@@ -5,7 +5,6 @@ It ends in order, follows its bundle, and tells systemd that it is alive. `edgec
 """
 
 import time
-from types import TracebackType
 
 from edgecat.errors import EdgecatError
 from edgecat.progress import Progress
@@ -46,15 +45,10 @@ class Service:
         self._signals.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Give the signals back."""
         notify("STOPPING=1")
-        self._signals.__exit__(kind, error, traceback)
+        self._signals.__exit__(*exception)
 
     @property
     def exit_code(self) -> int:

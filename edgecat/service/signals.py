@@ -1,7 +1,7 @@
 """The signals of a process that runs for long: taken over first of all, so that none is lost."""
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 
@@ -31,12 +31,7 @@ class Signals:
         self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._ask_reload)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Give the signals back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)

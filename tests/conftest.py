@@ -116,6 +116,17 @@ def small_disk(tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Two OpenMP threads on a busy machine wait for each other in a loop: ten times the time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def colour_model():
     """A real, tiny ONNX model: its three logits are the mean red, green and blue, 0-255."""

@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.bundle.store import load_bundle  # noqa: E402
-from edgecat.cli.main import _run  # noqa: E402
-from edgecat.errors import AccuracyLost  # noqa: E402
-from edgecat.export.maker import list_products  # noqa: E402
-from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS  # noqa: E402
-from edgecat.quantize.search import Budget  # noqa: E402
-from edgecat.runtime.choice import open_engine  # noqa: E402
-from edgecat.runtime.classifier import Classifier  # noqa: E402
-from edgecat.runtime.selftest import run_self_test  # noqa: E402
-from edgecat.runtime.target import detect_target  # noqa: E402
+from edgecat.bundle.store import load_bundle
+from edgecat.cli.main import _run
+from edgecat.errors import AccuracyLost
+from edgecat.export.maker import list_products
+from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS
+from edgecat.quantize.search import Budget
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.selftest import run_self_test
+from edgecat.runtime.target import detect_target
 
-pytestmark = pytest.mark.slow  # trains, exports, quantizes
+# Trains, exports, quantizes.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 # Labels that have broken other tools: a blank, a comma, another script, quotes, a mathematical $.
 CLASSES = {"Maine_Coon": "Maine Coon", "a, b": "a, b", '고양이 "$5"': '고양이 "$5"'}
@@ -57,15 +58,6 @@ def error_of(capsys, *arguments, code):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two OpenMP threads on a busy machine wait for each other in a loop: ten times the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

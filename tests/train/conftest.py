@@ -57,17 +57,6 @@ def listens():
 
 
 @pytest.fixture(scope="module")
-def one_thread():
-    """Two OpenMP threads on a busy machine wait for each other in a loop: ten times the time."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
 def job(photos, tmp_path_factory):
     from edgecat.train.job import Job
 

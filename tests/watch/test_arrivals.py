@@ -20,24 +20,9 @@ SHORT_S = 0.3
 LONG_S = 60.0  # so long nothing in a test lasts
 
 
-class Said(list):
-    say = list.append
-
-
-@pytest.fixture
-def said():
-    return Said()
-
-
 @pytest.fixture(autouse=True)
 def scan_often(monkeypatch):
     monkeypatch.setattr(edgecat.watch.arrivals, "_SCAN_EVERY_S", SHORT_S)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
 
 
 @pytest.fixture

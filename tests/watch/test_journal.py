@@ -15,29 +15,9 @@ from edgecat.watch.photo import Photo, Stamp
 from edgecat.watch.results import RECORD_ENDING
 
 
-class Said(list):
-    say = list.append
-
-
-@pytest.fixture
-def said():
-    return Said()
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "results.jsonl"
-
-
 @pytest.fixture
 def record(out):
     return out.with_name(f"{out.name}{RECORD_ENDING}")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
 
 
 @pytest.fixture

@@ -119,11 +119,6 @@ ROTATIONS = [
 ]
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "results.jsonl"
-
-
 @pytest.mark.parametrize("rotate", ROTATIONS)
 def test_while_it_runs_rotation_is_told_and_nothing_is_answered_again(out, rotate):
     said = Said()

@@ -16,12 +16,6 @@ DAY_S = 24 * 3600
 
 
 @pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
-
-
-@pytest.fixture
 def database(tmp_path):
     with contextlib.closing(Database(tmp_path / "results.jsonl.done.sqlite")) as opened:
         yield opened

@@ -31,30 +31,10 @@ ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
 WAIT_S = 30
 
 
-class Said(list):
-    say = list.append
-
-
-@pytest.fixture
-def said():
-    return Said()
-
-
 @pytest.fixture
 def bundle(make_bundle, colour_model):
     """A bundle that answers which of red, green and blue a picture has most of."""
     return make_bundle(files={"model.onnx": colour_model})
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "results.jsonl"
 
 
 def draw(path, colour, seed=0):

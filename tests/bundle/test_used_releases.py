@@ -221,7 +221,8 @@ def test_a_release_that_this_machine_answers_otherwise_is_not_remembered(
     from edgecat.runtime.choice import open_engine
 
     plain = load_bundle(make_bundle(files={"model.onnx": colour_model}))
-    golden = build_golden([open_engine(plain, "onnxruntime-fp32", 1)]).to_json()
+    engine = open_engine(plain, "onnxruntime-fp32", 1)
+    golden = build_golden([engine], plain.spec.input).to_json()
     use(make_release(5, golden=golden.encode()), owner)
     values = json.loads(golden)
     values["photos"][0]["logits"]["onnxruntime-fp32"][0] += 1

@@ -74,8 +74,9 @@ def _try_out(engine: Engine, bundle: Bundle) -> None:
     except EngineError:
         raise
     except Exception as error:  # the engines' exceptions share no public base class
+        reason = str(error).partition("\n")[0]
         raise EngineError(
-            f"{where} does not answer a uint8 {list(shape)} ({error}); export it again"
+            f"{where} does not answer a uint8 {list(shape)} ({reason}); export it again"
         ) from error
     if logits.shape != (1, len(bundle.spec.labels)):
         raise EngineError(

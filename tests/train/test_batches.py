@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from edgecat.photos.folder import load_training_folder  # noqa: E402
+from edgecat.photos.input import IMAGENET  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.train.batches import make_batches  # noqa: E402
 from edgecat.train.cache import open_cache  # noqa: E402
@@ -23,7 +24,7 @@ def session(draw_reds, quick, tmp_path_factory):
     photos = draw_reds(folder / "photos", num_per_class=(5, 40, 40))
     job = Job(photos, folder / "r", recipe=dataclasses.replace(quick, balance_ratio=1.0))
     found = load_training_folder(photos).photos
-    with open_cache(folder / "pixels.cache", found, Silent(), skip_broken=False) as cache:
+    with open_cache(folder / "pixels.cache", found, IMAGENET, Silent(), skip_broken=False) as cache:
         yield Session(job.run, job.recipe, 0, split_data(photos, cache, job), Silent())
 
 

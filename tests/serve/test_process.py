@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import itertools
 import os
 import re
 import shutil
@@ -9,12 +10,15 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.serve.conftest import TIMEOUT_S, Served, begin_upload, draw, finish, wait_until
 
 pytestmark = pytest.mark.slow  # starts processes and stops them
+
+MIB = 2**20
 
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()", "serve"]
 
@@ -258,3 +262,24 @@ def test_without_the_extra_the_command_says_what_to_install(library):
     assert done.returncode == 2
     assert "pip install 'edgecat[serve]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# In a process of its own: what other tests have left in the memory of this one moves about.
+@pytest.mark.parametrize("is_form", [False, True])
+def test_a_body_is_held_in_memory_once(colours, is_form):
+    size = 100 * MIB
+    # What the test itself sends is one piece, over and over.
+    pieces = itertools.repeat(bytes(MIB), size // MIB)
+    head = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'
+    body = itertools.chain([head], pieces, [b"\r\n--x--\r\n"]) if is_form else pieces
+    kind = "multipart/form-data; boundary=x" if is_form else "image/bmp"
+    with process(colours, "--max-body-mb", "200") as (running, served):
+        before = peak_bytes(running.pid)
+        assert served.predict(body, Content_Type=kind)[0] == 422
+        assert 0.9 * size < peak_bytes(running.pid) - before < 1.5 * size  # 0.9: some was free
+
+
+def peak_bytes(pid):
+    """Return the most memory that a process has held."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024

@@ -120,6 +120,7 @@ def test_ctrl_c_in_the_block_leaves_no_litter(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux swaps two folders in one step")
 def test_a_folder_is_replaced_in_one_step(tmp_path):
     """Whoever looks during 200 replacements always finds a whole folder."""

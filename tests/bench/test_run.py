@@ -15,6 +15,7 @@ def colours(make_bundle, colour_model):
     return make_bundle(files={"model.onnx": colour_model})
 
 
+@pytest.mark.slow
 def test_a_cold_start_reports_its_own_memory_not_its_parents(tmp_path):
     if "cats12" not in released_names():
         pytest.skip("needs edgecat/assets/cats12, not released yet")
@@ -31,6 +32,7 @@ def test_a_cold_start_reports_its_own_memory_not_its_parents(tmp_path):
     assert peak_bytes > 20 * 2**20
 
 
+@pytest.mark.slow
 def test_a_benchmark_measures_every_variant(colours):
     report = run_benchmark(colours, threads=1, num_rounds=5)
     (row,) = report.rows

@@ -388,6 +388,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_leaves_a_whole_bundle_and_the_next_run_tidies_up(
     make_bundle, tmp_path
 ):

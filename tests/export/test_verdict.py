@@ -86,6 +86,7 @@ def test_the_line_names_targets_and_reasons():
     assert "not arm: OpenVINO's int8 was not measured on it" in line
 
 
+@pytest.mark.slow
 def test_ratios_are_to_the_reference():
     class Engine:
         def __init__(self, num_products):

@@ -69,6 +69,7 @@ def test_of_hundreds_of_pairs_two_hundred_are_named(draw_photos):
     assert str(caught.value).count("  =  ") == 200
 
 
+@pytest.mark.slow
 def test_the_real_photos_have_none(shared):
     assert conflicts_of(shared / "cats")[1] == []
 

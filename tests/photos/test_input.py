@@ -53,6 +53,7 @@ def test_each_interpolation_is_pillows_of_that_name(interpolation):
     assert np.array_equal(scale_photo(image, spec), np.asarray(expected))
 
 
+@pytest.mark.slow
 def test_a_large_photo_is_decoded_no_smaller_than_the_network_needs():
     image = Image.effect_noise((4000, 3000), 50).convert("RGB")
     import io

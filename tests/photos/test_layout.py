@@ -188,6 +188,7 @@ def test_folders_without_end_are_refused(tmp_path):
         load_folder(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_folder_of_many_photos_is_listed_about_as_fast_as_the_system_lists_it(tmp_path):
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir()

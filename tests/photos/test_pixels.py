@@ -221,6 +221,7 @@ def test_a_large_camera_jpeg_is_taken_as_only_an_eighth_of_it_is_decoded():
     assert_plain(load_pixels(encode(photo, "JPEG")), ORANGE, LOSSY_STEPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "L", "1"])
 def test_strips_leave_no_seams(mode):
     """Pictures of more than a million pixels are converted in strips; turned, in other ones."""

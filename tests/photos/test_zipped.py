@@ -186,6 +186,7 @@ def test_a_photo_larger_than_a_photo_may_be_is_not_read(tmp_path):
         PhotoZip(path).read("cat/1.jpg")
 
 
+@pytest.mark.slow
 def test_many_entries_take_little_memory_and_far_too_many_are_refused_unread(tmp_path):
     names = [f"photos/class_{n % 9}/{n:06}.jpg" for n in range(20_000)]
     path = write_zip(tmp_path / "many.zip", [(name, b"") for name in names])

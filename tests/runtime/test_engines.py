@@ -122,6 +122,7 @@ def measure_idle_cpu_s(bundle, variant, *, power_save):
     return idle_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", [None, "onnxruntime-fp32"])
 def test_waiting_threads_sleep_if_asked_to(make_bundle, colour_model, variant):
     bundle = make_bundle(files={"model.onnx": colour_model})
@@ -147,6 +148,7 @@ def to_openvino(model):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["onnxruntime", "openvino"])
 def test_each_of_several_threads_gets_its_own_answer(colour_model, library):
     variant, files = (
@@ -220,6 +222,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
+@pytest.mark.slow
 def test_a_signal_is_heard_after_another_thread_dropped_an_openvino_model(tmp_path, colour_model):
     pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
     (tmp_path / "model.onnx").write_bytes(colour_model)

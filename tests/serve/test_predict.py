@@ -257,6 +257,7 @@ def test_metrics_count_what_happens(colours):
     assert [line for line in lines if line.startswith("process_resident_memory_bytes ")]
 
 
+@pytest.mark.slow
 def test_health_is_told_while_a_large_photo_is_decoded(served):
     large = draw("red", size=(5_000, 5_000))
     answers = []

@@ -1,7 +1,6 @@
 """What all tests share: drawn photos, tiny bundles, the real photos where they are."""
 
 import contextlib
-import hashlib
 import os
 import resource
 import subprocess
@@ -74,10 +73,7 @@ def write_bundle(parent, labels=("red", "green", "blue"), files=None, name="bund
     files = {"model.onnx": b"no model"} | (files or {})
     for file, data in files.items():
         (folder / file).write_bytes(data)
-    records = {
-        file: FileRecord(hashlib.sha256(data).hexdigest(), len(data))
-        for file, data in files.items()
-    }
+    records = {file: FileRecord.of(data) for file, data in files.items()}
     variants = (Variant("onnxruntime-fp32", ("model.onnx",)),)
     values = {"arch": "mobilenet_v3_small", "variants": variants} | spec
     write_manifest(folder, ModelSpec(name=name, labels=labels, files=records, **values))

@@ -1,6 +1,7 @@
 """Which file may know what: read from the source, and tried in processes that lack libraries."""
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
@@ -164,6 +165,53 @@ def test_the_command_line_and_the_engines_import_nothing_heavy_at_their_top():
             assert {name for name in top if is_within(name, *heavy)} == set(), module
         if is_within(module, "edgecat.cli"):
             assert {name for name in top if is_within(name, "numpy", "PIL")} == set(), module
+
+
+# A part of edgecat as a docstring or a comment names it: `edgecat.photos.pixels.load_pixels`.
+REFERENCE = re.compile(r"`(edgecat(?:\.\w+)+)`")
+
+
+def is_there(name):
+    """Return whether a module is of this name, or defines what its last parts name."""
+    if name in MODULES:
+        return True
+    module, _, rest = name.rpartition(".")
+    while module not in MODULES:
+        module, _, above = module.rpartition(".")
+        rest = f"{above}.{rest}"
+    scope = MODULES[module].body
+    for part in rest.split("."):
+        found = [node for node in scope if part in names_of(node)]
+        if not found:
+            return False
+        scope = getattr(found[0], "body", [])
+    return True
+
+
+def names_of(node):
+    """Return what a statement defines."""
+    targets = [*getattr(node, "targets", []), getattr(node, "target", None)]
+    return {getattr(node, "name", None), *(getattr(target, "id", None) for target in targets)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_a_docstring_refers_to_is_there(path):
+    references = set(REFERENCE.findall(path.read_text()))
+    assert {name for name in references if not is_there(name)} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("edgecat.photos.pixels", True),
+        ("edgecat.photos.pixels.load_pixels", True),
+        ("edgecat.errors.EdgecatError.exit_code", True),
+        ("edgecat.photos.pixels.load_pixel", False),
+        ("edgecat.pixels.load_pixels", False),
+    ],
+)
+def test_a_reference_to_nothing_is_found(name, there):
+    assert is_there(name) == there
 
 
 def test_no_module_is_a_drawer_for_everything():

@@ -37,11 +37,12 @@ import numpy as np
 
 from benchmarks.reliability.forgeries import change_entries, change_graph, change_manifest
 from benchmarks.reliability.fuzzing import Outcome, run_cases
-from benchmarks.reliability.good_bundle import MODEL, make_good, record
+from benchmarks.reliability.good_bundle import MODEL, make_good
 from benchmarks.reliability.mutations import mutate
 from benchmarks.reliability.oracle import find_lie, has_outside_data
 from benchmarks.results import write_result
 from edgecat.bundle.archive import unpack_bundle
+from edgecat.bundle.manifest import FileRecord
 from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle
 from edgecat.cli.main import _run
 from edgecat.errors import BundleError, EngineError, SignatureError
@@ -101,7 +102,7 @@ def check_forged_model(case: int) -> tuple[str, str]:
         shutil.copytree(good, bundle)
         (bundle / MODEL).write_bytes(model)
         values = json.loads(_read(bundle, MANIFEST))
-        values["files"][MODEL] = vars(record(model))
+        values["files"][MODEL] = vars(FileRecord.of(model))
         (bundle / MANIFEST).write_text(json.dumps(values))
         before = _list_files(folder)
 

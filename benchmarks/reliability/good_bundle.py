@@ -1,7 +1,6 @@
 """The good, signed bundle that fuzzers damage: small, but with the nodes of a real model."""
 
 import functools
-import hashlib
 import tempfile
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def make_good() -> tuple[Path, Path, Path]:
         released.arch,
         released.labels,
         (Variant(scored.name, (MODEL,), scored.score, scored.verdict),),
-        {file: record((bundle / file).read_bytes()) for file in (MODEL, _EXTRA)},
+        {file: FileRecord.of((bundle / file).read_bytes()) for file in (MODEL, _EXTRA)},
         provenance=released.provenance,
         release=_RELEASE,
     )
@@ -83,8 +82,3 @@ def build_model(num_labels: int) -> bytes:
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     return model.SerializeToString()
-
-
-def record(data: bytes) -> FileRecord:
-    """Return what a manifest says of a file."""
-    return FileRecord(hashlib.sha256(data).hexdigest(), len(data))

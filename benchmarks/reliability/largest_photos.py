@@ -14,12 +14,15 @@ from typing import Any
 
 import click
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from benchmarks.reliability.fuzzing import FINE, MAX_CPU_S, run_cases
 from benchmarks.results import write_result
 from edgecat.errors import ImageError
 from edgecat.photos.decode import MAX_DECODED_PIXELS, MAX_PIXELS
 from edgecat.photos.pixels import load_pixels
+
+register_heif_opener()  # it draws with it, too
 
 # Kind -> the mode and format that Pillow writes, and options.
 _KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -34,6 +37,10 @@ _KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "webp alpha": ("RGBA", "WEBP", {"lossless": True, "method": 0}),
     "gif": ("P", "GIF", {}),
     "bmp": ("RGB", "BMP", {}),
+    "tiff": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    "tiff grey 16 bit": ("I;16", "TIFF", {"compression": "tiff_lzw"}),
+    "avif": ("RGB", "AVIF", {}),
+    "heic": ("RGB", "HEIF", {}),
 }
 
 

@@ -1,6 +1,7 @@
 """What a bundle says of itself: labels, input, variants, scores, provenance <-> `bundle.json`."""
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -51,6 +52,11 @@ class FileRecord:
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 {self.sha256[:80]!r} is not 64 lower-case hex digits")
         check_count("size_bytes", self.size_bytes)
+
+    @staticmethod
+    def of(data: bytes) -> "FileRecord":
+        """Return the record of a file with this content."""
+        return FileRecord(hashlib.sha256(data).hexdigest(), len(data))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -179,7 +179,7 @@ def new_bundle(path: Path) -> Iterator[Path]:
 def hash_files(folder: Path) -> dict[str, FileRecord]:
     """Return the record of every file in a folder but the manifest."""
     return {
-        path.name: FileRecord(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+        path.name: FileRecord.of(path.read_bytes())
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }

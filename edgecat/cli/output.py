@@ -52,11 +52,3 @@ def escape(text: str) -> str:
 def percent(ratio: float) -> str:
     """Return a ratio as people read it."""
     return f"{100 * ratio:.1f} %"
-
-
-def percent_with_interval(ratio: float, interval: tuple[float, ...], num_images: int) -> str:
-    """Return a share with its 95 % interval and its n."""
-    low, high = interval
-    return (
-        f"{percent(ratio)} (n = {num_images}, 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
-    )

@@ -42,7 +42,7 @@ def command(
       edgecat predict first.edgecat --variant openvino-int8 --json *.jpg
     """
     from edgecat.errors import ImageError
-    from edgecat.photos.decode import find_oddities, read_photo
+    from edgecat.photos.decode import describe_fault, find_oddities, read_photo
     from edgecat.runtime.classifier import Classifier
     from edgecat.runtime.prediction import UNKNOWN
 
@@ -50,12 +50,13 @@ def command(
     with Classifier.open(bundle, **opening) as classifier:
         for image in images:
             try:
-                prediction = classifier.predict(image, top=top)
+                data = read_photo(Path(image))
+                prediction, notes = classifier.predict(data, top=top), find_oddities(data)
             except ImageError as error:
-                failures.append({"image": image, "error": str(error)})
-                click.echo(f"error: {error}", err=True)
+                reason = f"{image}: {describe_fault(error, image)}"
+                failures.append({"image": image, "error": reason})
+                click.echo(f"error: {reason}", err=True)
                 continue
-            notes = find_oddities(read_photo(Path(image)))
             answers.append({"image": image} | prediction.to_dict() | {"notes": notes})
             for note in notes:
                 click.echo(f"note: {image}: {note}", err=True)

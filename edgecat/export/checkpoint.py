@@ -45,7 +45,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
     """Read a finished run.
 
     Args:
-        run: What `edgecat.train.loop.finetune` wrote.
+        run: What `edgecat.train.finetune.finetune` wrote.
 
     Raises:
         TrainError: No run, one that has not finished, or weights that are missing, damaged, no

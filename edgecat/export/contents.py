@@ -1,7 +1,6 @@
 """What an export came to, as the files and the manifest of a bundle."""
 
 import dataclasses
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,10 +59,7 @@ def write_contents(contents: Contents, out: Path) -> ModelSpec:
         arch=record.arch,
         labels=record.labels,
         variants=contents.rated.variants,
-        files={
-            name: FileRecord(hashlib.sha256(files[name]).hexdigest(), len(files[name]))
-            for name in sorted(files)
-        },
+        files={name: FileRecord.of(files[name]) for name in sorted(files)},
         input=record.input,
         temperature=contents.rated.temperature,
         ood=OodSpec(OOD_FILE, contents.rated.detector.residual_weight),

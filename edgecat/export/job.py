@@ -35,7 +35,7 @@ def export_run(
     """Export a run as a bundle.
 
     Args:
-        run: What `edgecat.train.loop.finetune` wrote.
+        run: What `edgecat.train.finetune.finetune` wrote.
         out: The bundle to make or replace.
         int8: What INT8 variants may cost; None for a bundle without.
         data: Where the run's photos are now; None for where they were.

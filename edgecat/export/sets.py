@@ -94,7 +94,7 @@ def open_source(run: Path, data: Path | None, progress: Progress) -> Source:
     """Open a run for its export; no photo is read yet.
 
     Args:
-        run: What `edgecat.train.loop.finetune` wrote.
+        run: What `edgecat.train.finetune.finetune` wrote.
         data: Where the run's photos are now; None for where they were.
         progress: Told of each photo that is read.
 

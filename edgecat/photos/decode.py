@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from edgecat.errors import ImageError, UnsupportedImageError
+from edgecat.errors import EdgecatError, ImageError, UnsupportedImageError
 from edgecat.photos.formats import CONVERT, import_decoder, tell_format
 from edgecat.photos.input import IMAGENET
 
@@ -58,10 +58,6 @@ _TURNS = {
 # Source: TIFF 6.0, section 8 and appendix A; DNG 1.7.
 _NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _DNG_VERSION = 254, 258, 262, 50706
 _REDUCED_RESOLUTION, _WHITE_IS_ZERO = 1, 0
-
-# A grey of 16 bits whose brightest pixel stays below this has at most 4 bits left after scaling to
-# 8: cameras and detectors of 12 bits write such files.
-_DARK_16_BIT = 2**12
 
 # Everything that Pillow's decoders are known to raise on damaged files.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, RuntimeError)
@@ -126,18 +122,26 @@ def find_oddities(data: bytes) -> tuple[str, ...]:
         with Image.open(io.BytesIO(data), formats=[item.name]) as image:
             if getattr(image, "is_animated", False):
                 found.append("has several pages, of which the first is taken")
-            if image.mode.startswith("I;16") and (brightest := _brightest(image)) < _DARK_16_BIT:
+            # Cameras and detectors of 12 bits write files of 16, of which 4 bits are left in 8.
+            white = 2 ** _read_depth(image, "the photo").num_bits - 1
+            if image.mode.startswith("I;16") and (span := np.ptp(np.asarray(image))) < white / 16:
                 found.append(
-                    f"is nearly black: its brightest pixel is {brightest} of 65535; save it with "
-                    "the whole range of 16 bits"
+                    f"has {span} of {white} steps between its darkest and its brightest pixel, so "
+                    "little is left of it in 8 bits; save it with the whole range"
                 )
     except (*_BROKEN, Image.DecompressionBombError) as error:  # of a later page
         found.append(f"has pages behind the first that cannot be read ({error})")
     return tuple(found)
 
 
-def _brightest(image: Image.Image) -> int:
-    return int(np.asarray(image).max())
+def describe_fault(error: EdgecatError, path: str | Path = "") -> str:
+    """Return what is wrong with a photo, without its name.
+
+    Args:
+        error: Of `read_photo`, or of what was done with a photo's bytes.
+        path: The file, if there is one.
+    """
+    return str(error).removeprefix("the photo: ").removeprefix(f"{path}: ")
 
 
 def read_photo(path: Path) -> bytes:

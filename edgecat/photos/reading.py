@@ -10,7 +10,7 @@ from typing import TypeVar
 from edgecat.errors import DatasetError, ImageError
 from edgecat.machine.cores import count_threads
 from edgecat.machine.memory import read_free_memory
-from edgecat.photos.decode import find_oddities
+from edgecat.photos.decode import describe_fault, find_oddities
 from edgecat.photos.folder import LabelledPhoto
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def read_photos(
             odd = find_oddities(data) if on_odd else ()
             return hashlib.sha256(data).hexdigest(), decoded, odd
         except ImageError as error:
-            return str(error).removeprefix("the photo: ").removeprefix(f"{photo.path}: ")
+            return describe_fault(error, photo.path)
 
     broken: list[tuple[Path, str]] = []
     note_broken = on_broken or (lambda path, problem: broken.append((path, problem)))

@@ -1,7 +1,7 @@
 """Where an INT8 graph rounds: which nodes are integer, which tensors have a grid.
 
-An engine's form (`edgecat.quantize.onnxruntime`, `edgecat.quantize.openvino`) chooses the places,
-the student (`edgecat.quantize.student`) rounds in them while it learns, and the form writes them.
+An engine's form (`edgecat.quantize.forms`) chooses the places, the student
+(`edgecat.quantize.student`) rounds in them while it learns, and the form writes them.
 """
 
 import dataclasses

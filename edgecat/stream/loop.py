@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgecat.errors import EngineError, ImageError
+from edgecat.photos.decode import describe_fault
 from edgecat.runtime.prediction import Answer
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
@@ -62,7 +63,7 @@ def stream(
         try:
             answers.append(current.answer(current.load_pixels(frame.data)))
         except (ImageError, EngineError) as error:
-            line["error"] = str(error).removeprefix("the photo: ")
+            line["error"] = describe_fault(error)
         else:
             line |= current.combine(answers).to_dict()
             del line["stage_ms"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.errors import ConfigError, ImageError, NotFiniteError, StorageError
-from edgecat.photos.decode import MAX_BYTES
+from edgecat.photos.decode import MAX_BYTES, describe_fault
 from edgecat.progress import Progress
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
@@ -170,7 +170,7 @@ class _Watcher:
             if not arrival.is_last_chance:
                 self.arrivals.wait_longer(arrival)
                 return
-            result |= {"error": str(error).removeprefix("the photo: ")}
+            result |= {"error": describe_fault(error)}
             self.outcome.num_broken += 1
         if self._persist(lambda: self.journal.add(photo, result)):
             self.arrivals.done(arrival.photo)

@@ -115,10 +115,17 @@ def test_of_several_pages_the_first_is_taken_and_it_is_told():
     assert find_oddities(encode(pages[0], "TIFF")) == ()
 
 
-def test_a_12_bit_picture_in_16_bits_is_told_to_be_dark():
+def test_a_12_bit_picture_in_16_bits_is_told_to_lose_most_of_itself():
     (told,) = find_oddities(write_tiff(RAMP >> 4, {}))
-    assert "nearly black: its brightest pixel is 4095 of 65535" in told
+    assert "has 4095 of 65535 steps between its darkest and its brightest pixel" in told
     assert find_oddities(write_tiff(RAMP, {})) == ()
+
+
+def test_a_packed_12_bit_tiff_has_its_whole_range():
+    black_and_white = np.frombuffer(bytes([0x00, 0x0F, 0xFF] * 64), np.uint8).reshape(8, 24)
+    tiff = write_tiff(black_and_white, {256: 16, 258: 12})
+    assert find_oddities(tiff) == ()
+    assert np.asarray(open_photo(tiff))[0, :2, 0].tolist() == [0, 255]
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])

@@ -6,7 +6,7 @@ from edgecat.runtime.target import Target
 
 
 def _advise(features: Sequence[str]) -> str:
-    # Source: benchmarks/INT8.md, times and instructions of INT8 by those of fp32.
+    # Source: benchmarks/int8/INT8.md, times and instructions of INT8 by those of fp32.
     if "asimddp" in features:
         return "favours INT8: a third of the instructions"
     return "favours INT8: less than half of the instructions"

@@ -29,10 +29,17 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     "--weights",
     default="imagenet",
     show_default=True,
-    metavar="imagenet|cats12|scratch|FILE",
-    help="What all layers but the output layer start from: torchvision's ImageNet weights "
-    "(downloaded once), the released 12-breed model or another bundle, a .pth or .safetensors "
-    "file, or random numbers.",
+    metavar="imagenet|cats12|FILE",
+    help="Pretrained weights: torchvision's of ImageNet (downloaded once), the released 12-breed "
+    "model or another bundle, or a .pth or .safetensors file.",
+)
+@click.option(
+    "--init",
+    type=click.Choice(("transfer", "scratch", "full", "head-only")),
+    default="transfer",
+    show_default=True,
+    help="What starts from --weights: all layers but the output layer; none; all, for the same "
+    "classes; or the output layer alone. All others start from random numbers.",
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
@@ -80,6 +87,7 @@ def command(
     run: Path,
     arch: str,
     weights: str,
+    init: str,
     epochs: int | None,
     seed: int,
     device: str,
@@ -107,6 +115,7 @@ def command(
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
@@ -116,7 +125,7 @@ def command(
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
     recipe = load_recipe(recipe_file, settings)
-    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts)
+    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts, init)
     progress = TerminalProgress()
     if recipe_file is not None or settings:
         progress.say(describe_recipe(recipe_file, settings))

@@ -16,7 +16,8 @@ from edgecat.train.architecture import ARCHITECTURES
 from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData, check_data, describe_data, split_data
 from edgecat.train.device import choose_device, describe_device
-from edgecat.train.job import CACHE, Job, check_job, check_same, load_earlier
+from edgecat.train.inits import INITS
+from edgecat.train.job import CACHE, Job, check_job, check_same, load_earlier, settle_init
 from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import train
 from edgecat.train.network import PhotoNetwork, build_network
@@ -26,14 +27,14 @@ from edgecat.train.run import RunRecord
 from edgecat.train.sampling import are_unequal, describe_unequal
 from edgecat.train.session import Session
 from edgecat.train.threads import limit_threads
-from edgecat.train.weights import LoadedWeights, load_weights
+from edgecat.train.weights import LoadedWeights, load_labels, load_weights
 
 
 def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     """Fine-tune a network on a folder of labelled photos.
 
     Raises:
-        ConfigError: An unknown network or device.
+        ConfigError: An unknown network or device, or weights that the init does not read.
         DatasetError: The folder is no data set, or photos are broken.
         WeightsError: The pretrained weights are out of reach or do not fit.
         TrainError: The run's folder is taken, or holds another run than the one to resume.
@@ -44,7 +45,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     device = choose_device(job.device)
     check_job(job)
     spec = ARCHITECTURES.load(job.arch).input
-    job = dataclasses.replace(job, recipe=job.recipe.fit_to(spec))
+    job = settle_init(dataclasses.replace(job, recipe=job.recipe.fit_to(spec)))
     limit_threads()
     earlier = load_earlier(job)
     folder = load_training_folder(job.data)
@@ -52,7 +53,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         progress.say(line)
     counts = count_labels(folder.photos)
     network, loaded = _build_pretrained(job, num_classes=len(counts))
-    progress.say(str(loaded))
+    _tell_init(job, loaded, tuple(counts), progress)
     with atomic.storage_errors(job.run):
         job.run.mkdir(parents=True, exist_ok=True)
     with open_cache(
@@ -75,7 +76,24 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
 def _build_pretrained(job: Job, num_classes: int) -> tuple[PhotoNetwork, LoadedWeights]:
     torch.manual_seed(job.seed)  # of the output layer
     network = build_network(job.arch, num_classes)
-    return network, load_weights(network, job.arch, job.weights)
+    return network, load_weights(network, job.arch, job.weights, job.init)
+
+
+def _tell_init(
+    job: Job, loaded: LoadedWeights, labels: tuple[str, ...], progress: Progress
+) -> None:
+    """Say what the network starts from, and what it means if its output layer is pretrained."""
+    progress.say(str(loaded))
+    if not INITS[job.init].output_layer:
+        return
+    progress.say("the output layer is pretrained, so it does not learn alone first (head_epochs 0)")
+    before = load_labels(job.weights)
+    if before is not None and before != labels:
+        progress.say(
+            f"CAREFUL: the output layer learned other classes, or these in another order "
+            f"({', '.join(before)}): it starts from wrong answers; leave --init out to start it "
+            "from random numbers"
+        )
 
 
 def _tell(data: TrainingData, recipe: Recipe, progress: Progress) -> None:
@@ -99,6 +117,7 @@ def _make_record(
         seed=job.seed,
         recipe=job.recipe,
         input=data.cache.spec,
+        init=job.init,
         conflicts=job.conflicts,
         data=str(job.data.resolve()),
         data_sha256=runs.hash_data(data.split),

@@ -8,6 +8,7 @@ from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
 from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.inits import INITS
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 
@@ -23,7 +24,7 @@ class Job:
         data: Folder of labelled photos.
         run: Folder to write.
         arch: One of `edgecat.train.architecture.ARCHITECTURES`.
-        weights: "imagenet", "scratch", a released model or another bundle, or a file.
+        weights: "imagenet", a released model or another bundle, or a file.
         recipe: Every number of the training.
         seed: Of all chance, 0 or more.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
@@ -31,6 +32,7 @@ class Job:
         skip_broken: Leave broken photos out instead of refusing all.
         conflicts: What to do about the same photo in two classes: one of
             `edgecat.photos.conflicts.CONFLICTS`.
+        init: Which layers start from the weights: one of `edgecat.train.inits.INITS`.
     """
 
     data: Path
@@ -43,19 +45,22 @@ class Job:
     resume: bool = False
     skip_broken: bool = False
     conflicts: str = "stop"
+    init: str = "transfer"
 
 
 def check_job(job: Job) -> None:
     """Refuse what no run could do.
 
     Raises:
-        ConfigError: An unknown network or way with conflicts, or a negative seed.
+        ConfigError: An unknown network, init or way with conflicts, or a negative seed.
         TrainError: The run's folder lies among the photos, or holds something else.
     """
     if job.arch not in ARCHITECTURES:
         raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHITECTURES.names)}")
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
+    if job.init not in INITS:
+        raise ConfigError(f"--init {job.init}: accepted are {', '.join(INITS)}")
     if job.seed < 0:
         raise ConfigError(f"--seed {job.seed}: must be 0 or more")
     # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
@@ -66,6 +71,29 @@ def check_job(job: Job) -> None:
         )
     if not (job.run / runs.RECORD).exists() and job.run.exists() and not _is_free(job.run):
         raise TrainError(f"{job.run}: exists and is not empty; give --out another name")
+
+
+def settle_init(job: Job) -> Job:
+    """Return the job in the form that runs record, however its init was said.
+
+    `--weights scratch`, older than --init, says what `--init scratch` says. A pretrained output
+    layer never learns alone first: that would replace the weights that were asked for, before a
+    random backbone by noise.
+
+    Raises:
+        ConfigError: Weights are to be read, and none are.
+    """
+    if "scratch" in (job.init, job.weights):
+        if job.init not in ("scratch", Job.init) or job.weights not in ("scratch", Job.weights):
+            raise ConfigError(
+                f"--init {job.init} --weights {job.weights}: one starts all layers from random "
+                "numbers, the other reads weights; leave one of the two out"
+            )
+        return dataclasses.replace(job, init="scratch", weights="scratch")
+    if INITS[job.init].output_layer:
+        recipe = dataclasses.replace(job.recipe, head_epochs=0)
+        return dataclasses.replace(job, recipe=recipe)
+    return job
 
 
 def _is_free(run: Path) -> bool:
@@ -89,6 +117,7 @@ def load_earlier(job: Job) -> RunRecord | None:
     earlier = runs.load_run(job.run)
     for name in ("arch", "weights", "seed"):
         check_same(job.run, name, getattr(earlier, name), getattr(job, name))
+    check_same(job.run, "--init", earlier.init, job.init)
     check_same(job.run, "--conflicts", earlier.conflicts, job.conflicts)
     # After a divergence other rates are not only allowed: the same ones would diverge again.
     rates = earlier.divergences[-1].rates if earlier.is_diverged else {}

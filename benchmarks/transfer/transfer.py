@@ -3,12 +3,12 @@
 python -m benchmarks.transfer.transfer ../shared/cats --weights BACKBONE.pth --seeds 5
 
 Each finished run is a file in --work, so that the same command goes on where a killed one stopped,
-and adds seeds. The result holds whole seeds only, and is written anew after each.
+and adds seeds. The result is written anew after each experiment of a seed, and holds whole ones.
 """
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ from edgecat.train.inits import INITS
 from edgecat.train.run import MODEL, measure_versions
 
 # The cheapest recipe that still shows the difference; a short average, since runs are short.
-BATCH_SIZE = 16
+BATCH_SIZE = 8
 SETTINGS = ("crop_side_px=128", f"batch_size={BATCH_SIZE}", "ema_decay=0.9", "patience=100")
 
 # Every run takes as many steps as the others, in more epochs where photos are fewer: so scratch is
 # not behind only because it learned for a shorter time. BatchNorm's statistics (momentum 0.01)
-# need about 300 steps before a network that starts at random can be asked anything.
-NUM_STEPS = 300
+# need some 200 steps before a network that starts at random can be asked anything.
+NUM_STEPS = 240
 
 # Four ways: six breeds to learn on, six to transfer to. No way lets its head learn alone, or the
 # comparison would not be of the start alone.
@@ -61,9 +61,12 @@ class Seed:
         self.data, self.weights, self.seed = data, weights, seed
         self.work = work / f"seed{seed}"
 
-    def measure(self) -> list[dict[str, Any]]:
-        """Return the rows of all experiments."""
-        return [*self._measure_ways(), *self._measure_little(), *self._measure_drawings()]
+    def measure(self) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of each experiment."""
+        yield self._measure_ways()
+        yield self._measure_drawings()
+        yield from map(self._measure_little, NUMS_TRAIN)
+        yield self._measure_limits()
 
     def _measure_ways(self) -> list[dict[str, Any]]:
         """Pretrain on six breeds, transfer to the other six in four ways."""
@@ -78,22 +81,6 @@ class Seed:
         ways = [self._run(f"ways-{init}", target, init, weights, WAYS_SETTINGS) for init in INITS]
         return [pretrained, *ways]
 
-    def _measure_little(self) -> list[dict[str, Any]]:
-        """Compare transfer with scratch for each number of photos; look at the largest's limits."""
-        rows, classes = [], list_classes(self.data)
-        for num in NUMS_TRAIN:
-            nums = Nums(num, NUM_VAL, NUM_TEST)
-            photos = link_split(self.data, self.work / f"photos{num}", classes, nums, self.seed)
-            for init in ("transfer", "scratch"):
-                row = self._run(f"little{num}-{init}", photos, init, self.weights)
-                rows.append(row | {"num_train_per_class": num})
-        runs = {init: self.work / f"little{num}-{init}" for init in ("transfer", "scratch")}
-        return [
-            *rows,
-            self._keep("bias", lambda: compare_confusions(runs, photos, self.weights)),
-            self._keep("sizes", lambda: {"sizes": measure_sizes(runs["transfer"], photos)}),
-        ]
-
     def _measure_drawings(self) -> list[dict[str, Any]]:
         """Compare transfer with scratch on drawings, far from what was pretrained on."""
         drawn, num = self.work / "drawn", sum(dataclasses.astuple(DRAWN_NUMS))
@@ -104,6 +91,28 @@ class Seed:
             self._run(f"drawn-{init}", photos, init, self.weights)
             for init in ("transfer", "scratch")
         ]
+
+    def _measure_little(self, num: int) -> list[dict[str, Any]]:
+        """Compare transfer with scratch on `num` training photos of each breed."""
+        photos, nums = self._little_photos(num), {"num_train_per_class": num}
+        return [
+            self._run(f"little{num}-{init}", photos, init, self.weights) | nums
+            for init in ("transfer", "scratch")
+        ]
+
+    def _measure_limits(self) -> list[dict[str, Any]]:
+        """Look at the runs of the most photos: what they mistake, and photos of fewer pixels."""
+        num = max(NUMS_TRAIN)
+        photos = self._little_photos(num)
+        runs = {init: self.work / f"little{num}-{init}" for init in ("transfer", "scratch")}
+        return [
+            self._keep("bias", lambda: compare_confusions(runs, photos, self.weights)),
+            self._keep("sizes", lambda: {"sizes": measure_sizes(runs["transfer"], photos)}),
+        ]
+
+    def _little_photos(self, num: int) -> Path:
+        nums, out = Nums(num, NUM_VAL, NUM_TEST), self.work / f"photos{num}"
+        return link_split(self.data, out, list_classes(self.data), nums, self.seed)
 
     def _run(
         self, name: str, photos: Path, init: str, weights: str, settings: tuple[str, ...] = ()
@@ -135,20 +144,18 @@ class Seed:
 @click.option("--seeds", default=5, show_default=True)
 def main(data: Path, weights: str, work: Path, seeds: int) -> None:
     """Fine-tune in all ways, seed after seed."""
+    values = {
+        "weights": Path(weights).name,
+        "versions": measure_versions(),
+        "settings": {"all": SETTINGS, "ways": WAYS_SETTINGS},
+        "num_steps": NUM_STEPS,
+    }
     rows: list[dict[str, Any]] = []
-    for seed in range(seeds):
-        rows += Seed(data, weights, work, seed).measure()
-        write_result(
-            "transfer",
-            {
-                "weights": Path(weights).name,
-                "versions": measure_versions(),
-                "settings": {"all": SETTINGS, "ways": WAYS_SETTINGS},
-                "num_steps": NUM_STEPS,
-                "num_seeds": seed + 1,
-                "rows": rows,
-            },
-        )
+    for number in range(seeds):
+        seed = Seed(data, weights, work, number)
+        for new_rows in seed.measure():
+            rows += new_rows
+            write_result("transfer", values | {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
 )
 @click.option(
     "--arch",
-    type=click.Choice(ARCHITECTURES.names),
+    metavar="|".join((*ARCHITECTURES.names, "timm/NAME")),
     default=default_arch(),
     show_default=True,
     help="Network.",
@@ -33,6 +33,25 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     help="What all layers but the output layer start from: torchvision's ImageNet weights "
     "(downloaded once), the released 12-breed model or another bundle, a .pth or .safetensors "
     "file, or random numbers.",
+)
+@click.option(
+    "--teacher",
+    metavar="NAME|RUN",
+    help="A bigger network that learns first and then teaches this one: one of timm's, such as "
+    "tf_efficientnet_lite2, or the folder of a finished run.",
+)
+@click.option(
+    "--teacher-weights",
+    default="imagenet",
+    show_default=True,
+    metavar="imagenet|FILE",
+    help="What a teacher by name starts from.",
+)
+@click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    help="Folder of photos without labels, such as a camera's: the teacher says what they show, "
+    "and the network learns from that.",
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
@@ -80,6 +99,9 @@ def command(
     run: Path,
     arch: str,
     weights: str,
+    teacher: str | None,
+    teacher_weights: str,
+    unlabelled: Path | None,
     epochs: int | None,
     seed: int,
     device: str,
@@ -111,12 +133,26 @@ def command(
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
     from edgecat.train.recipe import describe_recipe, load_recipe
-    from edgecat.train.run import CHECKPOINT, describe_outcome
+    from edgecat.train.run import CHECKPOINT, TEACHER, describe_outcome
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
     recipe = load_recipe(recipe_file, settings)
-    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts)
+    job = Job(
+        data,
+        run,
+        arch,
+        weights,
+        recipe,
+        teacher,
+        teacher_weights,
+        unlabelled=unlabelled,
+        seed=seed,
+        device=device,
+        resume=resume,
+        skip_broken=skip_broken,
+        conflicts=conflicts,
+    )
     progress = TerminalProgress()
     if recipe_file is not None or settings:
         progress.say(describe_recipe(recipe_file, settings))
@@ -124,7 +160,8 @@ def command(
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:
         hint = f"\n{run} is kept: go on with the same command and --resume"
-        click.echo(hint if (run / CHECKPOINT).exists() else "", err=True)
+        is_begun = any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
+        click.echo(hint if is_begun else "", err=True)
         raise click.Abort from interrupt
     if record.outcome is not None:
         for line in describe_outcome(record.outcome):

@@ -13,6 +13,9 @@ from edgecat.strict import build
 # Below, the stride-2 stages leave nothing of a photo; above, no InputSpec's photos are as large.
 _MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
 
+# Above, all answers are alike.
+_MAX_TEMPERATURE = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -42,6 +45,12 @@ class Recipe:
             epoch, 1 sees each class equally often, 0.5 is between (square root). Without effect
             where the largest class has fewer than three times the photos of the smallest. 1 was
             best on real cats made unequal (benchmarks/results/*/unequal_classes.json).
+        teacher_ratio: With a teacher, what its answers weigh in the loss, 0-1; the labels weigh the
+            rest.
+        temperature: Logits of teacher and student are divided by this before they are compared,
+            above 0 (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
+        num_views: With a teacher, how many views of each photo it answers; later epochs see these
+            again.
         val_ratio: Share of the photos to validate with, 0-1.
         test_ratio: Share of the photos to test with, 0-1.
     """
@@ -62,6 +71,9 @@ class Recipe:
     flip_ratio: float = 0.5
     colour_jitter: float = 0.2
     balance_ratio: float = 1.0
+    teacher_ratio: float = 1.0
+    temperature: float = 2.0
+    num_views: int = 24
     val_ratio: float = 0.15
     test_ratio: float = 0.15
 
@@ -71,7 +83,7 @@ class Recipe:
         Raises:
             ValueError: One that no run can use.
         """
-        for name in ("epochs", "patience", "batch_size"):
+        for name in ("epochs", "patience", "batch_size", "num_views"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.batch_size < 2:
@@ -86,8 +98,13 @@ class Recipe:
         for name in ("head_rate", "rate", "backbone_rate"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
-        if not 0 <= self.balance_ratio <= 1:
-            raise ValueError(f"balance_ratio must be in [0, 1], got {self.balance_ratio}")
+        for name in ("balance_ratio", "teacher_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not 0 < self.temperature <= _MAX_TEMPERATURE:
+            raise ValueError(
+                f"temperature must be in (0, {_MAX_TEMPERATURE}], got {self.temperature}"
+            )
         ratios = (
             "weight_decay warmup_ratio label_smoothing ema_decay crop_scale_min flip_ratio "
             "colour_jitter val_ratio test_ratio"

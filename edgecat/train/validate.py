@@ -40,6 +40,15 @@ def validate(session: Session, learner: Learner, epoch: int) -> dict[str, float]
     }
 
 
+def measure_top1(session: Session, learner: Learner) -> float:
+    """Return the top-1 on validation photos, 0-1, of the network as it learns, not its average."""
+    indices = session.data.indices("val")
+    logits = predict_logits(
+        learner.network, session.data.cache.batch(indices.tolist()), learner.device
+    )
+    return float((logits.argmax(axis=1) == session.data.targets[indices]).mean())
+
+
 def _adjust_recall(session: Session, learner: Learner, logits: Logits, targets: Indices) -> float:
     """Return how far from guessing the network is: on validation, or else on training photos.
 

@@ -7,6 +7,7 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress
 from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.presets import FAST, PRESETS
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
@@ -35,6 +36,13 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     "file, or random numbers.",
 )
 @click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    default=FAST,
+    show_default=True,
+    help="; ".join(f"{name}: {preset.about}" for name, preset in PRESETS.items()) + ".",
+)
+@click.option(
     "--teacher",
     metavar="NAME|RUN",
     help="A bigger network that learns first and then teaches this one: one of timm's, such as "
@@ -52,6 +60,12 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     type=click.Path(path_type=Path),
     help="Folder of photos without labels, such as a camera's: the teacher says what they show, "
     "and the network learns from that.",
+)
+@click.option(
+    "--tensorboard",
+    "has_board",
+    is_flag=True,
+    help="Write what TensorBoard reads, too: tensorboard --logdir RUN.",
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
@@ -99,9 +113,11 @@ def command(
     run: Path,
     arch: str,
     weights: str,
+    preset: str,
     teacher: str | None,
     teacher_weights: str,
     unlabelled: Path | None,
+    has_board: bool,
     epochs: int | None,
     seed: int,
     device: str,
@@ -137,16 +153,17 @@ def command(
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
-    recipe = load_recipe(recipe_file, settings)
+    recipe = load_recipe(recipe_file, settings, preset=preset)
     job = Job(
         data,
         run,
         arch,
         weights,
         recipe,
-        teacher,
+        teacher or PRESETS[preset].teacher,
         teacher_weights,
         unlabelled=unlabelled,
+        has_board=has_board,
         seed=seed,
         device=device,
         resume=resume,
@@ -154,8 +171,8 @@ def command(
         conflicts=conflicts,
     )
     progress = TerminalProgress()
-    if recipe_file is not None or settings:
-        progress.say(describe_recipe(recipe_file, settings))
+    if recipe_file is not None or settings or preset != FAST:
+        progress.say(describe_recipe(recipe_file, settings, preset=preset))
     try:
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:

@@ -97,7 +97,7 @@ def fit(
         return record
     atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
     record.save(job.run)
-    session = Session(job.run, job.recipe, job.seed, data, progress)
+    session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
     learner = build_learner(start.network, job.recipe, start.device)
     state = begin(session, learner)
     if teacher is not None:

@@ -8,6 +8,7 @@ from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
 from edgecat.train.architecture import default_arch
+from edgecat.train.board import check_board
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 from edgecat.train.timm_networks import PREFIX
@@ -41,6 +42,7 @@ class Job:
         teacher_weights: What that network starts from: "imagenet" or a file.
         teacher_recipe: How it is fine-tuned.
         unlabelled: Folder of photos without labels, which a teacher answers, too.
+        has_board: Whether to write for TensorBoard, too.
         seed: Of all chance, 0 or more.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: Go on where a run in the same folder stopped.
@@ -58,6 +60,7 @@ class Job:
     teacher_weights: str = "imagenet"
     teacher_recipe: Recipe = TEACHER_RECIPE
     unlabelled: Path | None = None
+    has_board: bool = False
     seed: int = 0
     device: str = "auto"
     resume: bool = False
@@ -71,13 +74,16 @@ def check_job(job: Job) -> None:
     Raises:
         ConfigError: An unknown way with conflicts, a negative seed, or photos without labels that
             no teacher answers.
-        TrainError: The run's folder lies among the photos, or holds something else.
+        TrainError: The run's folder lies among the photos, or holds something else; TensorBoard is
+            not installed.
     """
     if job.unlabelled is not None and job.teacher is None:
         raise ConfigError(
             f"--unlabelled {job.unlabelled}: nobody says what these photos show; add --teacher "
             "NAME, such as tf_efficientnet_lite2"
         )
+    if job.has_board:
+        check_board()
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if job.seed < 0:

@@ -6,6 +6,7 @@ one that was never stopped.
 
 import contextlib
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.nn.utils import get_total_norm
 from edgecat.train import divergence
 from edgecat.train import run as runs
 from edgecat.train.batches import Batch, make_batches
+from edgecat.train.board import open_board
 from edgecat.train.checkpoint import (
     State,
     capture,
@@ -45,11 +47,13 @@ def train(session: Session, learner: Learner, state: State) -> State:
         DivergedError: The run went wrong; the last good checkpoint stands.
         StorageError: The disk is full.
     """
-    while not _is_done(state, session.recipe):
-        state = _train_and_validate(session, learner, state)
-        divergence.check_history(session.recipe, state.history)
-        if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
-            save_state(state, session.run / runs.CHECKPOINT)
+    with _open_board(session, state) as tell_board:
+        while not _is_done(state, session.recipe):
+            state = _train_and_validate(session, learner, state)
+            tell_board(state.history[-1])
+            divergence.check_history(session.recipe, state.history)
+            if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
+                save_state(state, session.run / runs.CHECKPOINT)
     divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
     return state
 
@@ -72,6 +76,14 @@ def begin(session: Session, learner: Learner) -> State:
     state = capture(learner, [], 0)
     save_state(state, checkpoint)
     return state
+
+
+def _open_board(
+    session: Session, state: State
+) -> contextlib.AbstractContextManager[Callable[[divergence.Row], None]]:
+    if not session.has_board:
+        return contextlib.nullcontext(lambda row: None)
+    return open_board(session.run, done_epochs=state.epoch)
 
 
 def _is_done(state: State, recipe: Recipe) -> bool:
@@ -104,7 +116,7 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
     if kept:
         save_model(learner.averaged, session.run / runs.MODEL)
     write_metrics(history, session.run / runs.METRICS)
-    session.progress.say(describe_row(row, is_kept=kept))
+    session.progress.say(describe_row(history, session.recipe.epochs, is_kept=kept))
     return capture(learner, history, epoch if kept else before.best_epoch)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from edgecat.errors import ConfigError
 from edgecat.photos.input import InputSpec
 from edgecat.strict import build
+from edgecat.train.presets import FAST, PRESETS
 
 # Below, the stride-2 stages leave nothing of a photo; above, no InputSpec's photos are as large.
 _MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
@@ -133,27 +134,31 @@ class Recipe:
         return dataclasses.replace(self, crop_side_px=side_px)
 
 
-def load_recipe(file: Path | None = None, settings: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    file: Path | None = None, settings: Sequence[str] = (), *, preset: str = FAST
+) -> Recipe:
     """Read a recipe.
 
     Args:
-        file: TOML with any of the recipe's keys; without one, the defaults.
+        file: TOML with any of the recipe's keys; without one, the preset's and the defaults.
         settings: "key=value" pairs that win over the file, later ones over earlier ones.
+        preset: One of `edgecat.train.presets.PRESETS`, over which the file wins.
 
     Raises:
         ConfigError: No such file, not TOML, an unknown key (the nearest one is named), a value of
             another type or out of range.
     """
-    values = _read_file(file) | dict(map(_parse, settings))
+    values = {**PRESETS[preset].values, **_read_file(file), **dict(map(_parse, settings))}
     return build(Recipe, values, f"recipe {file}" if file else "recipe", ConfigError)
 
 
-def describe_recipe(file: Path | None, settings: Sequence[str]) -> str:
+def describe_recipe(file: Path | None, settings: Sequence[str] = (), *, preset: str = FAST) -> str:
     """Return where a recipe's values are from, and which win, as a line of text.
 
     Args:
         file: As for `load_recipe`.
         settings: As for `load_recipe`.
+        preset: As for `load_recipe`.
 
     Raises:
         ConfigError: As `load_recipe`.
@@ -165,6 +170,11 @@ def describe_recipe(file: Path | None, settings: Sequence[str]) -> str:
         for key, value in on_line.items()
     ]
     parts += [f"{k} = {value!r} ({file})" for k, value in in_file.items() if k not in on_line]
+    parts += [
+        f"{key} = {value!r} (preset {preset})"
+        for key, value in PRESETS[preset].values.items()
+        if key not in in_file | on_line
+    ]
     return f"recipe: {', '.join([*parts, 'all else' if parts else 'all'])} by default"
 
 

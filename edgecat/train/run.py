@@ -9,6 +9,7 @@ RUN/curves.png           how it learned
 RUN/confusion.png        which test photos are taken for what
 RUN/teacher/             the run of its teacher, if one was trained for it
 RUN/answers/             what this run's network answered as a teacher of others
+RUN/tensorboard/         metrics.csv for TensorBoard, where it was asked for
 RUN/cache/               what its exports made and may use again (edgecat.export.cache)
 """
 

@@ -22,6 +22,7 @@ class Session:
         data: The photos.
         progress: Told of each step.
         answers: A teacher's, to the same views; None to learn from labels only.
+        has_board: Whether TensorBoard is written for.
     """
 
     run: Path
@@ -30,6 +31,7 @@ class Session:
     data: TrainingData
     progress: Progress
     answers: Answers | None = None
+    has_board: bool = False
 
     @property
     def steps_per_epoch(self) -> int:

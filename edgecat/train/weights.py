@@ -18,6 +18,7 @@ from edgecat.bundle.store import find_bundle, load_bundle, released_names
 from edgecat.errors import BundleError, WeightsError
 from edgecat.train import run as runs
 from edgecat.train.checkpoint import READ_ERRORS
+from edgecat.train.foreign import rename
 from edgecat.train.inits import INITS
 from edgecat.train.network import PhotoNetwork
 from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
@@ -70,6 +71,7 @@ def load_weights(
     state: Mapping[str, Tensor] = {}
     if INITS[init].is_pretrained:
         state = _choose_layers(network, _read_state(network, arch, source), init)
+        state = rename(state, _choose_layers(network, network.network.state_dict(), init))
         _check_fit(network, state, source, init)
         network.network.load_state_dict(dict(state), strict=False)
     random = [name for name, _ in network.network.named_parameters() if name not in state]

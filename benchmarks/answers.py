@@ -116,6 +116,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
     "transfer": summarize,
+    "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
     "not_cats": _not_cats,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",

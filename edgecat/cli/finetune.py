@@ -150,9 +150,16 @@ def command(
 
     Where one class has three times the photos of another, small classes are seen more often.
 
+    With a teacher (--preset good or best, or --teacher), a bigger network is fine-tuned first, on
+    the same photos, into RUN/teacher; then the small one learns to answer as it does, view by view.
+    That takes longer and gets further. Another run may use the same teacher: --teacher RUN/teacher.
+    It needs pip install 'edgecat[teacher]'.
+
     \b
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
+      edgecat finetune photos --out runs/best --preset best     with a teacher
+      edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
     """
     from edgecat.train.finetune import finetune

@@ -3,6 +3,7 @@
 from edgecat.photos.folder import count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
+from edgecat.train.allocator import keep_freed_memory
 from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData, check_data, describe_data, split_data
 from edgecat.train.fit import fit, prepare
@@ -30,6 +31,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     """
     progress = progress or Silent()
     limit_threads()
+    keep_freed_memory()
     check_job(job)
     folder = load_training_folder(job.data)
     for line in (folder.understood, *folder.notes):

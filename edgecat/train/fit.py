@@ -1,7 +1,9 @@
 """One network, taught on photos that are decoded and split: train, test, record."""
 
+import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -24,6 +26,8 @@ from edgecat.train.teacher import Teacher, ask_teacher, open_teacher
 from edgecat.train.unlabelled import add_unlabelled
 from edgecat.train.validate import measure_top1
 from edgecat.train.weights import LoadedWeights, load_weights
+
+_NO_MEMORY = "can't allocate memory"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +108,8 @@ def fit(
         _check_teacher(teacher, session, learner)
         session = dataclasses.replace(session, answers=ask_teacher(teacher, session, start.device))
     try:
-        state = train(session, learner, state)
+        with _memory_errors(session, start.device):
+            state = train(session, learner, state)
     except DivergedError as error:
         divergences = (*record.divergences, error.args[0])
         dataclasses.replace(record, divergences=divergences).save(session.run)
@@ -113,6 +118,27 @@ def fit(
     record = dataclasses.replace(record, outcome=outcome)
     record.save(session.run)
     return record
+
+
+@contextlib.contextmanager
+def _memory_errors(session: Session, device: torch.device) -> Iterator[None]:
+    """Turn torch's errors about memory into one that says what to try.
+
+    Raises:
+        TrainError: There was too little memory for a batch.
+        RuntimeError: Anything else.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # On a processor torch has no error of its own for it.
+        if not isinstance(error, torch.OutOfMemoryError) and _NO_MEMORY not in str(error):
+            raise
+        num = session.recipe.batch_size
+        raise TrainError(
+            f"batch_size {num} takes more memory than {device} has left; begin again, in a new "
+            f"folder, with --set batch_size={max(2, num // 2)}"
+        ) from error
 
 
 def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> RunRecord:

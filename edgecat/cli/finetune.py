@@ -154,6 +154,7 @@ def command(
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job

@@ -161,6 +161,7 @@ def command(
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job

@@ -22,10 +22,13 @@ class Init:
         return self.backbone or self.output_layer
 
 
+#: The init that reads no weights; as `--weights`, which is older than --init, it says the same.
+SCRATCH = "scratch"
+
 #: By name, as in `--init` and in runs.
 INITS = {
     "transfer": Init(backbone=True, output_layer=False),
-    "scratch": Init(backbone=False, output_layer=False),
+    SCRATCH: Init(backbone=False, output_layer=False),
     "full": Init(backbone=True, output_layer=True),
     "head-only": Init(backbone=False, output_layer=True),
 }

@@ -9,7 +9,7 @@ from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
 from edgecat.train.architecture import default_arch
 from edgecat.train.board import check_board
-from edgecat.train.inits import INITS
+from edgecat.train.inits import INITS, SCRATCH
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 from edgecat.train.timm_networks import PREFIX
@@ -20,9 +20,6 @@ CACHE = "pixels.cache"
 #: The same of photos without labels.
 UNLABELLED_CACHE = "unlabelled.cache"
 
-
-#: An init, and as `--weights`, older than --init, another word for it.
-SCRATCH = "scratch"
 
 #: How a teacher is fine-tuned. It is large and knows much, so few epochs are enough, on crops of
 #: half the area, which take half the time: what it answers later it sees larger, which helps a

@@ -29,7 +29,7 @@ from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
 from edgecat.train.divergence import Divergence
-from edgecat.train.inits import INITS
+from edgecat.train.inits import INITS, SCRATCH
 from edgecat.train.recipe import Recipe
 
 RUN_VERSION = 1
@@ -227,8 +227,8 @@ def load_run(run: Path) -> RunRecord:
             f"{run / RECORD}: run_version {values['run_version']}, but this edgecat reads "
             f"{RUN_VERSION}; fine-tune again with this version"
         )
-    if isinstance(values, dict) and values.get("weights") == "scratch":
-        values.setdefault("init", "scratch")  # that was how one said it before there was init
+    if isinstance(values, dict) and values.get("weights") == SCRATCH:
+        values.setdefault("init", SCRATCH)  # that was how one said it before there was init
     return build(RunRecord, values, str(run / RECORD), TrainError)
 
 

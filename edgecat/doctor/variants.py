@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.doctor.apart import CrashError, run_apart
+from edgecat.runtime.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
 from edgecat.errors import BundleError, EngineError, StorageError

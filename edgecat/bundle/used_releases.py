@@ -125,7 +125,7 @@ def _find_folder() -> Path:
     try:
         return find_state_folder()
     except StorageError as error:
-        raise StorageError(f"{error}; or do without the memory of releases: --allow-older") from error
+        raise StorageError(f"{error}, or do without the memory: --allow-older") from error
 
 
 _MEND = (

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.runtime.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
 from edgecat.errors import BundleError, EngineError, StorageError
+from edgecat.runtime.apart import CrashError, run_apart
 from edgecat.runtime.target import tell_target
 
 _CHOOSE = "choose another --variant"

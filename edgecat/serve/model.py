@@ -10,7 +10,7 @@ from edgecat.runtime.engine import find_engine
 
 
 def describe_model(classifier: Classifier) -> dict[str, Any]:
-    """Return plain values: name, labels, variant, versions, input and test score."""
+    """Return plain values: name, labels, the variant and why this one, versions, input, score."""
     spec = classifier.bundle.spec
     variant = spec.variant(classifier.variant)
     return {
@@ -18,6 +18,7 @@ def describe_model(classifier: Classifier) -> dict[str, Any]:
         "arch": spec.arch,
         "labels": list(spec.labels),
         "variant": variant.name,
+        "choice": dataclasses.asdict(classifier.choice),
         "says_unknown": variant.ood_threshold is not None,
         "versions": {"edgecat": __version__} | list_versions((find_engine(variant).package,)),
         "schema_version": spec.schema_version,

@@ -1,10 +1,7 @@
 import importlib.metadata
 import sys
 
-import pytest
-
 from edgecat.doctor.checks.engines import check_engine
-from edgecat.errors import BundleError, EngineError
 from edgecat.runtime.engine import ENGINES
 
 

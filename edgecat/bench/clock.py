@@ -16,6 +16,10 @@ _WINDOW = 5
 # Two medians of five rounds differ by as much on a quiet machine by chance alone.
 _STEADY_RATIO = 0.05
 
+# Rounds below which an interval is not believed enough to stop early: of six it is their range, and
+# on a quiet machine any six in a row may lie close together.
+_MIN_CERTAIN = 20
+
 # Two-sided 95 %: the 97.5 % quantile of the normal distribution.
 _Z95 = 1.959963984540054
 
@@ -31,8 +35,8 @@ class Plan:
         max_rounds: Timed rounds at most.
         min_rounds: Timed rounds at least, however long they take.
         max_s: Seconds that all of it may take; a quarter of them, at most, to get warm.
-        ratio_width: It is done as soon as the 95 % interval of every function's time by that of
-            the first is narrower than this, as a share of the ratio; 0 for never.
+        margin_ratio: It is done as soon as half the width of the 95 % interval of every function's
+            time by that of the first is below this, as a share of the ratio; 0 for never.
         is_stopping: Asked after each round; the end comes at once, whatever was measured.
     """
 
@@ -41,7 +45,7 @@ class Plan:
     max_rounds: int = 10_000
     min_rounds: int = 10
     max_s: float = math.inf
-    ratio_width: float = 0.0
+    margin_ratio: float = 0.0
     is_stopping: Callable[[], bool] = lambda: False
 
 
@@ -150,10 +154,11 @@ def _is_done(plan: Plan, times: Mapping[str, Sequence[float]], duration_s: float
 
 
 def _is_told_apart(plan: Plan, times: Sequence[Sequence[float]]) -> bool:
-    if not plan.ratio_width:
+    if not plan.margin_ratio or len(times[0]) < _MIN_CERTAIN:
         return False
     ratios = [ratios_by_round(other, times[0]) for other in times[1:]]
-    return all(interval_width(each) < plan.ratio_width for each in ratios)
+    margins = [interval_margin(median_interval(each), float(np.median(each))) for each in ratios]
+    return all(margin < plan.margin_ratio for margin in margins)
 
 
 def percentiles(times_ms: Sequence[float]) -> dict[str, float]:
@@ -186,7 +191,6 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
     return ordered[rank], ordered[num - 1 - rank]
 
 
-def interval_width(values: Sequence[float]) -> float:
-    """Return the width of the 95 % interval of a median as a share of that median."""
-    low, high = median_interval(values)
-    return (high - low) / float(np.median(values))
+def interval_margin(interval: Sequence[float], median: float) -> float:
+    """Return half the width of a median's interval, as a share of that median."""
+    return (interval[1] - interval[0]) / 2 / median

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from edgecat.bundle.plain import check_plain
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, EngineError
+from edgecat.machine.conditions import Conditions
 from edgecat.machine.cores import read_cores
 from edgecat.machine.cpu import list_features, name_processor, read_cpuinfo
+from edgecat.machine.noise import Noise
 from edgecat.machine.packages import list_versions
 from edgecat.runtime.engine import find_engine
 from edgecat.scores.bounds import DROPS_PP, check_count, check_interval, check_within
@@ -86,7 +88,8 @@ class Timing:
         threads: It computed with.
         precision: What the engine said that it computes in.
         latency_ms: "p50", "p95", "p99" of single photos, decoded already.
-        ratio: Its latency by that of the reference, round by round, median.
+        ratio: Its latency by that of the reference, of the least disturbed photo of a turn each,
+            round by round, median.
         ratio_interval: Its 95 % interval.
         num_rounds: Of taking turns.
         num_photos: Timed, in all of them.
@@ -155,6 +158,9 @@ class Tuning:
         date: When it was measured, UTC: "2026-11-28T10:20:30Z".
         is_partial: Whether somebody ended it before all was measured.
         timings: All that was, the fastest first.
+        before: The machine, before it began.
+        after: And when it ended.
+        noise: How far the times can be trusted.
         accuracies: By variant, where labelled photos were given.
         skipped: Variants that were not measured, and why.
         schema_version: Of this form; another one has other keys, or means others.
@@ -167,6 +173,9 @@ class Tuning:
     date: str
     is_partial: bool
     timings: tuple[Timing, ...]
+    before: Conditions
+    after: Conditions
+    noise: Noise
     accuracies: dict[str, Accuracy] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION

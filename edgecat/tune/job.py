@@ -8,20 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecat.bench.clock import interval_margin
 from edgecat.bundle.golden import load_golden
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, EngineError, ImageError
+from edgecat.machine.conditions import read_conditions
 from edgecat.machine.cores import count_threads
+from edgecat.machine.noise import judge_noise
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.progress import Progress
 from edgecat.runtime.apart import run_apart
 from edgecat.runtime.target import detect_target
-from edgecat.runtime.tuning import Accuracy, Tuning, describe_setting, find_fastest
+from edgecat.runtime.tuning import Accuracy, Timing, Tuning, describe_setting, find_fastest
 from edgecat.scores.compare import AccuracyChange
 from edgecat.tune.accuracy import find_max_drop_pp, measure_changes
-from edgecat.tune.race import Race, run_race
+from edgecat.tune.race import Outcome, Race, run_race
 from edgecat.tune.worker import Candidate, start_timer
 
 # Photos of `--data` that are timed: decoded they are 2 MB.
@@ -66,38 +69,61 @@ def tune(job: TuneJob, progress: Progress) -> Tuning | None:
         DatasetError: `data` is no data set for this model.
         ConfigError: No float variant opens to measure the others' accuracy against.
     """
-    photos = _load_photos(job)
+    before, photos = read_conditions(), _load_photos(job)
     opened, skipped = _try_variants(job, photos, progress)
     changes = _measure_changes(job, opened, progress)
     if job.is_stopping():
         return None
-    reference, *others = _list_candidates(job.bundle.spec, opened)
+    candidates = _list_candidates(job.bundle.spec, opened)
+    most = max(candidate.threads for candidate in candidates)
+    progress.say(f"timing {', '.join(opened)}; threads: 1 to {most}; at most {job.seconds:g} s")
     with progress.phase("timing, seconds", round(job.seconds)) as step:
         race = Race(job.bundle, photos, job.seconds, job.is_stopping, step)
-        outcome = run_race(race, reference, others)
+        outcome = run_race(race, candidates[0], candidates[1:])
+    skipped |= {candidate.describe(): why for candidate, why in outcome.dropped.items()}
     if not outcome.timings:
         return None
-    skipped |= {candidate.describe(): why for candidate, why in outcome.dropped.items()}
-    timings = [
-        dataclasses.replace(timing, unfit=_find_unfit(job.bundle.spec, timing.variant, changes))
-        for timing in outcome.timings.values()
-    ]
-    best = find_fastest(timings)
-    if best is None:
-        reasons = dict.fromkeys(f"{timing.variant} {timing.unfit}" for timing in timings)
-        raise EngineError(f"none of the variants may be chosen here: {'; '.join(reasons)}")
+    timings = _rate(job.bundle.spec, outcome, changes)
+    best, setting, after = _choose(timings), describe_setting(job.bundle), read_conditions()
+    margins = [interval_margin(timing.ratio_interval, timing.ratio) for timing in timings]
     return Tuning(
         variant=best.variant,
         threads=best.threads,
-        setting=describe_setting(job.bundle),
-        reference=reference.describe(),
+        setting=setting,
+        reference=candidates[0].describe(),
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        is_partial=len(outcome.timings) + len(outcome.dropped) < 1 + len(others)
-        or job.is_stopping(),
-        timings=tuple(sorted(timings, key=lambda timing: timing.ratio)),
+        is_partial=job.is_stopping() or outcome.num_tried < len(candidates),
+        timings=timings,
+        before=before,
+        after=after,
+        noise=judge_noise(margins, before, after, setting.num_cores),
         accuracies={name: _describe(change) for name, change in changes.items()},
         skipped=skipped,
     )
+
+
+def _rate(
+    spec: ModelSpec, outcome: Outcome, changes: dict[str, AccuracyChange]
+) -> tuple[Timing, ...]:
+    """Return what was timed, the fastest first, each with what speaks against it."""
+    timings = [
+        dataclasses.replace(timing, unfit=_find_unfit(spec, timing.variant, changes))
+        for timing in outcome.timings.values()
+    ]
+    return tuple(sorted(timings, key=lambda timing: timing.ratio))
+
+
+def _choose(timings: Sequence[Timing]) -> Timing:
+    """Return the best.
+
+    Raises:
+        EngineError: None may be chosen.
+    """
+    best = find_fastest(timings)
+    if best is None:
+        reasons = dict.fromkeys(f"{timing.variant}: {timing.unfit}" for timing in timings)
+        raise EngineError(f"none of the variants may be chosen here: {'; '.join(reasons)}")
+    return best
 
 
 def _describe(change: AccuracyChange) -> Accuracy:

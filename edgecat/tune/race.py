@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -23,8 +22,8 @@ from edgecat.runtime.apart import Apart
 from edgecat.runtime.tuning import Timing
 from edgecat.tune.worker import Candidate, start_timer
 
-# A heat is done when every ratio to the reference is known as narrowly as this.
-_RATIO_WIDTH = 0.02
+# A heat is done when every ratio to the reference is known within this share of it, up and down.
+_MARGIN_RATIO = 0.01
 
 # Rounds without which a median says nothing.
 _MIN_ROUNDS = 3
@@ -63,6 +62,11 @@ class Outcome:
 
     timings: dict[Candidate, Timing] = dataclasses.field(default_factory=dict)
     dropped: dict[Candidate, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def num_tried(self) -> int:
+        """Return of how many candidates something is known."""
+        return len(self.timings) + len(self.dropped)
 
 
 class _DropOutError(Exception):
@@ -140,11 +144,11 @@ def _run_heat(
         plan = Plan(
             max_s=max(0.0, ends - time.monotonic()),
             min_rounds=_MIN_ROUNDS,
-            ratio_width=_RATIO_WIDTH,
+            margin_ratio=_MARGIN_RATIO,
             is_stopping=race.is_stopping,
         )
         try:
-            medians = take_turns(actions, plan, _tick(race.on_second))
+            times = take_turns(actions, plan, _tick(race.on_second))
         except _DropOutError as fall:
             candidate, reason = fall.args
             if candidate == next(iter(timers)):
@@ -152,10 +156,10 @@ def _run_heat(
             outcome.dropped[candidate] = reason
             del timers[candidate]
             continue
-        reference_ms = next(iter(medians.values()))
+        reference_ms = next(iter(times.values()))
         if len(reference_ms) >= _MIN_ROUNDS:
             for (candidate, (_, precision)), own_ms in zip(
-                timers.items(), medians.values(), strict=True
+                timers.items(), times.values(), strict=True
             ):
                 timed = turns[candidate][-len(own_ms) :]  # those before were the warm-up
                 outcome.timings.setdefault(
@@ -165,18 +169,23 @@ def _run_heat(
 
 
 def _take_turn(candidate: Candidate, timer: Apart, turns: list[list[float]]) -> float:
+    """Return the milliseconds of the photo of a turn that other programs disturbed least.
+
+    Raises:
+        _DropOutError: It failed.
+    """
     try:
         times_ms: list[float] = timer.call("measure_ms")
     except EngineError as error:
         raise _DropOutError(candidate, str(error)) from error
     turns.append(times_ms)
-    return statistics.median(times_ms)
+    return min(times_ms)
 
 
 def _describe(
     candidate: Candidate, precision: str, turns: Sequence[list[float]], reference_ms: list[float]
 ) -> Timing:
-    own_ms = [statistics.median(turn) for turn in turns]
+    own_ms = [min(turn) for turn in turns]
     all_ms = [duration_ms for turn in turns for duration_ms in turn]
     return Timing(
         variant=candidate.variant,

@@ -18,6 +18,7 @@ def format_tuning(tuning: Tuning) -> str:
             "each variant in a process of its own",
             f"{setting.processor or setting.machine}, {setting.num_cores} cores; "
             + ", ".join(f"{name} {number}" for name, number in setting.versions.items()),
+            f"noise: {tuning.noise.describe()}",
             *(f"not chosen: {line}" for line in unfit),
             *(f"not measured: {name}: {why}" for name, why in tuning.skipped.items()),
             *(["PARTIAL: ended before all was measured"] if tuning.is_partial else []),

@@ -72,9 +72,13 @@ def list_choices(
         yield Choice(variant, given or most.threads, "asked", f"asked for{dropped}")
         return
     target = detect_target(bundle.spec.targets)
+    rule = (
+        f"by the bundle's verdicts for {target}"
+        if bundle.spec.targets
+        else "the bundle has no verdicts"
+    )
     for name in bundle.spec.preferred_variants(target):
-        reason = f"by the bundle's verdicts for {target}{dropped}"
-        yield Choice(name, given or most.threads, "rule", reason)
+        yield Choice(name, given or most.threads, "rule", f"{rule}{dropped}")
 
 
 def open_engine(

@@ -131,10 +131,11 @@ def serve(
     port = listeners[0].getsockname()[1]
     current = classifier.current
     say(
-        f"serving {current.bundle.spec.name} ({current.choice.describe()}) at "
+        f"serving {current.bundle.spec.name} ({current.variant}) at "
         f"http://{address.in_url}:{port}/, "
         f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
     )
+    say(f"answered by {current.choice.describe()}")
     server.run(sockets=listeners)
     say("stopped")
 

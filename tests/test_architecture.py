@@ -44,6 +44,7 @@ def is_within(module, *packages):
 LIBRARIES = {
     "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize"],
     "torchvision": ["edgecat.train"],
+    "timm": ["edgecat.train.timm_networks"],
     "safetensors": ["edgecat.train", "edgecat.export", "edgecat.quantize.calibrate"],
     "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
     "onnxscript": [],

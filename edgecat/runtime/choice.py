@@ -62,6 +62,7 @@ def list_choices(
     """
     most = threads if isinstance(threads, AtMost) else AtMost(count_threads())
     given = threads if isinstance(threads, int) else None
+    ruled = most.threads if given is None else given
     if variant is not None and given is not None:
         yield Choice(variant, given, "asked", "asked for")
         return
@@ -76,9 +77,7 @@ def list_choices(
                 f"{'asked for, threads ' if variant else ''}measured here on {found.tuning.date}",
             )
     if variant is not None:
-        yield Choice(
-            variant, most.threads if given is None else given, "asked", "asked for", found.dropped
-        )
+        yield Choice(variant, ruled, "asked", "asked for", found.dropped)
         return
     target = detect_target(bundle.spec.targets)
     rule = (
@@ -87,7 +86,7 @@ def list_choices(
         else "the bundle has no verdicts"
     )
     for name in bundle.spec.preferred_variants(target):
-        yield Choice(name, most.threads if given is None else given, "rule", rule, found.dropped)
+        yield Choice(name, ruled, "rule", rule, found.dropped)
 
 
 def open_engine(

@@ -12,8 +12,8 @@ _LARGEST = 2**30
 def keep_freed_memory() -> None:
     """Let the C library keep what a step frees for the next step, which needs as much again.
 
-    Else it goes back to the kernel, which clears each page before it gives it out again: that was
-    a tenth of a step's time (benchmarks/results/*/step_memory.json). Where the library is not
+    Else it goes back to the kernel, which clears each page before it gives it out again: more than
+    a tenth of the time of a step (benchmarks/results/*/step_memory.json). Where the library is not
     glibc, nothing happens.
     """
     with contextlib.suppress(AttributeError, OSError):

@@ -98,12 +98,12 @@ def _describe_choice(spec: ModelSpec, target: str, taken: str | None) -> Finding
             "choice", "problem", f"no variant that ships to {target} opens here",
             "mend what is said of the variants above, or name one with --variant",
         )  # fmt: skip
-    verdict = spec.variant(taken).verdict
-    if verdict is None:
+    if not spec.targets:
         return Finding("choice", "ok", f"{taken}, the first that opens: there are no verdicts")
-    return Finding(
-        "choice",
-        "ok",
-        f"{taken}, the fastest that opens of those that ship to {target} "
-        f"({verdict.latency_ratio:.2f}x the latency of {spec.reference} on {verdict.measured_on})",
-    )
+    verdict, ratio = spec.variant(taken).verdict, spec.variant(taken).expect_ratio(target)
+    if verdict is not None and verdict.measured_on == target:
+        reason = f"{ratio:.2f}x the latency of {spec.reference} on {target}"
+    else:
+        reason = f"by a rule: its latency was not measured on {target}"
+    found = f"{taken}, the fastest that opens of those that ship to {target} ({reason})"
+    return Finding("choice", "ok", found)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
-from edgecat.bundle.ncnn_file import FEATURES, IMAGE, LOGITS, check_files
+from edgecat.bundle.ncnn_file import FEATURES, IMAGE, LOGITS, Interface, check_files
 from edgecat.errors import EngineError
 from edgecat.runtime.engine import EngineEntry
 from edgecat.runtime.precision import FP16, FP32, Precision
@@ -76,9 +76,8 @@ class NcnnEngine:
                 f"{variant.name}: this CPU has no fp16 arithmetic; choose another --variant"
             )
         try:
-            param, numbers = files
-            self._interface = check_files(param, numbers)
-            self._net: Any = self._load(param, numbers)
+            self._interface, param, file = _check_and_store(files)
+            self._net: Any = self._load(param, file)
         except (ValueError, OSError) as error:
             raise EngineError(
                 f"{variant.name}: ncnn {ncnn.__version__} refuses the model ({error}); export it "
@@ -106,8 +105,12 @@ class NcnnEngine:
         """Give the model's memory back."""
         self._net = None
 
-    def _load(self, param: bytes, numbers: bytes) -> Any:
+    def _load(self, param: bytes, file: int) -> Any:
         """Return the model as ncnn has it.
+
+        Args:
+            param: Its layers as text.
+            file: The open file with their numbers; closed in the end.
 
         Raises:
             ValueError: ncnn does not take it.
@@ -119,13 +122,9 @@ class NcnnEngine:
         option.use_fp16_packed = option.use_fp16_storage = self._is_half
         option.use_fp16_arithmetic = self._is_half
         option.use_bf16_storage = option.use_vulkan_compute = False
-        if net.load_param_mem(param.decode("ascii")):
-            raise ValueError("its layers")
-        # Given the bytes, ncnn would go on to use them when Python has already freed them.
-        file = os.memfd_create("edgecat-ncnn", os.MFD_CLOEXEC)
         try:
-            with open(file, "wb", closefd=False) as target:
-                target.write(numbers)
+            if net.load_param_mem(param.decode("ascii")):
+                raise ValueError("its layers")
             if net.load_model(f"/proc/self/fd/{file}"):
                 raise ValueError("its numbers")
         finally:
@@ -165,6 +164,23 @@ class NcnnEngine:
             raise EngineError(f"{self.name}: ncnn computes no {blob} here; export it again")
         # A copy: the blob's own memory goes with the extractor.
         return np.array(found, np.float32)
+
+
+def _check_and_store(files: Sequence[bytes]) -> tuple[Interface, bytes, int]:
+    """Return what a model takes, its layers as text, and an open file with their numbers.
+
+    The file is in memory and has no name. Given bytes instead, ncnn would go on to use them when
+    Python has freed them; and so these are freed before ncnn makes its own of them.
+
+    Raises:
+        ValueError: ncnn must not read the files.
+    """
+    param, numbers = files
+    interface = check_files(param, numbers)
+    file = os.memfd_create("edgecat-ncnn", os.MFD_CLOEXEC)
+    with open(file, "wb", closefd=False) as target:
+        target.write(numbers)
+    return interface, param, file
 
 
 @contextlib.contextmanager

@@ -44,6 +44,7 @@ def is_within(module, *packages):
 LIBRARIES = {
     "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize"],
     "torchvision": ["edgecat.train"],
+    "timm": ["edgecat.train.timm_networks"],
     "safetensors": ["edgecat.train", "edgecat.export", "edgecat.quantize.calibrate"],
     "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
     "onnxscript": [],
@@ -114,9 +115,10 @@ LAYERS = [
     ["scores"],
     ["bundle"],
     ["runtime"],
+    ["bench"],
     ["service"],
-    ["doctor", "serve", "stream", "watch"],
-    ["bench", "graph"],
+    ["doctor", "serve", "stream", "tune", "watch"],
+    ["graph"],
     ["train"],
     ["quantize"],
     ["export"],
@@ -155,7 +157,7 @@ def test_few_modules_are_loose_and_each_package_says_what_it_knows():
         assert len(ast.get_docstring(MODULES[f"edgecat.{name}"]).splitlines()) == 1
 
 
-LIGHT = [f"edgecat.{name}" for name in ("cli", "runtime", "bench", "doctor", "service")]
+LIGHT = [f"edgecat.{name}" for name in ("cli", "runtime", "bench", "doctor", "service", "tune")]
 
 
 def test_the_command_line_and_the_engines_import_nothing_heavy_at_their_top():

@@ -11,7 +11,6 @@ Last, fresh processes on this machine open the model and answer a photo: their p
 another process's load does not change much, and their largest memory.
 """
 
-import dataclasses
 import json
 import os
 import re
@@ -25,13 +24,11 @@ from typing import Any
 
 import click
 import numpy as np
-import onnx
 
+from benchmarks.engines.ncnn_bundle import make_bundle
 from benchmarks.results import write_result
-from edgecat.bundle.manifest import FileRecord, Variant
-from edgecat.bundle.store import load_bundle, write_manifest
+from edgecat.bundle.store import load_bundle
 from edgecat.export.ncnn_half import HalfEngine
-from edgecat.graph.to_ncnn import export_ncnn
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import Pixels, load_batch
 from edgecat.scores import metrics
@@ -45,8 +42,6 @@ _NUM_COUNTED, _NUM_STARTS = 3, 7
 
 # Opened in fresh processes, here.
 _STARTED = ("ncnn-fp32", "onnxruntime-fp32", "onnxruntime-int8")
-
-_FILES = ("ncnn-fp32.param", "ncnn-fp32.bin")
 
 # The share of the instructions of ONNX Runtime's fp32 that the best variant is to reach.
 _TARGETS = {"pi3": 0.46, "pi4": 0.30, "pi5": 0.17}
@@ -124,26 +119,6 @@ def main(data: Path, arm: str | None, num_photos: int, few: int) -> None:
             "starts": starts,
         },
     )
-
-
-def make_bundle(folder: Path) -> Path:
-    """Write cats12 with its weights for ncnn, too."""
-    released = load_bundle("cats12")
-    model = onnx.load_model_from_string(released.read("onnxruntime-fp32.onnx"))
-    written = dict(zip(_FILES, export_ncnn(model), strict=True))
-    folder.mkdir()
-    for name, data in [*released.contents(), *written.items()]:
-        (folder / name).write_bytes(data)
-    threshold = released.spec.variants[0].ood_threshold
-    added = [Variant(name, _FILES, ood_threshold=threshold) for name in ("ncnn-fp32", "ncnn-fp16")]
-    records = {name: FileRecord.of(data) for name, data in written.items()}
-    spec = dataclasses.replace(
-        released.spec,
-        variants=(*released.spec.variants, *added),
-        files=released.spec.files | records,
-    )
-    write_manifest(folder, spec)
-    return folder
 
 
 def _answer(command: list[str], work: Path, variant: str, photos: Pixels) -> dict[str, Any]:

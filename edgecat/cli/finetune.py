@@ -7,6 +7,8 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress
 from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.inits import INITS
+from edgecat.train.presets import FAST, PRESETS
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
@@ -20,7 +22,7 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
 )
 @click.option(
     "--arch",
-    type=click.Choice(ARCHITECTURES.names),
+    metavar="|".join((*ARCHITECTURES.names, "timm/NAME")),
     default=default_arch(),
     show_default=True,
     help="Network.",
@@ -29,10 +31,49 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     "--weights",
     default="imagenet",
     show_default=True,
-    metavar="imagenet|cats12|scratch|FILE",
-    help="What all layers but the output layer start from: torchvision's ImageNet weights "
-    "(downloaded once), the released 12-breed model or another bundle, a .pth or .safetensors "
-    "file, or random numbers.",
+    metavar="imagenet|cats12|FILE",
+    help="Pretrained weights: torchvision's of ImageNet (downloaded once), the released 12-breed "
+    "model or another bundle, or a .pth or .safetensors file.",
+)
+@click.option(
+    "--init",
+    type=click.Choice(tuple(INITS)),
+    default="transfer",
+    show_default=True,
+    help="What starts from --weights: all layers but the output layer; none; all, for the same "
+    "classes; or the output layer alone. All others start from random numbers.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    default=FAST,
+    show_default=True,
+    help="; ".join(f"{name}: {preset.about}" for name, preset in PRESETS.items()) + ".",
+)
+@click.option(
+    "--teacher",
+    metavar="NAME|RUN",
+    help="A bigger network that learns first and then teaches this one: one of timm's, such as "
+    "tf_efficientnet_lite2, or the folder of a finished run.",
+)
+@click.option(
+    "--teacher-weights",
+    default="imagenet",
+    show_default=True,
+    metavar="imagenet|FILE",
+    help="What a teacher by name starts from.",
+)
+@click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    help="Folder of photos without labels, such as a camera's: the teacher says what they show, "
+    "and the network learns from that.",
+)
+@click.option(
+    "--tensorboard",
+    "has_board",
+    is_flag=True,
+    help="Write what TensorBoard reads, too: tensorboard --logdir RUN.",
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
@@ -80,6 +121,12 @@ def command(
     run: Path,
     arch: str,
     weights: str,
+    init: str,
+    preset: str,
+    teacher: str | None,
+    teacher_weights: str,
+    unlabelled: Path | None,
+    has_board: bool,
     epochs: int | None,
     seed: int,
     device: str,
@@ -103,28 +150,53 @@ def command(
 
     Where one class has three times the photos of another, small classes are seen more often.
 
+    With a teacher (--preset good or best, or --teacher), a bigger network is fine-tuned first, on
+    the same photos, into RUN/teacher; then the small one learns to answer as it does, view by view.
+    That takes longer and gets further. Another run may use the same teacher: --teacher RUN/teacher.
+    It needs pip install 'edgecat[teacher]'.
+
     \b
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
+      edgecat finetune photos --out runs/best --preset best     with a teacher
+      edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
     from edgecat.train.recipe import describe_recipe, load_recipe
-    from edgecat.train.run import CHECKPOINT, describe_outcome
+    from edgecat.train.run import CHECKPOINT, TEACHER, describe_outcome
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
-    recipe = load_recipe(recipe_file, settings)
-    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts)
+    recipe = load_recipe(recipe_file, settings, preset=preset)
+    job = Job(
+        data,
+        run,
+        arch,
+        weights,
+        recipe,
+        teacher or PRESETS[preset].teacher,
+        teacher_weights,
+        unlabelled=unlabelled,
+        has_board=has_board,
+        seed=seed,
+        device=device,
+        resume=resume,
+        skip_broken=skip_broken,
+        conflicts=conflicts,
+        init=init,
+    )
     progress = TerminalProgress()
-    if recipe_file is not None or settings:
-        progress.say(describe_recipe(recipe_file, settings))
+    if recipe_file is not None or settings or preset != FAST:
+        progress.say(describe_recipe(recipe_file, settings, preset=preset))
     try:
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:
         hint = f"\n{run} is kept: go on with the same command and --resume"
-        click.echo(hint if (run / CHECKPOINT).exists() else "", err=True)
+        is_begun = any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
+        click.echo(hint if is_begun else "", err=True)
         raise click.Abort from interrupt
     if record.outcome is not None:
         for line in describe_outcome(record.outcome):

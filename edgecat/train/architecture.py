@@ -23,7 +23,7 @@ class Architecture:
         backbone: Names of the parts that come before the head, in order; what the last one returns
             is flattened.
         head: Name of the part that learns first, alone.
-        output_layer: Name of the head's last layer; it always starts from random numbers.
+        output_layer: Name of the head's last layer; its units are the classes.
         hidden_layers: Names of layers that start from random numbers where the pretrained weights
             lack them; all others must be there.
         fetch_pretrained: Returns weights pretrained on ImageNet as a state_dict, downloading them
@@ -43,6 +43,18 @@ class Architecture:
 
 #: By name, as in `--arch`, in runs and in bundles.
 ARCHITECTURES: Registry[Architecture] = Registry("edgecat.train.networks", "network")
+
+
+def find_architecture(name: str) -> Architecture:
+    """Return what is known of a network: one of `ARCHITECTURES`, or "timm/NAME" of that library.
+
+    Raises:
+        ConfigError: There is none of this name.
+        TrainError: It is one of timm's, which is not installed.
+    """
+    from edgecat.train.timm_networks import PREFIX, describe_timm
+
+    return describe_timm(name) if name.startswith(PREFIX) else ARCHITECTURES.load(name)
 
 
 def default_arch() -> str:

@@ -9,10 +9,14 @@ import numpy as np
 
 from edgecat.errors import DatasetError
 from edgecat.photos.divide import divide_photos
+from edgecat.photos.pixels import Pixels
 from edgecat.photos.split import Split
 from edgecat.scores.metrics import Indices
 from edgecat.train.cache import PhotoCache
 from edgecat.train.job import Job
+
+#: The class of a photo without a label. Source: what torch's losses leave out.
+NO_TARGET = -100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +28,37 @@ class TrainingData:
         split: Which photo trains, which validates, which tests; in the cache's order.
         labels: The classes, in the order of the logits.
         targets: int64 `[N]`: the class of each photo, by its number in `labels`.
+        unlabelled: Further pixels, of photos without labels.
+        chosen: int64 `[n]`: the positions in `unlabelled` of those to learn from.
     """
 
     cache: PhotoCache
     split: Split
     labels: tuple[str, ...]
     targets: Indices
+    unlabelled: PhotoCache | None = None
+    chosen: Indices = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def num_learned(self) -> int:
+        """How many photos an epoch sees."""
+        return len(self.indices("train")) + len(self.chosen)
+
+    def scaled(self, index: int) -> Pixels:
+        """Return a photo to learn from as `scale_photo` does: uint8 `[H, W, 3]`, RGB.
+
+        Args:
+            index: Of a labelled photo, or of one without a label, which are counted on from these.
+        """
+        num = len(self.cache.photos)
+        if index < num or self.unlabelled is None:
+            return self.cache.scaled(index)
+        return self.unlabelled.scaled(index - num)
+
+    def targets_of(self, indices: Indices) -> Indices:
+        """Return the classes of photos to learn from, int64 `[n]`: `NO_TARGET` without a label."""
+        known = indices < len(self.targets)
+        return np.where(known, self.targets[np.where(known, indices, 0)], NO_TARGET)
 
     def indices(self, split: str) -> Indices:
         """Return the positions of the photos of a split: int64 `[n]`."""

@@ -1,81 +1,58 @@
-"""Fine-tuning from outside: check what was asked, read and split the photos, train, record."""
+"""Fine-tuning from outside: check what was asked, read and split the photos, teach and test."""
 
-import dataclasses
-import time
-from pathlib import Path
-
-import torch
-
-from edgecat import atomic
-from edgecat.errors import DivergedError
 from edgecat.photos.folder import count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
-from edgecat.train import run as runs
-from edgecat.train.architecture import ARCHITECTURES
+from edgecat.train.allocator import keep_freed_memory
 from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData, check_data, describe_data, split_data
-from edgecat.train.device import choose_device, describe_device
-from edgecat.train.job import CACHE, Job, check_job, check_same, load_earlier
-from edgecat.train.learner import Learner, build_learner
-from edgecat.train.loop import train
-from edgecat.train.network import PhotoNetwork, build_network
-from edgecat.train.outcome import measure_outcome
+from edgecat.train.fit import fit, prepare
+from edgecat.train.inits import INITS
+from edgecat.train.job import CACHE, UNLABELLED_CACHE, Job, check_job, plan_jobs
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 from edgecat.train.sampling import are_unequal, describe_unequal
-from edgecat.train.session import Session
 from edgecat.train.threads import limit_threads
-from edgecat.train.weights import LoadedWeights, load_weights
+from edgecat.train.unlabelled import open_unlabelled
+from edgecat.train.weights import load_labels
 
 
 def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
-    """Fine-tune a network on a folder of labelled photos.
+    """Fine-tune a network on a folder of labelled photos, and before it its teacher, if it has one.
 
     Raises:
-        ConfigError: An unknown network or device.
+        ConfigError: An unknown network or device, or weights that the init does not read.
         DatasetError: The folder is no data set, or photos are broken.
         WeightsError: The pretrained weights are out of reach or do not fit.
-        TrainError: The run's folder is taken, or holds another run than the one to resume.
+        TrainError: The run's folder is taken, or holds another run than the one to resume; the
+            teacher is none.
         DivergedError: The run went wrong; its last good checkpoint stands.
         StorageError: The disk is full; the last checkpoint is intact.
     """
-    started_s, progress = time.perf_counter(), progress or Silent()
-    device = choose_device(job.device)
-    check_job(job)
-    spec = ARCHITECTURES.load(job.arch).input
-    job = dataclasses.replace(job, recipe=job.recipe.fit_to(spec))
+    progress = progress or Silent()
     limit_threads()
-    earlier = load_earlier(job)
+    keep_freed_memory()
+    check_job(job)
     folder = load_training_folder(job.data)
     for line in (folder.understood, *folder.notes):
         progress.say(line)
     counts = count_labels(folder.photos)
-    network, loaded = _build_pretrained(job, num_classes=len(counts))
-    progress.say(str(loaded))
-    with atomic.storage_errors(job.run):
-        job.run.mkdir(parents=True, exist_ok=True)
-    with open_cache(
-        job.run / CACHE, folder.photos, spec, progress, skip_broken=job.skip_broken
-    ) as cache:
+    starts = [prepare(one, num_classes=len(counts)) for one in plan_jobs(job)]
+    spec = starts[-1].network.input
+    with (
+        open_cache(
+            job.run / CACHE, folder.photos, spec, progress, skip_broken=job.skip_broken
+        ) as cache,
+        open_unlabelled(job.run / UNLABELLED_CACHE, job.unlabelled, spec, progress) as unlabelled,
+    ):
         data = split_data(folder.root, cache, job)
         check_data(data, counts)
         _tell(data, job.recipe, progress)
-        record = _follow(earlier, _make_record(job, data, loaded, device), job.run)
-        if record.outcome is not None:
-            progress.say("this run is finished already; nothing to resume")
-            return record
-        atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
-        record.save(job.run)
-        session = Session(job.run, job.recipe, job.seed, data, progress)
-        learner = build_learner(network, job.recipe, device)
-        return _train_and_test(session, learner, record, started_s)
-
-
-def _build_pretrained(job: Job, num_classes: int) -> tuple[PhotoNetwork, LoadedWeights]:
-    torch.manual_seed(job.seed)  # of the output layer
-    network = build_network(job.arch, num_classes)
-    return network, load_weights(network, job.arch, job.weights)
+        for start in starts:
+            progress.say(f"{start.job.arch}: {start.loaded}")
+            _tell_output_layer(start.job, data.labels, progress)
+            record = fit(start, data, unlabelled, progress)
+        return record
 
 
 def _tell(data: TrainingData, recipe: Recipe, progress: Progress) -> None:
@@ -87,56 +64,15 @@ def _tell(data: TrainingData, recipe: Recipe, progress: Progress) -> None:
         progress.say(f"test photos: {warning}")
 
 
-def _make_record(
-    job: Job, data: TrainingData, loaded: LoadedWeights, device: torch.device
-) -> RunRecord:
-    return RunRecord(
-        arch=job.arch,
-        labels=data.labels,
-        weights=loaded.source,
-        num_loaded=loaded.num_loaded,
-        random=loaded.random,
-        seed=job.seed,
-        recipe=job.recipe,
-        input=data.cache.spec,
-        conflicts=job.conflicts,
-        data=str(job.data.resolve()),
-        data_sha256=runs.hash_data(data.split),
-        num_photos=data.num_photos(),
-        device=describe_device(device),
-        versions=runs.measure_versions(),
-    )
-
-
-def _follow(earlier: RunRecord | None, record: RunRecord, run: Path) -> RunRecord:
-    """Return the record to go on with: the earlier one, if that run is finished.
-
-    Raises:
-        TrainError: The earlier run had other photos.
-    """
-    if earlier is None:
-        return record
-    check_same(run, "photos (SHA-256 of all)", earlier.data_sha256, record.data_sha256)
-    if earlier.outcome is not None:
-        return earlier
-    return dataclasses.replace(record, divergences=earlier.divergences)
-
-
-def _train_and_test(
-    session: Session, learner: Learner, record: RunRecord, started_s: float
-) -> RunRecord:
-    """Train, test and finish the record; a run that goes wrong is recorded as that.
-
-    Raises:
-        DivergedError: The run went wrong.
-    """
-    try:
-        state = train(session, learner)
-    except DivergedError as error:
-        divergences = (*record.divergences, error.args[0])
-        dataclasses.replace(record, divergences=divergences).save(session.run)
-        raise
-    outcome = measure_outcome(session, learner, state, started_s)
-    record = dataclasses.replace(record, outcome=outcome)
-    record.save(session.run)
-    return record
+def _tell_output_layer(job: Job, labels: tuple[str, ...], progress: Progress) -> None:
+    """Say what it means that a network starts with a pretrained output layer, if it does."""
+    if not INITS[job.init].output_layer:
+        return
+    progress.say("the output layer is pretrained, so it does not learn alone first (head_epochs 0)")
+    before = load_labels(job.weights)
+    if before is not None and before != labels:
+        progress.say(
+            "CAREFUL: the output layer learned other classes, or these in another order "
+            f"({', '.join(before)}): it starts from wrong answers; leave --init out to start it "
+            "from random numbers"
+        )

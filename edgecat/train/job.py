@@ -7,12 +7,25 @@ from pathlib import Path
 from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
-from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.architecture import default_arch
+from edgecat.train.board import check_board
+from edgecat.train.inits import INITS, SCRATCH
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
+from edgecat.train.timm_networks import PREFIX
 
 #: Decoded photos while a run lasts; all that a run leaves that was killed while decoding.
 CACHE = "pixels.cache"
+
+#: The same of photos without labels.
+UNLABELLED_CACHE = "unlabelled.cache"
+
+
+#: How a teacher is fine-tuned. It is large and knows much, so few epochs are enough, on crops of
+#: half the area, which take half the time: what it answers later it sees larger, which helps a
+#: network that was trained on random crops (Touvron et al., "Fixing the train-test resolution
+#: discrepancy", 2019).
+TEACHER_RECIPE = Recipe(epochs=8, crop_scale_min=0.25, crop_side_px=160)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,15 +35,22 @@ class Job:
     Attributes:
         data: Folder of labelled photos.
         run: Folder to write.
-        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
-        weights: "imagenet", "scratch", a released model or another bundle, or a file.
+        arch: As `edgecat.train.architecture.find_architecture` knows it.
+        weights: "imagenet", a released model or another bundle, or a file.
         recipe: Every number of the training.
+        teacher: Who is asked what it sees in the photos: the folder of a finished run, or a name of
+            timm's, whose network is fine-tuned first, into the run's `teacher` folder.
+        teacher_weights: What that network starts from: "imagenet" or a file.
+        teacher_recipe: How it is fine-tuned.
+        unlabelled: Folder of photos without labels, which a teacher answers, too.
+        has_board: Whether to write for TensorBoard, too.
         seed: Of all chance, 0 or more.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: Go on where a run in the same folder stopped.
         skip_broken: Leave broken photos out instead of refusing all.
         conflicts: What to do about the same photo in two classes: one of
             `edgecat.photos.conflicts.CONFLICTS`.
+        init: Which layers start from the weights: one of `edgecat.train.inits.INITS`.
     """
 
     data: Path
@@ -38,22 +58,42 @@ class Job:
     arch: str = dataclasses.field(default_factory=default_arch)
     weights: str = "imagenet"
     recipe: Recipe = dataclasses.field(default_factory=Recipe)
+    teacher: str | None = None
+    teacher_weights: str = "imagenet"
+    teacher_recipe: Recipe = TEACHER_RECIPE
+    unlabelled: Path | None = None
+    has_board: bool = False
     seed: int = 0
     device: str = "auto"
     resume: bool = False
     skip_broken: bool = False
     conflicts: str = "stop"
+    init: str = "transfer"
 
 
 def check_job(job: Job) -> None:
     """Refuse what no run could do.
 
     Raises:
-        ConfigError: An unknown network or way with conflicts, or a negative seed.
-        TrainError: The run's folder lies among the photos, or holds something else.
+        ConfigError: An unknown init or way with conflicts, weights that the init does not read, a
+            negative seed, or photos without labels that no teacher answers.
+        TrainError: The run's folder lies among the photos, or holds something else; TensorBoard is
+            not installed.
     """
-    if job.arch not in ARCHITECTURES:
-        raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHITECTURES.names)}")
+    if job.unlabelled is not None and job.teacher is None:
+        raise ConfigError(
+            f"--unlabelled {job.unlabelled}: nobody says what these photos show; add --teacher "
+            "NAME, such as tf_efficientnet_lite2"
+        )
+    if job.has_board:
+        check_board()
+    if job.init not in INITS:
+        raise ConfigError(f"--init {job.init}: accepted are {', '.join(INITS)}")
+    if SCRATCH in (job.init, job.weights) and not _is_scratch(job):
+        raise ConfigError(
+            f"--init {job.init} --weights {job.weights}: one starts all layers from random "
+            "numbers, the other reads weights; leave one of the two out"
+        )
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if job.seed < 0:
@@ -64,12 +104,53 @@ def check_job(job: Job) -> None:
             f"--out {job.run}: lies inside the photos' folder, where it would be taken for a "
             "class; give --out a folder beside it"
         )
-    if not (job.run / runs.RECORD).exists() and job.run.exists() and not _is_free(job.run):
+    if not (job.run / runs.RECORD).exists() and job.run.exists() and not _is_free(job):
         raise TrainError(f"{job.run}: exists and is not empty; give --out another name")
 
 
-def _is_free(run: Path) -> bool:
-    return run.is_dir() and all(path.name == CACHE for path in run.iterdir())
+def _is_scratch(job: Job) -> bool:
+    """Return whether all layers start from random numbers, whichever option says so."""
+    return job.init in (SCRATCH, Job.init) and job.weights in (SCRATCH, Job.weights)
+
+
+def settle_init(job: Job) -> Job:
+    """Return a job that `check_job` let pass in the form that runs record, however it was said.
+
+    A pretrained output layer never learns alone first: that would replace the weights that were
+    asked for, before a random backbone by noise.
+    """
+    if SCRATCH in (job.init, job.weights):
+        return dataclasses.replace(job, init=SCRATCH, weights=SCRATCH)
+    if INITS[job.init].output_layer:
+        recipe = dataclasses.replace(job.recipe, head_epochs=0)
+        return dataclasses.replace(job, recipe=recipe)
+    return job
+
+
+def _is_free(job: Job) -> bool:
+    # A run that was killed while its teacher learned has no record of its own yet.
+    known = {CACHE, UNLABELLED_CACHE, *([runs.TEACHER] if job.resume else [])}
+    return job.run.is_dir() and {path.name for path in job.run.iterdir()} <= known
+
+
+def plan_jobs(job: Job) -> tuple[Job, ...]:
+    """Return what is to be fine-tuned: first the teacher, if it is no finished run."""
+    if job.teacher is None or (Path(job.teacher) / runs.RECORD).exists():
+        return (job,)
+    recipe = dataclasses.replace(
+        job.teacher_recipe, val_ratio=job.recipe.val_ratio, test_ratio=job.recipe.test_ratio
+    )
+    teacher = dataclasses.replace(
+        job,
+        run=job.run / runs.TEACHER,
+        arch=f"{PREFIX}{job.teacher}",
+        weights=job.teacher_weights,
+        recipe=recipe,
+        init=Job.init,
+        teacher=None,
+        unlabelled=None,
+    )
+    return teacher, dataclasses.replace(job, teacher=str(teacher.run))
 
 
 def load_earlier(job: Job) -> RunRecord | None:
@@ -89,6 +170,7 @@ def load_earlier(job: Job) -> RunRecord | None:
     earlier = runs.load_run(job.run)
     for name in ("arch", "weights", "seed"):
         check_same(job.run, name, getattr(earlier, name), getattr(job, name))
+    check_same(job.run, "--init", earlier.init, job.init)
     check_same(job.run, "--conflicts", earlier.conflicts, job.conflicts)
     # After a divergence other rates are not only allowed: the same ones would diverge again.
     rates = earlier.divergences[-1].rates if earlier.is_diverged else {}

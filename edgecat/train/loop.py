@@ -6,16 +6,17 @@ one that was never stopped.
 
 import contextlib
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
 from edgecat.train import divergence
 from edgecat.train import run as runs
-from edgecat.train.batches import make_batches
+from edgecat.train.batches import Batch, make_batches
+from edgecat.train.board import open_board
 from edgecat.train.checkpoint import (
     State,
     capture,
@@ -28,30 +29,43 @@ from edgecat.train.device import autocast
 from edgecat.train.head import train_head
 from edgecat.train.history import describe_row, is_kept, write_metrics
 from edgecat.train.learner import Learner, set_rates
+from edgecat.train.loss import measure_loss
 from edgecat.train.recipe import Recipe
 from edgecat.train.session import Session
 from edgecat.train.validate import validate
 
 
-def train(session: Session, learner: Learner) -> State:
-    """Run both phases, from the last checkpoint if there is one; return the last epoch's state.
+def train(session: Session, learner: Learner, state: State) -> State:
+    """Teach the whole network, epoch by epoch; return the last one's state.
+
+    Args:
+        session: What to learn.
+        learner: The network, where `begin` left it.
+        state: What `begin` returned.
 
     Raises:
         DivergedError: The run went wrong; the last good checkpoint stands.
-        TrainError: The checkpoint cannot be read.
         StorageError: The disk is full.
     """
-    state = _start(session, learner)
-    while not _is_done(state, session.recipe):
-        state = _train_and_validate(session, learner, state)
-        divergence.check_history(session.recipe, state.history)
-        if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
-            save_state(state, session.run / runs.CHECKPOINT)
+    with _open_board(session, state) as tell_board:
+        while not _is_done(state, session.recipe):
+            state = _train_and_validate(session, learner, state)
+            tell_board(state.history[-1])
+            divergence.check_history(session.recipe, state.history)
+            if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
+                save_state(state, session.run / runs.CHECKPOINT)
     divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
     return state
 
 
-def _start(session: Session, learner: Learner) -> State:
+def begin(session: Session, learner: Learner) -> State:
+    """Go on where the last checkpoint is, or else teach the head alone; return the state.
+
+    Raises:
+        DivergedError: The head went wrong.
+        TrainError: The checkpoint cannot be read.
+        StorageError: The disk is full.
+    """
     checkpoint = session.run / runs.CHECKPOINT
     if checkpoint.exists():
         state = load_state(checkpoint)
@@ -62,6 +76,14 @@ def _start(session: Session, learner: Learner) -> State:
     state = capture(learner, [], 0)
     save_state(state, checkpoint)
     return state
+
+
+def _open_board(
+    session: Session, state: State
+) -> contextlib.AbstractContextManager[Callable[[divergence.Row], None]]:
+    if not session.has_board:
+        return contextlib.nullcontext(lambda row: None)
+    return open_board(session.run, done_epochs=state.epoch)
 
 
 def _is_done(state: State, recipe: Recipe) -> bool:
@@ -85,7 +107,7 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
         "epoch": epoch,
         "train_loss": float(np.nanmean(losses)),
         "num_skipped_steps": int(np.isnan(losses).sum()),
-        "images_per_s": len(session.data.indices("train")) / trained_s,
+        "images_per_s": session.data.num_learned / trained_s,
         **validate(session, learner, epoch),
         "duration_s": time.perf_counter() - started_s,
     }
@@ -94,7 +116,7 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
     if kept:
         save_model(learner.averaged, session.run / runs.MODEL)
     write_metrics(history, session.run / runs.METRICS)
-    session.progress.say(describe_row(row, is_kept=kept))
+    session.progress.say(describe_row(history, session.recipe.epochs, is_kept=kept))
     return capture(learner, history, epoch if kept else before.best_epoch)
 
 
@@ -113,18 +135,18 @@ def train_epoch(session: Session, learner: Learner, epoch: int) -> np.ndarray:
     learner.network.train()
     with (
         session.progress.phase(f"epoch {epoch}/{recipe.epochs}", num_steps) as step,
-        contextlib.closing(make_batches(session, epoch, learner.device)) as batches,
+        contextlib.closing(make_batches(session, epoch)) as batches,
     ):
-        for number, (photos, targets) in enumerate(batches):  # [N, S, S, 3], [N]
+        for number, batch in enumerate(batches):
             done_steps = (epoch - 1) * num_steps + number
             set_rates(learner.optimizer, done_steps, recipe.epochs * num_steps, recipe.warmup_ratio)
-            losses[number] = take_step(learner, photos, targets, recipe.label_smoothing)
+            losses[number] = take_step(learner, batch.to(learner.device), recipe)
             divergence.check_steps(recipe, epoch, losses[: number + 1], num_steps)
             step()
     return losses
 
 
-def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: float) -> float:
+def take_step(learner: Learner, batch: Batch, recipe: Recipe) -> float:
     """Learn from one batch; leave it out if its loss or a gradient is not finite.
 
     A batch that is left out changes nothing: BatchNorm's statistics, which the forward pass writes
@@ -132,9 +154,8 @@ def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: floa
 
     Args:
         learner: Its network is in training mode.
-        photos: uint8 `[N, S, S, 3]`, RGB.
-        targets: int64 `[N]`.
-        smoothing: Share of the target spread over all classes, 0-1.
+        batch: On the learner's device.
+        recipe: What the loss is made of.
 
     Returns:
         The loss, NaN if the batch was left out.
@@ -142,8 +163,8 @@ def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: floa
     network, optimizer = learner.network, learner.optimizer
     statistics = [buffer.clone() for buffer in network.buffers()]
     with autocast(learner.device):
-        logits = network(photos)  # [N, K]
-    loss = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+        logits = network(batch.photos)  # [N, K]
+    loss = measure_loss(logits.float(), batch, recipe)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if not _is_finite(loss, network):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.progress import Progress
+from edgecat.train.answers import Answers
 from edgecat.train.data import TrainingData
 from edgecat.train.recipe import Recipe
 
@@ -20,6 +21,8 @@ class Session:
         seed: Of all chance.
         data: The photos.
         progress: Told of each step.
+        answers: A teacher's, to the same views; None to learn from labels only.
+        has_board: Whether TensorBoard is written for.
     """
 
     run: Path
@@ -27,6 +30,8 @@ class Session:
     seed: int
     data: TrainingData
     progress: Progress
+    answers: Answers | None = None
+    has_board: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -34,7 +39,7 @@ class Session:
 
         Rounded: BatchNorm needs two photos, so a rest of one joins no step.
         """
-        return max(1, round(len(self.data.indices("train")) / self.recipe.batch_size))
+        return max(1, round(self.data.num_learned / self.recipe.batch_size))
 
     def torch_seed(self, epoch: int) -> int:
         """Return what torch's chance starts an epoch with; 0 is the head's."""

@@ -14,8 +14,9 @@
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   ├── WeightsError         8   pretrained weights: out of reach, or of another shape
     │   └── DivergedError       18   a run that learns nothing any more: a rate is too high
-    ├── ExportError              9   torch -> ONNX -> OpenVINO
-    │   └── ParityError         10   an exported model that does not answer as the checkpoint does
+    ├── ExportError              9   torch -> ONNX -> the engines' own forms
+    │   ├── ParityError         10   an exported model that does not answer as the checkpoint does
+    │   └── UnsupportedGraphError  21   a network that cannot be written for an engine
     ├── QuantizeError           11   INT8
     │   └── AccuracyLost        12   an INT8 model that lost more accuracy than allowed
     ├── StorageError            13   the disk: full, read-only, no permission
@@ -125,6 +126,12 @@ class ParityError(ExportError):
     """An exported model whose answers differ from the checkpoint's."""
 
     exit_code = 10
+
+
+class UnsupportedGraphError(ExportError):
+    """A network with an operator that is not written for an engine; others have their models."""
+
+    exit_code = 21
 
 
 class QuantizeError(EdgecatError):

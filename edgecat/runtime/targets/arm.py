@@ -16,5 +16,5 @@ ENTRY = Target(
     matches=lambda machine, features: machine.lower() in ("aarch64", "arm64"),
     priority=2,
     advice=_advise,
-    family="arm",
+    family="aarch64",
 )

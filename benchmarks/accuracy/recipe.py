@@ -3,10 +3,9 @@
 python -m benchmarks.accuracy.recipe ../shared/cats --weights BACKBONE.pth --work runs/recipe
 
 Every variant is trained on the same seeds; its answers to the validation photos of all seeds are
-compared with those of the first one, photo by photo. Crops are as large as what the network takes:
-on smaller ones things look smaller than they will later, which cost more than any variant gained
-(Touvron et al., "Fixing the train-test resolution discrepancy", 2019). What does not pay by more than the paired interval is not in a preset. Runs are kept in
---work and not made again, so that a killed benchmark goes on, and seeds can be added.
+compared with those of the first one, photo by photo. What does not pay by more than the paired
+interval is not in a preset. Runs are kept in --work and not made again, so that a killed benchmark
+goes on, and seeds can be added.
 """
 
 import dataclasses

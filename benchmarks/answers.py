@@ -97,6 +97,39 @@ def _unequal_classes(result: _Result) -> str:
     return f"`balance_ratio` {'; '.join(parts)}"
 
 
+def _finetune_taught(result: _Result) -> str:
+    """Return what teacher and student score, and how long both take."""
+    rows = result["rows"]
+    teachers = [100 * row["teacher"]["test_top1_ratio"] for row in rows]
+    return (
+        f"{100 * result['mean_test_top1_ratio']:.1f} % (its teacher {mean(teachers):.1f} %), "
+        f"{len(rows)} {'seed' if len(rows) == 1 else 'seeds'}, "
+        f"{result['median_duration_s'] / 60:.0f} min on a machine that did other work, too"
+    )
+
+
+def _recipe(result: _Result) -> str:
+    """Return what each change gains, and the interval."""
+    parts = []
+    for row in result["rows"][1:]:
+        low, high = row["gain_interval_pp"]
+        parts.append(f"{row['variant']} {row['gain_pp']:+.1f} ({low:+.1f} to {high:+.1f})")
+    first = result["rows"][0]
+    return (
+        f"{first['variant']} {100 * first['val_top1_ratio']:.1f} % of {first['num_images']} "
+        f"photos; pp to that: {', '.join(parts)}"
+    )
+
+
+def _unlabelled(result: _Result) -> str:
+    parts = [
+        f"{row['way']} {100 * row['test_top1_ratio']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+        for row in result["rows"]
+        for low, high in [row["test_interval_ratio"]]
+    ]
+    return ", ".join(parts)
+
+
 def _divergence(result: _Result) -> str:
     def count(kind: str) -> str:
         rows = [row for row in result["rows"] if row["kind"] == kind]
@@ -130,6 +163,9 @@ def _record(counts: _Result) -> str:
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
+    "finetune_best": _finetune_taught,
+    "recipe": _recipe,
+    "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
     "transfer": summarize,

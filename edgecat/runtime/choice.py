@@ -29,17 +29,25 @@ class Choice:
         origin: Who chose the variant: whoever asked for it; what `edgecat tune` measured on this
             machine; or a rule, made of what was measured where the bundle was exported.
         reason: The same in words.
+        dropped: Why what was measured here does not count any more; "" if nothing was, or it does.
     """
 
     variant: str
     threads: int
     origin: Literal["asked", "measured", "rule"]
     reason: str
+    dropped: str = ""
 
     def describe(self) -> str:
         """Return it as a line of text."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return f"{self.variant} with {threads}, {self.reason}"
+        dropped = f"; not by what was measured here: {self.dropped}" if self.dropped else ""
+        return f"{self.variant} with {threads}, {self.reason}{dropped}"
+
+    @property
+    def news(self) -> str:
+        """Return a line for the log of a service where a tuning has, or had, a say; else ""."""
+        return f"answered by {self.describe()}" if self.origin == "measured" or self.dropped else ""
 
 
 def list_choices(
@@ -54,6 +62,7 @@ def list_choices(
     """
     most = threads if isinstance(threads, AtMost) else AtMost(count_threads())
     given = threads if isinstance(threads, int) else None
+    ruled = most.threads if given is None else given
     if variant is not None and given is not None:
         yield Choice(variant, given, "asked", "asked for")
         return
@@ -67,9 +76,8 @@ def list_choices(
                 "asked" if variant else "measured",
                 f"{'asked for, threads ' if variant else ''}measured here on {found.tuning.date}",
             )
-    dropped = f"; not by what was measured here: {found.dropped}" if found.dropped else ""
     if variant is not None:
-        yield Choice(variant, given or most.threads, "asked", f"asked for{dropped}")
+        yield Choice(variant, ruled, "asked", "asked for", found.dropped)
         return
     target = detect_target(bundle.spec.targets)
     rule = (
@@ -78,7 +86,7 @@ def list_choices(
         else "the bundle has no verdicts"
     )
     for name in bundle.spec.preferred_variants(target):
-        yield Choice(name, given or most.threads, "rule", f"{rule}{dropped}")
+        yield Choice(name, ruled, "rule", rule, found.dropped)
 
 
 def open_engine(

@@ -21,7 +21,7 @@
     │   └── AccuracyLost        12   an INT8 model that lost more accuracy than allowed
     ├── StorageError            13   the disk: full, read-only, no permission
     ├── DeviceError             15   this machine: `edgecat doctor` found a problem
-    └── RegressError            21   a result of `edgecat compare` that is worse than allowed
+    └── RegressError            22   a result of `edgecat compare` that is worse than allowed
 
 A message says what was given, what is accepted and the command that mends it. Exit code 2 is
 also what click uses for a wrong command line. As in every shell 130 is Ctrl-C, and 141 that nobody
@@ -161,4 +161,4 @@ class DeviceError(EdgecatError):
 class RegressError(EdgecatError):
     """A benchmark's result that is slower or less accurate than the one before, by too much."""
 
-    exit_code = 21
+    exit_code = 22

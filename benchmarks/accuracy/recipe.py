@@ -69,7 +69,7 @@ def main(
     """Fine-tune every variant with every seed."""
     answers: dict[str, list[tuple[Logits, Indices]]] = {}
     for seed in range(seeds):
-        teacher = work / f"teacher-{seed}"
+        teacher = work / f"{TEACHER}-{seed}"
         train(Job(data, teacher, f"{PREFIX}{TEACHER}", teacher_weights, TEACHER_RECIPE, seed=seed))
         for name in names or VARIANTS:
             run = work / f"{name}-{seed}".replace(" ", "_").replace("%", "percent")
@@ -82,7 +82,7 @@ def main(
         {
             "data": data.name,
             "base": {"preset": "good", "settings": BASE},
-            "teacher": [describe_run(work / f"teacher-{seed}") for seed in range(seeds)],
+            "teacher": [describe_run(work / f"{TEACHER}-{seed}") for seed in range(seeds)],
             "seeds": seeds,
             "rows": [compare(name, answers) for name in answers],
         },

@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -62,10 +64,21 @@ class PhotoCache:
         self.hashes.append(sha256)
         self.fingerprints.append(fingerprint_photo(scaled))
         self._shapes.append(scaled.shape)
-        self._offsets.append(self._offsets[-1] + scaled.size)
 
-    def attach(self, file: Path) -> None:
-        """Read pixels from this file from now on."""
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Return each photo's (H, W, 3), in the order of the file."""
+        return self._shapes
+
+    def attach(self, file: Path, shapes: Sequence[Sequence[int]]) -> None:
+        """Read pixels from this file from now on, which another process may have written.
+
+        Args:
+            file: Photos as `scaled` returns them, one behind the other.
+            shapes: Of each.
+        """
+        self._shapes = [tuple(shape) for shape in shapes]
+        self._offsets = [0, *itertools.accumulate(map(math.prod, self._shapes))]
         self._bytes = np.memmap(file, np.uint8, mode="r")
 
 
@@ -113,7 +126,7 @@ def open_cache(
                 f"all {len(photos)} photos are broken:\n  "
                 + "\n  ".join(group_remarks(cache.broken))
             )
-        cache.attach(file)
+        cache.attach(file, cache.shapes)
         for line in group_remarks(cache.broken):
             progress.say(f"left out: {line}")
         for line in group_remarks(cache.odd):

@@ -65,6 +65,11 @@ def split_data(root: Path, cache: PhotoCache, job: Job) -> TrainingData:
         test_ratio=job.recipe.test_ratio,
         conflicts=job.conflicts,
     )
+    return number_classes(cache, split)
+
+
+def number_classes(cache: PhotoCache, split: Split) -> TrainingData:
+    """Return photos whose split is known, with their classes numbered."""
     labels = split.labels()
     number_of = {label: number for number, label in enumerate(labels)}
     targets = np.array([number_of[photo.label] for photo in split.photos], np.int64)

@@ -16,11 +16,21 @@ from edgecat.train.architecture import ARCHITECTURES
 from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData, check_data, describe_data, split_data
 from edgecat.train.device import choose_device, describe_device
-from edgecat.train.job import CACHE, Job, check_job, check_same, load_earlier
+from edgecat.train.follow import follow, share_data
+from edgecat.train.job import (
+    Job,
+    check_job,
+    check_same,
+    load_earlier,
+    place_cache,
+    settings_of,
+)
 from edgecat.train.learner import Learner, build_learner
+from edgecat.train.lock import lock_run
 from edgecat.train.loop import train
 from edgecat.train.network import PhotoNetwork, build_network
 from edgecat.train.outcome import measure_outcome
+from edgecat.train.ranks import Ranks, join, read_ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 from edgecat.train.sampling import are_unequal, describe_unequal
@@ -36,16 +46,33 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         ConfigError: An unknown network or device.
         DatasetError: The folder is no data set, or photos are broken.
         WeightsError: The pretrained weights are out of reach or do not fit.
-        TrainError: The run's folder is taken, or holds another run than the one to resume.
+        TrainError: The run's folder is taken, or holds another run than the one to resume, or the
+            ranks that torchrun started are not about the same.
         DivergedError: The run went wrong; its last good checkpoint stands.
         StorageError: The disk is full; the last checkpoint is intact.
     """
-    started_s, progress = time.perf_counter(), progress or Silent()
-    device = choose_device(job.device)
+    started_s, ranks = time.perf_counter(), read_ranks()
+    device = ranks.own_device(choose_device(job.device))
     check_job(job)
     spec = ARCHITECTURES.load(job.arch).input
     job = dataclasses.replace(job, recipe=job.recipe.fit_to(spec))
-    limit_threads()
+    limit_threads(ranks)
+    with join(ranks, device):
+        ranks.agree({"device": device.type} | settings_of(job) | runs.measure_versions())
+        if not ranks.is_first:
+            return follow(job, ranks, device)
+        ranks.check_restarts(resume=job.resume)
+        with lock_run(job.run):
+            record = _finetune(job, ranks, device, progress or Silent(), started_s)
+        ranks.tell(dataclasses.asdict(record))
+        return record
+
+
+def _finetune(
+    job: Job, ranks: Ranks, device: torch.device, progress: Progress, started_s: float
+) -> RunRecord:
+    """Fine-tune as the first rank, whose alone the run's folder is."""
+    spec = ARCHITECTURES.load(job.arch).input
     earlier = load_earlier(job)
     folder = load_training_folder(job.data)
     for line in (folder.understood, *folder.notes):
@@ -53,10 +80,8 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     counts = count_labels(folder.photos)
     network, loaded = _build_pretrained(job, num_classes=len(counts))
     progress.say(str(loaded))
-    with atomic.storage_errors(job.run):
-        job.run.mkdir(parents=True, exist_ok=True)
     with open_cache(
-        job.run / CACHE, folder.photos, spec, progress, skip_broken=job.skip_broken
+        place_cache(job.run), folder.photos, spec, progress, skip_broken=job.skip_broken
     ) as cache:
         data = split_data(folder.root, cache, job)
         check_data(data, counts)
@@ -64,11 +89,14 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         record = _follow(earlier, _make_record(job, data, loaded, device), job.run)
         if record.outcome is not None:
             progress.say("this run is finished already; nothing to resume")
+            ranks.tell(None)
             return record
+        session = Session(job.run, job.recipe, job.seed, data, progress)
+        ranks.check_batch(session.smallest_batch)
+        share_data(ranks, data)
         atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
         record.save(job.run)
-        session = Session(job.run, job.recipe, job.seed, data, progress)
-        learner = build_learner(network, job.recipe, device)
+        learner = build_learner(network, job.recipe, device, ranks)
         return _train_and_test(session, learner, record, started_s)
 
 

@@ -8,11 +8,12 @@ from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
 from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.lock import LOCK
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 
-#: Decoded photos while a run lasts; all that a run leaves that was killed while decoding.
-CACHE = "pixels.cache"
+# Decoded photos while a run lasts, a file a machine.
+_CACHES = "pixels*.cache"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,29 @@ def check_job(job: Job) -> None:
 
 
 def _is_free(run: Path) -> bool:
-    return run.is_dir() and all(path.name == CACHE for path in run.iterdir())
+    """Return whether a folder has nothing but what a run leaves that was killed while decoding."""
+    return run.is_dir() and all(path.name == LOCK or path.match(_CACHES) for path in run.iterdir())
+
+
+def place_cache(run: Path, machine: int = 0) -> Path:
+    """Return the file of decoded photos.
+
+    Args:
+        run: The run's folder, which machines may share.
+        machine: The number of this one.
+    """
+    return run / _CACHES.replace("*", f"-{machine}" if machine else "")
+
+
+def settings_of(asked: Job | RunRecord) -> dict[str, object]:
+    """Return what makes a run this one and no other, by what a person calls each."""
+    return {
+        "arch": asked.arch,
+        "weights": asked.weights,
+        "seed": asked.seed,
+        "--conflicts": asked.conflicts,
+        **{f"recipe's {key}": value for key, value in dataclasses.asdict(asked.recipe).items()},
+    }
 
 
 def load_earlier(job: Job) -> RunRecord | None:
@@ -87,14 +110,12 @@ def load_earlier(job: Job) -> RunRecord | None:
             "another name"
         )
     earlier = runs.load_run(job.run)
-    for name in ("arch", "weights", "seed"):
-        check_same(job.run, name, getattr(earlier, name), getattr(job, name))
-    check_same(job.run, "--conflicts", earlier.conflicts, job.conflicts)
     # After a divergence other rates are not only allowed: the same ones would diverge again.
     rates = earlier.divergences[-1].rates if earlier.is_diverged else {}
-    for name in (field.name for field in dataclasses.fields(Recipe) if field.name not in rates):
-        before, now = (getattr(recipe, name) for recipe in (earlier.recipe, job.recipe))
-        check_same(job.run, f"recipe's {name}", before, now)
+    before, now = settings_of(earlier), settings_of(job)
+    for name in before:
+        if name not in {f"recipe's {rate}" for rate in rates}:
+            check_same(job.run, name, before[name], now[name])
     if earlier.is_diverged and job.recipe == earlier.recipe:
         raise DivergedError(earlier.divergences[-1])
     return earlier

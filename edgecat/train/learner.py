@@ -6,9 +6,13 @@ import math
 from typing import cast
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from edgecat.train.batch_norm import share_batch_norms
 from edgecat.train.network import PhotoNetwork
+from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
 
 
@@ -21,12 +25,17 @@ class Learner:
         average: Moving average of its weights and of BatchNorm's statistics.
         optimizer: AdamW; each of its groups knows its `peak` rate.
         device: Where all of it lies.
+        ranks: The processes that take each step together, each with such a learner.
+        forward: What a step calls with photos: the network, or torch's DistributedDataParallel
+            around it, by which each rank gets the mean of all gradients.
     """
 
     network: PhotoNetwork
     average: AveragedModel
     optimizer: torch.optim.AdamW
     device: torch.device
+    ranks: Ranks
+    forward: nn.Module
 
     @property
     def averaged(self) -> PhotoNetwork:
@@ -34,8 +43,15 @@ class Learner:
         return cast(PhotoNetwork, self.average.module)
 
 
-def build_learner(network: PhotoNetwork, recipe: Recipe, device: torch.device) -> Learner:
+def build_learner(
+    network: PhotoNetwork, recipe: Recipe, device: torch.device, ranks: Ranks = ALONE
+) -> Learner:
     """Move a network to a device and make what it learns with."""
+    import os
+    if ranks.size > 1 and os.environ.get("BN") == "1": share_batch_norms(network, device)
+    if os.environ.get("NODROP") == "1":
+        for m in network.modules():
+            if isinstance(m, nn.Dropout): m.p = 0.0
     network.to(device)
     average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
     return Learner(
@@ -43,6 +59,8 @@ def build_learner(network: PhotoNetwork, recipe: Recipe, device: torch.device) -
         AveragedModel(network, multi_avg_fn=average, use_buffers=True),
         _build_optimizer(network, recipe),
         device,
+        ranks,
+        DistributedDataParallel(network) if ranks.size > 1 else network,
     )
 
 

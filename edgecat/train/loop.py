@@ -6,6 +6,7 @@ one that was never stopped.
 
 import contextlib
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -46,22 +47,27 @@ def train(session: Session, learner: Learner) -> State:
         state = _train_and_validate(session, learner, state)
         divergence.check_history(session.recipe, state.history)
         if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
-            save_state(state, session.run / runs.CHECKPOINT)
+            learner.ranks.first(save_state, state, session.run / runs.CHECKPOINT)
     divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
     return state
 
 
 def _start(session: Session, learner: Learner) -> State:
-    checkpoint = session.run / runs.CHECKPOINT
-    if checkpoint.exists():
-        state = load_state(checkpoint)
-        restore(learner, state)
+    """Return the first rank's checkpoint, on all ranks; without one it teaches the head first."""
+    checkpoint, ranks = session.run / runs.CHECKPOINT, learner.ranks
+    is_resumed = ranks.first(checkpoint.exists)
+    if not is_resumed:
+        ranks.first(_teach_head, session, learner, checkpoint)
+    state = load_state(checkpoint, ranks.share(checkpoint.read_bytes))
+    restore(learner, state)
+    if is_resumed:
         session.progress.say(f"resumed after epoch {state.epoch}")
-        return state
-    train_head(session, learner)
-    state = capture(learner, [], 0)
-    save_state(state, checkpoint)
     return state
+
+
+def _teach_head(session: Session, learner: Learner, checkpoint: Path) -> None:
+    train_head(session, learner)
+    save_state(capture(learner, [], 0), checkpoint)
 
 
 def _is_done(state: State, recipe: Recipe) -> bool:
@@ -86,14 +92,14 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
         "train_loss": float(np.nanmean(losses)),
         "num_skipped_steps": int(np.isnan(losses).sum()),
         "images_per_s": len(session.data.indices("train")) / trained_s,
-        **validate(session, learner, epoch),
+        **learner.ranks.first(validate, session, learner, epoch),
         "duration_s": time.perf_counter() - started_s,
     }
     history = [*before.history, row]
     kept = is_kept(history, num_val=len(session.data.indices("val")))
     if kept:
-        save_model(learner.averaged, session.run / runs.MODEL)
-    write_metrics(history, session.run / runs.METRICS)
+        learner.ranks.first(save_model, learner.averaged, session.run / runs.MODEL)
+    learner.ranks.first(write_metrics, history, session.run / runs.METRICS)
     session.progress.say(describe_row(row, is_kept=kept))
     return capture(learner, history, epoch if kept else before.best_epoch)
 
@@ -109,11 +115,11 @@ def train_epoch(session: Session, learner: Learner, epoch: int) -> np.ndarray:
     """
     recipe, num_steps = session.recipe, session.steps_per_epoch
     losses = np.full(num_steps, np.nan)
-    torch.manual_seed(session.torch_seed(epoch))  # of dropout
+    torch.manual_seed(session.torch_seed(epoch, learner.ranks.rank))  # of dropout
     learner.network.train()
     with (
         session.progress.phase(f"epoch {epoch}/{recipe.epochs}", num_steps) as step,
-        contextlib.closing(make_batches(session, epoch, learner.device)) as batches,
+        contextlib.closing(make_batches(session, epoch, learner.device, learner.ranks)) as batches,
     ):
         for number, (photos, targets) in enumerate(batches):  # [N, S, S, 3], [N]
             done_steps = (epoch - 1) * num_steps + number
@@ -132,20 +138,24 @@ def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: floa
 
     Args:
         learner: Its network is in training mode.
-        photos: uint8 `[N, S, S, 3]`, RGB.
+        photos: uint8 `[N, S, S, 3]`, RGB: this rank's part of the batch.
         targets: int64 `[N]`.
         smoothing: Share of the target spread over all classes, 0-1.
 
     Returns:
-        The loss, NaN if the batch was left out.
+        The loss of the whole batch, the same on all ranks, NaN if it was left out.
     """
-    network, optimizer = learner.network, learner.optimizer
+    network, optimizer, ranks = learner.network, learner.optimizer, learner.ranks
     statistics = [buffer.clone() for buffer in network.buffers()]
+    num_photos = ranks.sum(torch.tensor(len(targets), device=learner.device))
     with autocast(learner.device):
-        logits = network(photos)  # [N, K]
+        logits = learner.forward(photos)  # [N, K]
     loss = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+    loss = loss * (len(targets) / num_photos)  # of all ranks together: the batch's mean
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    # Of all ranks' gradients the mean is taken, where the sum is wanted.
+    (loss * ranks.size).backward()  # type: ignore[no-untyped-call]
+    loss = ranks.sum(loss)
     if not _is_finite(loss, network):
         for buffer, before in zip(network.buffers(), statistics, strict=True):
             buffer.copy_(before)

@@ -36,6 +36,13 @@ class Session:
         """
         return max(1, round(len(self.data.indices("train")) / self.recipe.batch_size))
 
-    def torch_seed(self, epoch: int) -> int:
+    @property
+    def smallest_batch(self) -> int:
+        """Return how many photos a step has at least."""
+        return len(self.data.indices("train")) // self.steps_per_epoch
+
+    def torch_seed(self, epoch: int, rank: int = 0) -> int:
         """Return what torch's chance starts an epoch with; 0 is the head's."""
-        return int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])
+        # The first rank has the chance of a run that is alone.
+        words = [self.seed, epoch, rank] if rank else [self.seed, epoch]
+        return int(np.random.SeedSequence(words).generate_state(1)[0])

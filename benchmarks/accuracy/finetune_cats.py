@@ -1,6 +1,7 @@
 """Fine-tune on real cats, several seeds; write what it took and what came out.
 
 python -m benchmarks.accuracy.finetune_cats ../shared/cats --weights BACKBONE.pth --work runs
+python -m benchmarks.accuracy.finetune_cats ... --preset best --work runs/best --name finetune_best
 
 Runs are kept in --work and not made again; on a machine with CUDA, --device cuda. The three runs
 of finetune_cats_cpu.json shared the machine with other work, so their seconds mean little; one run
@@ -16,6 +17,7 @@ from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
 from edgecat.train.finetune import finetune
 from edgecat.train.job import Job
+from edgecat.train.presets import FAST, PRESETS
 from edgecat.train.recipe import load_recipe
 from edgecat.train.run import load_run
 
@@ -26,6 +28,8 @@ from edgecat.train.run import load_run
 @click.option("--work", type=click.Path(path_type=Path), default="runs", show_default=True)
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
+@click.option("--preset", type=click.Choice(tuple(PRESETS)), default=FAST, show_default=True)
+@click.option("--teacher-weights", default="imagenet", show_default=True)
 @click.option("--set", "settings", multiple=True)
 @click.option("--name", help="Of the result; default: finetune_cats_<device>.")
 def main(
@@ -34,27 +38,38 @@ def main(
     work: Path,
     seeds: int,
     device: str,
+    preset: str,
+    teacher_weights: str,
     settings: tuple[str, ...],
     name: str | None,
 ) -> None:
-    """Fine-tune mobilenet_v3_small with the default recipe."""
+    """Fine-tune mobilenet_v3_small with a preset's recipe."""
     rows = []
     for seed in range(seeds):
         run = work / f"seed{seed}"
-        recipe = load_recipe(None, settings)
-        finetune(
-            Job(data, run, weights=weights, recipe=recipe, seed=seed, device=device, resume=True),
-            TerminalProgress(),
+        job = Job(
+            data,
+            run,
+            weights=weights,
+            recipe=load_recipe(None, settings, preset=preset),
+            teacher=PRESETS[preset].teacher,
+            teacher_weights=teacher_weights,
+            seed=seed,
+            device=device,
+            resume=True,
         )
+        finetune(job, TerminalProgress())
         record = load_run(run)
         if record.outcome is None:
             raise click.ClickException(f"{run} did not finish")
-        rows.append({"seed": seed} | dataclasses.asdict(record.outcome))
+        teacher = dataclasses.asdict(record.teacher) if record.teacher else None
+        rows.append({"seed": seed, "teacher": teacher} | dataclasses.asdict(record.outcome))
     mean = sum(row["test_top1_ratio"] for row in rows) / len(rows)
     write_result(
         name or f"finetune_cats_{device.partition(':')[0]}",
         {
             "arch": record.arch,
+            "preset": preset,
             "weights": Path(weights).name,
             "device": record.device,
             "versions": record.versions,

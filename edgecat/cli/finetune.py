@@ -7,6 +7,7 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress
 from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.presets import FAST, PRESETS
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
@@ -20,7 +21,7 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
 )
 @click.option(
     "--arch",
-    type=click.Choice(ARCHITECTURES.names),
+    metavar="|".join((*ARCHITECTURES.names, "timm/NAME")),
     default=default_arch(),
     show_default=True,
     help="Network.",
@@ -33,6 +34,38 @@ from edgecat.train.architecture import ARCHITECTURES, default_arch
     help="What all layers but the output layer start from: torchvision's ImageNet weights "
     "(downloaded once), the released 12-breed model or another bundle, a .pth or .safetensors "
     "file, or random numbers.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    default=FAST,
+    show_default=True,
+    help="; ".join(f"{name}: {preset.about}" for name, preset in PRESETS.items()) + ".",
+)
+@click.option(
+    "--teacher",
+    metavar="NAME|RUN",
+    help="A bigger network that learns first and then teaches this one: one of timm's, such as "
+    "tf_efficientnet_lite2, or the folder of a finished run.",
+)
+@click.option(
+    "--teacher-weights",
+    default="imagenet",
+    show_default=True,
+    metavar="imagenet|FILE",
+    help="What a teacher by name starts from.",
+)
+@click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    help="Folder of photos without labels, such as a camera's: the teacher says what they show, "
+    "and the network learns from that.",
+)
+@click.option(
+    "--tensorboard",
+    "has_board",
+    is_flag=True,
+    help="Write what TensorBoard reads, too: tensorboard --logdir RUN.",
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
@@ -80,6 +113,11 @@ def command(
     run: Path,
     arch: str,
     weights: str,
+    preset: str,
+    teacher: str | None,
+    teacher_weights: str,
+    unlabelled: Path | None,
+    has_board: bool,
     epochs: int | None,
     seed: int,
     device: str,
@@ -111,20 +149,36 @@ def command(
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
     from edgecat.train.recipe import describe_recipe, load_recipe
-    from edgecat.train.run import CHECKPOINT, describe_outcome
+    from edgecat.train.run import CHECKPOINT, TEACHER, describe_outcome
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
-    recipe = load_recipe(recipe_file, settings)
-    job = Job(data, run, arch, weights, recipe, seed, device, resume, skip_broken, conflicts)
+    recipe = load_recipe(recipe_file, settings, preset=preset)
+    job = Job(
+        data,
+        run,
+        arch,
+        weights,
+        recipe,
+        teacher or PRESETS[preset].teacher,
+        teacher_weights,
+        unlabelled=unlabelled,
+        has_board=has_board,
+        seed=seed,
+        device=device,
+        resume=resume,
+        skip_broken=skip_broken,
+        conflicts=conflicts,
+    )
     progress = TerminalProgress()
-    if recipe_file is not None or settings:
-        progress.say(describe_recipe(recipe_file, settings))
+    if recipe_file is not None or settings or preset != FAST:
+        progress.say(describe_recipe(recipe_file, settings, preset=preset))
     try:
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:
         hint = f"\n{run} is kept: go on with the same command and --resume"
-        click.echo(hint if (run / CHECKPOINT).exists() else "", err=True)
+        is_begun = any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
+        click.echo(hint if is_begun else "", err=True)
         raise click.Abort from interrupt
     if record.outcome is not None:
         for line in describe_outcome(record.outcome):

@@ -45,6 +45,18 @@ class Architecture:
 ARCHITECTURES: Registry[Architecture] = Registry("edgecat.train.networks", "network")
 
 
+def find_architecture(name: str) -> Architecture:
+    """Return what is known of a network: one of `ARCHITECTURES`, or "timm/NAME" of that library.
+
+    Raises:
+        ConfigError: There is none of this name.
+        TrainError: It is one of timm's, which is not installed.
+    """
+    from edgecat.train.timm_networks import PREFIX, describe_timm
+
+    return describe_timm(name) if name.startswith(PREFIX) else ARCHITECTURES.load(name)
+
+
 def default_arch() -> str:
     """Return the name of the network that is taken where nobody asks for one."""
     return next(name for name, entry in ARCHITECTURES.load_all().items() if entry.is_default)

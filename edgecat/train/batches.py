@@ -1,5 +1,6 @@
 """An epoch's photos: drawn, shuffled, augmented on all cores, one batch ahead of its use."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from edgecat.photos.pixels import Pixels
+from edgecat.scores.metrics import Indices
 from edgecat.train.augment import augment_photo
 from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.sampling import draw_photos
@@ -16,41 +18,76 @@ from edgecat.train.session import Session
 from edgecat.train.threads import share_threads
 
 
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """What a step learns from.
+
+    Attributes:
+        photos: uint8 `[N, S, S, 3]`, RGB: augmented.
+        targets: int64 `[N]`: their classes; `NO_TARGET` where there is no label.
+        answers: float32 `[N, K]`: a teacher's logits of the same views, if there is one.
+    """
+
+    photos: Tensor
+    targets: Tensor
+    answers: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return it on a device."""
+        answers = None if self.answers is None else self.answers.to(device)
+        return Batch(self.photos.to(device), self.targets.to(device), answers)
+
+
 def make_batches(
-    session: Session, epoch: int, device: torch.device, ranks: Ranks = ALONE
-) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Yield this rank's part of each batch: photos uint8 `[N, S, S, 3]` and targets int64 `[N]`.
+    session: Session, epoch: int, ranks: Ranks = ALONE
+) -> Generator[Batch, None, None]:
+    """Yield the batches of an epoch, of each what is this rank's part.
 
     All chance comes from the seed, the epoch and the photo, so that a resumed run sees what one
-    sees that was never stopped, with any number of threads or ranks.
+    sees that was never stopped, with any number of threads or ranks. Who has a teacher
+    sees the views again that it answered.
+
+    Raises:
+        TrainError: The teacher's answers were damaged since the run began.
     """
     data, recipe = session.data, session.recipe
+    answers: Tensor | None = None
+    if session.answers is not None:
+        epoch = session.answers.seen_again(epoch)
+        answers = torch.from_numpy(session.answers.demand(epoch, ranks))
     train = data.indices("train")
     rng = np.random.default_rng([session.seed, epoch])
-    order = rng.permutation(train[draw_photos(data.targets[train], recipe.balance_ratio, rng)])
-    drawn: Counter[int] = Counter()
-    repeats = np.empty_like(order)  # how often a photo was drawn before
-    for position, index in enumerate(order.tolist()):
-        repeats[position] = drawn[index]
-        drawn[index] += 1
+    drawn_ones = train[draw_photos(data.targets[train], recipe.balance_ratio, rng)]
+    order = rng.permutation(np.concatenate([drawn_ones, len(data.targets) + data.chosen]))
+    repeats = _count_repeats(order)
 
     def view(index: int, repeat: int) -> Pixels:
         # The first view of a photo has the chance that it had before there were others.
         words = [session.seed, epoch, index, repeat] if repeat else [session.seed, epoch, index]
-        return augment_photo(data.cache.scaled(index), recipe, np.random.default_rng(words))
+        return augment_photo(data.scaled(index), recipe, np.random.default_rng(words))
 
-    def submit(pool: ThreadPoolExecutor, places: np.ndarray) -> list[Future[Pixels]]:
-        return [
-            pool.submit(view, index, repeat)
-            for index, repeat in zip(order[places].tolist(), repeats[places].tolist(), strict=True)
-        ]
+    def submit(pool: ThreadPoolExecutor, places: Indices) -> list[Future[Pixels]]:
+        pairs = zip(order[places].tolist(), repeats[places].tolist(), strict=True)
+        return [pool.submit(view, index, repeat) for index, repeat in pairs]
 
     batches = np.array_split(np.arange(len(order)), session.steps_per_epoch)
-    parts = [ranks.part(places) for places in batches]
+    parts = [places[ranks.span(len(places))] for places in batches]
     with ThreadPoolExecutor(share_threads(ranks)) as pool:
         ahead = submit(pool, parts[0])
         for places, following in zip(parts, [*parts[1:], parts[0][:0]], strict=True):
             views, ahead = ahead, submit(pool, following)
-            photos = torch.from_numpy(np.stack([future.result() for future in views]))
-            targets = torch.from_numpy(data.targets[order[places]])
-            yield photos.to(device), targets.to(device)
+            yield Batch(
+                torch.from_numpy(np.stack([future.result() for future in views])),
+                torch.from_numpy(data.targets_of(order[places])),
+                None if answers is None else answers[places],
+            )
+
+
+def _count_repeats(order: Indices) -> Indices:
+    """Return how often each photo stands before in a list of photos."""
+    drawn: Counter[int] = Counter()
+    repeats = np.empty_like(order)
+    for place, index in enumerate(order.tolist()):
+        repeats[place] = drawn[index]
+        drawn[index] += 1
+    return repeats

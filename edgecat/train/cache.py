@@ -1,17 +1,21 @@
-"""Photos decoded once: a file of uint8 pixels beside the run, instead of a decode every epoch."""
+"""Photos decoded once: a file of uint8 pixels beside the run, instead of a decode every epoch.
+
+Where there is no room for all, the rest is decoded whenever it is asked for.
+"""
 
 import contextlib
 import functools
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecat import atomic
-from edgecat.errors import DatasetError, StorageError
+from edgecat.errors import DatasetError
 from edgecat.machine.memory import read_free_memory
 from edgecat.machine.mounts import is_in_memory
 from edgecat.photos.folder import LabelledPhoto
@@ -20,6 +24,8 @@ from edgecat.photos.pixels import Pixels, central_crop, scale_photo
 from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
+
+_ROOM_RATIO = 0.5
 
 
 class PhotoCache:
@@ -31,6 +37,7 @@ class PhotoCache:
         fingerprints: Of each, to find near-duplicates.
         broken: Photos that were left out, and what is wrong with each.
         odd: Photos of which a person should know something, and what.
+        size_bytes: Of the file.
     """
 
     def __init__(self, spec: InputSpec) -> None:
@@ -41,14 +48,21 @@ class PhotoCache:
         self.fingerprints: list[Fingerprint] = []
         self.broken: list[tuple[Path, str]] = []
         self.odd: list[tuple[Path, str]] = []
-        self._shapes: list[tuple[int, ...]] = []
-        self._offsets = [0]
+        self.size_bytes = 0
+        self._places: list[tuple[int, tuple[int, ...]] | None] = []
         self._bytes: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def scaled(self, index: int) -> Pixels:
-        """Return a photo as `scale_photo` does: uint8 `[H, W, 3]`, RGB."""
-        start, end = self._offsets[index : index + 2]
-        return self._bytes[start:end].reshape(self._shapes[index])
+        """Return a photo as `scale_photo` does: uint8 `[H, W, 3]`, RGB.
+
+        Raises:
+            ImageError: It has no place in the file, and can no longer be read.
+        """
+        place = self._places[index]
+        if place is None:
+            return scale_photo(self.photos[index].read(), self.spec)
+        start, shape = place
+        return self._bytes[start : start + math.prod(shape)].reshape(shape)
 
     def pixels(self, index: int) -> Pixels:
         """Return a photo as `load_pixels` does: uint8 `[H, W, 3]`, RGB."""
@@ -58,28 +72,40 @@ class PhotoCache:
         """Return photos as `load_batch` does: uint8 `[N, H, W, 3]`, RGB."""
         return np.stack([self.pixels(index) for index in indices])
 
-    def add(self, photo: LabelledPhoto, sha256: str, scaled: Pixels) -> None:
-        """Note a photo whose pixels have been appended to the file."""
+    @property
+    def num_kept(self) -> int:
+        """How many photos have a place in the file."""
+        return sum(place is not None for place in self._places)
+
+    def add(self, photo: LabelledPhoto, sha256: str, scaled: Pixels, *, is_kept: bool) -> None:
+        """Note a photo, whose pixels have been appended to the file if it is kept."""
         self.photos.append(photo)
         self.hashes.append(sha256)
         self.fingerprints.append(fingerprint_photo(scaled))
-        self._shapes.append(scaled.shape)
+        self._places.append((self.size_bytes, scaled.shape) if is_kept else None)
+        self.size_bytes += scaled.size if is_kept else 0
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Return each photo's (H, W, 3), in the order of the file."""
-        return self._shapes
+    def attach(self, file: Path) -> None:
+        """Read pixels from this file from now on."""
+        if self.num_kept:
+            self._bytes = np.memmap(file, np.uint8, mode="r")
 
-    def attach(self, file: Path, shapes: Sequence[Sequence[int]]) -> None:
-        """Read pixels from this file from now on, which another process may have written.
+    def to_index(self) -> dict[str, Any]:
+        """Return where each photo lies, for another process of this machine, as JSON has it."""
+        paths = [str(photo.path) for photo in self.photos]
+        return {"paths": paths, "hashes": self.hashes, "places": self._places}
+
+    def from_index(self, index: Mapping[str, Any], photos: list[LabelledPhoto], file: Path) -> None:
+        """Take what another process has decoded: all but fingerprints.
 
         Args:
-            file: Photos as `scaled` returns them, one behind the other.
-            shapes: Of each.
+            index: Of its cache, as `to_index` returned it.
+            photos: Of the same paths.
+            file: That it wrote.
         """
-        self._shapes = [tuple(shape) for shape in shapes]
-        self._offsets = [0, *itertools.accumulate(map(math.prod, self._shapes))]
-        self._bytes = np.memmap(file, np.uint8, mode="r")
+        self.photos, self.hashes = photos, index["hashes"]
+        self._places = [place and (place[0], tuple(place[1])) for place in index["places"]]
+        self.attach(file)
 
 
 @contextlib.contextmanager
@@ -94,7 +120,7 @@ def open_cache(
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
-        file: To write, about `estimate_photo_bytes` a photo.
+        file: To write, as far as there is room: 260 kB a photo of the usual 4:3.
         photos: What `find_photos` listed.
         spec: What the network takes.
         progress: Told of each photo.
@@ -102,10 +128,11 @@ def open_cache(
 
     Raises:
         DatasetError: Broken photos, all named at once; or none left.
-        StorageError: The disk is full, or the file would take more memory than there is.
+        StorageError: The disk is full.
     """
-    _check_memory(file, len(photos), spec)
-    cache = PhotoCache(spec)
+    with atomic.storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    cache, room_bytes = PhotoCache(spec), _measure_room(file)
     try:
         with (
             atomic.storage_errors(file),
@@ -119,14 +146,21 @@ def open_cache(
                 on_broken=(lambda *remark: cache.broken.append(remark)) if skip_broken else None,
                 on_odd=lambda *remark: cache.odd.append(remark),
             ):
-                out.write(np.ascontiguousarray(scaled).data)
-                cache.add(photo, sha256, scaled)
+                is_kept = cache.size_bytes + scaled.size <= room_bytes
+                if is_kept:
+                    out.write(np.ascontiguousarray(scaled).data)
+                cache.add(photo, sha256, scaled, is_kept=is_kept)
         if not cache.photos:
             raise DatasetError(
                 f"all {len(photos)} photos are broken:\n  "
                 + "\n  ".join(group_remarks(cache.broken))
             )
-        cache.attach(file, cache.shapes)
+        cache.attach(file)
+        if num_left := len(cache.photos) - cache.num_kept:
+            progress.say(
+                f"note: {file.parent} has room for {room_bytes / 1e9:.1f} GB of decoded photos: "
+                f"{num_left} are decoded again whenever they are used, which is slower"
+            )
         for line in group_remarks(cache.broken):
             progress.say(f"left out: {line}")
         for line in group_remarks(cache.odd):
@@ -137,26 +171,13 @@ def open_cache(
             file.unlink()
 
 
-def estimate_photo_bytes(spec: InputSpec) -> int:
-    """Return what a decoded photo of the usual 4:3 takes.
+def _measure_room(file: Path) -> int:
+    """Return how much of a disk decoded photos may take, or of memory, if it lies in there (tmpfs).
 
-    Args:
-        spec: What it is scaled for.
+    Half of what is free: checkpoints and other programs need some, too.
     """
-    return spec.shorter_side_px * (spec.shorter_side_px * 4 // 3) * 3
-
-
-def _check_memory(file: Path, num_photos: int, spec: InputSpec) -> None:
-    """Refuse to fill the memory with a file; on a disk, the kernel drops what it has no room for.
-
-    Raises:
-        StorageError: The file would lie in memory (tmpfs), which has no room for it.
-    """
+    room_bytes = shutil.disk_usage(file.parent).free
     free = read_free_memory()
-    size_bytes = num_photos * estimate_photo_bytes(spec)
-    if free is not None and size_bytes > free.size_bytes and is_in_memory(file):
-        raise StorageError(
-            f"{file.parent}: lies in memory (tmpfs), where {num_photos} decoded photos would take "
-            f"{size_bytes / 1e6:.0f} MB, and {free.size_bytes / 1e6:.0f} MB are left; "
-            "give --out a folder on a disk"
-        )
+    if free is not None and is_in_memory(file):
+        room_bytes = min(room_bytes, free.size_bytes)
+    return int(room_bytes * _ROOM_RATIO)

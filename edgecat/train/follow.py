@@ -1,99 +1,50 @@
-"""What all ranks but the first do: have the photos at hand, and take every step with it.
+"""What all ranks but the first do with a network: take every step that it takes.
 
-Each machine decodes its photos once, whichever of its ranks use them. The first rank says which
-photo is in which split; where another machine has other photos, both say so.
+What they cannot know without it, it tells them: see `edgecat.train.fit`.
 """
 
-import contextlib
 import dataclasses
-import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
-import torch
+import numpy as np
 
-from edgecat import atomic
 from edgecat.errors import TrainError
-from edgecat.photos.folder import load_training_folder
-from edgecat.photos.split import Split
-from edgecat.progress import Silent
+from edgecat.progress import Progress
 from edgecat.strict import build
-from edgecat.train.architecture import ARCHITECTURES
-from edgecat.train.cache import PhotoCache, open_cache
-from edgecat.train.data import TrainingData, number_classes
-from edgecat.train.job import Job, place_cache
+from edgecat.train.answers import Answers
+from edgecat.train.cache import PhotoCache
+from edgecat.train.data import TrainingData
+from edgecat.train.fit import Start
 from edgecat.train.learner import build_learner
-from edgecat.train.loop import train
-from edgecat.train.network import build_network
-from edgecat.train.ranks import Ranks
+from edgecat.train.loop import begin, train
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
 
-# What a person calls the fact that all ranks must agree on.
-_PHOTOS = "photos"
 
+def follow(
+    start: Start, data: TrainingData, unlabelled: PhotoCache | None, progress: Progress
+) -> RunRecord:
+    """Teach a network together with the first rank, and return the record that it keeps.
 
-def share_data(ranks: Ranks, data: TrainingData) -> None:
-    """Tell the other ranks, as the first one, what the photos are for.
-
-    Raises:
-        TrainError: Another machine has other photos.
-    """
-    if ranks.size > 1:
-        ranks.tell({"split": dataclasses.asdict(data.split), "shapes": data.cache.shapes})
-        ranks.agree({_PHOTOS: _describe(data.cache)})
-
-
-def follow(job: Job, ranks: Ranks, device: torch.device) -> RunRecord:
-    """Learn with the first rank, and return the record that it has written.
+    Args:
+        start: As for `edgecat.train.fit.fit`.
+        data: As for `edgecat.train.fit.fit`.
+        unlabelled: As for `edgecat.train.fit.fit`.
+        progress: As for `edgecat.train.fit.fit`.
 
     Raises:
-        DatasetError: This machine's photos are no data set, or broken.
-        TrainError: They are others than the first rank's, or another rank has ended.
+        TrainError: The first rank has ended.
         DivergedError: The run went wrong.
-        StorageError: The disk is full.
     """
-    with _decode(job, ranks) as cache:
-        plan = ranks.hear()
-        if plan is not None:  # else the run was finished before
-            own = {_PHOTOS: _describe(cache)} if cache.photos else {}
-            ranks.agree(own)
-            cache.attach(place_cache(job.run, ranks.machine), plan["shapes"])
-            data = number_classes(cache, build(Split, plan["split"], "first rank", TrainError))
-            network = build_network(job.arch, len(data.labels))
-            session = Session(job.run, job.recipe, job.seed, data, Silent())
-            train(session, build_learner(network, job.recipe, device, ranks))
-        return build(RunRecord, ranks.hear(), "first rank", TrainError)
-
-
-@contextlib.contextmanager
-def _decode(job: Job, ranks: Ranks) -> Iterator[PhotoCache]:
-    """Decode this machine's photos, or yield an empty cache if another of its ranks does."""
-    spec = ARCHITECTURES.load(job.arch).input
-    if ranks.rank_here != 0:
-        yield PhotoCache(spec)
-        return
-    photos = load_training_folder(job.data).photos
-    with atomic.storage_errors(job.run):
-        job.run.mkdir(parents=True, exist_ok=True)
-    file = place_cache(job.run, ranks.machine)
-    try:
-        with open_cache(file, photos, spec, Silent(), skip_broken=job.skip_broken) as cache:
-            yield cache
-    finally:
-        _remove_if_empty(job.run)
-
-
-def _describe(cache: PhotoCache) -> str:
-    """Return what tells the photos of one machine from those of another: which ones, in order."""
-    lines = (
-        f"{sha256} {photo.label}" for photo, sha256 in zip(cache.photos, cache.hashes, strict=True)
-    )
-    sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return f"{len(cache.photos)} with the SHA-256 {sha256[:16]}"
-
-
-def _remove_if_empty(run: Path) -> None:
-    """Remove a folder in which only this machine's decoded photos lay."""
-    with contextlib.suppress(OSError):
-        run.rmdir()
+    job, ranks = start.job, start.ranks
+    chosen = ranks.hear()
+    if chosen is not None:  # else the run was finished before
+        data = dataclasses.replace(data, unlabelled=unlabelled, chosen=np.array(chosen, np.int64))
+        session = Session(job.run, job.recipe, job.seed, data, progress)
+        learner = build_learner(start.network, job.recipe, start.device, ranks)
+        state = begin(session, learner)
+        if job.teacher:
+            answers = Answers(Path(), **ranks.hear())
+            session = dataclasses.replace(session, answers=answers)
+        train(session, learner, state)
+    return build(RunRecord, ranks.hear(), "first rank", TrainError)

@@ -47,15 +47,37 @@ def write_metrics(history: Sequence[Row], path: Path) -> None:
     atomic.write_text(path, text.getvalue())
 
 
-def describe_row(row: Row, *, is_kept: bool) -> str:
-    """Return the line that a run prints of an epoch."""
+def describe_duration(duration_s: float) -> str:
+    """Return a duration as people read it: "45 s", "12 min", "1 h 30 min".
+
+    Args:
+        duration_s: In seconds, 0 or more.
+    """
+    minutes = round(duration_s / 60)
+    if duration_s < 90:
+        return f"{duration_s:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def describe_row(history: Sequence[Row], num_epochs: int, *, is_kept: bool) -> str:
+    """Return the line that a run prints of its last epoch.
+
+    Args:
+        history: A row for each epoch.
+        num_epochs: How many there will be, unless it stops early.
+        is_kept: Whether the weights of this epoch are.
+    """
+    row = history[-1]
     notes = [f"{row['duration_s']:.0f} s"]
+    if left := num_epochs - len(history):
+        mean_s = sum(one["duration_s"] for one in history) / len(history)
+        notes.append(f"{describe_duration(left * mean_s)} left")
     if row["num_skipped_steps"]:
         notes.append(f"{row['num_skipped_steps']} steps left out: loss or gradients not finite")
     if is_lost(row):
         notes.append("no better than one answer to all photos")
     return (
-        f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, validation top-1 "
+        f"epoch {row['epoch']}/{num_epochs}: loss {row['train_loss']:.3f}, validation top-1 "
         f"{100 * row['val_top1_ratio']:.1f} %, macro F1 {100 * row['val_macro_f1_ratio']:.1f} %"
         f"{' (kept)' if is_kept else ''}, {', '.join(notes)}"
     )

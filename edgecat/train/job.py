@@ -7,13 +7,28 @@ from pathlib import Path
 from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
-from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.architecture import default_arch
+from edgecat.train.board import check_board
 from edgecat.train.lock import LOCK
+from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
+from edgecat.train.timm_networks import PREFIX
 
-# Decoded photos while a run lasts, a file a machine.
-_CACHES = "pixels*.cache"
+#: Decoded photos while a run lasts.
+CACHE = "pixels.cache"
+
+#: The same of photos without labels.
+UNLABELLED_CACHE = "unlabelled.cache"
+
+# All that a run leaves that was killed while decoding; each machine has caches of its own.
+_LEFTOVERS = (LOCK, "pixels*.cache", "unlabelled*.cache")
+
+#: How a teacher is fine-tuned. It is large and knows much, so few epochs are enough, on crops of
+#: half the area, which take half the time: what it answers later it sees larger, which helps a
+#: network that was trained on random crops (Touvron et al., "Fixing the train-test resolution
+#: discrepancy", 2019).
+TEACHER_RECIPE = Recipe(epochs=8, crop_scale_min=0.25, crop_side_px=160)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +38,15 @@ class Job:
     Attributes:
         data: Folder of labelled photos.
         run: Folder to write.
-        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
+        arch: As `edgecat.train.architecture.find_architecture` knows it.
         weights: "imagenet", "scratch", a released model or another bundle, or a file.
         recipe: Every number of the training.
+        teacher: Who is asked what it sees in the photos: the folder of a finished run, or a name of
+            timm's, whose network is fine-tuned first, into the run's `teacher` folder.
+        teacher_weights: What that network starts from: "imagenet" or a file.
+        teacher_recipe: How it is fine-tuned.
+        unlabelled: Folder of photos without labels, which a teacher answers, too.
+        has_board: Whether to write for TensorBoard, too.
         seed: Of all chance, 0 or more.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: Go on where a run in the same folder stopped.
@@ -39,6 +60,11 @@ class Job:
     arch: str = dataclasses.field(default_factory=default_arch)
     weights: str = "imagenet"
     recipe: Recipe = dataclasses.field(default_factory=Recipe)
+    teacher: str | None = None
+    teacher_weights: str = "imagenet"
+    teacher_recipe: Recipe = TEACHER_RECIPE
+    unlabelled: Path | None = None
+    has_board: bool = False
     seed: int = 0
     device: str = "auto"
     resume: bool = False
@@ -50,11 +76,18 @@ def check_job(job: Job) -> None:
     """Refuse what no run could do.
 
     Raises:
-        ConfigError: An unknown network or way with conflicts, or a negative seed.
-        TrainError: The run's folder lies among the photos, or holds something else.
+        ConfigError: An unknown way with conflicts, a negative seed, or photos without labels that
+            no teacher answers.
+        TrainError: The run's folder lies among the photos, or holds something else; TensorBoard is
+            not installed.
     """
-    if job.arch not in ARCHITECTURES:
-        raise ConfigError(f"--arch {job.arch}: accepted are {', '.join(ARCHITECTURES.names)}")
+    if job.unlabelled is not None and job.teacher is None:
+        raise ConfigError(
+            f"--unlabelled {job.unlabelled}: nobody says what these photos show; add --teacher "
+            "NAME, such as tf_efficientnet_lite2"
+        )
+    if job.has_board:
+        check_board()
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if job.seed < 0:
@@ -65,23 +98,16 @@ def check_job(job: Job) -> None:
             f"--out {job.run}: lies inside the photos' folder, where it would be taken for a "
             "class; give --out a folder beside it"
         )
-    if not (job.run / runs.RECORD).exists() and job.run.exists() and not _is_free(job.run):
+    if not (job.run / runs.RECORD).exists() and job.run.exists() and not _is_free(job):
         raise TrainError(f"{job.run}: exists and is not empty; give --out another name")
 
 
-def _is_free(run: Path) -> bool:
-    """Return whether a folder has nothing but what a run leaves that was killed while decoding."""
-    return run.is_dir() and all(path.name == LOCK or path.match(_CACHES) for path in run.iterdir())
-
-
-def place_cache(run: Path, machine: int = 0) -> Path:
-    """Return the file of decoded photos.
-
-    Args:
-        run: The run's folder, which machines may share.
-        machine: The number of this one.
-    """
-    return run / _CACHES.replace("*", f"-{machine}" if machine else "")
+def _is_free(job: Job) -> bool:
+    # A run that was killed while its teacher learned has no record of its own yet.
+    known = [*_LEFTOVERS, *([runs.TEACHER] if job.resume else [])]
+    return job.run.is_dir() and all(
+        any(path.match(pattern) for pattern in known) for path in job.run.iterdir()
+    )
 
 
 def settings_of(asked: Job | RunRecord) -> dict[str, object]:
@@ -93,6 +119,25 @@ def settings_of(asked: Job | RunRecord) -> dict[str, object]:
         "--conflicts": asked.conflicts,
         **{f"recipe's {key}": value for key, value in dataclasses.asdict(asked.recipe).items()},
     }
+
+
+def plan_jobs(job: Job, ranks: Ranks = ALONE) -> tuple[Job, ...]:
+    """Return what is to be fine-tuned: first the teacher, if it is no finished run."""
+    if job.teacher is None or ranks.first((Path(job.teacher) / runs.RECORD).exists):
+        return (job,)
+    recipe = dataclasses.replace(
+        job.teacher_recipe, val_ratio=job.recipe.val_ratio, test_ratio=job.recipe.test_ratio
+    )
+    teacher = dataclasses.replace(
+        job,
+        run=job.run / runs.TEACHER,
+        arch=f"{PREFIX}{job.teacher}",
+        weights=job.teacher_weights,
+        recipe=recipe,
+        teacher=None,
+        unlabelled=None,
+    )
+    return teacher, dataclasses.replace(job, teacher=str(teacher.run))
 
 
 def load_earlier(job: Job) -> RunRecord | None:

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edgecat.train.batch_norm import share_batch_norms
 from edgecat.train.network import PhotoNetwork
 from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
+from edgecat.train.shared_layers import share_layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +47,6 @@ def build_learner(
     network: PhotoNetwork, recipe: Recipe, device: torch.device, ranks: Ranks = ALONE
 ) -> Learner:
     """Move a network to a device and make what it learns with."""
-    import os
-    if ranks.size > 1 and os.environ.get("BN") == "1": share_batch_norms(network, device)
-    if os.environ.get("NODROP") == "1":
-        for m in network.modules():
-            if isinstance(m, nn.Dropout): m.p = 0.0
     network.to(device)
     average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
     return Learner(
@@ -60,8 +55,22 @@ def build_learner(
         _build_optimizer(network, recipe),
         device,
         ranks,
-        DistributedDataParallel(network) if ranks.size > 1 else network,
+        network,
     )
+
+
+def connect(learner: Learner, recipe: Recipe) -> Learner:
+    """Return a learner whose steps all ranks take together.
+
+    From here on none of them may use its network in training mode alone.
+    """
+    network, ranks, device = learner.network, learner.ranks, learner.device
+    if ranks.size == 1:
+        return learner
+    share_layers(network, ranks, device, sync_batch_norm=recipe.sync_batch_norm)
+    # BatchNorm's statistics: with sync_batch_norm they are the same on all ranks.
+    forward = DistributedDataParallel(network, broadcast_buffers=not recipe.sync_batch_norm)
+    return dataclasses.replace(learner, forward=forward)
 
 
 def _build_optimizer(network: PhotoNetwork, recipe: Recipe) -> torch.optim.AdamW:

@@ -6,17 +6,17 @@ one that was never stopped.
 
 import contextlib
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
 from edgecat.train import divergence
 from edgecat.train import run as runs
-from edgecat.train.batches import make_batches
+from edgecat.train.batches import Batch, make_batches
+from edgecat.train.board import open_board
 from edgecat.train.checkpoint import (
     State,
     capture,
@@ -28,36 +28,53 @@ from edgecat.train.checkpoint import (
 from edgecat.train.device import autocast
 from edgecat.train.head import train_head
 from edgecat.train.history import describe_row, is_kept, write_metrics
-from edgecat.train.learner import Learner, set_rates
+from edgecat.train.learner import Learner, connect, set_rates
+from edgecat.train.loss import measure_loss
+from edgecat.train.ranks import Ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.session import Session
 from edgecat.train.validate import validate
 
 
-def train(session: Session, learner: Learner) -> State:
-    """Run both phases, from the last checkpoint if there is one; return the last epoch's state.
+def train(session: Session, learner: Learner, state: State) -> State:
+    """Teach the whole network, epoch by epoch; return the last one's state.
+
+    Args:
+        session: What to learn.
+        learner: The network, where `begin` left it.
+        state: What `begin` returned.
 
     Raises:
         DivergedError: The run went wrong; the last good checkpoint stands.
-        TrainError: The checkpoint cannot be read.
         StorageError: The disk is full.
     """
-    state = _start(session, learner)
-    while not _is_done(state, session.recipe):
-        state = _train_and_validate(session, learner, state)
-        divergence.check_history(session.recipe, state.history)
-        if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
-            learner.ranks.first(save_state, state, session.run / runs.CHECKPOINT)
+    learner = connect(learner, session.recipe)
+    with _open_board(session, state) as tell_board:
+        while not _is_done(state, session.recipe):
+            state = _train_and_validate(session, learner, state)
+            tell_board(state.history[-1])
+            divergence.check_history(session.recipe, state.history)
+            if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
+                learner.ranks.first(save_state, state, session.run / runs.CHECKPOINT)
     divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
     return state
 
 
-def _start(session: Session, learner: Learner) -> State:
-    """Return the first rank's checkpoint, on all ranks; without one it teaches the head first."""
+def begin(session: Session, learner: Learner) -> State:
+    """Go on where the last checkpoint is, or else teach the head alone; return the state.
+
+    Of several ranks the first one does that, and all get what it has.
+
+    Raises:
+        DivergedError: The head went wrong.
+        TrainError: The checkpoint cannot be read.
+        StorageError: The disk is full.
+    """
     checkpoint, ranks = session.run / runs.CHECKPOINT, learner.ranks
     is_resumed = ranks.first(checkpoint.exists)
     if not is_resumed:
-        ranks.first(_teach_head, session, learner, checkpoint)
+        ranks.first(train_head, session, learner)
+        ranks.first(save_state, capture(learner, [], 0), checkpoint)
     state = load_state(checkpoint, ranks.share(checkpoint.read_bytes))
     restore(learner, state)
     if is_resumed:
@@ -65,9 +82,12 @@ def _start(session: Session, learner: Learner) -> State:
     return state
 
 
-def _teach_head(session: Session, learner: Learner, checkpoint: Path) -> None:
-    train_head(session, learner)
-    save_state(capture(learner, [], 0), checkpoint)
+def _open_board(
+    session: Session, state: State
+) -> contextlib.AbstractContextManager[Callable[[divergence.Row], None]]:
+    if not session.has_board:
+        return contextlib.nullcontext(lambda row: None)
+    return open_board(session.run, done_epochs=state.epoch)
 
 
 def _is_done(state: State, recipe: Recipe) -> bool:
@@ -91,7 +111,7 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
         "epoch": epoch,
         "train_loss": float(np.nanmean(losses)),
         "num_skipped_steps": int(np.isnan(losses).sum()),
-        "images_per_s": len(session.data.indices("train")) / trained_s,
+        "images_per_s": session.data.num_learned / trained_s,
         **learner.ranks.first(validate, session, learner, epoch),
         "duration_s": time.perf_counter() - started_s,
     }
@@ -100,7 +120,7 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
     if kept:
         learner.ranks.first(save_model, learner.averaged, session.run / runs.MODEL)
     learner.ranks.first(write_metrics, history, session.run / runs.METRICS)
-    session.progress.say(describe_row(row, is_kept=kept))
+    session.progress.say(describe_row(history, session.recipe.epochs, is_kept=kept))
     return capture(learner, history, epoch if kept else before.best_epoch)
 
 
@@ -115,22 +135,22 @@ def train_epoch(session: Session, learner: Learner, epoch: int) -> np.ndarray:
     """
     recipe, num_steps = session.recipe, session.steps_per_epoch
     losses = np.full(num_steps, np.nan)
-    torch.manual_seed(session.torch_seed(epoch, learner.ranks.rank))  # of dropout
+    torch.manual_seed(session.torch_seed(epoch))  # of dropout
     learner.network.train()
     with (
         session.progress.phase(f"epoch {epoch}/{recipe.epochs}", num_steps) as step,
-        contextlib.closing(make_batches(session, epoch, learner.device, learner.ranks)) as batches,
+        contextlib.closing(make_batches(session, epoch, learner.ranks)) as batches,
     ):
-        for number, (photos, targets) in enumerate(batches):  # [N, S, S, 3], [N]
+        for number, batch in enumerate(batches):
             done_steps = (epoch - 1) * num_steps + number
             set_rates(learner.optimizer, done_steps, recipe.epochs * num_steps, recipe.warmup_ratio)
-            losses[number] = take_step(learner, photos, targets, recipe.label_smoothing)
+            losses[number] = take_step(learner, batch.to(learner.device), recipe)
             divergence.check_steps(recipe, epoch, losses[: number + 1], num_steps)
             step()
     return losses
 
 
-def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: float) -> float:
+def take_step(learner: Learner, batch: Batch, recipe: Recipe) -> float:
     """Learn from one batch; leave it out if its loss or a gradient is not finite.
 
     A batch that is left out changes nothing: BatchNorm's statistics, which the forward pass writes
@@ -138,25 +158,22 @@ def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: floa
 
     Args:
         learner: Its network is in training mode.
-        photos: uint8 `[N, S, S, 3]`, RGB: this rank's part of the batch.
-        targets: int64 `[N]`.
-        smoothing: Share of the target spread over all classes, 0-1.
+        batch: On the learner's device; of several ranks, this one's part.
+        recipe: What the loss is made of.
 
     Returns:
-        The loss of the whole batch, the same on all ranks, NaN if it was left out.
+        The loss of the whole batch, the same on all ranks; NaN if it was left out.
     """
     network, optimizer, ranks = learner.network, learner.optimizer, learner.ranks
     statistics = [buffer.clone() for buffer in network.buffers()]
-    num_photos = ranks.sum(torch.tensor(len(targets), device=learner.device))
     with autocast(learner.device):
-        logits = learner.forward(photos)  # [N, K]
-    loss = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
-    loss = loss * (len(targets) / num_photos)  # of all ranks together: the batch's mean
+        logits = learner.forward(batch.photos)  # [N, K]
+    part = measure_loss(logits.float(), batch, recipe, ranks)
     optimizer.zero_grad(set_to_none=True)
-    # Of all ranks' gradients the mean is taken, where the sum is wanted.
-    (loss * ranks.size).backward()  # type: ignore[no-untyped-call]
-    loss = ranks.sum(loss)
-    if not _is_finite(loss, network):
+    # The gradients' mean over the ranks is taken, where their sum is wanted.
+    (part * ranks.size).backward()  # type: ignore[no-untyped-call]
+    loss = ranks.sum(part)
+    if not _is_finite(loss, network, ranks):
         for buffer, before in zip(network.buffers(), statistics, strict=True):
             buffer.copy_(before)
         return float("nan")
@@ -165,8 +182,12 @@ def take_step(learner: Learner, photos: Tensor, targets: Tensor, smoothing: floa
     return loss.item()
 
 
-def _is_finite(loss: Tensor, network: nn.Module) -> bool:
-    """Return whether loss, gradients and BatchNorm's statistics are finite, and their squares."""
+def _is_finite(loss: Tensor, network: nn.Module, ranks: Ranks) -> bool:
+    """Return whether loss, gradients and BatchNorm's statistics are finite, and their squares.
+
+    Those of all ranks, so that none takes a step that another leaves out.
+    """
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-    return bool(torch.isfinite(get_total_norm([loss.detach(), *gradients, *statistics])))
+    norm = get_total_norm([loss.detach(), *gradients, *statistics])
+    return bool(torch.isfinite(ranks.sum(norm)))

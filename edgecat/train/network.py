@@ -1,5 +1,6 @@
 """A network with the product's input: uint8 photos in, logits out."""
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -9,7 +10,10 @@ from torch import Tensor, nn
 
 from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels
-from edgecat.train.architecture import ARCHITECTURES, Architecture
+from edgecat.scores.metrics import Indices, Logits
+from edgecat.scores.ood import Features
+from edgecat.train.architecture import Architecture, find_architecture
+from edgecat.train.cache import PhotoCache
 
 # Photos a step when nothing is learned: larger is no faster on a CPU.
 _EVAL_BATCH = 64
@@ -72,17 +76,39 @@ def build_network(arch: str, num_classes: int, spec: InputSpec | None = None) ->
     """Build a network with random weights, from torch's global seed.
 
     Args:
-        arch: One of `ARCHITECTURES`.
+        arch: As `find_architecture` knows it.
         num_classes: Units of the output layer.
         spec: What it takes, where it was trained already; None for what its architecture says.
 
     Raises:
         ConfigError: There is no such network.
+        TrainError: It is one of timm's, which is not installed.
     """
-    architecture = ARCHITECTURES.load(arch)
+    architecture = find_architecture(arch)
     network = architecture.build(num_classes)
     network.to(memory_format=PhotoNetwork.memory_format)  # type: ignore[call-overload]
     return PhotoNetwork(network, architecture, spec or architecture.input)
+
+
+@torch.inference_mode()
+def predict_both(
+    network: PhotoNetwork, cache: PhotoCache, indices: Indices, device: torch.device
+) -> tuple[Logits, Features]:
+    """Return float32 logits `[N, K]` and what the head gets, float32 `[N, C]`.
+
+    Args:
+        network: On `device`; it is put into evaluation mode.
+        cache: Photos.
+        indices: int64 `[N]`: which of them.
+        device: Where to compute.
+    """
+    network.eval()
+    logits, features = [], []
+    for chunk in np.array_split(indices, max(1, math.ceil(len(indices) / _EVAL_BATCH))):
+        photos = torch.from_numpy(cache.batch(chunk.tolist())).to(device)
+        features.append(network.features(photos))
+        logits.append(network.head(features[-1]))
+    return torch.cat(logits).float().cpu().numpy(), torch.cat(features).float().cpu().numpy()
 
 
 @torch.inference_mode()

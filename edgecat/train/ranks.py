@@ -16,7 +16,6 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, distributed
 
@@ -61,9 +60,20 @@ class Ranks:
         """Return whether this is the rank that decides, writes and tells."""
         return self.rank == 0
 
-    def part(self, items: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return this rank's part of a batch; the parts differ by one item at most."""
-        return np.array_split(items, self.size)[self.rank]
+    def span(self, num_photos: int) -> slice:
+        """Return which photos of a batch are this rank's; the parts differ by one at most.
+
+        Raises:
+            ConfigError: Some rank would have nothing to learn from.
+        """
+        if num_photos < self.size:
+            raise ConfigError(
+                f"{self.size} ranks cannot share a batch of {num_photos} photos; start fewer with "
+                "torchrun --nproc-per-node, or give a larger --set batch_size"
+            )
+        least, rest = divmod(num_photos, self.size)
+        start = self.rank * least + min(self.rank, rest)
+        return slice(start, start + least + (self.rank < rest))
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over all ranks, on each; no gradient flows through it."""
@@ -108,17 +118,26 @@ class Ranks:
         Args:
             value: Plain, as JSON has it.
         """
-        self.share(lambda: to_json(value).encode())
+        if self.size > 1:
+            self.share(lambda: to_json(value).encode())
 
     def hear(self) -> Any:
         """Return what the first rank tells."""
         return read_json(self.share(bytes), "first rank", TrainError)
 
+    def from_here(self, read: Callable[[], bytes]) -> bytes:
+        """Return on all ranks of a machine what its first one reads."""
+        told = [
+            self.share(read if self.rank_here == 0 else bytes, source)
+            for source in range(self.size)
+        ]
+        return told[self.rank - self.rank_here]
+
     def agree(self, facts: Mapping[str, object]) -> None:
         """Refuse ranks that differ; the one that does and the first one say so.
 
         Args:
-            facts: Plain values, by what a person calls each; the first rank has all of them.
+            facts: Plain values, by what a person calls each; all ranks have the same ones.
 
         Raises:
             TrainError: Some fact of another rank is not the first one's.
@@ -152,18 +171,6 @@ class Ranks:
                 "are started again go on from the last checkpoint"
             )
 
-    def check_batch(self, num_photos: int) -> None:
-        """Refuse more ranks than a batch has photos.
-
-        Raises:
-            ConfigError: Some rank would have nothing to learn from.
-        """
-        if num_photos < self.size:
-            raise ConfigError(
-                f"{self.size} ranks cannot share a batch of {num_photos} photos; start fewer with "
-                "torchrun --nproc-per-node, or give a larger --set batch_size"
-            )
-
     def own_device(self, chosen: torch.device) -> torch.device:
         """Return where this rank computes: each has a CUDA device of its own.
 
@@ -191,7 +198,7 @@ class Ranks:
 
     def __str__(self) -> str:
         """Return how many there are, as a run's record says it."""
-        return f"{self.size} ranks on {self.num_machines} machine(s)"
+        return f"{self.size} ranks, machines: {self.num_machines}"
 
 
 #: A process without others.

@@ -9,9 +9,13 @@ from typing import Any
 from edgecat.errors import ConfigError
 from edgecat.photos.input import InputSpec
 from edgecat.strict import build
+from edgecat.train.presets import FAST, PRESETS
 
 # Below, the stride-2 stages leave nothing of a photo; above, no InputSpec's photos are as large.
 _MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
+
+# Above, all answers are alike.
+_MAX_TEMPERATURE = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +46,15 @@ class Recipe:
             epoch, 1 sees each class equally often, 0.5 is between (square root). Without effect
             where the largest class has fewer than three times the photos of the smallest. 1 was
             best on real cats made unequal (benchmarks/results/*/unequal_classes.json).
+        teacher_ratio: With a teacher, what its answers weigh in the loss, 0-1; the labels weigh the
+            rest.
+        temperature: Logits of teacher and student are divided by this before they are compared,
+            above 0 (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
+        num_views: With a teacher, how many views of each photo it answers; later epochs see these
+            again.
+        sync_batch_norm: Where several ranks share a batch, whether BatchNorm takes the statistics
+            of all of it, as one process would; false is faster, and good enough where each rank
+            has 32 photos of a batch or more.
         val_ratio: Share of the photos to validate with, 0-1.
         test_ratio: Share of the photos to test with, 0-1.
     """
@@ -62,6 +75,10 @@ class Recipe:
     flip_ratio: float = 0.5
     colour_jitter: float = 0.2
     balance_ratio: float = 1.0
+    teacher_ratio: float = 1.0
+    temperature: float = 2.0
+    num_views: int = 24
+    sync_batch_norm: bool = True
     val_ratio: float = 0.15
     test_ratio: float = 0.15
 
@@ -71,7 +88,7 @@ class Recipe:
         Raises:
             ValueError: One that no run can use.
         """
-        for name in ("epochs", "patience", "batch_size"):
+        for name in ("epochs", "patience", "batch_size", "num_views"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.batch_size < 2:
@@ -86,8 +103,13 @@ class Recipe:
         for name in ("head_rate", "rate", "backbone_rate"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
-        if not 0 <= self.balance_ratio <= 1:
-            raise ValueError(f"balance_ratio must be in [0, 1], got {self.balance_ratio}")
+        for name in ("balance_ratio", "teacher_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not 0 < self.temperature <= _MAX_TEMPERATURE:
+            raise ValueError(
+                f"temperature must be in (0, {_MAX_TEMPERATURE}], got {self.temperature}"
+            )
         ratios = (
             "weight_decay warmup_ratio label_smoothing ema_decay crop_scale_min flip_ratio "
             "colour_jitter val_ratio test_ratio"
@@ -116,27 +138,31 @@ class Recipe:
         return dataclasses.replace(self, crop_side_px=side_px)
 
 
-def load_recipe(file: Path | None = None, settings: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    file: Path | None = None, settings: Sequence[str] = (), *, preset: str = FAST
+) -> Recipe:
     """Read a recipe.
 
     Args:
-        file: TOML with any of the recipe's keys; without one, the defaults.
+        file: TOML with any of the recipe's keys; without one, the preset's and the defaults.
         settings: "key=value" pairs that win over the file, later ones over earlier ones.
+        preset: One of `edgecat.train.presets.PRESETS`, over which the file wins.
 
     Raises:
         ConfigError: No such file, not TOML, an unknown key (the nearest one is named), a value of
             another type or out of range.
     """
-    values = _read_file(file) | dict(map(_parse, settings))
+    values = {**PRESETS[preset].values, **_read_file(file), **dict(map(_parse, settings))}
     return build(Recipe, values, f"recipe {file}" if file else "recipe", ConfigError)
 
 
-def describe_recipe(file: Path | None, settings: Sequence[str]) -> str:
+def describe_recipe(file: Path | None, settings: Sequence[str] = (), *, preset: str = FAST) -> str:
     """Return where a recipe's values are from, and which win, as a line of text.
 
     Args:
         file: As for `load_recipe`.
         settings: As for `load_recipe`.
+        preset: As for `load_recipe`.
 
     Raises:
         ConfigError: As `load_recipe`.
@@ -148,6 +174,11 @@ def describe_recipe(file: Path | None, settings: Sequence[str]) -> str:
         for key, value in on_line.items()
     ]
     parts += [f"{k} = {value!r} ({file})" for k, value in in_file.items() if k not in on_line]
+    parts += [
+        f"{key} = {value!r} (preset {preset})"
+        for key, value in PRESETS[preset].values.items()
+        if key not in in_file | on_line
+    ]
     return f"recipe: {', '.join([*parts, 'all else' if parts else 'all'])} by default"
 
 

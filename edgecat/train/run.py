@@ -7,6 +7,9 @@ RUN/last.pt              where a killed run goes on (tensors and numbers, no cod
 RUN/metrics.csv          a line an epoch
 RUN/curves.png           how it learned
 RUN/confusion.png        which test photos are taken for what
+RUN/teacher/             the run of its teacher, if one was trained for it
+RUN/answers/             what this run's network answered as a teacher of others
+RUN/tensorboard/         metrics.csv for TensorBoard, where it was asked for
 RUN/cache/               what its exports made and may use again (edgecat.export.cache)
 """
 
@@ -25,7 +28,6 @@ from edgecat.photos.split import Split
 from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
-from edgecat.train.architecture import ARCHITECTURES
 from edgecat.train.divergence import Divergence
 from edgecat.train.recipe import Recipe
 
@@ -36,6 +38,8 @@ SPLIT = "split.json"
 MODEL = "model.safetensors"
 CHECKPOINT = "last.pt"
 METRICS = "metrics.csv"
+TEACHER = "teacher"
+ANSWERS = "answers"
 
 # Classes whose recall a run's last lines name; all of them stand in the record.
 _MAX_RECALLS = 20
@@ -91,11 +95,55 @@ def describe_outcome(outcome: Outcome) -> list[str]:
 
 
 @dataclasses.dataclass(frozen=True)
+class TeacherRecord:
+    """The finished run whose network taught another one.
+
+    Attributes:
+        arch: Its network.
+        weights: What that started from.
+        model_sha256: Of its weights, hex.
+        val_top1_ratio: On the same validation photos, 0-1.
+        test_top1_ratio: On the same test photos, 0-1.
+    """
+
+    arch: str
+    weights: str
+    model_sha256: str
+    val_top1_ratio: float
+    test_top1_ratio: float
+
+
+@dataclasses.dataclass(frozen=True)
+class UnlabelledRecord:
+    """Photos without labels that a teacher answered, too.
+
+    Attributes:
+        sha256: Of the list of the hashes of those that were learned from.
+        num_learned: How many these are.
+        num_duplicates: Photos left out, since they are nearly the same as others.
+        num_unknown: Photos left out, since the teacher takes them for none of the classes.
+    """
+
+    sha256: str
+    num_learned: int
+    num_duplicates: int
+    num_unknown: int
+
+    def __str__(self) -> str:
+        """Return the line that a run prints."""
+        return (
+            f"{self.num_learned} photos without labels are learned from; left out: "
+            f"{self.num_duplicates} near-duplicates, {self.num_unknown} that the teacher takes "
+            "for none of the classes"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class RunRecord:
     """What a run was asked to do, and, when finished, what came out.
 
     Attributes:
-        arch: One of `edgecat.train.architecture.ARCHITECTURES`.
+        arch: As `edgecat.train.architecture.find_architecture` knows it.
         labels: The classes in the order of the logits.
         weights: What the network started from, as the user named it.
         num_loaded: Tensors that were pretrained.
@@ -110,6 +158,8 @@ class RunRecord:
         input: What the network takes; runs of the first edgecat do not say, all took the same.
         conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
         outcome: None until the run has finished.
+        teacher: What its answers were learned from; None where there were only labels.
+        unlabelled: Which photos without labels it learned from, if any.
         divergences: How it went wrong, each time before it was resumed with other rates.
         run_version: Of this record's form.
     """
@@ -128,18 +178,11 @@ class RunRecord:
     versions: dict[str, str]
     input: InputSpec = IMAGENET
     conflicts: str = "stop"
+    teacher: TeacherRecord | None = None
+    unlabelled: UnlabelledRecord | None = None
     outcome: Outcome | None = None
     divergences: tuple[Divergence, ...] = ()
     run_version: int = RUN_VERSION
-
-    def __post_init__(self) -> None:
-        """Check the network.
-
-        Raises:
-            ValueError: An unknown network.
-        """
-        if self.arch not in ARCHITECTURES:
-            raise ValueError(f"arch {self.arch!r} is none of {', '.join(ARCHITECTURES.names)}")
 
     @property
     def is_diverged(self) -> bool:

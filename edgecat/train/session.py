@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.progress import Progress
+from edgecat.train.answers import Answers
 from edgecat.train.data import TrainingData
 from edgecat.train.recipe import Recipe
 
@@ -20,6 +21,8 @@ class Session:
         seed: Of all chance.
         data: The photos.
         progress: Told of each step.
+        answers: A teacher's, to the same views; None to learn from labels only.
+        has_board: Whether TensorBoard is written for.
     """
 
     run: Path
@@ -27,6 +30,8 @@ class Session:
     seed: int
     data: TrainingData
     progress: Progress
+    answers: Answers | None = None
+    has_board: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -34,15 +39,13 @@ class Session:
 
         Rounded: BatchNorm needs two photos, so a rest of one joins no step.
         """
-        return max(1, round(len(self.data.indices("train")) / self.recipe.batch_size))
+        return max(1, round(self.data.num_learned / self.recipe.batch_size))
 
     @property
     def smallest_batch(self) -> int:
         """Return how many photos a step has at least."""
-        return len(self.data.indices("train")) // self.steps_per_epoch
+        return self.data.num_learned // self.steps_per_epoch
 
-    def torch_seed(self, epoch: int, rank: int = 0) -> int:
+    def torch_seed(self, epoch: int) -> int:
         """Return what torch's chance starts an epoch with; 0 is the head's."""
-        # The first rank has the chance of a run that is alone.
-        words = [self.seed, epoch, rank] if rank else [self.seed, epoch]
-        return int(np.random.SeedSequence(words).generate_state(1)[0])
+        return int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])

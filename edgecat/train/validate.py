@@ -7,7 +7,7 @@ from edgecat.scores import evaluation
 from edgecat.scores.metrics import Indices, Logits, adjusted_recall_ratio, confusion_matrix
 from edgecat.train import divergence
 from edgecat.train.learner import Learner
-from edgecat.train.network import predict_logits
+from edgecat.train.network import predict_both
 from edgecat.train.session import Session
 
 # Adjusted recall of the validation photos from which the training photos are not asked.
@@ -17,8 +17,8 @@ _SURE_RATIO = 0.2
 def answer(session: Session, learner: Learner, split: str) -> tuple[Logits, Indices]:
     """Return the averaged network's logits and the targets of a split."""
     indices = session.data.indices(split)
-    photos = [session.data.cache.pixels(index) for index in indices.tolist()]
-    return predict_logits(learner.averaged, photos, learner.device), session.data.targets[indices]
+    logits, _ = predict_both(learner.averaged, session.data.cache, indices, learner.device)
+    return logits, session.data.targets[indices]
 
 
 def validate(session: Session, learner: Learner, epoch: int) -> dict[str, float]:
@@ -38,6 +38,13 @@ def validate(session: Session, learner: Learner, epoch: int) -> dict[str, float]
         "adjusted_recall_ratio": _adjust_recall(session, learner, logits, targets),
         **{f"val_recall_ratio of {k}": one.recall_ratio for k, one in score.per_class.items()},
     }
+
+
+def measure_top1(session: Session, learner: Learner) -> float:
+    """Return the top-1 on validation photos, 0-1, of the network as it learns, not its average."""
+    indices = session.data.indices("val")
+    logits, _ = predict_both(learner.network, session.data.cache, indices, learner.device)
+    return float((logits.argmax(axis=1) == session.data.targets[indices]).mean())
 
 
 def _adjust_recall(session: Session, learner: Learner, logits: Logits, targets: Indices) -> float:

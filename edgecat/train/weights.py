@@ -16,6 +16,7 @@ from torch import Tensor
 from edgecat.bundle.store import find_bundle, load_bundle, released_names
 from edgecat.errors import BundleError, WeightsError
 from edgecat.train.checkpoint import READ_ERRORS
+from edgecat.train.foreign import rename
 from edgecat.train.network import PhotoNetwork
 from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
 
@@ -61,15 +62,17 @@ def load_weights(network: PhotoNetwork, arch: str, source: str) -> LoadedWeights
     if source == "scratch":
         state: Mapping[str, Tensor] = {}
     else:
-        state = {
-            name: tensor
-            for name, tensor in _read_state(network, arch, source).items()
-            if not name.startswith(f"{network.architecture.output_layer}.")
-        }
+        state = _drop_output(network, _read_state(network, arch, source))
+        state = rename(state, _drop_output(network, network.network.state_dict()))
         _check_fit(network, state, source)
         network.network.load_state_dict(dict(state), strict=False)
     random = [name for name, _ in network.network.named_parameters() if name not in state]
     return LoadedWeights(source, len(state), tuple(random))
+
+
+def _drop_output(network: PhotoNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    prefix = f"{network.architecture.output_layer}."
+    return {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
 
 
 def _read_state(network: PhotoNetwork, arch: str, source: str) -> Mapping[str, Tensor]:

@@ -1,17 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.errors import DatasetError, StorageError
+from edgecat.errors import DatasetError
 from edgecat.machine.memory import FreeMemory
 from edgecat.photos.folder import find_photos
 from edgecat.photos.input import IMAGENET
 from edgecat.photos.pixels import load_pixels, scale_photo
 from edgecat.progress import Silent
 from edgecat.train import cache as caches
-from edgecat.train.cache import estimate_photo_bytes, open_cache
+from edgecat.train.cache import _ROOM_RATIO, open_cache
 
 
 def open_photos(root, file, *, skip_broken=False):
@@ -86,16 +88,18 @@ def test_nothing_but_broken_photos_is_refused_also_with_skip_broken(draw_photos,
         pass
 
 
-def test_photos_that_do_not_fit_in_memory_are_decoded_to_a_disk_or_not_at_all(
-    draw_photos, small_disk, tmp_path, monkeypatch
+@pytest.mark.parametrize("room_photos", [0, 2])
+def test_photos_for_which_a_disk_has_no_room_are_decoded_whenever_they_are_asked_for(
+    draw_photos, small_disk, monkeypatch, room_photos, listens
 ):
-    """In a tmpfs they would end the process: its pages count against a container's limit."""
-    root = draw_photos(num_classes=1, num_per_class=2)
-    photo_bytes = estimate_photo_bytes(IMAGENET)
-    monkeypatch.setattr(caches, "read_free_memory", lambda: FreeMemory(2 * photo_bytes - 1, 10**9))
-    with pytest.raises(StorageError, match=r"tmpfs.*2 decoded photos.*give --out a folder on a"):
-        open_photos(root, small_disk / "cache").__enter__()
-    assert not list(small_disk.iterdir())
-    monkeypatch.setattr(caches, "is_in_memory", lambda path: False)
-    with open_photos(root, tmp_path / "cache") as cache:
-        assert len(cache.photos) == 2
+    """In a tmpfs, more would end the process: its pages count against a container's limit."""
+    photos = find_photos(draw_photos())
+    spec = dataclasses.replace(IMAGENET, side_px=32, shorter_side_px=32)
+    room_bytes = int((room_photos + 0.5) * scale_photo(photos[0].path, spec).size / _ROOM_RATIO)
+    monkeypatch.setattr(caches, "read_free_memory", lambda: FreeMemory(room_bytes, 10**9))
+    with open_cache(small_disk / "cache", photos, spec, listens, skip_broken=False) as cache:
+        assert (small_disk / "cache").stat().st_size == cache.size_bytes <= room_bytes
+        assert cache.num_kept == room_photos
+        for number, photo in enumerate(photos):
+            assert np.array_equal(cache.scaled(number), scale_photo(photo.path, spec)), photo
+    assert f"{len(photos) - room_photos} are decoded again" in listens.lines[-1]

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from edgecat.errors import DivergedError, TrainError  # noqa: E402
 from edgecat.train import divergence  # noqa: E402
+from edgecat.train.batches import Batch  # noqa: E402
 from edgecat.train.checkpoint import load_state  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.learner import build_learner  # noqa: E402
@@ -94,7 +95,7 @@ def make_step(spoil=None):
     if spoil is not None:
         spoil(learner.network.network)
     photos = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
-    return learner, photos, torch.tensor([0, 1, 2, 0])
+    return learner, Batch(photos, torch.tensor([0, 1, 2, 0]))
 
 
 def spoil_convolution(network):
@@ -116,17 +117,17 @@ def copy_of(learner):
 
 @pytest.mark.parametrize("spoil", [spoil_convolution, spoil_output, spoil_gradients])
 def test_a_step_that_is_not_finite_changes_nothing(spoil):
-    learner, photos, targets = make_step(spoil)
+    learner, batch = make_step(spoil)
     before = copy_of(learner)
-    assert math.isnan(take_step(learner, photos, targets, 0.1))
+    assert math.isnan(take_step(learner, batch, Recipe()))
     assert all(map(torch.equal, before, copy_of(learner)))
     assert not learner.optimizer.state
 
 
 def test_a_step_that_is_finite_changes_weights_statistics_and_average():
-    learner, photos, targets = make_step()
+    learner, batch = make_step()
     before = {name: tensor.clone() for name, tensor in learner.network.state_dict().items()}
-    assert take_step(learner, photos, targets, 0.1) == pytest.approx(math.log(3), abs=0.5)
+    assert take_step(learner, batch, Recipe()) == pytest.approx(math.log(3), abs=0.5)
     after = learner.network.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert {"network.classifier.3.weight", "network.features.0.1.running_mean"} <= changed

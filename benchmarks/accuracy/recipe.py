@@ -1,0 +1,139 @@
+"""What makes a fine-tuned network better? One thing changed at a time, on validation photos only.
+
+python -m benchmarks.accuracy.recipe ../shared/cats --weights BACKBONE.pth --work runs/recipe
+
+Every variant is trained on the same seeds, on small crops, so that one takes two minutes; its
+answers to the validation photos of all seeds are compared with those of the first one, photo by
+photo. What does not pay by more than the paired interval is not in a preset. Runs are kept in
+--work and not made again, so that a killed benchmark goes on, and seeds can be added.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from benchmarks.results import write_result
+from edgecat.cli.output import TerminalProgress
+from edgecat.photos.folder import load_training_folder
+from edgecat.photos.pixels import load_batch
+from edgecat.scores.compare import compare_accuracy
+from edgecat.scores.metrics import Indices, Logits
+from edgecat.train.finetune import finetune
+from edgecat.train.job import TEACHER_RECIPE, Job
+from edgecat.train.network import build_network, predict_logits
+from edgecat.train.presets import TEACHER
+from edgecat.train.recipe import load_recipe
+from edgecat.train.run import MODEL, load_run, load_split
+from edgecat.train.timm_networks import PREFIX
+from edgecat.train.weights import read_state_file
+
+BASE = ("crop_side_px=128",)  # of preset "good"
+
+LABELS_ONLY = "labels only"
+
+#: What differs from the first one.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "teacher": (),
+    LABELS_ONLY: (),
+    "labels and teacher, half and half": ("teacher_ratio=0.5",),
+    "temperature 1": ("temperature=1.0",),
+    "temperature 4": ("temperature=4.0",),
+    "8 views": ("num_views=8",),
+    "30 views": ("num_views=30",),
+    "60 epochs": ("epochs=60", "patience=60"),
+    "crops of 160 px": ("crop_side_px=160",),
+    "crops from 10 % of the area": ("crop_scale_min=0.1",),
+    "crops from 50 % of the area": ("crop_scale_min=0.5",),
+    "no change of light": ("colour_jitter=0.0",),
+    "backbone as fast as the head": ("backbone_rate=1e-3",),
+    "twice the rates": ("rate=2e-3", "backbone_rate=1e-3"),
+    "longer average": ("ema_decay=0.995",),
+    "no average": ("ema_decay=0.0",),
+}
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--weights", default="imagenet", show_default=True)
+@click.option("--teacher-weights", default="imagenet", show_default=True)
+@click.option("--work", type=click.Path(path_type=Path), default="runs/recipe", show_default=True)
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--variant", "names", multiple=True, type=click.Choice(tuple(VARIANTS)))
+def main(
+    data: Path, weights: str, teacher_weights: str, work: Path, seeds: int, names: tuple[str, ...]
+) -> None:
+    """Fine-tune every variant with every seed."""
+    answers: dict[str, list[tuple[Logits, Indices]]] = {}
+    for seed in range(seeds):
+        teacher = work / f"teacher-{seed}"
+        train(Job(data, teacher, f"{PREFIX}{TEACHER}", teacher_weights, TEACHER_RECIPE, seed=seed))
+        for name in names or VARIANTS:
+            run = work / f"{name}-{seed}".replace(" ", "_").replace("%", "percent")
+            recipe = load_recipe(None, [*BASE, *VARIANTS[name]], preset="good")
+            by = None if name == LABELS_ONLY else str(teacher)
+            train(Job(data, run, weights=weights, recipe=recipe, teacher=by, seed=seed))
+            answers.setdefault(name, []).append(answer(data, run))
+    write_result(
+        "recipe",
+        {
+            "data": data.name,
+            "base": {"preset": "good", "settings": BASE},
+            "teacher": [describe_run(work / f"teacher-{seed}") for seed in range(seeds)],
+            "seeds": seeds,
+            "rows": [compare(name, answers) for name in answers],
+        },
+    )
+
+
+def train(job: Job) -> None:
+    """Fine-tune, or go on, unless that is done."""
+    finetune(dataclasses.replace(job, resume=True, device="cpu"), TerminalProgress())
+
+
+def answer(data: Path, run: Path) -> tuple[Logits, Indices]:
+    """Return a finished run's logits of its validation photos, and their classes."""
+    record, split = load_run(run), load_split(run)
+    network = build_network(record.arch, len(record.labels), record.input)
+    state = read_state_file(run / MODEL)
+    network.load_state_dict({f"network.{name}": tensor for name, tensor in state.items()})
+    folder = load_training_folder(data)
+    chosen = [split.photos[i] for i in split.indices("val")]
+    photos = load_batch(folder.photo(one.path, one.label).path for one in chosen)
+    targets = np.array([record.labels.index(one.label) for one in chosen])
+    return predict_logits(network, photos, torch.device("cpu")), targets
+
+
+def compare(name: str, answers: dict[str, list[tuple[Logits, Indices]]]) -> dict[str, Any]:
+    """Return a variant's validation top-1, and its paired difference from the first one."""
+    base = next(iter(answers.values()))
+    reference, other = (np.concatenate([one for one, _ in a]) for a in (base, answers[name]))
+    targets = np.concatenate([targets for _, targets in answers[name]])
+    change = compare_accuracy(reference, other, targets)
+    low, high = change.drop_interval_pp
+    return {
+        "variant": name,
+        "settings": VARIANTS[name],
+        "num_images": change.num_images,
+        "val_top1_ratio": change.top1_ratio,
+        "gain_pp": -change.drop_pp,
+        "gain_interval_pp": [-high, -low],
+    }
+
+
+def describe_run(run: Path) -> dict[str, Any]:
+    """Return what a finished run scored and took."""
+    outcome = load_run(run).outcome
+    assert outcome is not None
+    return {
+        "val_top1_ratio": outcome.val_top1_ratio,
+        "test_top1_ratio": outcome.test_top1_ratio,
+        "duration_s": outcome.duration_s,
+    }
+
+
+if __name__ == "__main__":
+    main()

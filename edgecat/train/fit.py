@@ -1,0 +1,179 @@
+"""One network, taught on photos that are decoded and split: train, test, record."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import torch
+
+from edgecat import atomic
+from edgecat.errors import DivergedError, TrainError
+from edgecat.progress import Progress
+from edgecat.train import run as runs
+from edgecat.train.cache import PhotoCache
+from edgecat.train.data import TrainingData
+from edgecat.train.device import describe_device
+from edgecat.train.job import Job, check_same, load_earlier
+from edgecat.train.learner import Learner, build_learner
+from edgecat.train.loop import begin, train
+from edgecat.train.network import PhotoNetwork, build_network
+from edgecat.train.outcome import measure_outcome
+from edgecat.train.ranks import Ranks
+from edgecat.train.run import RunRecord
+from edgecat.train.session import Session
+from edgecat.train.teacher import Teacher, ask_teacher, open_teacher
+from edgecat.train.unlabelled import add_unlabelled
+from edgecat.train.validate import measure_top1
+from edgecat.train.weights import LoadedWeights, load_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A network before its first step, and all that could be refused without the photos was not.
+
+    Attributes:
+        job: What to do.
+        ranks: Who takes its steps.
+        device: Where.
+        earlier: The record of the run to go on with, if there is one.
+        network: With its pretrained weights.
+        loaded: What these are.
+        started_s: When it was asked for, of `time.perf_counter`.
+    """
+
+    job: Job
+    ranks: Ranks
+    device: torch.device
+    earlier: RunRecord | None
+    network: PhotoNetwork
+    loaded: LoadedWeights
+    started_s: float = dataclasses.field(default_factory=time.perf_counter)
+
+
+def prepare(job: Job, ranks: Ranks, device: torch.device, num_classes: int) -> Start:
+    """Check what was asked for, and build the network.
+
+    Raises:
+        ConfigError: An unknown network.
+        WeightsError: The pretrained weights are out of reach or do not fit.
+        TrainError: The run's folder is taken, or holds another run than the one to resume.
+        DivergedError: The run to resume went wrong with the same rates.
+        StorageError: The run's folder cannot be made.
+    """
+    torch.manual_seed(job.seed)  # of the output layer
+    network = build_network(job.arch, num_classes)
+    job = dataclasses.replace(job, recipe=job.recipe.fit_to(network.input))
+    earlier = load_earlier(job) if ranks.is_first else None  # whose alone the run's folder is
+    loaded = load_weights(network, job.arch, job.weights)
+    return Start(job, ranks, device, earlier, network, loaded)
+
+
+def fit(
+    start: Start, data: TrainingData, unlabelled: PhotoCache | None, progress: Progress
+) -> RunRecord:
+    """Teach a network, test it, and keep the record of both.
+
+    Args:
+        start: The network.
+        data: The photos.
+        unlabelled: Photos without labels, for its teacher to answer.
+        progress: Told of each step.
+
+    Raises:
+        ConfigError: More ranks than a batch has photos.
+        TrainError: The run to resume had other photos, or its teacher is none.
+        DivergedError: The run went wrong; its last good checkpoint stands.
+        StorageError: The disk is full; the last checkpoint is intact.
+    """
+    job, ranks = start.job, start.ranks
+    teacher = open_teacher(Path(job.teacher), data) if job.teacher else None
+    record = _make_record(start, data, teacher)
+    if teacher is not None and unlabelled is not None:
+        data, added = add_unlabelled(data, unlabelled, teacher.network, start.device)
+        progress.say(str(added))
+        record = dataclasses.replace(record, unlabelled=added)
+    record = _follow(start, record)
+    if record.outcome is not None:
+        progress.say(f"{job.run}: this run is finished already; nothing to resume")
+        ranks.tell(None)
+        return record
+    session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
+    ranks.span(session.smallest_batch)  # refuses more ranks than it has photos
+    ranks.tell(data.chosen.tolist())
+    atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
+    record.save(job.run)
+    learner = build_learner(start.network, job.recipe, start.device, ranks)
+    state = begin(session, learner)
+    if teacher is not None:
+        _check_teacher(teacher, session, learner)
+        answers = ask_teacher(teacher, session, start.device)
+        ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
+        session = dataclasses.replace(session, answers=answers)
+    try:
+        state = train(session, learner, state)
+    except DivergedError as error:
+        divergences = (*record.divergences, error.args[0])
+        dataclasses.replace(record, divergences=divergences).save(session.run)
+        raise
+    outcome = measure_outcome(session, learner, state, start.started_s)
+    record = dataclasses.replace(record, outcome=outcome)
+    record.save(session.run)
+    return record
+
+
+def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> RunRecord:
+    job, ranks = start.job, start.ranks
+    return RunRecord(
+        arch=job.arch,
+        labels=data.labels,
+        weights=start.loaded.source,
+        num_loaded=start.loaded.num_loaded,
+        random=start.loaded.random,
+        seed=job.seed,
+        recipe=job.recipe,
+        input=start.network.input,
+        conflicts=job.conflicts,
+        data=str(job.data.resolve()),
+        data_sha256=runs.hash_data(data.split),
+        num_photos=data.num_photos(),
+        device=describe_device(start.device) + (f"; {ranks}" if ranks.size > 1 else ""),
+        versions=runs.measure_versions(),
+        teacher=teacher.record if teacher else None,
+    )
+
+
+def _follow(start: Start, record: RunRecord) -> RunRecord:
+    """Return the record to go on with: the earlier one, if that run is finished.
+
+    Raises:
+        TrainError: The earlier run had other photos or another teacher.
+    """
+    earlier, run = start.earlier, start.job.run
+    if earlier is None:
+        return record
+    check_same(run, "photos (SHA-256 of all)", earlier.data_sha256, record.data_sha256)
+    check_same(run, "teacher", earlier.teacher, record.teacher)
+    check_same(run, "photos without labels", earlier.unlabelled, record.unlabelled)
+    if earlier.outcome is not None:
+        return earlier
+    return dataclasses.replace(record, divergences=earlier.divergences)
+
+
+def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None:
+    """Refuse a teacher from which nothing can be learned, before it is asked.
+
+    Raises:
+        TrainError: The student knows more before it has begun.
+    """
+    known_ratio = measure_top1(session, learner)
+    taught_ratio = teacher.record.val_top1_ratio
+    session.progress.say(
+        f"teacher {teacher.record.arch}: validation top-1 {100 * taught_ratio:.1f} %; the student "
+        f"before it is taught, with its output layer alone: {100 * known_ratio:.1f} %"
+    )
+    if taught_ratio < known_ratio:
+        raise TrainError(
+            f"--teacher {teacher.run}: with {100 * taught_ratio:.1f} % it knows less of the "
+            f"validation photos than the student before it is taught ({100 * known_ratio:.1f} %); "
+            "give a better one, or leave --teacher out"
+        )

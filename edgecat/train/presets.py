@@ -1,0 +1,42 @@
+"""How much time a run may take: a recipe and a teacher that belong together, by name.
+
+The defaults of `Recipe` are those of the first one. Source: benchmarks/accuracy/recipe.py, which
+measured them on validation photos.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+#: What the other presets are taught by, unless another one is asked for.
+TEACHER = "tf_efficientnet_lite2"
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A recipe and whether a teacher belongs to it.
+
+    Attributes:
+        about: What it is for, in a few words.
+        values: What differs from the defaults of `edgecat.train.recipe.Recipe`.
+        teacher: One of timm's names, or None.
+    """
+
+    about: str
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    teacher: str | None = None
+
+
+# Who has a teacher can learn from smaller crops, and does not stop early: it learns more the longer
+# it is taught ("patience", arXiv 2106.05237).
+_TAUGHT = {"crop_scale_min": 0.25}
+
+#: What is taken unless another one is asked for.
+FAST = "fast"
+
+#: By name, the quickest first.
+PRESETS = {
+    FAST: Preset("labels alone, 10 epochs: a minute or two"),
+    "good": Preset("a teacher, 30 epochs", {**_TAUGHT, "epochs": 30, "patience": 30}, TEACHER),
+    "best": Preset("a teacher, 90 epochs", {**_TAUGHT, "epochs": 90, "patience": 90}, TEACHER),
+}

@@ -1,0 +1,157 @@
+"""A bigger network that has learned the same photos, and teaches a small one what it sees in them.
+
+Source: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent" (2021,
+arXiv 2106.05237): both see the same views, for many epochs.
+"""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from edgecat.errors import TrainError
+from edgecat.graph.bulk import Arrays, open_in_bulk
+from edgecat.scores.metrics import Logits
+from edgecat.train import run as runs
+from edgecat.train.answers import Answers, make_key
+from edgecat.train.batches import make_batches
+from edgecat.train.checkpoint import READ_ERRORS
+from edgecat.train.data import TrainingData
+from edgecat.train.network import PhotoNetwork, build_network, predict_logits
+from edgecat.train.run import RunRecord, TeacherRecord
+from edgecat.train.session import Session
+
+# What a view is made of; and this edgecat's way of making them, counted up when that changes.
+_VIEW_KEYS = ("crop_side_px", "crop_scale_min", "flip_ratio", "colour_jitter", "balance_ratio")
+_VIEWS_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """A finished run whose network answers.
+
+    Attributes:
+        run: Its folder.
+        network: With its kept weights.
+        record: What a student's record says of it.
+    """
+
+    run: Path
+    network: PhotoNetwork
+    record: TeacherRecord
+
+
+def open_teacher(run: Path, data: TrainingData) -> Teacher:
+    """Open a finished run as teacher of photos.
+
+    Raises:
+        TrainError: No run, not finished, of other classes, damaged, or it has learned photos that
+            this run validates or tests with.
+        ConfigError: This edgecat does not know its network.
+    """
+    record = runs.load_run(run)
+    if record.outcome is None:
+        raise TrainError(f"--teacher {run}: that run is not finished; go on with it by --resume")
+    _check_classes(run, record, data)
+    _check_split(run, record, data)
+    model = run / runs.MODEL
+    try:
+        network = build_network(record.arch, len(record.labels), record.input)
+        network.load_state_dict(load_file(model))
+        model_sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+    except (*READ_ERRORS, SafetensorError) as error:
+        raise TrainError(
+            f"--teacher {run}: {runs.MODEL} is damaged ({error}); fine-tune it again"
+        ) from error
+    outcome = record.outcome
+    return Teacher(
+        run,
+        network,
+        TeacherRecord(
+            record.arch,
+            record.weights,
+            model_sha256,
+            outcome.val_top1_ratio,
+            outcome.test_top1_ratio,
+        ),
+    )
+
+
+def _check_classes(run: Path, record: RunRecord, data: TrainingData) -> None:
+    if record.labels != data.labels:
+        lacks = sorted(set(data.labels) - set(record.labels)) or "nothing"
+        more = sorted(set(record.labels) - set(data.labels)) or "nothing"
+        raise TrainError(
+            f"--teacher {run}: of other classes: it lacks {lacks}, and has {more} more; give a run "
+            "on the same classes, or one of timm's names, which is fine-tuned first"
+        )
+
+
+def _check_split(run: Path, record: RunRecord, data: TrainingData) -> None:
+    """Refuse a teacher that knows photos by heart which are to test its student.
+
+    Raises:
+        TrainError: There are such photos.
+    """
+    learned = {p.sha256 for p in runs.load_split(run).photos if p.split == "train"}
+    held = [p for p in data.split.photos if p.split in ("val", "test") and p.sha256 in learned]
+    if held:
+        raise TrainError(
+            f"--teacher {run}: it has learned {len(held)} photos that this run would validate or "
+            f"test with, such as {held[0].path}; split the photos as it did: --seed {record.seed} "
+            f"--set val_ratio={record.recipe.val_ratio} --set test_ratio={record.recipe.test_ratio}"
+        )
+
+
+def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Answers:
+    """Return a teacher's answers to all views of a run; those that are kept are not asked again.
+
+    Raises:
+        StorageError: The disk is full.
+    """
+    shape = (session.data.num_learned, len(session.data.labels))
+    folder = teacher.run / runs.ANSWERS / _make_key(teacher, session)
+    answers = Answers(folder, min(session.recipe.num_views, session.recipe.epochs), shape)
+    epochs = [e for e in range(1, answers.num_views + 1) if answers.load(e) is None]
+    if damaged := sum(map(answers.has, epochs)):
+        session.progress.say(f"{folder}: {damaged} files are damaged; the teacher is asked again")
+    if not epochs:
+        return answers
+    with session.progress.phase("teacher's answers", len(epochs) * session.steps_per_epoch) as step:
+        answer = _open_network(teacher.network, device, session.recipe.crop_side_px)
+        for epoch in epochs:
+            parts: list[Logits] = []
+            for batch in make_batches(session, epoch):
+                parts.append(answer(batch.photos.numpy()))
+                step()
+            answers.save(epoch, np.concatenate(parts))
+    return answers
+
+
+def _make_key(teacher: Teacher, session: Session) -> str:
+    return make_key(
+        {
+            "model": teacher.record.model_sha256,
+            "unlabelled": [session.data.unlabelled.hashes[i] for i in session.data.chosen]
+            if session.data.unlabelled
+            else [],
+            "split": hashlib.sha256(session.data.split.to_json().encode()).hexdigest(),
+            "input": dataclasses.asdict(session.data.cache.spec),
+            "seed": session.seed,
+            "views_version": _VIEWS_VERSION,
+            **{key: getattr(session.recipe, key) for key in _VIEW_KEYS},
+        }
+    )
+
+
+def _open_network(network: PhotoNetwork, device: torch.device, side_px: int) -> Arrays:
+    """Return what computes float32 logits `[N, K]` of uint8 `[N, side, side, 3]`, fast."""
+    network = network.to(device).eval()
+    if device.type != "cpu":
+        return lambda photos: predict_logits(network, photos, device)
+    network.memory_format = torch.contiguous_format
+    return open_in_bulk(network, torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8))

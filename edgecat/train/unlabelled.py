@@ -1,0 +1,119 @@
+"""Photos without labels, such as a camera's: a teacher says what they show.
+
+Left out are near-duplicates, of each other and of labelled photos (so that nothing is learned of a
+photo that validates or tests), and what the teacher takes for none of the classes.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgecat.errors import DatasetError
+from edgecat.photos.folder import LabelledPhoto
+from edgecat.photos.input import InputSpec
+from edgecat.photos.split import group_photos
+from edgecat.photos.tree import list_folder
+from edgecat.progress import Progress
+from edgecat.scores.metrics import Indices
+from edgecat.scores.ood import choose_threshold, fit_detector
+from edgecat.train.cache import PhotoCache
+from edgecat.train.data import TrainingData
+from edgecat.train.network import PhotoNetwork, predict_both
+from edgecat.train.ranks import Ranks
+from edgecat.train.run import UnlabelledRecord
+from edgecat.train.shared_cache import open_shared_cache
+
+
+def list_unlabelled(folder: Path) -> list[LabelledPhoto]:
+    """List all files below a folder, whatever their folders are called.
+
+    Raises:
+        DatasetError: No such folder, or it is empty.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"--unlabelled {folder}: no such folder; give one of photos")
+    photos = [LabelledPhoto(folder / path, label="") for path in list_folder(folder).all_files()]
+    if not photos:
+        raise DatasetError(f"--unlabelled {folder}: no photos in it; leave the option out")
+    return photos
+
+
+@contextlib.contextmanager
+def open_unlabelled(
+    file: Path, folder: Path | None, spec: InputSpec, progress: Progress, ranks: Ranks
+) -> Iterator[PhotoCache | None]:
+    """Decode photos without labels into `file`; what is none is listed and left out.
+
+    Args:
+        file: To write; it is removed in the end.
+        folder: Of the photos; None yields None.
+        spec: What the network takes.
+        progress: Told of each photo.
+        ranks: Who wants the photos.
+
+    Raises:
+        DatasetError: There is no photo.
+        TrainError: Another rank has other photos.
+        StorageError: The disk is full.
+    """
+    if folder is None:
+        yield None
+        return
+    photos = list_unlabelled(folder)
+    with open_shared_cache(file, photos, spec, progress, ranks, skip_broken=True) as cache:
+        yield cache
+
+
+def add_unlabelled(
+    data: TrainingData, photos: PhotoCache, teacher: PhotoNetwork, device: torch.device
+) -> tuple[TrainingData, UnlabelledRecord]:
+    """Return training data to which photos without labels have been added, and what was left out.
+
+    Args:
+        data: Labelled photos.
+        photos: Those without labels.
+        teacher: Has learned the labelled ones.
+        device: Where it computes.
+    """
+    new = find_new(data.cache, photos)
+    chosen = new[~_are_unknown(data, photos, new, teacher, device)]
+    hashes = "\n".join(sorted(photos.hashes[i] for i in chosen))
+    record = UnlabelledRecord(
+        sha256=hashlib.sha256(hashes.encode()).hexdigest(),
+        num_learned=len(chosen),
+        num_duplicates=len(photos.photos) - len(new),
+        num_unknown=len(new) - len(chosen),
+    )
+    return dataclasses.replace(data, unlabelled=photos, chosen=chosen), record
+
+
+def find_new(labelled: PhotoCache, photos: PhotoCache) -> Indices:
+    """Return the positions of photos that are like no labelled one, and none before it.
+
+    Args:
+        labelled: Photos with labels, whatever they are for.
+        photos: Photos without.
+    """
+    num = len(labelled.photos)
+    groups = group_photos([*labelled.fingerprints, *photos.fingerprints])
+    return np.array([i - num for i in range(num, len(groups)) if groups[i] == i], np.int64)
+
+
+def _are_unknown(
+    data: TrainingData,
+    photos: PhotoCache,
+    indices: Indices,
+    teacher: PhotoNetwork,
+    device: torch.device,
+) -> np.ndarray:
+    """Return bool `[N]`: whether the teacher takes a photo for none of the classes."""
+    predict = functools.partial(predict_both, teacher.to(device), device=device)
+    detector = fit_detector(*predict(data.cache, data.indices("train")))
+    threshold = choose_threshold(detector.ood_score(*predict(data.cache, data.indices("val"))))
+    return detector.ood_score(*predict(photos, indices)) > threshold

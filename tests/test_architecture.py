@@ -127,13 +127,15 @@ LAYERS = [
 LOOSE = {"errors", "progress", "strict", "atomic", "registry"}
 
 
-# `python -m edgecat` is the command line under another name.
-WAY_IN = {"edgecat.__main__": "cli"}
+# `python -m edgecat` stands on top of all.
+WAY_IN = "edgecat.__main__"
 
 
 def height(module):
     """Return the number of a module's layer, 0 for the loose ones."""
-    name = WAY_IN.get(module, module.split(".")[1])
+    if module == WAY_IN:
+        return len(LAYERS) + 1
+    name = module.split(".")[1]
     return 0 if name in LOOSE else next(i for i, row in enumerate(LAYERS, 1) if name in row)
 
 

@@ -148,6 +148,7 @@ def command(
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
+    from edgecat.train.ranks import read_ranks
     from edgecat.train.recipe import describe_recipe, load_recipe
     from edgecat.train.run import CHECKPOINT, TEACHER, describe_outcome
 
@@ -170,16 +171,18 @@ def command(
         skip_broken=skip_broken,
         conflicts=conflicts,
     )
-    progress = TerminalProgress()
-    if recipe_file is not None or settings or preset != FAST:
+    is_first, progress = read_ranks().is_first, TerminalProgress()
+    if is_first and (recipe_file is not None or settings or preset != FAST):
         progress.say(describe_recipe(recipe_file, settings, preset=preset))
     try:
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:
         hint = f"\n{run} is kept: go on with the same command and --resume"
-        is_begun = any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
+        is_begun = is_first and any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
         click.echo(hint if is_begun else "", err=True)
         raise click.Abort from interrupt
+    if not is_first:
+        return
     if record.outcome is not None:
         for line in describe_outcome(record.outcome):
             click.echo(line)

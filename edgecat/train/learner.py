@@ -68,9 +68,7 @@ def connect(learner: Learner, recipe: Recipe) -> Learner:
     if ranks.size == 1:
         return learner
     share_layers(network, ranks, device, sync_batch_norm=recipe.sync_batch_norm)
-    # BatchNorm's statistics: with sync_batch_norm they are the same on all ranks.
-    forward = DistributedDataParallel(network, broadcast_buffers=not recipe.sync_batch_norm)
-    return dataclasses.replace(learner, forward=forward)
+    return dataclasses.replace(learner, forward=DistributedDataParallel(network))
 
 
 def _build_optimizer(network: PhotoNetwork, recipe: Recipe) -> torch.optim.AdamW:

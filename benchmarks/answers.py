@@ -4,6 +4,8 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
+from benchmarks.transfer.claims import summarize
+
 _MB = 1e6
 
 _Result = dict[str, Any]
@@ -113,6 +115,8 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
+    "transfer": summarize,
+    "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
     "not_cats": _not_cats,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",

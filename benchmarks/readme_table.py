@@ -1,4 +1,4 @@
-"""Write the tables of README.md and int8/INT8.md, and the folders' answers, from the raw results.
+"""Write the tables of all pages, and the folders' answers, from the raw results.
 
 python -m benchmarks.readme_table
 
@@ -15,10 +15,12 @@ import click
 
 from benchmarks.answers import ANSWERS
 from benchmarks.results import list_results, load_results
+from benchmarks.transfer.claims import format_page, summarize
 from edgecat.bundle import schema1
 
 README = Path(__file__).parent.parent / "README.md"
 INT8 = Path(__file__).parent / "int8" / "INT8.md"
+TRANSFER = Path(__file__).parent / "transfer" / "README.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 _ANSWER = re.compile(r"(<!-- answer: (\w+) -->).*?(<!-- end of answer -->)")
@@ -42,6 +44,7 @@ def format_results() -> str:
     sentences += [_format_time(result) for result in load_results("finetune_time_cpu")]
     sentences += [_format_cli(result) for result in load_results("cli_time")]
     sentences += [_format_not_cats(result) for result in load_results("not_cats")]
+    sentences += [_format_transfer(result) for result in load_results("transfer")]
     return "\n".join([*parts, " ".join(sentences) + "\n"])
 
 
@@ -54,8 +57,13 @@ def format_int8() -> str:
     return "\n".join(parts)
 
 
+def format_transfer() -> str:
+    """Return the sections of benchmarks/transfer/README.md."""
+    return "\n".join(format_page(result) for result in load_results("transfer"))
+
+
 #: Pages with tables, and what stands between their marks.
-TABLES = {README: format_results, INT8: format_int8}
+TABLES = {README: format_results, INT8: format_int8, TRANSFER: format_transfer}
 
 #: Pages with an answer for each raw result.
 ANSWERED = sorted(Path(__file__).parent.glob("*/README.md"))
@@ -225,6 +233,13 @@ def _format_time(result: dict[str, Any]) -> str:
     return (
         f"With the machine to itself ({result['device']}), decoding included, that takes "
         f"{result['median_duration_s']:.0f} s."
+    )
+
+
+def _format_transfer(result: dict[str, Any]) -> str:
+    return (
+        "[Transfer learning, its claims and limits](benchmarks/transfer/README.md): "
+        f"{summarize(result)}."
     )
 
 

@@ -90,7 +90,7 @@ def build(
 
     Args:
         cls: A dataclass whose fields are str, int, float, bool, `X | None`, `tuple[X, ...]`,
-            `dict[str, X]`, `Any` or such a dataclass again.
+            `dict[str, X]`, `Literal`, `Any` or such a dataclass again.
         values: What a JSON or TOML parser gave.
         where: What is being read, for messages: "recipe fast.toml".
         error: The class to raise.
@@ -149,6 +149,11 @@ def _value(hint: Any, value: object, where: str, rules: _Rules) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
+    if origin is typing.Literal:
+        if value in arguments and type(value) in map(type, arguments):
+            return value
+        known = ", ".join(map(repr, arguments))
+        raise rules.error(f"{where}: expected one of {known}, got {_kind(value)}")
     if origin in (types.UnionType, typing.Union):  # X | None, the one union in use
         if value is None:
             return None

@@ -14,6 +14,9 @@ from PIL import Image
 
 from edgecat.bundle.manifest import FileRecord, ModelSpec, Variant
 from edgecat.bundle.store import write_manifest
+from edgecat.machine.conditions import read_conditions
+from edgecat.machine.noise import Noise
+from edgecat.runtime.tuning import Timing, Tuning, describe_setting, find_fastest
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -78,6 +81,42 @@ def write_bundle(parent, labels=("red", "green", "blue"), files=None, name="bund
     values = {"arch": "mobilenet_v3_small", "variants": variants} | spec
     write_manifest(folder, ModelSpec(name=name, labels=labels, files=records, **values))
     return folder
+
+
+@pytest.fixture
+def make_timing():
+    """A function that makes what was measured of a variant with a number of threads."""
+    return build_timing
+
+
+def build_timing(variant, threads, ratio, unfit=""):
+    latency_ms = {"p50": 2 * ratio, "p95": 3 * ratio, "p99": 4 * ratio}
+    interval = (0.99 * ratio, 1.01 * ratio)
+    return Timing(variant, threads, "fp32", latency_ms, ratio, interval, 20, 100, unfit)
+
+
+@pytest.fixture
+def make_tuning():
+    """A function that makes a tuning of a bundle; timings as for `build_timing`."""
+
+    def make(bundle, *timings, **changes):
+        rows = [build_timing(*timing) for timing in timings]
+        best, now = find_fastest(rows), read_conditions()
+        values = {
+            "variant": best.variant,
+            "threads": best.threads,
+            "setting": describe_setting(bundle),
+            "reference": "onnxruntime-fp32 with 1 thread",
+            "date": "2026-11-28T10:20:30Z",
+            "is_partial": False,
+            "timings": tuple(rows),
+            "before": now,
+            "after": now,
+            "noise": Noise("quiet", 0.01),
+        }
+        return Tuning(**values | changes)
+
+    return make
 
 
 @pytest.fixture

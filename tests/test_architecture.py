@@ -114,9 +114,10 @@ LAYERS = [
     ["scores"],
     ["bundle"],
     ["runtime"],
+    ["bench"],
     ["service"],
-    ["doctor", "serve", "stream", "watch"],
-    ["bench", "graph"],
+    ["doctor", "serve", "stream", "tune", "watch"],
+    ["graph"],
     ["train"],
     ["quantize"],
     ["export"],
@@ -161,7 +162,7 @@ def test_few_modules_are_loose_and_each_package_says_what_it_knows():
         assert len(ast.get_docstring(MODULES[f"edgecat.{name}"]).splitlines()) == 1
 
 
-LIGHT = [f"edgecat.{name}" for name in ("cli", "runtime", "bench", "doctor", "service")]
+LIGHT = [f"edgecat.{name}" for name in ("cli", "runtime", "bench", "doctor", "service", "tune")]
 
 
 def test_the_command_line_and_the_engines_import_nothing_heavy_at_their_top():

@@ -1,10 +1,59 @@
 """The one clock. Knows nothing of models: it times functions, in turns."""
 
+import dataclasses
 import gc
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
+
+# Rounds whose median is compared with that of as many before, to tell whether it is steady. Of
+# five, one that was disturbed does not count.
+_WINDOW = 5
+
+# Two medians of five rounds differ by as much on a quiet machine by chance alone.
+_STEADY_RATIO = 0.05
+
+# Rounds below which an interval is not believed enough to stop early: of six it is their range, and
+# on a quiet machine any six in a row may lie close together.
+_MIN_CERTAIN = 20
+
+# Two-sided 95 %: the 97.5 % quantile of the normal distribution.
+_Z95 = 1.959963984540054
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """When a measurement is warm, and when it is done.
+
+    Attributes:
+        max_warmup: Untimed rounds at most; it goes on to timed ones as soon as every function is
+            as fast as it gets.
+        min_warmup: Untimed rounds at least.
+        max_rounds: Timed rounds at most.
+        min_rounds: Timed rounds at least, however long they take.
+        max_s: Seconds that all of it may take; a quarter of them, at most, to get warm.
+        margin_ratio: It is done as soon as half the width of the 95 % interval of every function's
+            time by that of the first is below this, as a share of the ratio; 0 for never.
+        is_stopping: Asked after each round; the end comes at once, whatever was measured.
+    """
+
+    max_warmup: int = 50
+    min_warmup: int = 2 * _WINDOW
+    max_rounds: int = 10_000
+    min_rounds: int = 10
+    max_s: float = math.inf
+    margin_ratio: float = 0.0
+    is_stopping: Callable[[], bool] = lambda: False
+
+
+def time_ms(action: Callable[[], object]) -> float:
+    """Return how many milliseconds one call takes."""
+    started_ns = time.perf_counter_ns()
+    action()
+    return (time.perf_counter_ns() - started_ns) / 1e6
 
 
 def measure_interleaved_ms(
@@ -15,8 +64,6 @@ def measure_interleaved_ms(
 ) -> dict[str, list[float]]:
     """Time functions A B C A B C ..., so that a machine's drift hits all of them alike.
 
-    Garbage collection waits until the end, so that no function pays for another's litter.
-
     Args:
         actions: What to time, by name.
         num_rounds: Timed calls of each.
@@ -26,29 +73,124 @@ def measure_interleaved_ms(
     Returns:
         Milliseconds of each timed call, by name, in order: position i of all lists is one round.
     """
-    times: dict[str, list[float]] = {name: [] for name in actions}
+    plan = Plan(
+        max_warmup=num_warmup,
+        min_warmup=num_warmup,
+        max_rounds=num_rounds,
+        min_rounds=num_rounds,
+    )
+    timed = {name: partial(time_ms, action) for name, action in actions.items()}
+    return take_turns(timed, plan, on_round)
+
+
+def take_turns(
+    actions: Mapping[str, Callable[[], float]],
+    plan: Plan,
+    on_round: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """Call functions A B C A B C ... that time themselves, until a plan is fulfilled.
+
+    Garbage collection waits until the end, so that no function pays for another's litter.
+
+    Args:
+        actions: Each returns how many milliseconds its work took; the first is the reference.
+        plan: When they are warm, and when it is done.
+        on_round: Called after each round, outside of any timing.
+
+    Returns:
+        What each returned, by name, in order, without the warm-up.
+    """
+    started = time.monotonic()
+
+    def take_rounds(
+        is_done: Callable[[Plan, dict[str, list[float]], float], bool],
+    ) -> dict[str, list[float]]:
+        times: dict[str, list[float]] = {name: [] for name in actions}
+        while times and not is_done(plan, times, time.monotonic() - started):
+            if plan.is_stopping():
+                break
+            found = [(name, action()) for name, action in actions.items()]
+            for name, duration_ms in found:  # whole rounds only
+                times[name].append(duration_ms)
+            on_round()
+        return times
+
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        for number in range(num_warmup + num_rounds):
-            for name, action in actions.items():
-                started_ns = time.perf_counter_ns()
-                action()
-                duration_ms = (time.perf_counter_ns() - started_ns) / 1e6
-                if number >= num_warmup:
-                    times[name].append(duration_ms)
-            on_round()
+        take_rounds(_is_warm)
+        return take_rounds(_is_done)
     finally:
         if was_enabled:
             gc.enable()
-    return times
 
 
-def percentiles(times_ms: list[float]) -> dict[str, float]:
+def _count_rounds(times: Mapping[str, Sequence[float]]) -> int:
+    return min(map(len, times.values()))
+
+
+def _is_warm(plan: Plan, times: Mapping[str, Sequence[float]], duration_s: float) -> bool:
+    num_rounds = _count_rounds(times)
+    if num_rounds >= plan.max_warmup or duration_s >= plan.max_s / 4:
+        return True
+    return num_rounds >= plan.min_warmup and all(map(is_steady, times.values()))
+
+
+def is_steady(times_ms: Sequence[float]) -> bool:
+    """Return whether a function is as fast as it gets: not faster than a moment before."""
+    before, now = times_ms[-2 * _WINDOW : -_WINDOW], times_ms[-_WINDOW:]
+    if len(before) < _WINDOW:
+        return False
+    return float(np.median(now)) >= (1 - _STEADY_RATIO) * float(np.median(before))
+
+
+def _is_done(plan: Plan, times: Mapping[str, Sequence[float]], duration_s: float) -> bool:
+    num_rounds = _count_rounds(times)
+    if num_rounds >= plan.max_rounds:
+        return True
+    if num_rounds < plan.min_rounds:
+        return False
+    return duration_s >= plan.max_s or _is_told_apart(plan, list(times.values()))
+
+
+def _is_told_apart(plan: Plan, times: Sequence[Sequence[float]]) -> bool:
+    if not plan.margin_ratio or len(times[0]) < _MIN_CERTAIN:
+        return False
+    ratios = [ratios_by_round(other, times[0]) for other in times[1:]]
+    margins = [interval_margin(median_interval(each), float(np.median(each))) for each in ratios]
+    return all(margin < plan.margin_ratio for margin in margins)
+
+
+def percentiles(times_ms: Sequence[float]) -> dict[str, float]:
     """Return "p50", "p95" and "p99" of timed calls, in their unit."""
     return {f"p{percent}": float(np.percentile(times_ms, percent)) for percent in (50, 95, 99)}
 
 
-def median_ratio(times_ms: list[float], reference_ms: list[float]) -> float:
+def ratios_by_round(times_ms: Sequence[float], reference_ms: Sequence[float]) -> list[float]:
+    """Return, round by round, one function's time by another's."""
+    return [time / reference for time, reference in zip(times_ms, reference_ms, strict=True)]
+
+
+def median_ratio(times_ms: Sequence[float], reference_ms: Sequence[float]) -> float:
     """Return the median over rounds of one function's time by another's of the same round."""
-    return float(np.median(np.asarray(times_ms) / np.asarray(reference_ms)))
+    return float(np.median(ratios_by_round(times_ms, reference_ms)))
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of a median, low and high; of fewer than six, all of their range.
+
+    It lies between two of the values, whatever their distribution. It takes them to be independent;
+    what slows a machine for minutes it cannot see. Source: Conover, "Practical Nonparametric
+    Statistics" (3rd ed., 1999), 3.2.
+
+    Args:
+        values: One or more.
+    """
+    ordered, num = sorted(values), len(values)
+    rank = max(0, math.floor((num - _Z95 * math.sqrt(num)) / 2))
+    return ordered[rank], ordered[num - 1 - rank]
+
+
+def interval_margin(interval: Sequence[float], median: float) -> float:
+    """Return half the width of a median's interval, as a share of that median."""
+    return (interval[1] - interval[0]) / 2 / median

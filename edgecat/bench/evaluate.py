@@ -1,5 +1,6 @@
 """Accuracy of a bundle's variants on a folder of labelled photos."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from edgecat.progress import Progress, Silent
 from edgecat.runtime.engine import Engine
 from edgecat.scores.answers import Interface, answer_photos
 from edgecat.scores.evaluation import Evaluation, score
+from edgecat.scores.metrics import Indices, Logits
 
 
 def evaluate(
@@ -40,6 +42,54 @@ def evaluate(
         DatasetError: No photos, labels that the model does not know, broken photos, or no test
             photos among them.
         ConfigError: `split` is something else.
+    """
+    answered = answer_known_photos(
+        bundle, engines, data, split=split, skip_broken=skip_broken, progress=progress
+    )
+    return tuple(
+        score(
+            engine.name,
+            answered.split,
+            bundle.spec.labels,
+            answered.targets,
+            logits,
+            answered.num_seen,
+        )
+        for engine, logits in zip(engines, answered.logits, strict=True)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """What a bundle's variants answered to labelled photos.
+
+    Attributes:
+        split: Which of the photos count, "test" or "all".
+        targets: int64 `[N]`, their classes.
+        logits: float32 `[N, K]` of each variant.
+        num_seen: How many of these photos the model was trained or tuned on.
+    """
+
+    split: str
+    targets: Indices
+    logits: tuple[Logits, ...]
+    num_seen: int
+
+
+def answer_known_photos(
+    bundle: Bundle,
+    engines: Sequence[Engine],
+    data: Path,
+    *,
+    split: str | None = None,
+    skip_broken: bool = False,
+    progress: Progress | None = None,
+) -> Answered:
+    """Let a bundle's variants answer labelled photos; all arguments are those of `evaluate`.
+
+    Raises:
+        DatasetError: As `evaluate`.
+        ConfigError: The same.
     """
     if split not in (None, "test", "all"):
         raise ConfigError(f"split {split!r}: accepted are 'test' and 'all'")
@@ -75,10 +125,11 @@ def evaluate(
             "photo with --split all"
         )
     keep = in_test if chosen == "test" else np.ones(len(in_test), bool)
-    targets, num_seen = answers.targets[keep], int(was_trained[keep].sum())
-    return tuple(
-        score(engine.name, chosen, bundle.spec.labels, targets, logits[keep], num_seen)
-        for engine, logits in zip(engines, answers.logits, strict=True)
+    return Answered(
+        split=chosen,
+        targets=answers.targets[keep],
+        logits=tuple(logits[keep] for logits in answers.logits),
+        num_seen=int(was_trained[keep].sum()),
     )
 
 

@@ -2,12 +2,12 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from edgecat.machine.conditions import read_conditions
 from edgecat.machine.cores import count_threads
-from edgecat.machine.cpu import list_features, read_cpuinfo
+from edgecat.machine.cpu import list_features, name_processor, read_cpuinfo
+from edgecat.machine.packages import list_versions
 from edgecat.runtime.engine import ENGINES
 
 
@@ -16,31 +16,17 @@ def describe_host() -> dict[str, Any]:
     cpuinfo = read_cpuinfo()
     engines = [entry.package for entry in ENGINES.load_all().values()]
     packages = ("edgecat", "numpy", "pillow", *engines)
-    temperature = _read("/sys/class/thermal/thermal_zone0/temp")
+    now = read_conditions()
     return {
-        "cpu": cpuinfo.get("model name") or cpuinfo.get("Model") or platform.processor(),
+        "cpu": name_processor(cpuinfo),
         "machine": platform.machine(),
         "num_cpus": os.cpu_count(),
         "num_usable_cores": count_threads(),
         "features": list_features(cpuinfo),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "temperature_c": int(temperature) / 1000 if temperature else None,
-        "load_1min": os.getloadavg()[0],
+        "governor": now.governor,
+        "temperature_c": now.temperature_c,
+        "load_1min": now.load_1min,
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: found for name in packages if (found := _version(name))},
+        "versions": list_versions(packages),
     }
-
-
-def _read(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

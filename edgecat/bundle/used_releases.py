@@ -14,13 +14,13 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgecat import atomic
 from edgecat.bundle.release import Release
 from edgecat.errors import RollbackError, StorageError
+from edgecat.machine.state import find_state_folder
 from edgecat.strict import build, read_json, to_json
 
 _MAX_RECORD_BYTES = 64 * 2**10
@@ -122,15 +122,10 @@ def _record_path(signer: Path) -> Path:
 
 
 def _find_folder() -> Path:
-    # systemd.exec(5): where a unit may write; several are parted by colons.
-    if systemd := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
-        return Path(systemd)
-    # XDG Base Directory Specification: a relative path counts as none.
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
     try:
-        return (state if state.is_absolute() else Path.home() / ".local/state") / "edgecat"
-    except RuntimeError as error:  # a user without a home
-        raise StorageError(f"no folder to remember releases in ({error}); {_MEND}") from error
+        return find_state_folder()
+    except StorageError as error:
+        raise StorageError(f"{error}, or do without the memory: --allow-older") from error
 
 
 _MEND = (

@@ -7,6 +7,7 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress
 from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.inits import INITS
 from edgecat.train.presets import FAST, PRESETS
 
 
@@ -30,10 +31,17 @@ from edgecat.train.presets import FAST, PRESETS
     "--weights",
     default="imagenet",
     show_default=True,
-    metavar="imagenet|cats12|scratch|FILE",
-    help="What all layers but the output layer start from: torchvision's ImageNet weights "
-    "(downloaded once), the released 12-breed model or another bundle, a .pth or .safetensors "
-    "file, or random numbers.",
+    metavar="imagenet|cats12|FILE",
+    help="Pretrained weights: torchvision's of ImageNet (downloaded once), the released 12-breed "
+    "model or another bundle, or a .pth or .safetensors file.",
+)
+@click.option(
+    "--init",
+    type=click.Choice(tuple(INITS)),
+    default="transfer",
+    show_default=True,
+    help="What starts from --weights: all layers but the output layer; none; all, for the same "
+    "classes; or the output layer alone. All others start from random numbers.",
 )
 @click.option(
     "--preset",
@@ -113,6 +121,7 @@ def command(
     run: Path,
     arch: str,
     weights: str,
+    init: str,
     preset: str,
     teacher: str | None,
     teacher_weights: str,
@@ -141,10 +150,18 @@ def command(
 
     Where one class has three times the photos of another, small classes are seen more often.
 
+    With a teacher (--preset good or best, or --teacher), a bigger network is fine-tuned first, on
+    the same photos, into RUN/teacher; then the small one learns to answer as it does, view by view.
+    That takes longer and gets further. Another run may use the same teacher: --teacher RUN/teacher.
+    It needs pip install 'edgecat[teacher]'.
+
     \b
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
+      edgecat finetune photos --out runs/best --preset best     with a teacher
+      edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
@@ -170,6 +187,7 @@ def command(
         resume=resume,
         skip_broken=skip_broken,
         conflicts=conflicts,
+        init=init,
     )
     is_first, progress = read_ranks().is_first, TerminalProgress()
     if is_first and (recipe_file is not None or settings or preset != FAST):

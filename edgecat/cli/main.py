@@ -20,6 +20,7 @@ COMMANDS = {
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "predict": "Say what photos show.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
+    "tune": "Measure on this device which variant is fastest, and use it from now on.",
     "serve": "Answer photos over HTTP, with a page for people.",
     "watch": "Classify photos as they arrive in a folder, each once.",
     "stream": "Classify the newest frame of a camera, JPEG frames on standard input.",

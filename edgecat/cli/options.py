@@ -9,11 +9,15 @@ import click
 
 variant_option = click.option(
     "--variant",
-    help="One of those that 'edgecat inspect' shows; default: the fastest that ships here.",
+    help="One of those that 'edgecat inspect' shows; default: the fastest that 'edgecat tune' "
+    "measured here, or else that ships here.",
 )
 
 threads_option = click.option(
-    "--threads", type=int, help="Default: one per core that affinity and CPU quota leave."
+    "--threads",
+    type=int,
+    help="Default: what 'edgecat tune' measured here, or else one per core that affinity and CPU "
+    "quota leave.",
 )
 
 power_save_option = click.option(

@@ -1,5 +1,6 @@
 """The command `edgecat predict`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,13 @@ def command(
                 stranger = f"{UNKNOWN}, nearest " if prediction.answer == UNKNOWN else ""
                 click.echo(f"{image}: {stranger}{', '.join(guesses)}")
         if opening["variant"] is None and answers and not as_json:
-            click.echo(f"answered by {classifier.variant}, see edgecat inspect {bundle}", err=True)
+            click.echo(f"answered by {classifier.choice.describe()}", err=True)
         if as_json:
             print_json(
                 {
                     "bundle": classifier.bundle.spec.name,
                     "variant": classifier.variant,
+                    "choice": dataclasses.asdict(classifier.choice),
                     "predictions": answers,
                     "errors": failures,
                 }

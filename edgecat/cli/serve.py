@@ -52,7 +52,7 @@ from edgecat.cli.output import TerminalProgress
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help="Of the model; default: all cores that it may use but one.",
+    help="Of the model; default: the fastest that edgecat tune measured, or all cores, but one.",
 )
 @power_save_option
 @signer_option
@@ -98,13 +98,14 @@ def command(
     from edgecat.service.signals import Signals
 
     with Signals() as signals:  # before what takes time: a SIGHUP would end the process
+        from edgecat.runtime.choice import AtMost
         from edgecat.serve.limits import Limits
         from edgecat.serve.server import Address, choose_threads, serve
         from edgecat.service.live import LiveClassifier
 
         limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
         address = Address(host, port, token_file)
-        options = {"threads": threads or choose_threads(), "power_save": power_save}
+        options = {"threads": threads or AtMost(choose_threads()), "power_save": power_save}
         classifier = LiveClassifier(
             bundle, variant, signer=signer, allow_older=allow_older, **options
         )

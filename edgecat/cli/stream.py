@@ -65,8 +65,10 @@ def command(
         return os.read(source, size)
 
     with Service(progress) as service:
+        classifier = LiveClassifier(bundle, **opening)
+        progress.say(f"answered by {classifier.current.choice.describe()}")
         stream(
-            LiveClassifier(bundle, **opening),
+            classifier,
             Mailbox(read, progress, drop=not is_recording),
             service,
             window=window,

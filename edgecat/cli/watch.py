@@ -91,6 +91,7 @@ def command(
     progress = TerminalProgress()
     with Service(progress) as service:
         classifier = LiveClassifier(bundle, **opening)
+        progress.say(f"answered by {classifier.current.choice.describe()}")
         job = WatchJob(
             folder,
             out,

@@ -1,13 +1,12 @@
 """The facts about a machine that checks judge: its interpreter's, and files below a root."""
 
-import contextlib
 import dataclasses
 import platform
 import struct
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edgecat.machine.cpu import list_features, read_cpuinfo
+from edgecat.machine.packages import list_versions
 from edgecat.runtime.engine import ENGINES
 from edgecat.runtime.target import tell_target
 
@@ -66,17 +65,13 @@ class Machine:
 def read_machine() -> Machine:
     """Return this machine."""
     library, library_version = platform.libc_ver()
-    packages = {}
     engines = [entry.package for entry in ENGINES.load_all().values()]
-    for name in ("numpy", "pillow", *engines):
-        with contextlib.suppress(PackageNotFoundError):
-            packages[name] = version(name)
     return Machine(
         machine=platform.machine(),
         bits=8 * struct.calcsize("P"),
         glibc=library_version if library == "glibc" else "",
         python=platform.python_version(),
-        packages=packages,
+        packages=list_versions(("numpy", "pillow", *engines)),
     )
 
 

@@ -5,13 +5,18 @@ from pathlib import Path
 
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.doctor.apart import CrashError, run_apart
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
 from edgecat.errors import BundleError, EngineError, StorageError
+from edgecat.machine.cores import read_cores
+from edgecat.runtime.apart import CrashError, run_apart
 from edgecat.runtime.target import tell_target
+from edgecat.runtime.tuned import find_tuning
+from edgecat.runtime.tuning import Timing, Tuning
 
 _CHOOSE = "choose another --variant"
+
+_RULE = "a rule, 'edgecat tune' measures it here"
 
 
 def check_bundle(
@@ -38,7 +43,10 @@ def check_bundle(
         found += f", {spec.release.describe()}"
     yield Finding("bundle", "ok", found)
     target = tell_target(machine.machine, machine.features, spec.targets)
-    preferred = spec.preferred_variants(target)
+    kept = find_tuning(bundle)
+    best = _find_best(kept.tuning, machine)
+    measured = () if best is None else (best.variant,)
+    preferred = tuple(dict.fromkeys((*measured, *spec.preferred_variants(target))))
     others = [variant.name for variant in spec.variants if variant.name not in preferred]
     taken = None
     for variant in (*preferred, *others):
@@ -47,7 +55,20 @@ def check_bundle(
         yield _judge(variant, outcome, ships=ships, is_needed=ships and taken is None)
         if ships and taken is None and not isinstance(outcome, EngineError):
             taken = variant
-    yield _describe_choice(spec, target, taken)
+    if kept.dropped:
+        mend = f"edgecat tune {name}, or remove the file"
+        yield Finding("tuning", "warning", f"counts no more: {kept.dropped}", mend)
+    if kept.tuning is not None and best is not None and taken == best.variant:
+        yield _describe_tuning(kept.tuning, best)
+    else:
+        yield _describe_choice(spec, target, taken)
+
+
+def _find_best(tuning: Tuning | None, machine: Machine) -> Timing | None:
+    """Return what a tuning says is best here; None where there is none."""
+    if tuning is None:
+        return None
+    return tuning.find(None, None, read_cores(machine.root).num_threads)
 
 
 def _try(bundle: Bundle, variant: str) -> str | BundleError | EngineError:
@@ -91,6 +112,21 @@ def _judge(
     return Finding.of_error(variant, "problem" if ships else "warning", outcome, _CHOOSE)
 
 
+def _describe_tuning(tuning: Tuning, best: Timing) -> Finding:
+    """Say what `Classifier.open` takes where it was measured."""
+    found = (
+        f"{best.variant}, threads: {best.threads}, the fastest as measured here on {tuning.date} "
+        f"({best.ratio:.2f}x the latency of {tuning.reference})"
+    )
+    if tuning.is_partial:
+        mend = "let edgecat tune run to its end"
+        return Finding("choice", "warning", f"{found}, before all was measured", mend)
+    if tuning.noise.verdict == "too noisy":
+        mend = "edgecat tune, while nothing else runs"
+        return Finding("choice", "warning", f"{found}, {tuning.noise.describe()}", mend)
+    return Finding("choice", "ok", found)
+
+
 def _describe_choice(spec: ModelSpec, target: str, taken: str | None) -> Finding:
     """Say what `Classifier.open` takes where nobody asks for a variant."""
     if taken is None:
@@ -100,10 +136,13 @@ def _describe_choice(spec: ModelSpec, target: str, taken: str | None) -> Finding
         )  # fmt: skip
     verdict = spec.variant(taken).verdict
     if verdict is None:
-        return Finding("choice", "ok", f"{taken}, the first that opens: there are no verdicts")
+        return Finding(
+            "choice", "ok", f"{taken}, the first that opens: there are no verdicts; {_RULE}"
+        )
     return Finding(
         "choice",
         "ok",
         f"{taken}, the fastest that opens of those that ship to {target} "
-        f"({verdict.latency_ratio:.2f}x the latency of {spec.reference} on {verdict.measured_on})",
+        f"({verdict.latency_ratio:.2f}x the latency of {spec.reference} on {verdict.measured_on}); "
+        f"{_RULE}",
     )

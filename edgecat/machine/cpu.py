@@ -1,5 +1,6 @@
 """What this processor can do, as far as it decides which model to run."""
 
+import platform
 from pathlib import Path
 
 #: Instructions that decide how fast int8 and bf16 are, as /proc/cpuinfo spells them (x86, Arm).
@@ -30,3 +31,12 @@ def list_features(cpuinfo: dict[str, str]) -> list[str]:
     """Return those of `FEATURES` that a processor has."""
     flags = (cpuinfo.get("flags") or cpuinfo.get("Features") or "").split()
     return [name for name in FEATURES if name in flags]
+
+
+def name_processor(cpuinfo: dict[str, str]) -> str:
+    """Return what a processor, or the board around it, calls itself; may be empty.
+
+    Args:
+        cpuinfo: As `read_cpuinfo` returns it: x86 has a "model name", a Raspberry Pi a "Model".
+    """
+    return cpuinfo.get("model name") or cpuinfo.get("Model") or platform.processor()

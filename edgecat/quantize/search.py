@@ -19,7 +19,7 @@ from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.recipe import SEARCHES, Recipe
 from edgecat.quantize.step import SearchStep
 from edgecat.runtime.target import TARGETS
-from edgecat.scores.compare import AccuracyChange
+from edgecat.scores.compare import DEFAULT_MAX_DROP_PP, AccuracyChange
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Budget:
         allows_drop: Whether to keep the best step even if it is over budget.
     """
 
-    max_drop_pp: float = 1.0
+    max_drop_pp: float = DEFAULT_MAX_DROP_PP
     targets: tuple[str, ...] = dataclasses.field(default_factory=lambda: TARGETS.names)
     search: str = "full"
     allows_drop: bool = False
@@ -66,7 +66,7 @@ class Budget:
 
     def holds(self, change: AccuracyChange) -> bool:
         """Tell whether a drop, as measured, is within the budget."""
-        return change.drop_pp <= self.max_drop_pp or change.num_lost <= 1
+        return change.is_within(self.max_drop_pp)
 
     def is_proven(self, change: AccuracyChange) -> bool:
         """Tell whether the whole interval of a drop is within the budget."""

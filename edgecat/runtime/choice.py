@@ -1,27 +1,113 @@
-"""Which of a bundle's variants runs here, open and tried."""
+"""Which of a bundle's variants runs here, with how many threads; open and tried."""
 
-import numpy as np
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal
 
 from edgecat.bundle.store import Bundle
 from edgecat.errors import EngineError
+from edgecat.machine.cores import count_threads
 from edgecat.runtime.engine import Engine, open_model
 from edgecat.runtime.target import detect_target
+from edgecat.runtime.tuned import find_tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class AtMost:
+    """As many threads as are best, up to a number."""
+
+    threads: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What to open.
+
+    Attributes:
+        variant: One of the bundle's.
+        threads: To compute with.
+        origin: Who chose the variant: whoever asked for it; what `edgecat tune` measured on this
+            machine; or a rule, made of what was measured where the bundle was exported.
+        reason: The same in words.
+    """
+
+    variant: str
+    threads: int
+    origin: Literal["asked", "measured", "rule"]
+    reason: str
+
+    def describe(self) -> str:
+        """Return it as a line of text."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.variant} with {threads}, {self.reason}"
+
+
+def list_choices(
+    bundle: Bundle, variant: str | None = None, threads: int | AtMost | None = None
+) -> Iterator[Choice]:
+    """Yield what may be opened, the best first; nothing where nothing is worth running here.
+
+    Args:
+        bundle: Verified.
+        variant: As for `open_engine`.
+        threads: The same.
+    """
+    most = threads if isinstance(threads, AtMost) else AtMost(count_threads())
+    given = threads if isinstance(threads, int) else None
+    if variant is not None and given is not None:
+        yield Choice(variant, given, "asked", "asked for")
+        return
+    found = find_tuning(bundle)
+    if found.tuning is not None:
+        fastest = found.tuning.find(variant, given, most.threads)
+        if fastest is not None:
+            yield Choice(
+                fastest.variant,
+                fastest.threads,
+                "asked" if variant else "measured",
+                f"{'asked for, threads ' if variant else ''}measured here on {found.tuning.date}",
+            )
+    dropped = f"; not by what was measured here: {found.dropped}" if found.dropped else ""
+    if variant is not None:
+        yield Choice(variant, given or most.threads, "asked", f"asked for{dropped}")
+        return
+    target = detect_target(bundle.spec.targets)
+    rule = (
+        f"by the bundle's verdicts for {target}"
+        if bundle.spec.targets
+        else "the bundle has no verdicts"
+    )
+    for name in bundle.spec.preferred_variants(target):
+        yield Choice(name, given or most.threads, "rule", f"{rule}{dropped}")
 
 
 def open_engine(
     bundle: Bundle,
     variant: str | None = None,
-    threads: int | None = None,
+    threads: int | AtMost | None = None,
     *,
     power_save: bool = False,
 ) -> Engine:
-    """Open a variant of a bundle.
+    """Open a variant of a bundle, as `open_choice` does."""
+    return open_choice(bundle, variant, threads, power_save=power_save)[0]
+
+
+def open_choice(
+    bundle: Bundle,
+    variant: str | None = None,
+    threads: int | AtMost | None = None,
+    *,
+    power_save: bool = False,
+) -> tuple[Engine, Choice]:
+    """Open a variant of a bundle, and say why this one.
 
     Args:
         bundle: Verified.
-        variant: One of its variants' names; None for the fastest that the bundle's verdicts
-            recommend for this processor and whose engine is installed.
-        threads: How many to compute with; None for one per core that this process may use.
+        variant: One of its variants' names; None for the fastest: as `edgecat tune` measured it on
+            this machine, or else of those that the bundle's verdicts recommend for this processor
+            and whose engine is installed.
+        threads: How many to compute with; None for as many as `edgecat tune` found the fastest, or
+            else one per core that this process may use.
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
 
     Raises:
@@ -30,27 +116,27 @@ def open_engine(
         EngineError: The engine is not installed, or refuses the model.
         ConfigError: `threads` is below 1.
     """
-    if variant is not None:
-        return _open_variant(bundle, variant, threads, power_save)
-    target = detect_target(bundle.spec.targets)
     refusals = []
-    for name in bundle.spec.preferred_variants(target):
+    for choice in list_choices(bundle, variant, threads):
         try:
-            return _open_variant(bundle, name, threads, power_save)
+            return _open(bundle, choice, power_save), choice
         except EngineError as error:
+            if variant is not None:
+                raise
             refusals.append(str(error))
     names = ", ".join(item.name for item in bundle.spec.variants)
     raise EngineError(
         "; ".join(refusals)
-        or f"{bundle.path}: none of its variants is worth running on this processor ({target}); "
-        f"choose one with --variant: {names}"
+        or f"{bundle.path}: none of its variants is worth running on this processor "
+        f"({detect_target(bundle.spec.targets)}); choose one with --variant: {names}, or measure "
+        f"them: edgecat tune {bundle.path}"
     )
 
 
-def _open_variant(bundle: Bundle, variant: str, threads: int | None, power_save: bool) -> Engine:
-    chosen = bundle.spec.variant(variant)
+def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
+    chosen = bundle.spec.variant(choice.variant)
     files = [bundle.read(file) for file in chosen.files]
-    engine = open_model(chosen, files, threads, power_save=power_save)
+    engine = open_model(chosen, files, choice.threads, power_save=power_save)
     try:
         _try_out(engine, bundle)
     except EngineError:
@@ -65,6 +151,8 @@ def _try_out(engine: Engine, bundle: Bundle) -> None:
     Raises:
         EngineError: It answers otherwise than the manifest says.
     """
+    import numpy as np  # here, so that who only asks for a choice needs no library
+
     where, shape = f"{bundle.path}: {engine.name}", (1, *bundle.spec.input.shape)
     blank = np.zeros(shape, np.uint8)
     try:

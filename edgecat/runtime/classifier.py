@@ -12,7 +12,7 @@ from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError
 from edgecat.photos.decode import Photo
 from edgecat.photos.pixels import Pixels, load_pixels
-from edgecat.runtime.choice import open_engine
+from edgecat.runtime.choice import AtMost, Choice, open_choice
 from edgecat.runtime.engine import Engine
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
 from edgecat.scores import metrics
@@ -28,14 +28,16 @@ class Classifier:
     Attributes:
         bundle: What it was opened from.
         variant: The name of the variant in use.
+        choice: Why it is this one, and with how many threads.
         labels: The classes it knows.
         engine: The open model.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, choice: Choice) -> None:
         """Join a bundle and an open engine; use `Classifier.open` instead."""
         self.bundle = bundle
         self.variant = engine.name
+        self.choice = choice
         self.labels = bundle.spec.labels
         self.engine = engine
         self._detector = load_detector(bundle)
@@ -47,7 +49,7 @@ class Classifier:
         bundle: str | Path,
         variant: str | None = None,
         *,
-        threads: int | None = None,
+        threads: int | AtMost | None = None,
         power_save: bool = False,
         signer: Path | None = None,
         allow_older: bool = False,
@@ -56,9 +58,11 @@ class Classifier:
 
         Args:
             bundle: A folder, or the name of a released model: "cats12".
-            variant: Such as "onnxruntime-int8"; None for the fastest that the bundle's verdicts
-                recommend for this processor and whose engine is installed.
-            threads: How many to compute with; None for one per core that this process may use.
+            variant: Such as "onnxruntime-int8"; None for the fastest, as `edgecat tune` measured it
+                on this machine; where nobody has, as the bundle's verdicts say for this processor,
+                of those whose engine is installed.
+            threads: How many to compute with; None for as many as `edgecat tune` found the fastest,
+                or else one per core that this process may use.
             power_save: Threads that wait for work sleep, instead of asking for it in a loop: for
                 a photo now and then. Photos in a row take longer.
             signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None
@@ -77,7 +81,7 @@ class Classifier:
             ConfigError: `threads` is below 1; `allow_older` without `signer`.
         """
         loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
-        opened = cls(loaded, open_engine(loaded, variant, threads, power_save=power_save))
+        opened = cls(loaded, *open_choice(loaded, variant, threads, power_save=power_save))
         if signer is not None and not allow_older:
             from edgecat.runtime.adoption import adopt_release  # the self-test, only if asked for
 

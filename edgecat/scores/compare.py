@@ -7,6 +7,9 @@ import numpy as np
 from edgecat.scores import metrics
 from edgecat.scores.metrics import Indices, Logits
 
+#: Most that top-1 may drop where nobody says otherwise, percentage points.
+DEFAULT_MAX_DROP_PP = 1.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -51,6 +54,13 @@ class AccuracyChange:
     mcnemar_p: float
     reference_calibration_error_ratio: float
     calibration_error_ratio: float
+
+    def is_within(self, max_drop_pp: float) -> bool:
+        """Tell whether the drop, as measured, is within a budget of percentage points.
+
+        One single photo never counts as over it: few photos cannot tell it from none.
+        """
+        return self.drop_pp <= max_drop_pp or self.num_lost <= 1
 
 
 def compare_logits(reference: Logits, other: Logits) -> Comparison:

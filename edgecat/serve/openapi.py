@@ -6,6 +6,7 @@ from typing import Any
 from edgecat import __version__
 from edgecat.bundle.score import Score
 from edgecat.photos.input import InputSpec
+from edgecat.runtime.choice import Choice
 from edgecat.runtime.prediction import Prediction
 from edgecat.serve.schema import JsonSchema, schema_of
 
@@ -92,6 +93,7 @@ _MODEL = _object(
     arch=_TEXT,
     labels={"type": "array", "items": _TEXT, "description": "In the order of the model's output."},
     variant=_TEXT,
+    choice={**schema_of(Choice), "description": "Why this variant answers, and with what."},
     says_unknown={**_YES_OR_NO, "description": "Whether it can tell photos of nothing it knows."},
     versions={
         "type": "object",

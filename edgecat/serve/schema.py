@@ -20,8 +20,8 @@ def schema_of(kind: Any) -> JsonSchema:
     """Return the schema of a type's values, as `dataclasses.asdict` and JSON write them.
 
     Args:
-        kind: str, bool, int, float, a dataclass with annotations of these, or `tuple[X, ...]`,
-            `dict[str, X]` or `X | None` of them.
+        kind: str, bool, int, float, `Literal[...]`, a dataclass with annotations of these, or
+            `tuple[X, ...]`, `dict[str, X]` or `X | None` of them.
 
     Raises:
         TypeError: It is something else.
@@ -33,6 +33,8 @@ def schema_of(kind: Any) -> JsonSchema:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return {"anyOf": [schema_of(argument) for argument in arguments]}
+    if origin is typing.Literal:
+        return {"enum": list(arguments)}
     if origin is tuple:
         return {"type": "array", "items": schema_of(arguments[0])}
     if origin is dict:

@@ -135,6 +135,7 @@ def serve(
         f"http://{address.in_url}:{port}/, "
         f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
     )
+    say(f"answered by {current.choice.describe()}")
     server.run(sockets=listeners)
     say("stopped")
 

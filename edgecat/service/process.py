@@ -88,4 +88,6 @@ class Service:
         except EdgecatError as error:
             self._progress.say(f"new bundle refused, the old one answers on: {error}")
             return
-        self._progress.say(f"new bundle in use: {classifier.current.bundle.spec.name}")
+        current = classifier.current
+        self._progress.say(f"new bundle in use: {current.bundle.spec.name}")
+        self._progress.say(f"answered by {current.choice.describe()}")

@@ -23,7 +23,7 @@ class Architecture:
         backbone: Names of the parts that come before the head, in order; what the last one returns
             is flattened.
         head: Name of the part that learns first, alone.
-        output_layer: Name of the head's last layer; it always starts from random numbers.
+        output_layer: Name of the head's last layer; its units are the classes.
         hidden_layers: Names of layers that start from random numbers where the pretrained weights
             lack them; all others must be there.
         fetch_pretrained: Returns weights pretrained on ImageNet as a state_dict, downloading them

@@ -7,10 +7,12 @@ import torch
 from edgecat.photos.folder import count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
+from edgecat.train.allocator import keep_freed_memory
 from edgecat.train.data import TrainingData, check_data, describe_data, split_data
 from edgecat.train.device import choose_device
 from edgecat.train.fit import fit, prepare
 from edgecat.train.follow import follow
+from edgecat.train.inits import INITS
 from edgecat.train.job import CACHE, UNLABELLED_CACHE, Job, check_job, plan_jobs, settings_of
 from edgecat.train.lock import lock_run
 from edgecat.train.ranks import Ranks, join, read_ranks
@@ -20,13 +22,14 @@ from edgecat.train.sampling import are_unequal, describe_unequal
 from edgecat.train.shared_cache import open_shared_cache
 from edgecat.train.threads import limit_threads
 from edgecat.train.unlabelled import open_unlabelled
+from edgecat.train.weights import load_labels
 
 
 def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     """Fine-tune a network on a folder of labelled photos, and before it its teacher, if it has one.
 
     Raises:
-        ConfigError: An unknown network or device.
+        ConfigError: An unknown network or device, or weights that the init does not read.
         DatasetError: The folder is no data set, or photos are broken.
         WeightsError: The pretrained weights are out of reach or do not fit.
         TrainError: The run's folder is taken, or holds another run than the one to resume; the
@@ -35,6 +38,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         StorageError: The disk is full; the last checkpoint is intact.
     """
     ranks = read_ranks()
+    keep_freed_memory()
     check_job(job)
     limit_threads(ranks)
     device = ranks.own_device(choose_device(job.device))
@@ -70,6 +74,7 @@ def _finetune(job: Job, ranks: Ranks, device: torch.device, progress: Progress) 
         _tell(data, job.recipe, progress)
         for start in starts:
             progress.say(f"{start.job.arch}: {start.loaded}")
+            _tell_output_layer(start.job, data.labels, progress)
             if ranks.is_first:
                 record = fit(start, data, unlabelled, progress)
                 ranks.tell(dataclasses.asdict(record))
@@ -85,3 +90,17 @@ def _tell(data: TrainingData, recipe: Recipe, progress: Progress) -> None:
         progress.say(describe_unequal(data.counts("train"), recipe.balance_ratio))
     if warning := describe_small_classes(data.counts("test")):
         progress.say(f"test photos: {warning}")
+
+
+def _tell_output_layer(job: Job, labels: tuple[str, ...], progress: Progress) -> None:
+    """Say what it means that a network starts with a pretrained output layer, if it does."""
+    if not INITS[job.init].output_layer:
+        return
+    progress.say("the output layer is pretrained, so it does not learn alone first (head_epochs 0)")
+    before = load_labels(job.weights)
+    if before is not None and before != labels:
+        progress.say(
+            "CAREFUL: the output layer learned other classes, or these in another order "
+            f"({', '.join(before)}): it starts from wrong answers; leave --init out to start it "
+            "from random numbers"
+        )

@@ -1,7 +1,9 @@
 """One network, taught on photos that are decoded and split: train, test, record."""
 
+import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -13,7 +15,7 @@ from edgecat.train import run as runs
 from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
 from edgecat.train.device import describe_device
-from edgecat.train.job import Job, check_same, load_earlier
+from edgecat.train.job import Job, check_same, load_earlier, settle_init
 from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.network import PhotoNetwork, build_network
@@ -25,6 +27,8 @@ from edgecat.train.teacher import Teacher, ask_teacher, open_teacher
 from edgecat.train.unlabelled import add_unlabelled
 from edgecat.train.validate import measure_top1
 from edgecat.train.weights import LoadedWeights, load_weights
+
+_NO_MEMORY = "can't allocate memory"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +66,9 @@ def prepare(job: Job, ranks: Ranks, device: torch.device, num_classes: int) -> S
     """
     torch.manual_seed(job.seed)  # of the output layer
     network = build_network(job.arch, num_classes)
-    job = dataclasses.replace(job, recipe=job.recipe.fit_to(network.input))
+    job = settle_init(dataclasses.replace(job, recipe=job.recipe.fit_to(network.input)))
     earlier = load_earlier(job) if ranks.is_first else None  # whose alone the run's folder is
-    loaded = load_weights(network, job.arch, job.weights)
+    loaded = load_weights(network, job.arch, job.weights, job.init)
     return Start(job, ranks, device, earlier, network, loaded)
 
 
@@ -110,7 +114,8 @@ def fit(
         ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
         session = dataclasses.replace(session, answers=answers)
     try:
-        state = train(session, learner, state)
+        with memory_errors(session, start.device):
+            state = train(session, learner, state)
     except DivergedError as error:
         divergences = (*record.divergences, error.args[0])
         dataclasses.replace(record, divergences=divergences).save(session.run)
@@ -119,6 +124,27 @@ def fit(
     record = dataclasses.replace(record, outcome=outcome)
     record.save(session.run)
     return record
+
+
+@contextlib.contextmanager
+def memory_errors(session: Session, device: torch.device) -> Iterator[None]:
+    """Turn torch's errors about memory into one that says what to try.
+
+    Raises:
+        TrainError: There was too little memory for a batch.
+        RuntimeError: Anything else.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # On a processor torch has no error of its own for it.
+        if not isinstance(error, torch.OutOfMemoryError) and _NO_MEMORY not in str(error):
+            raise
+        num = session.recipe.batch_size
+        raise TrainError(
+            f"batch_size {num} takes more memory than {device} has left; begin again, in a new "
+            f"folder, with --set batch_size={max(2, num // 2)}"
+        ) from error
 
 
 def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> RunRecord:
@@ -132,6 +158,7 @@ def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> R
         seed=job.seed,
         recipe=job.recipe,
         input=start.network.input,
+        init=job.init,
         conflicts=job.conflicts,
         data=str(job.data.resolve()),
         data_sha256=runs.hash_data(data.split),

@@ -14,7 +14,7 @@ from edgecat.strict import build
 from edgecat.train.answers import Answers
 from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
-from edgecat.train.fit import Start
+from edgecat.train.fit import Start, memory_errors
 from edgecat.train.learner import build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.run import RunRecord
@@ -46,5 +46,6 @@ def follow(
         if job.teacher:
             answers = Answers(Path(), **ranks.hear())
             session = dataclasses.replace(session, answers=answers)
-        train(session, learner, state)
+        with memory_errors(session, start.device):
+            train(session, learner, state)
     return build(RunRecord, ranks.hear(), "first rank", TrainError)

@@ -16,7 +16,7 @@ def rename(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Mapping
 
     Args:
         given: A state_dict.
-        wanted: The network's own, without its output layer.
+        wanted: The network's own, of the layers that are to be loaded.
     """
     if given.keys() & wanted.keys() or len(given) < len(wanted):
         return given

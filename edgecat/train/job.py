@@ -9,6 +9,7 @@ from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
 from edgecat.train.architecture import default_arch
 from edgecat.train.board import check_board
+from edgecat.train.inits import INITS, SCRATCH
 from edgecat.train.lock import LOCK
 from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
@@ -24,11 +25,8 @@ UNLABELLED_CACHE = "unlabelled.cache"
 # All that a run leaves that was killed while decoding; each machine has caches of its own.
 _LEFTOVERS = (LOCK, "pixels*.cache", "unlabelled*.cache")
 
-#: How a teacher is fine-tuned. It is large and knows much, so few epochs are enough, on crops of
-#: half the area, which take half the time: what it answers later it sees larger, which helps a
-#: network that was trained on random crops (Touvron et al., "Fixing the train-test resolution
-#: discrepancy", 2019).
-TEACHER_RECIPE = Recipe(epochs=8, crop_scale_min=0.25, crop_side_px=160)
+#: How a teacher is fine-tuned. It knows much, so few epochs at a low rate are enough.
+TEACHER_RECIPE = Recipe(epochs=8, crop_scale_min=0.25, backbone_rate=2e-4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Job:
         data: Folder of labelled photos.
         run: Folder to write.
         arch: As `edgecat.train.architecture.find_architecture` knows it.
-        weights: "imagenet", "scratch", a released model or another bundle, or a file.
+        weights: "imagenet", a released model or another bundle, or a file.
         recipe: Every number of the training.
         teacher: Who is asked what it sees in the photos: the folder of a finished run, or a name of
             timm's, whose network is fine-tuned first, into the run's `teacher` folder.
@@ -53,6 +51,7 @@ class Job:
         skip_broken: Leave broken photos out instead of refusing all.
         conflicts: What to do about the same photo in two classes: one of
             `edgecat.photos.conflicts.CONFLICTS`.
+        init: Which layers start from the weights: one of `edgecat.train.inits.INITS`.
     """
 
     data: Path
@@ -70,14 +69,15 @@ class Job:
     resume: bool = False
     skip_broken: bool = False
     conflicts: str = "stop"
+    init: str = "transfer"
 
 
 def check_job(job: Job) -> None:
     """Refuse what no run could do.
 
     Raises:
-        ConfigError: An unknown way with conflicts, a negative seed, or photos without labels that
-            no teacher answers.
+        ConfigError: An unknown init or way with conflicts, weights that the init does not read, a
+            negative seed, or photos without labels that no teacher answers.
         TrainError: The run's folder lies among the photos, or holds something else; TensorBoard is
             not installed.
     """
@@ -88,6 +88,13 @@ def check_job(job: Job) -> None:
         )
     if job.has_board:
         check_board()
+    if job.init not in INITS:
+        raise ConfigError(f"--init {job.init}: accepted are {', '.join(INITS)}")
+    if SCRATCH in (job.init, job.weights) and not _is_scratch(job):
+        raise ConfigError(
+            f"--init {job.init} --weights {job.weights}: one starts all layers from random "
+            "numbers, the other reads weights; leave one of the two out"
+        )
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if job.seed < 0:
@@ -100,6 +107,25 @@ def check_job(job: Job) -> None:
         )
     if not (job.run / runs.RECORD).exists() and job.run.exists() and not _is_free(job):
         raise TrainError(f"{job.run}: exists and is not empty; give --out another name")
+
+
+def _is_scratch(job: Job) -> bool:
+    """Return whether all layers start from random numbers, whichever option says so."""
+    return job.init in (SCRATCH, Job.init) and job.weights in (SCRATCH, Job.weights)
+
+
+def settle_init(job: Job) -> Job:
+    """Return a job that `check_job` let pass in the form that runs record, however it was said.
+
+    A pretrained output layer never learns alone first: that would replace the weights that were
+    asked for, before a random backbone by noise.
+    """
+    if SCRATCH in (job.init, job.weights):
+        return dataclasses.replace(job, init=SCRATCH, weights=SCRATCH)
+    if INITS[job.init].output_layer:
+        recipe = dataclasses.replace(job.recipe, head_epochs=0)
+        return dataclasses.replace(job, recipe=recipe)
+    return job
 
 
 def _is_free(job: Job) -> bool:
@@ -115,6 +141,7 @@ def settings_of(asked: Job | RunRecord) -> dict[str, object]:
     return {
         "arch": asked.arch,
         "weights": asked.weights,
+        "--init": asked.init,
         "seed": asked.seed,
         "--conflicts": asked.conflicts,
         **{f"recipe's {key}": value for key, value in dataclasses.asdict(asked.recipe).items()},
@@ -134,6 +161,7 @@ def plan_jobs(job: Job, ranks: Ranks = ALONE) -> tuple[Job, ...]:
         arch=f"{PREFIX}{job.teacher}",
         weights=job.teacher_weights,
         recipe=recipe,
+        init=Job.init,
         teacher=None,
         unlabelled=None,
     )

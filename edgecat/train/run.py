@@ -29,6 +29,7 @@ from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
 from edgecat.train.divergence import Divergence
+from edgecat.train.inits import INITS, SCRATCH
 from edgecat.train.recipe import Recipe
 
 RUN_VERSION = 1
@@ -156,6 +157,8 @@ class RunRecord:
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
         input: What the network takes; runs of the first edgecat do not say, all took the same.
+        init: Which layers were pretrained: one of `edgecat.train.inits.INITS`. Runs of before there
+            was a choice do not say; see `load_run`.
         conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
         outcome: None until the run has finished.
         teacher: What its answers were learned from; None where there were only labels.
@@ -177,12 +180,22 @@ class RunRecord:
     device: str
     versions: dict[str, str]
     input: InputSpec = IMAGENET
+    init: str = "transfer"
     conflicts: str = "stop"
     teacher: TeacherRecord | None = None
     unlabelled: UnlabelledRecord | None = None
     outcome: Outcome | None = None
     divergences: tuple[Divergence, ...] = ()
     run_version: int = RUN_VERSION
+
+    def __post_init__(self) -> None:
+        """Check the init.
+
+        Raises:
+            ValueError: An unknown one.
+        """
+        if self.init not in INITS:
+            raise ValueError(f"init {self.init!r} is none of {', '.join(INITS)}")
 
     @property
     def is_diverged(self) -> bool:
@@ -214,6 +227,8 @@ def load_run(run: Path) -> RunRecord:
             f"{run / RECORD}: run_version {values['run_version']}, but this edgecat reads "
             f"{RUN_VERSION}; fine-tune again with this version"
         )
+    if isinstance(values, dict) and values.get("weights") == SCRATCH:
+        values.setdefault("init", SCRATCH)  # that was how one said it before there was init
     return build(RunRecord, values, str(run / RECORD), TrainError)
 
 

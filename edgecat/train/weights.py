@@ -1,7 +1,8 @@
 """Pretrained weights: where they come from, and how they get into a network.
 
-The output layer is never loaded: its units are the new classes. All other layers are, and a file
-that does not hold them, or holds others, is refused with the names and shapes that differ.
+Which layers are loaded is the init's to say (`edgecat.train.inits`): usually all but the output
+layer, whose units are the new classes. A file that does not hold them, or holds others, is refused
+with the names and shapes that differ.
 """
 
 import dataclasses
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from edgecat.bundle.store import find_bundle, load_bundle, released_names
 from edgecat.errors import BundleError, WeightsError
+from edgecat.train import run as runs
 from edgecat.train.checkpoint import READ_ERRORS
 from edgecat.train.foreign import rename
+from edgecat.train.inits import INITS
 from edgecat.train.network import PhotoNetwork
 from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
 
@@ -41,38 +44,64 @@ class LoadedWeights:
 
     def __str__(self) -> str:
         """Return the line that a run prints."""
+        names = ", ".join(self.random)
+        if len(self.random) > _MAX_NAMED:
+            names = "all others" if self.num_loaded else "all"
         return (
             f"weights {self.source}: {self.num_loaded} tensors loaded, {len(self.random)} start "
-            f"random ({', '.join(self.random) if len(self.random) <= 4 else 'all'})"
+            f"random{f' ({names})' if names else ''}"
         )
 
 
-def load_weights(network: PhotoNetwork, arch: str, source: str) -> LoadedWeights:
+def load_weights(
+    network: PhotoNetwork, arch: str, source: str, init: str = "transfer"
+) -> LoadedWeights:
     """Give a network its pretrained weights.
 
     Args:
         network: Randomly initialised.
         arch: Its name.
-        source: "scratch", "imagenet", a released model or another bundle, or a file of a
-            state_dict (.pth or .safetensors).
+        source: "imagenet", a released model or another bundle, or a file of a state_dict (.pth or
+            .safetensors); not read where nothing is pretrained.
+        init: Which layers are pretrained: one of `INITS`.
 
     Raises:
         WeightsError: Out of reach, not a state_dict, or of another shape than the network.
     """
-    if source == "scratch":
-        state: Mapping[str, Tensor] = {}
-    else:
-        state = _drop_output(network, _read_state(network, arch, source))
-        state = rename(state, _drop_output(network, network.network.state_dict()))
-        _check_fit(network, state, source)
+    state: Mapping[str, Tensor] = {}
+    if INITS[init].is_pretrained:
+        state = _choose_layers(network, _read_state(network, arch, source), init)
+        state = rename(state, _choose_layers(network, network.network.state_dict(), init))
+        _check_fit(network, state, source, init)
         network.network.load_state_dict(dict(state), strict=False)
     random = [name for name, _ in network.network.named_parameters() if name not in state]
     return LoadedWeights(source, len(state), tuple(random))
 
 
-def _drop_output(network: PhotoNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    prefix = f"{network.architecture.output_layer}."
-    return {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
+def _choose_layers(
+    network: PhotoNetwork, state: Mapping[str, Tensor], init: str
+) -> dict[str, Tensor]:
+    """Return the part of a state_dict that is pretrained."""
+    output_layer = f"{network.architecture.output_layer}."
+    is_taken = {False: INITS[init].backbone, True: INITS[init].output_layer}
+    return {name: t for name, t in state.items() if is_taken[name.startswith(output_layer)]}
+
+
+def load_labels(source: str) -> tuple[str, ...] | None:
+    """Return the classes that pretrained weights were trained on; None where nothing says so.
+
+    Args:
+        source: As for `load_weights`; a bundle knows them, and so does the run of a file.
+
+    Raises:
+        BundleError: The bundle does not open.
+        TrainError: The run's record does not read.
+    """
+    if source in released_names() or Path(source).is_dir():
+        return load_bundle(find_bundle(source)).spec.labels
+    if Path(source).name == runs.MODEL and (Path(source).parent / runs.RECORD).exists():
+        return runs.load_run(Path(source).parent).labels
+    return None
 
 
 def _read_state(network: PhotoNetwork, arch: str, source: str) -> Mapping[str, Tensor]:
@@ -98,7 +127,7 @@ def _fetch_pretrained(network: PhotoNetwork, arch: str) -> Mapping[str, Tensor]:
     if fetch is None:
         raise WeightsError(
             f"--weights imagenet: there are none of {arch}; give a .pth or .safetensors file, a "
-            "bundle of this network, or --weights scratch"
+            "bundle of this network, or leave --weights out and add --init scratch"
         )
     return fetch()
 
@@ -116,7 +145,7 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(
             f"--weights {path}: no such file; give a .pth or .safetensors file, a bundle, "
-            f"{', '.join(('imagenet', *released_names(), 'scratch'))}"
+            f"{', '.join(('imagenet', *released_names()))}, or start without any by --init scratch"
         )
     try:
         if path.suffix == ".safetensors":
@@ -143,14 +172,16 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _check_fit(network: PhotoNetwork, given: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights that would leave a layer of the backbone random, or that do not fit.
+def _check_fit(network: PhotoNetwork, given: Mapping[str, Tensor], source: str, init: str) -> None:
+    """Refuse weights that would leave a layer random that is to be pretrained, or do not fit.
 
     Raises:
         WeightsError: Names and shapes differ; they are listed.
     """
-    wanted, known = network.network.state_dict(), network.architecture
-    may_lack = tuple(f"{layer}." for layer in (known.output_layer, *known.hidden_layers))
+    wanted = _choose_layers(network, network.network.state_dict(), init)
+    # A backbone alone is what many files hold; with the output layer, the layers before it came.
+    hidden = () if INITS[init].output_layer else network.architecture.hidden_layers
+    may_lack = tuple(f"{layer}." for layer in hidden)
     problems = []
     for name, tensor in wanted.items():
         shape = tuple(tensor.shape)
@@ -171,4 +202,18 @@ def _check_fit(network: PhotoNetwork, given: Mapping[str, Tensor], source: str) 
             f"--weights {source}: does not fit the network; is --arch right? Differences:\n  "
             + "\n  ".join(problems[:_MAX_NAMED])
             + more
+            + _describe_mend(network, init)
         )
+
+
+def _describe_mend(network: PhotoNetwork, init: str) -> str:
+    """Return what weights an init with the output layer needs; "" for the others."""
+    if not INITS[init].output_layer:
+        return ""
+    layer = network.architecture.output_layer
+    num_classes = len(network.network.state_dict()[f"{layer}.weight"])
+    return (
+        f"\n--init {init} takes the output layer, {layer}: give --weights RUN/{runs.MODEL} or a "
+        f"bundle of as many classes as there are here, {num_classes}, or leave --init out: then "
+        "the output layer starts from random numbers"
+    )

@@ -1,9 +1,19 @@
 import gc
 import time
 
+import numpy as np
 import pytest
 
-from edgecat.bench.clock import measure_interleaved_ms, median_ratio, percentiles
+from edgecat.bench.clock import (
+    Plan,
+    interval_margin,
+    is_steady,
+    measure_interleaved_ms,
+    median_interval,
+    median_ratio,
+    percentiles,
+    take_turns,
+)
 
 
 def test_actions_take_turns_and_warm_up_untimed():
@@ -62,3 +72,76 @@ def test_a_ratio_is_taken_round_by_round():
     # The machine got ten times slower in round two: the rounds' ratios do not care.
     assert median_ratio([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]) == 2.0
     assert median_ratio([1.0, 9.0, 4.0], [1.0, 3.0, 2.0]) == 2.0
+
+
+def from_list(values):
+    """Return a function that says one value after the other, the last one for ever."""
+    left = list(values)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def test_rounds_are_not_timed_before_every_function_is_as_fast_as_it_gets():
+    actions = {"a": lambda: 1.0, "b": from_list([*range(40, 10, -1), 10.0])}
+    times = take_turns(actions, Plan(max_rounds=5))
+    assert times == {"a": [1.0] * 5, "b": [10.0] * 5}
+
+
+def test_what_never_gets_steady_is_timed_all_the_same():
+    falling = from_list(1000 * 0.8**number for number in range(200))
+    assert len(take_turns({"a": falling}, Plan(max_warmup=30, max_rounds=5))["a"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("times", "steady"),
+    [
+        ([1.0] * 9, False),
+        ([1.0] * 10, True),
+        ([2.0] * 5 + [1.0] * 5, False),
+        ([1.0] * 5 + [2.0] * 5, True),
+        ([1.0, 9.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0, 1.0, 1.0], True),
+    ],
+)
+def test_steady_is_what_is_not_faster_than_a_moment_before(times, steady):
+    assert is_steady(times) == steady
+
+
+def test_it_is_done_as_soon_as_every_ratio_is_certain():
+    quiet = {"a": lambda: 1.0, "b": lambda: 2.0}
+    plan = Plan(margin_ratio=0.01)
+    assert len(take_turns(quiet, plan)["a"]) == 20
+    noisy = {"a": lambda: 1.0, "b": from_list([1.0, 3.0] * 200)}
+    assert len(take_turns(noisy, Plan(margin_ratio=0.01, max_rounds=100))["a"]) == 100
+
+
+def test_when_time_is_up_it_ends_but_not_before_the_least_number_of_rounds():
+    assert len(take_turns({"a": lambda: 1.0}, Plan(max_s=0, min_rounds=3))["a"]) == 3
+
+
+def test_the_end_that_somebody_asks_for_comes_at_once_and_only_whole_rounds_count():
+    asked = iter([False] * 7)
+    plan = Plan(min_warmup=2, max_warmup=2, is_stopping=lambda: next(asked, True))
+    times = take_turns({"a": lambda: 1.0, "b": lambda: 2.0}, plan)
+    assert times == {"a": [1.0] * 5, "b": [2.0] * 5}
+
+
+def test_of_nothing_nothing_is_measured():
+    assert take_turns({}, Plan()) == {}
+
+
+def test_the_interval_of_a_median_holds_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    for num in (10, 50, 200):
+        held = [
+            low <= 1.0 <= high
+            for low, high in (
+                median_interval(rng.exponential(1 / np.log(2), num)) for _ in range(1000)
+            )
+        ]
+        # 95 % of 1,000, and four standard deviations less.
+        assert np.mean(held) > 0.92
+
+
+def test_the_interval_of_few_values_is_their_range():
+    assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+    assert median_interval([2.0]) == (2.0, 2.0)
+    assert interval_margin((1.0, 3.0), 2.0) == 0.5

@@ -1,14 +1,7 @@
-import faulthandler
 import importlib.metadata
-import os
-import signal
 import sys
 
-import pytest
-
-from edgecat.doctor.apart import CrashError, run_apart
 from edgecat.doctor.checks.engines import check_engine
-from edgecat.errors import BundleError, EngineError
 from edgecat.runtime.engine import ENGINES
 
 
@@ -18,44 +11,6 @@ def check_onnxruntime(machine):
 
 def check_openvino(machine):
     return check_engine(ENGINES.load("openvino"), machine)
-
-
-def fail():
-    raise BundleError("a bundle; mend it")
-
-
-def die_of(number):
-    faulthandler.disable()  # pytest's report of it
-    os.kill(os.getpid(), number)
-
-
-def test_work_apart_returns_its_value_and_leaves_no_trace_here():
-    here = []
-    assert run_apart("work", lambda: [here.append(1), os.getpid()][1]) != os.getpid()
-    assert here == []
-
-
-def test_an_error_apart_arrives_as_it_was_raised():
-    with pytest.raises(BundleError, match="a bundle; mend it"):
-        run_apart("work", fail)
-
-
-def test_any_other_exception_apart_is_an_error_of_the_engine():
-    with pytest.raises(EngineError, match="ZeroDivisionError"):
-        run_apart("work", lambda: 1 // 0)
-
-
-@pytest.mark.parametrize(
-    ("action", "words"),
-    [
-        (lambda: die_of(signal.SIGILL), "work: crashed \\(SIGILL\\)"),
-        (lambda: die_of(signal.SIGSEGV), "work: crashed \\(SIGSEGV\\)"),
-        (lambda: os._exit(3), "work: crashed \\(exit code 3\\)"),
-    ],
-)
-def test_a_crash_apart_is_an_error_here(action, words):
-    with pytest.raises(CrashError, match=words):
-        run_apart("work", action)
 
 
 def test_the_version_that_crashes_on_a_pi_4_is_known_before_it_is_imported(make_pi):

@@ -1,6 +1,7 @@
 """A bundle on this machine, every variant tried in a copy of the test's process."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,11 @@ from edgecat.bundle.verdict import Verdict
 from edgecat.doctor.examine import examine
 from edgecat.doctor.variants import check_bundle
 from edgecat.export.golden import build_golden
+from edgecat.machine.noise import Noise
 from edgecat.photos.input import IMAGENET
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.target import TARGETS
+from edgecat.runtime.tuned import keep_tuning
 
 EVERYWHERE = Verdict(TARGETS.names, {}, "arm", 1.0)
 ON_ARM = Verdict(("arm",), {"x86-vnni": "slower", "x86-avx2": "slower"}, "arm", 0.5)
@@ -40,10 +43,11 @@ def make_golden_bundle(make_bundle, colour_model):
 
 @dataclasses.dataclass(frozen=True)
 class Processor:
-    """As much of a machine as decides which variants ship to it."""
+    """As much of a machine as decides which variants ship to it, and with how many threads."""
 
     machine: str
     features: list[str]
+    root: Path = Path("/")
 
 
 MACHINES = {
@@ -71,7 +75,7 @@ def test_a_good_bundle_is_proven_and_the_fastest_variant_that_ships_is_named(mak
     assert "3 golden photos, pixels bit-equal" in found["onnxruntime-int8"].found
     assert found["choice"].found == (
         "onnxruntime-int8, the fastest that opens of those that ship to arm "
-        "(0.50x the latency of onnxruntime-fp32 on arm)"
+        "(0.50x the latency of onnxruntime-fp32 on arm); a rule, 'edgecat tune' measures it here"
     )
 
 
@@ -126,7 +130,8 @@ def test_a_bundle_without_self_test_is_a_warning(make_bundle, colour_model):
     assert found["onnxruntime-fp32"].status == "warning"
     assert found["onnxruntime-fp32"].mend == "export the bundle again"
     assert found["choice"].found == (
-        "onnxruntime-fp32, the first that opens: there are no verdicts"
+        "onnxruntime-fp32, the first that opens: there are no verdicts; a rule, 'edgecat tune' "
+        "measures it here"
     )
 
 
@@ -178,3 +183,43 @@ def test_a_pi_in_trouble_is_told_all_of_it(make_pi):
     assert problems == {"system", "memory", "throttling", "onnxruntime"}
     assert findings["temperature"].status == "warning"
     assert all(finding.mend for finding in findings.values() if finding.status != "ok")
+
+
+def test_what_was_measured_here_is_the_choice(make_golden_bundle, make_tuning):
+    bundle = load_bundle(make_golden_bundle())
+    tuning = make_tuning(bundle, ("onnxruntime-int8", 1, 1.2), ("onnxruntime-fp32", 1, 1.0))
+    keep_tuning(bundle, tuning)
+    finding = by_subject(bundle.path, "arm")["choice"]
+    assert (finding.status, finding.found) == (
+        "ok",
+        "onnxruntime-fp32, threads: 1, the fastest as measured here on 2026-11-28T10:20:30Z "
+        "(1.00x the latency of onnxruntime-fp32 with 1 thread)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"is_partial": True}, "before all was measured"),
+        ({"noise": Noise("too noisy", 0.4, ("load 9",))}, "below 40.0 % are not told apart; load"),
+    ],
+)
+def test_what_was_measured_badly_is_a_warning_with_a_mend(
+    make_golden_bundle, make_tuning, change, words
+):
+    bundle = load_bundle(make_golden_bundle())
+    keep_tuning(bundle, make_tuning(bundle, ("onnxruntime-fp32", 1, 1.0), **change))
+    finding = by_subject(bundle.path, "arm")["choice"]
+    assert finding.status == "warning"
+    assert words in finding.found
+    assert "edgecat tune" in finding.mend
+
+
+def test_a_tuning_that_counts_no_more_is_a_warning_and_a_rule_decides(make_golden_bundle):
+    bundle = make_golden_bundle()
+    bundle.with_name("golden.tuned.json").write_text("{}")
+    found = by_subject(bundle, "arm")
+    assert found["tuning"].status == "warning"
+    assert "the key 'variant' is missing" in found["tuning"].found
+    assert found["tuning"].mend == f"edgecat tune {bundle}, or remove the file"
+    assert "a rule" in found["choice"].found

@@ -11,9 +11,12 @@ from edgecat.bundle.store import load_bundle, released_names
 from edgecat.bundle.verdict import Verdict
 from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
 from edgecat.photos.pixels import load_pixels
+from edgecat.runtime.choice import Choice
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.target import TARGETS, detect_target
 from edgecat.scores.ood import OOD_FILE, OodDetector
+
+CHOICE = Choice("onnxruntime-fp32", 1, "asked", "asked for")
 
 # float64 sums of a dozen probabilities.
 SUM_GAP = 1e-9
@@ -38,7 +41,7 @@ class FakeEngine:
 
 @pytest.fixture
 def colours(make_bundle):
-    return Classifier(load_bundle(make_bundle(temperature=2.0)), FakeEngine())
+    return Classifier(load_bundle(make_bundle(temperature=2.0)), FakeEngine(), CHOICE)
 
 
 class FakeEngineWithFeatures(FakeEngine):
@@ -63,7 +66,7 @@ def red_alone(make_bundle):
         ood=OodSpec(OOD_FILE, KNOWN.residual_weight),
         variants=(variant,),
     )
-    return Classifier(load_bundle(folder), FakeEngineWithFeatures())
+    return Classifier(load_bundle(folder), FakeEngineWithFeatures(), CHOICE)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +169,7 @@ def test_a_broken_photo_never_reaches_the_engine(colours):
 
 def test_leaving_the_block_closes_the_engine_also_after_an_error(make_bundle):
     engine = FakeEngine()
-    with pytest.raises(KeyError), Classifier(load_bundle(make_bundle()), engine):
+    with pytest.raises(KeyError), Classifier(load_bundle(make_bundle()), engine, CHOICE):
         raise KeyError
     assert engine.closed == 1
 

@@ -311,6 +311,8 @@ def test_a_folder_with_anything_else_is_taken(job, tmp_path):
         ({"recipe": Recipe()}, "recipe"),
         ({"weights": "scratch"}, "weights"),
         ({"arch": "mobilenet_v3_large", "weights": "scratch"}, "arch"),
+        ({"init": "scratch"}, "weights"),
+        ({"init": "full", "weights": "cats12"}, "--init"),
     ],
 )
 def test_resume_refuses_another_run_than_the_one_that_stopped(job, record, tmp_path, change, word):
@@ -587,3 +589,19 @@ def test_a_class_folder_whose_name_is_no_text_is_refused_before_any_work(job, ph
     (tmp_path / "photos" / "class_1").rename(tmp_path / "photos" / os.fsdecode(b"caf\xe9"))
     with pytest.raises(DatasetError):
         finetune(dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "r"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_that_runs_out_is_told_with_the_batch_to_try(job, tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("edgecat.train.loop.measure_loss", fail)
+    with pytest.raises(TrainError, match=r"batch_size 8 takes more memory.*--set batch_size=4"):
+        finetune(dataclasses.replace(job, run=tmp_path / "run"))

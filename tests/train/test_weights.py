@@ -99,7 +99,7 @@ def test_a_backbone_alone_leaves_the_classifier_random_and_says_so(tmp_path, don
 
 def test_scratch_loads_nothing_and_says_that_all_is_random():
     network = fresh()
-    loaded = load_weights(network, ARCH, "scratch")
+    loaded = load_weights(network, ARCH, "scratch", "scratch")
     assert loaded.num_loaded == 0
     assert len(loaded.random) == len(list(network.parameters()))
     assert str(loaded) == "weights scratch: 0 tensors loaded, 142 start random (all)"

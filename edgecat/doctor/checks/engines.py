@@ -3,11 +3,11 @@
 import importlib
 from collections.abc import Iterator
 
-from edgecat.doctor.apart import run_apart
 from edgecat.doctor.check import Check
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import NEW_SYSTEM, Machine, is_older
 from edgecat.errors import EdgecatError
+from edgecat.runtime.apart import run_apart
 from edgecat.runtime.engine import ENGINES, EngineEntry
 
 

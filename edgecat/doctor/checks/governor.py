@@ -3,6 +3,7 @@
 from edgecat.doctor.check import Check, one
 from edgecat.doctor.finding import Finding
 from edgecat.doctor.machine import Machine
+from edgecat.machine.conditions import read_governor
 
 _CPUFREQ = "sys/devices/system/cpu/cpu0/cpufreq"
 
@@ -12,7 +13,7 @@ _SELF_CLOCKING = ("intel_pstate", "amd-pstate-epp")
 
 def check_governor(machine: Machine) -> Finding:
     """A clock that rises under load."""
-    governor = machine.read(f"{_CPUFREQ}/scaling_governor")
+    governor = read_governor(machine.root)
     if governor is None:
         return Finding("governor", "ok", "none: the clock is not Linux's to set")
     driver = machine.read(f"{_CPUFREQ}/scaling_driver")

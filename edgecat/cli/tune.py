@@ -1,0 +1,82 @@
+"""The command `edgecat tune`."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import allow_older_option, signer_option
+from edgecat.cli.output import TerminalProgress, print_json
+
+
+@click.command("tune", short_help=COMMANDS["tune"])
+@click.argument("bundle")
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="For opening and timing; self-tests and --data come on top. It ends earlier where the "
+    "ratios are certain.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Labelled photos, a folder or a .zip: measure the accuracy too, and choose no variant "
+    "that loses more than the bundle's budget.",
+)
+@signer_option
+@allow_older_option
+@click.option("--json", "as_json", is_flag=True, help="Print all that was measured as JSON.")
+@click.pass_context
+def command(
+    context: click.Context,
+    bundle: str,
+    seconds: float,
+    data: Path | None,
+    signer: Path | None,
+    allow_older: bool,
+    as_json: bool,
+) -> None:
+    """Measure on this device which variant is fastest, and use it from now on.
+
+    BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). Each
+    variant that opens here proves itself on the golden photos; then all of them take turns, with
+    one thread and with more, each in a process of its own. A thread more has to gain 5 %.
+
+    The choice is kept beside the bundle (first.edgecat.tuned.json), or in your state folder where
+    that is closed; the bundle stays as it is. predict, watch, serve, stream, evaluate and
+    Classifier.open follow it where nobody asks for another --variant or --threads, services that
+    run after a restart or SIGHUP. It holds for this bundle, this processor and these versions of
+    the libraries; when one of them changes, it counts no more, and edgecat doctor says so. To
+    choose by the bundle's verdicts again, remove the file.
+
+    Let the machine do nothing else meanwhile. Ctrl-C keeps what was measured so far. A variant
+    that does not ship to this kind of processor is chosen only if --data proves it.
+
+    \b
+      edgecat tune first.edgecat
+      edgecat tune first.edgecat --data photos --seconds 120
+    """
+    from edgecat.bundle.store import load_bundle
+    from edgecat.runtime.tuned import keep_tuning
+    from edgecat.service.process import INTERRUPTED
+    from edgecat.service.signals import Signals
+    from edgecat.tune.job import TuneJob, tune
+    from edgecat.tune.report import format_tuning
+
+    loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
+    with Signals() as signals:
+        job = TuneJob(loaded, seconds, data, is_stopping=lambda: signals.is_stopping)
+        tuning = tune(job, TerminalProgress())
+        if tuning is None:
+            click.echo("stopped before anything was measured; nothing was changed", err=True)
+            context.exit(INTERRUPTED)
+        path = keep_tuning(loaded, tuning)
+    if as_json:
+        print_json({"file": str(path)} | dataclasses.asdict(tuning))
+    else:
+        click.echo(format_tuning(tuning))
+        click.echo(f"kept in {path}", err=True)
+    context.exit(INTERRUPTED if signals.is_stopping else 0)

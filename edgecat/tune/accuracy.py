@@ -1,0 +1,66 @@
+"""What each variant loses on labelled photos, as this machine answers them."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgecat.bench.evaluate import answer_known_photos
+from edgecat.bundle.manifest import ModelSpec
+from edgecat.bundle.store import Bundle
+from edgecat.errors import ConfigError
+from edgecat.progress import Progress
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import find_precision
+from edgecat.scores.compare import DEFAULT_MAX_DROP_PP, AccuracyChange, compare_accuracy
+
+
+def measure_changes(
+    bundle: Bundle, variants: Sequence[str], data: Path, progress: Progress
+) -> dict[str, AccuracyChange]:
+    """Return how the accuracy of each variant differs from that of an exact one.
+
+    Args:
+        bundle: Verified.
+        variants: Those that open here.
+        data: Labelled photos, as for `edgecat.bench.evaluate.evaluate`.
+        progress: Told of each photo.
+
+    Raises:
+        ConfigError: None of the variants is exact.
+        DatasetError: As `edgecat.bench.evaluate.evaluate`.
+    """
+    exact = _find_exact(bundle.spec, variants)
+    with contextlib.ExitStack() as stack:
+        engines = [
+            stack.enter_context(contextlib.closing(open_engine(bundle, name, 1)))
+            for name in variants
+        ]
+        answers = answer_known_photos(bundle, engines, data, progress=progress)
+    logits = dict(zip(variants, answers.logits, strict=True))
+    return {
+        name: compare_accuracy(logits[exact], logits[name], answers.targets) for name in variants
+    }
+
+
+def _find_exact(spec: ModelSpec, variants: Sequence[str]) -> str:
+    if spec.reference in variants:
+        return spec.reference
+    for name in variants:
+        if find_precision(spec.variant(name)).made == "exact":
+            return name
+    raise ConfigError(
+        f"--data: no float variant opens here that the others could be compared with; install "
+        f"the engine of {spec.reference}, or leave --data out"
+    )
+
+
+def find_max_drop_pp(spec: ModelSpec) -> float:
+    """Return how much top-1 a variant of a bundle may lose, percentage points.
+
+    It is what the export was given (`--max-drop`), or that option's default.
+    """
+    budget = spec.provenance.get("budget")
+    found = budget.get("max_drop_pp") if isinstance(budget, Mapping) else None
+    if isinstance(found, int | float) and 0 <= found <= 100:
+        return float(found)
+    return DEFAULT_MAX_DROP_PP

@@ -1,0 +1,233 @@
+"""Which variant is fastest on this machine, and with how many threads? Measure, then choose."""
+
+import base64
+import dataclasses
+import datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgecat.bench.clock import interval_margin
+from edgecat.bundle.golden import load_golden
+from edgecat.bundle.manifest import ModelSpec
+from edgecat.bundle.store import Bundle
+from edgecat.errors import BundleError, EngineError, ImageError
+from edgecat.machine.conditions import read_conditions
+from edgecat.machine.cores import count_threads
+from edgecat.machine.noise import judge_noise
+from edgecat.photos.folder import find_photos
+from edgecat.photos.pixels import Pixels, load_pixels
+from edgecat.progress import Progress
+from edgecat.runtime.apart import run_apart
+from edgecat.runtime.target import detect_target
+from edgecat.runtime.tuning import Accuracy, Timing, Tuning, describe_setting, find_fastest
+from edgecat.scores.compare import AccuracyChange
+from edgecat.tune.accuracy import find_max_drop_pp, measure_changes
+from edgecat.tune.race import Outcome, Race, run_race
+from edgecat.tune.worker import Candidate, start_timer
+
+# Photos of `--data` that are timed: decoded they are 2 MB.
+_NUM_PHOTOS = 16
+
+# Up to so many threads each number is tried, from there on doublings.
+_MAX_EACH = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class TuneJob:
+    """What to measure, and how long.
+
+    Attributes:
+        bundle: Verified.
+        seconds: What opening and timing may take; self-tests and `data` come on top.
+        data: Labelled photos, to measure the accuracy on and to be timed; None for neither.
+        is_stopping: Whether somebody asked for the end.
+    """
+
+    bundle: Bundle
+    seconds: float
+    data: Path | None = None
+    is_stopping: Callable[[], bool] = lambda: False
+
+
+def tune(job: TuneJob, progress: Progress) -> Tuning | None:
+    """Measure every variant of a bundle that opens here, with one thread and with more.
+
+    Call it before threads are started.
+
+    Args:
+        job: What.
+        progress: Told of each step.
+
+    Returns:
+        What was measured; None if somebody asked for the end before anything was.
+
+    Raises:
+        EngineError: None of the variants opens and passes its self-test here, or none of those may
+            be chosen.
+        DatasetError: `data` is no data set for this model.
+        ConfigError: No float variant opens to measure the others' accuracy against.
+    """
+    before, photos = read_conditions(), _load_photos(job)
+    opened, skipped = _try_variants(job, photos, progress)
+    changes = _measure_changes(job, opened, progress)
+    if job.is_stopping():
+        return None
+    candidates = _list_candidates(job.bundle.spec, opened)
+    most = max(candidate.threads for candidate in candidates)
+    progress.say(f"timing {', '.join(opened)}; threads: 1 to {most}; at most {job.seconds:g} s")
+    with progress.phase("timing, seconds", round(job.seconds)) as step:
+        race = Race(job.bundle, photos, job.seconds, job.is_stopping, step)
+        outcome = run_race(race, candidates[0], candidates[1:])
+    skipped |= {candidate.describe(): why for candidate, why in outcome.dropped.items()}
+    if not outcome.timings:
+        return None
+    timings = _rate(job.bundle.spec, outcome, changes)
+    best, setting, after = _choose(timings), describe_setting(job.bundle), read_conditions()
+    margins = [interval_margin(timing.ratio_interval, timing.ratio) for timing in timings]
+    return Tuning(
+        variant=best.variant,
+        threads=best.threads,
+        setting=setting,
+        reference=candidates[0].describe(),
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        is_partial=job.is_stopping() or outcome.num_tried < len(candidates),
+        timings=timings,
+        before=before,
+        after=after,
+        noise=judge_noise(margins, before, after, setting.num_cores),
+        accuracies={name: _describe(change) for name, change in changes.items()},
+        skipped=skipped,
+    )
+
+
+def _rate(
+    spec: ModelSpec, outcome: Outcome, changes: dict[str, AccuracyChange]
+) -> tuple[Timing, ...]:
+    """Return what was timed, the fastest first, each with what speaks against it."""
+    timings = [
+        dataclasses.replace(timing, unfit=_find_unfit(spec, timing.variant, changes))
+        for timing in outcome.timings.values()
+    ]
+    return tuple(sorted(timings, key=lambda timing: timing.ratio))
+
+
+def _choose(timings: Sequence[Timing]) -> Timing:
+    """Return the best.
+
+    Raises:
+        EngineError: None may be chosen.
+    """
+    best = find_fastest(timings)
+    if best is None:
+        reasons = dict.fromkeys(f"{timing.variant}: {timing.unfit}" for timing in timings)
+        raise EngineError(f"none of the variants may be chosen here: {'; '.join(reasons)}")
+    return best
+
+
+def _describe(change: AccuracyChange) -> Accuracy:
+    return Accuracy(change.num_images, change.drop_pp, change.drop_interval_pp)
+
+
+def _load_photos(job: TuneJob) -> Pixels:
+    """Return photos to be timed, uint8 `[N, H, W, 3]`, RGB: of `data`, or the bundle's golden ones.
+
+    A bundle without either has drawn ones.
+
+    Raises:
+        DatasetError: `data` is no data set, or none of its first photos can be read.
+    """
+    spec = job.bundle.spec.input
+    if job.data is not None:
+        read = [photo.read() for photo in find_photos(job.data)[:_NUM_PHOTOS]]
+    else:
+        read = [base64.b64decode(photo.base64) for photo in load_golden(job.bundle).photos]
+    pixels = []
+    for data in read:
+        try:
+            pixels.append(load_pixels(data, spec))
+        except ImageError:  # a broken one is the self-test's, or the accuracy's, to tell
+            continue
+    if not pixels:
+        from edgecat.photos.drawings import BREEDS, draw_cat
+
+        pixels = [load_pixels(draw_cat(breed, np.random.default_rng(0)), spec) for breed in BREEDS]
+    return np.stack(pixels)
+
+
+def _try_variants(
+    job: TuneJob, photos: Pixels, progress: Progress
+) -> tuple[list[str], dict[str, str]]:
+    """Return the variants that open and pass their self-test, and of the others why not.
+
+    Raises:
+        EngineError: None does.
+    """
+    opened: list[str] = []
+    skipped: dict[str, str] = {}
+    names = _order(job.bundle.spec)
+    with progress.phase("self-tests", len(names)) as step:
+        for name in names:
+            if job.is_stopping():
+                skipped[name] = "not tried: somebody asked for the end"
+                continue
+            try:
+                with start_timer(job.bundle, Candidate(name, 1), photos) as timer:
+                    timer.call("describe_precision")
+            except (BundleError, EngineError) as error:
+                skipped[name] = str(error)
+            else:
+                opened.append(name)
+            step()
+    if not opened and not job.is_stopping():
+        raise EngineError("; ".join(skipped.values()))
+    return opened, skipped
+
+
+def _order(spec: ModelSpec) -> list[str]:
+    """Return all variants: what others are measured against, what a rule would take, the rest."""
+    preferred = spec.preferred_variants(detect_target(spec.targets))
+    names = (spec.reference, *preferred, *(variant.name for variant in spec.variants))
+    return list(dict.fromkeys(names))
+
+
+def _list_candidates(spec: ModelSpec, opened: Sequence[str]) -> list[Candidate]:
+    """Return what is timed: the first one, with one thread, is the reference."""
+    most = count_threads()
+    doublings = [2**power for power in range(most.bit_length()) if _MAX_EACH < 2**power < most]
+    numbers = [*range(1, min(most, _MAX_EACH) + 1), *doublings, most]
+    return [Candidate(name, threads) for name in opened for threads in dict.fromkeys(numbers)]
+
+
+def _measure_changes(
+    job: TuneJob, opened: Sequence[str], progress: Progress
+) -> dict[str, AccuracyChange]:
+    data = job.data
+    if data is None or job.is_stopping():
+        return {}
+    progress.say(f"accuracy of {', '.join(opened)} on {data}")
+    found: dict[str, AccuracyChange] = run_apart(
+        "accuracy", lambda: measure_changes(job.bundle, opened, data, progress)
+    )
+    return found
+
+
+def _find_unfit(spec: ModelSpec, variant: str, changes: dict[str, AccuracyChange]) -> str:
+    """Return why a variant is not chosen, however fast; "" if it may be.
+
+    What labelled photos prove here counts more than what the exporting machine took to be so.
+    """
+    if variant in changes:
+        change, allowed_pp = changes[variant], find_max_drop_pp(spec)
+        if change.is_within(allowed_pp):
+            return ""
+        return (
+            f"loses {change.drop_pp:.1f} pp on {change.num_images} photos, allowed are "
+            f"{allowed_pp:g}"
+        )
+    verdict, target = spec.variant(variant).verdict, detect_target(spec.targets)
+    if verdict is None or target in verdict.ships_to:
+        return ""
+    reason = verdict.reasons.get(target, "it was not judged for it")
+    return f"does not ship to {target} ({reason}); prove it here with --data PHOTOS"

@@ -1,0 +1,72 @@
+"""A variant in a process of its own, which times itself when it is its turn.
+
+Threads that wait for work spin, so that two variants with several threads in one process slow each
+other down; and one that crashes takes nobody with it.
+"""
+
+import dataclasses
+import gc
+import itertools
+from functools import partial
+
+from edgecat.bench.clock import time_ms
+from edgecat.bundle.store import Bundle
+from edgecat.photos.pixels import Pixels
+from edgecat.runtime.apart import Apart
+from edgecat.runtime.choice import open_engine
+from edgecat.runtime.selftest import run_self_test
+
+# Photos of a turn. The first ones are not timed: the caches hold another variant's weights, and its
+# threads may still spin.
+_NUM_UNTIMED, _NUM_TIMED = 2, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A variant with a number of threads."""
+
+    variant: str
+    threads: int
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"{self.variant} with {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+
+class Timer:
+    """An open variant that has passed its self-test."""
+
+    def __init__(self, bundle: Bundle, candidate: Candidate, photos: Pixels) -> None:
+        """Open it.
+
+        Args:
+            bundle: Verified.
+            candidate: Of its variants.
+            photos: uint8 `[N, H, W, 3]`, RGB; answered one by one, again and again.
+
+        Raises:
+            BundleError: As `edgecat.runtime.choice.open_engine`.
+            EngineError: The same.
+            SelfTestError: It answers otherwise here than where the bundle was exported.
+        """
+        self._engine = open_engine(bundle, candidate.variant, candidate.threads)
+        run_self_test(bundle, self._engine)
+        self._photos = itertools.cycle([photos[i : i + 1] for i in range(len(photos))])
+        gc.disable()  # nobody pays for litter; this process does nothing else
+
+    def describe_precision(self) -> str:
+        """Return what the engine says that it computes in."""
+        precision: str = self._engine.describe()["effective_precision"]
+        return precision
+
+    def measure_ms(self) -> list[float]:
+        """Return the milliseconds of each timed photo of a turn."""
+        for _ in range(_NUM_UNTIMED):
+            self._engine.run(next(self._photos))
+        batches = [next(self._photos) for _ in range(_NUM_TIMED)]
+        return [time_ms(partial(self._engine.run, batch)) for batch in batches]
+
+
+def start_timer(bundle: Bundle, candidate: Candidate, photos: Pixels) -> Apart:
+    """Return a `Timer` in a process of its own, which opens the variant with the first call."""
+    return Apart(candidate.describe(), lambda: Timer(bundle, candidate, photos))

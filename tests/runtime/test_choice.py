@@ -1,0 +1,87 @@
+"""Which variant is opened, with how many threads, and who chose it."""
+
+import pytest
+
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import load_bundle
+from edgecat.bundle.verdict import Verdict
+from edgecat.machine.cores import count_threads
+from edgecat.runtime.choice import AtMost, list_choices, open_choice
+from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.target import TARGETS
+from edgecat.runtime.tuned import keep_tuning
+
+FP32, INT8 = "onnxruntime-fp32", "onnxruntime-int8"
+EVERYWHERE = Verdict(TARGETS.names, {}, "arm", 1.0)
+VARIANTS = tuple(Variant(name, ("model.onnx",), verdict=EVERYWHERE) for name in (FP32, INT8))
+
+
+@pytest.fixture
+def bundle(make_bundle, colour_model):
+    return load_bundle(make_bundle(files={"model.onnx": colour_model}, variants=VARIANTS))
+
+
+@pytest.fixture
+def tuned(bundle, make_tuning):
+    """The bundle; float was the fastest here, which no rule would say."""
+    keep_tuning(bundle, make_tuning(bundle, (FP32, 1, 0.9), (INT8, 1, 1.0), (INT8, 2, 0.2)))
+    return bundle
+
+
+def first(bundle, *asked):
+    choice = next(list_choices(bundle, *asked))
+    return choice.variant, choice.threads, choice.origin
+
+
+def test_without_a_tuning_a_rule_decides(bundle):
+    assert first(bundle)[1:] == (count_threads(), "rule")
+    assert next(list_choices(bundle)).reason.startswith("by the bundle's verdicts for ")
+
+
+# What is asked for (variant, threads) and what is opened.
+ASKED = {
+    "nothing but one thread": ((None, AtMost(1)), (FP32, 1, "measured")),
+    "two threads at most": ((None, AtMost(2)), (INT8, 2, "measured")),
+    "two threads": ((None, 2), (INT8, 2, "measured")),
+    "one thread": ((None, 1), (FP32, 1, "measured")),
+    "a variant, two threads at most": ((INT8, AtMost(2)), (INT8, 2, "asked")),
+    "a variant, one thread at most": ((INT8, AtMost(1)), (INT8, 1, "asked")),
+    "a variant and threads": ((INT8, 1), (INT8, 1, "asked")),
+    "threads that were not measured": ((None, 3), (FP32, 3, "rule")),
+}
+
+
+@pytest.mark.parametrize(("asked", "opened"), ASKED.values(), ids=ASKED)
+def test_what_was_measured_counts_as_far_as_nobody_asks_for_something_else(tuned, asked, opened):
+    found = first(tuned, *asked)
+    if opened[2] == "rule":  # which one depends on this processor
+        assert found[1:] == opened[1:]
+    else:
+        assert found == opened
+
+
+def test_a_rule_follows_should_the_measured_one_not_open(tuned):
+    choices = list(list_choices(tuned, None, AtMost(1)))
+    assert [choice.origin for choice in choices] == ["measured", "rule", "rule"]
+
+
+def test_a_tuning_that_counts_no_more_is_named_by_the_rule_that_replaces_it(tuned):
+    tuned.path.with_name("bundle.tuned.json").write_text("{")
+    choice = next(list_choices(tuned))
+    assert choice.origin == "rule"
+    assert "not by what was measured here: " in choice.reason
+    assert "bundle.tuned.json" in choice.describe()
+
+
+def test_an_open_classifier_says_what_it_is_and_why(tuned):
+    with Classifier.open(tuned.path, threads=AtMost(1)) as classifier:
+        assert (classifier.variant, classifier.choice.origin) == (FP32, "measured")
+        assert classifier.engine.describe()["threads"] == 1
+        assert classifier.choice.describe() == (
+            "onnxruntime-fp32 with 1 thread, measured here on 2026-11-28T10:20:30Z"
+        )
+
+
+def test_the_threads_that_were_measured_are_those_of_the_engine(tuned):
+    engine, choice = open_choice(tuned, threads=AtMost(2))
+    assert (engine.name, choice.threads, engine.describe()["threads"]) == (INT8, 2, 2)

@@ -80,6 +80,13 @@ def _unequal_classes(result: _Result) -> str:
     return f"`balance_ratio` {'; '.join(parts)}"
 
 
+def _ranks(result: _Result) -> str:
+    parts = [
+        f"{row['name']}: {100 * row['largest_difference_ratio']:.2f} %" for row in result["rows"][1:]
+    ]
+    return f"losses of epochs differ from one process's by at most, {'; '.join(parts)}"
+
+
 def _divergence(result: _Result) -> str:
     def count(kind: str) -> str:
         rows = [row for row in result["rows"] if row["kind"] == kind]
@@ -115,6 +122,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
+    "ranks": _ranks,
     "transfer": summarize,
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",

@@ -45,6 +45,9 @@ class Ranks:
         machine: This machine, 0 for the first rank's.
         num_machines: How many there are.
         max_restarts: How often torchrun starts all of them again after one has died.
+        has_stale_store: Whether they then find the addresses of the dead ones (torchrun keeps one
+            store for all starts, unless TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 tells that of c10d
+            not to).
     """
 
     rank: int = 0
@@ -54,6 +57,7 @@ class Ranks:
     machine: int = 0
     num_machines: int = 1
     max_restarts: int = 0
+    has_stale_store: bool = False
 
     @property
     def is_first(self) -> bool:
@@ -165,10 +169,17 @@ class Ranks:
         Raises:
             ConfigError: torchrun may start a run again that then would be refused.
         """
+        given = f"torchrun --max-restarts {self.max_restarts}"
         if self.max_restarts and not resume:
             raise ConfigError(
-                f"torchrun --max-restarts {self.max_restarts}: add --resume, by which ranks that "
-                "are started again go on from the last checkpoint"
+                f"{given}: add --resume, by which ranks that are started again go on from the last "
+                "checkpoint"
+            )
+        if self.max_restarts and self.has_stale_store:
+            raise ConfigError(
+                f"{given}: put TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 before torchrun, and give it "
+                "--standalone or --rdzv-backend c10d, or ranks that are started again look for "
+                "those that have died"
             )
 
     def own_device(self, chosen: torch.device) -> torch.device:
@@ -221,7 +232,9 @@ def read_ranks(environment: Mapping[str, str] = os.environ) -> Ranks:
         "num_machines": "GROUP_WORLD_SIZE",
         "max_restarts": "TORCHELASTIC_MAX_RESTARTS",
     }
-    return Ranks(**{field: int(environment[name]) for field, name in names.items()})
+    numbers = {field: int(environment[name]) for field, name in names.items()}
+    is_kept = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return Ranks(**numbers, has_stale_store=is_kept)
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ def test_a_process_is_alone_unless_torchrun_started_it():
     assert read_ranks({}) == ALONE
     assert read_ranks({"RANK": "5", "WORLD_SIZE": "8"}) == ALONE
     assert read_ranks(TORCHRUN) == Ranks(5, 8, 1, 4, 1, 2, 3)
+    assert read_ranks(TORCHRUN | {"TORCHELASTIC_USE_AGENT_STORE": "True"}).has_stale_store
 
 
 @pytest.mark.parametrize(("num_photos", "size"), [(32, 4), (31, 4), (5, 5), (7, 2), (3, 1)])
@@ -54,7 +55,10 @@ def test_more_ranks_than_photos_in_a_batch_are_refused():
 def test_restarts_that_could_not_go_on_are_refused():
     with pytest.raises(ConfigError, match="--max-restarts 3: add --resume"):
         Ranks(max_restarts=3).check_restarts(resume=False)
+    with pytest.raises(ConfigError, match="put TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 before"):
+        Ranks(max_restarts=3, has_stale_store=True).check_restarts(resume=True)
     Ranks(max_restarts=3).check_restarts(resume=True)
+    Ranks(has_stale_store=True).check_restarts(resume=False)
     Ranks().check_restarts(resume=False)
 
 
@@ -110,7 +114,8 @@ def test_ranks_exchange_what_one_process_would_know_and_say_when_one_is_lost():
 def test_two_ranks_learn_as_one_also_if_one_is_killed_in_an_epoch(job, photos, tmp_path):
     finetune(job)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    with started("--max-restarts=1", *command_of(job, killed), "--resume") as process:
+    command = ["--max-restarts=1", *command_of(job, killed), "--resume"]
+    with started(*command, TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1") as process:
         text = ""
         for line in process.stdout:
             text += line

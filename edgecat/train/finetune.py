@@ -41,13 +41,13 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     keep_freed_memory()
     check_job(job)
     limit_threads(ranks)
+    ranks.check_restarts(resume=job.resume)
     device = ranks.own_device(choose_device(job.device))
     with join(ranks, device):
         asked = {"--device": device.type, "--teacher": job.teacher} | settings_of(job)
         ranks.agree(asked | measure_versions())
         if not ranks.is_first:
             return _finetune(job, ranks, device, Silent())
-        ranks.check_restarts(resume=job.resume)
         with lock_run(job.run):
             return _finetune(job, ranks, device, progress or Silent())
 

@@ -35,6 +35,23 @@ def _memory(result: _Result) -> str:
     return f"to the first answer {', '.join(parts)}"
 
 
+def _ncnn_pis(result: _Result) -> str:
+    """Return instructions by those of ONNX Runtime's fp32, and how often the answer is that."""
+    parts = [
+        f"{row['machine'].split()[0]} `{row['variant']}` {row['ratio_to_fp32']:.2f}x"
+        for row in result["rows"]
+        if row.get("ratio_to_fp32", 1) != 1
+    ]
+    half = next(row for row in result["rows"] if row["variant"] == "ncnn-fp16")
+    start = result["starts"]["ncnn-fp32"]
+    return (
+        f"instructions to `onnxruntime-fp32`: {', '.join(parts)}; fp16 gives the same answer on "
+        f"{100 * half['agreement_ratio']:.1f} % of {half['num_images']} photos, its logits within "
+        f"{half['logit_gap_to_imitation']:.2f} of the imitation's; to the first answer here "
+        f"{start['cpu_ms']:.0f} ms of the processor and {start['peak_rss_bytes'] / _MB:.0f} MB"
+    )
+
+
 def _cpu_quota(result: _Result) -> str:
     return ", ".join(
         f"{row['quota']:g} processors, {row['threads']} threads {row['answers_per_s']:.0f} "
@@ -82,9 +99,43 @@ def _unequal_classes(result: _Result) -> str:
 
 def _ranks(result: _Result) -> str:
     parts = [
-        f"{row['name']}: {100 * row['largest_difference_ratio']:.2f} %" for row in result["rows"][1:]
+        f"{row['name']}: {100 * row['largest_difference_ratio']:.2f} %"
+        for row in result["rows"][1:]
     ]
     return f"losses of epochs differ from one process's by at most, {'; '.join(parts)}"
+
+
+def _finetune_taught(result: _Result) -> str:
+    """Return what teacher and student score, and how long both take."""
+    rows = result["rows"]
+    teachers = [100 * row["teacher"]["test_top1_ratio"] for row in rows]
+    return (
+        f"{100 * result['mean_test_top1_ratio']:.1f} % (its teacher {mean(teachers):.1f} %), "
+        f"{len(rows)} {'seed' if len(rows) == 1 else 'seeds'}, "
+        f"{result['median_duration_s'] / 60:.0f} min on a machine that did other work, too"
+    )
+
+
+def _recipe(result: _Result) -> str:
+    """Return what each change gains, and the interval."""
+    parts = []
+    for row in result["rows"][1:]:
+        low, high = row["gain_interval_pp"]
+        parts.append(f"{row['variant']} {row['gain_pp']:+.1f} ({low:+.1f} to {high:+.1f})")
+    first = result["rows"][0]
+    return (
+        f"{first['variant']} {100 * first['val_top1_ratio']:.1f} % of {first['num_images']} "
+        f"photos; pp to that: {', '.join(parts)}"
+    )
+
+
+def _unlabelled(result: _Result) -> str:
+    parts = [
+        f"{row['way']} {100 * row['test_top1_ratio']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+        for row in result["rows"]
+        for low, high in [row["test_interval_ratio"]]
+    ]
+    return ", ".join(parts)
 
 
 def _divergence(result: _Result) -> str:
@@ -120,6 +171,9 @@ def _record(counts: _Result) -> str:
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
+    "finetune_best": _finetune_taught,
+    "recipe": _recipe,
+    "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
     "ranks": _ranks,
@@ -140,6 +194,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
     "memory": _memory,
+    "ncnn_pis": _ncnn_pis,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "serve_load": lambda r: (

@@ -48,6 +48,11 @@ class Plan:
     margin_ratio: float = 0.0
     is_stopping: Callable[[], bool] = lambda: False
 
+    @staticmethod
+    def fixed(num_rounds: int, num_warmup: int) -> "Plan":
+        """Return a plan of so many rounds, no more and no less."""
+        return Plan(num_warmup, num_warmup, num_rounds, num_rounds)
+
 
 def time_ms(action: Callable[[], object]) -> float:
     """Return how many milliseconds one call takes."""
@@ -73,14 +78,8 @@ def measure_interleaved_ms(
     Returns:
         Milliseconds of each timed call, by name, in order: position i of all lists is one round.
     """
-    plan = Plan(
-        max_warmup=num_warmup,
-        min_warmup=num_warmup,
-        max_rounds=num_rounds,
-        min_rounds=num_rounds,
-    )
     timed = {name: partial(time_ms, action) for name, action in actions.items()}
-    return take_turns(timed, plan, on_round)
+    return take_turns(timed, Plan.fixed(num_rounds, num_warmup), on_round)
 
 
 def take_turns(

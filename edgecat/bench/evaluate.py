@@ -1,6 +1,7 @@
 """Accuracy of a bundle's variants on a folder of labelled photos."""
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,17 +47,7 @@ def evaluate(
     answered = answer_known_photos(
         bundle, engines, data, split=split, skip_broken=skip_broken, progress=progress
     )
-    return tuple(
-        score(
-            engine.name,
-            answered.split,
-            bundle.spec.labels,
-            answered.targets,
-            logits,
-            answered.num_seen,
-        )
-        for engine, logits in zip(engines, answered.logits, strict=True)
-    )
+    return answered.score(bundle, engines)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +58,36 @@ class Answered:
         split: Which of the photos count, "test" or "all".
         targets: int64 `[N]`, their classes.
         logits: float32 `[N, K]` of each variant.
+        hashes: The photos' SHA-256.
         num_seen: How many of these photos the model was trained or tuned on.
     """
 
     split: str
     targets: Indices
     logits: tuple[Logits, ...]
+    hashes: tuple[str, ...]
     num_seen: int
+
+    def score(self, bundle: Bundle, engines: Sequence[Engine]) -> tuple[Evaluation, ...]:
+        """Return the scores of the bundle's variants that answered."""
+        labels, targets = bundle.spec.labels, self.targets
+        return tuple(
+            score(engine.name, self.split, labels, targets, logits, self.num_seen)
+            for engine, logits in zip(engines, self.logits, strict=True)
+        )
+
+    @property
+    def photos_sha256(self) -> str:
+        """Return a hash of all photos, whatever their order: the same photos, the same hash."""
+        return hashlib.sha256("".join(sorted(self.hashes)).encode()).hexdigest()
+
+    def list_right(self) -> list[str]:
+        """Return of each variant which photos it has right, "1", or wrong, "0", sorted by hash."""
+        order = np.argsort(np.array(self.hashes), kind="stable")
+        return [
+            "".join("01"[int(right)] for right in (logits.argmax(axis=1) == self.targets)[order])
+            for logits in self.logits
+        ]
 
 
 def answer_known_photos(
@@ -129,6 +143,7 @@ def answer_known_photos(
         split=chosen,
         targets=answers.targets[keep],
         logits=tuple(logits[keep] for logits in answers.logits),
+        hashes=tuple(np.array(answers.hashes)[keep].tolist()),
         num_seen=int(was_trained[keep].sum()),
     )
 

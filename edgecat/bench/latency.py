@@ -1,10 +1,11 @@
 """The latency of engines: all of them in turn, on the same photos."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
-from edgecat.bench.clock import measure_interleaved_ms
+from edgecat.bench.clock import Plan, take_turns, time_ms
 from edgecat.photos.input import InputSpec
 from edgecat.runtime.engine import Engine
 
@@ -28,8 +29,31 @@ def measure_latencies_ms(
         size: Photos a call.
         on_round: Called after each round, outside of any timing.
     """
+    plan = Plan.fixed(num_rounds, num_warmup)
+    return time_engines(engines, spec, plan, size=size, on_round=on_round)
+
+
+def time_engines(
+    engines: Mapping[str, Engine],
+    spec: InputSpec,
+    plan: Plan,
+    *,
+    size: int = 1,
+    on_round: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """Return the milliseconds of each timed call; all but `plan` as for `measure_latencies_ms`.
+
+    Args:
+        engines: The first one is the reference.
+        spec: What they take.
+        plan: When they are warm, and when it is done.
+        size: Photos a call.
+        on_round: Called after each round, outside of any timing.
+    """
     # Noise, seeded: the time of a convolution does not depend on the picture.
     rng = np.random.default_rng(0)
     batch = rng.integers(0, 256, (size, *spec.shape), dtype=np.uint8)
-    actions = {name: lambda engine=engine: engine.run(batch) for name, engine in engines.items()}
-    return measure_interleaved_ms(actions, num_rounds, num_warmup, on_round)
+    actions = {
+        name: partial(time_ms, partial(engine.run, batch)) for name, engine in engines.items()
+    }
+    return take_turns(actions, plan, on_round)

@@ -1,12 +1,21 @@
 """The result of a benchmark: plain values for machines, a table for people."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from edgecat.machine.conditions import Conditions
+from edgecat.machine.noise import Noise
 from edgecat.runtime.precision import INT8
+from edgecat.scores.bounds import check_interval, check_within
 from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes
+
+SCHEMA_VERSION = 1
+
+# From a nanosecond to a day.
+_LATENCIES_MS = (1e-6, 86_400_000.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,32 +27,50 @@ class Row:
         threads: It computed with.
         precision: What the engine says it computes in.
         latency_ms: "p50", "p95", "p99" of single photos, decoded already.
+        latency_interval_ms: The 95 % interval of the p50.
         throughput_ips: Photos a second in batches of `settings["batch_size"]`.
         cold_start_ms: From the start of a fresh process to its first answer, median.
         peak_rss_bytes: Of that process.
         size_bytes: Of the variant's files.
         ratio_to_fp32: Latency by that of the same engine's fp32, round by round, median.
+        ratio_interval: Its 95 % interval.
         top1_ratio: On the photos of `--data`; None without.
         top1_interval_ratio: Its 95 % interval.
         num_images: Photos it was measured on.
         macro_f1_ratio: Mean F1 of the classes on them, each of the same weight, 0-1.
         per_class: By label, recall, precision and number of photos.
+        right: Which photos it has right, "1", or wrong, "0", sorted by the photos' hashes.
     """
 
     variant: str
     threads: int
     precision: str
     latency_ms: dict[str, float]
+    latency_interval_ms: tuple[float, ...]
     throughput_ips: float
     cold_start_ms: float
     peak_rss_bytes: int
     size_bytes: int
     ratio_to_fp32: float | None
+    ratio_interval: tuple[float, ...] | None = None
     top1_ratio: float | None = None
-    top1_interval_ratio: tuple[float, float] | None = None
+    top1_interval_ratio: tuple[float, ...] | None = None
     num_images: int | None = None
     macro_f1_ratio: float | None = None
     per_class: dict[str, ClassScore] | None = None
+    right: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what a comparison calculates with.
+
+        Raises:
+            ValueError: A time that no clock measures, or answers to another number of photos.
+        """
+        check_interval("latency_interval_ms", self.latency_interval_ms, _LATENCIES_MS)
+        for name in ("p50", "p95", "p99"):
+            check_within(f"latency_ms {name}", self.latency_ms.get(name, 0.0), _LATENCIES_MS)
+        if self.right is not None and not re.fullmatch(f"[01]{{{self.num_images}}}", self.right):
+            raise ValueError(f"right: not one of 0 and 1 for each of {self.num_images} photos")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +83,10 @@ class Report:
         rows: A variant each.
         skipped: Variants that this machine cannot run, and why.
         notes: What a person should not overlook.
+        before: The machine, before it began.
+        after: And when it ended.
+        noise: How far the times can be trusted.
+        schema_version: Of this form; another one has other keys, or means others.
     """
 
     host: dict[str, Any]
@@ -63,6 +94,10 @@ class Report:
     rows: tuple[Row, ...]
     skipped: dict[str, str]
     notes: tuple[str, ...]
+    before: Conditions
+    after: Conditions
+    noise: Noise
+    schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -102,6 +137,7 @@ def format_report(report: Report) -> str:
             format_table(lines),
             "",
             *_format_recalls(report.rows),
+            f"noise: {report.noise.describe()}",
             f"{settings['num_rounds']} rounds of all variants in turn, threads: "
             f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
             f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "

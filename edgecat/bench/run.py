@@ -10,14 +10,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgecat.bench.clock import median_ratio, percentiles
-from edgecat.bench.evaluate import evaluate
+from edgecat.bench.clock import (
+    Plan,
+    interval_margin,
+    median_interval,
+    percentiles,
+    ratios_by_round,
+)
+from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bench.host import describe_host
-from edgecat.bench.latency import measure_latencies_ms
+from edgecat.bench.latency import measure_latencies_ms, time_engines
 from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError, EngineError
+from edgecat.machine.conditions import read_conditions
+from edgecat.machine.noise import judge_noise
 from edgecat.photos.input import InputSpec
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.choice import open_engine
@@ -26,10 +34,23 @@ from edgecat.scores.evaluation import Evaluation
 
 # Rounds: p99 needs at least 100 to be more than the maximum.
 NUM_ROUNDS = 200
-NUM_WARMUP = 20
+NUM_WARMUP = 50  # at most
 NUM_BATCH_ROUNDS = 20
 BATCH_SIZE = 8
 NUM_COLD_STARTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Certainty:
+    """Until when to go on.
+
+    Attributes:
+        margin_ratio: Until every ratio to the first variant is known within this share of it,
+        max_s: or until so many seconds are over.
+    """
+
+    margin_ratio: float
+    max_s: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +87,7 @@ def run_benchmark(
     data: Path | None = None,
     threads: int = 1,
     num_rounds: int = NUM_ROUNDS,
+    certainty: Certainty | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
@@ -75,7 +97,8 @@ def run_benchmark(
         data: Labelled photos to measure the accuracy on, as `edgecat.bench.evaluate.evaluate` does.
         threads: To compute with. With more than one, the thread pools of all variants share the
             cores, and waiting threads spin, which slows others down. The report says so.
-        num_rounds: Timed single photos of each variant.
+        num_rounds: Timed single photos of each variant; with `certainty`, at least.
+        certainty: Go on until the ratios are certain; None to end after `num_rounds`.
         progress: Told of each step.
 
     Raises:
@@ -86,28 +109,60 @@ def run_benchmark(
     """
     if num_rounds < 1:
         raise ConfigError(f"num_rounds {num_rounds}: must be at least 1")
-    progress = progress or Silent()
+    progress, before = progress or Silent(), read_conditions()
     bundle = load_bundle(name)
+    plan = _make_plan(num_rounds, certainty)
     with _open_all(bundle, threads) as (engines, skipped):
         scores = _evaluate(bundle, engines, data, progress)
-        warm = _measure_warm(engines, bundle.spec.input, num_rounds, progress)
+        warm = _measure_warm(engines, bundle.spec.input, plan, progress)
     cold = _measure_cold(bundle, list(warm), threads, progress)
     rows = [
-        _describe(bundle.spec, variant, threads, warm, cold[variant], scores.get(variant))
-        for variant in warm
+        _describe(bundle.spec, variant, threads, warm, cold[variant], scores) for variant in warm
     ]
     settings = {
         "bundle": bundle.spec.name,
         "threads": threads,
-        "num_rounds": num_rounds,
-        "num_warmup": NUM_WARMUP,
+        "num_rounds": len(next(iter(warm.values())).latencies_ms),
+        "certainty": None if certainty is None else dataclasses.asdict(certainty),
+        "num_warmup": plan.max_warmup,
         "batch_size": BATCH_SIZE,
         "num_batch_rounds": NUM_BATCH_ROUNDS,
         "num_cold_starts": NUM_COLD_STARTS,
         "order": "interleaved",
-        "split": next((score.split for score in scores.values()), None),
+        "split": scores.split,
+        "photos_sha256": scores.photos_sha256,
     }
-    return Report(describe_host(), settings, tuple(rows), skipped, find_notes(rows, threads))
+    host, after = describe_host(), read_conditions()
+    return Report(
+        host=host,
+        settings=settings,
+        rows=tuple(rows),
+        skipped=skipped,
+        notes=find_notes(rows, threads),
+        before=before,
+        after=after,
+        noise=judge_noise(_find_margins(warm), before, after, host["num_usable_cores"]),
+    )
+
+
+def _make_plan(num_rounds: int, certainty: Certainty | None) -> Plan:
+    if certainty is None:
+        return Plan(NUM_WARMUP, min_rounds=num_rounds, max_rounds=num_rounds)
+    return Plan(
+        NUM_WARMUP,
+        min_rounds=num_rounds,
+        max_s=certainty.max_s,
+        margin_ratio=certainty.margin_ratio,
+    )
+
+
+def _find_margins(warm: Mapping[str, Warm]) -> list[float]:
+    """Return half the width of each ratio's interval; of a single variant, of its own times'."""
+    first, *others = [measured.latencies_ms for measured in warm.values()]
+    compared = [ratios_by_round(times, first) for times in others] or [first]
+    return [
+        interval_margin(median_interval(values), statistics.median(values)) for values in compared
+    ]
 
 
 @contextlib.contextmanager
@@ -132,21 +187,44 @@ def _open_all(bundle: Bundle, threads: int) -> Iterator[tuple[dict[str, Engine],
         yield engines, skipped
 
 
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What was measured on labelled photos, if any were given.
+
+    Attributes:
+        by_variant: The scores.
+        right: As `edgecat.bench.evaluate.Answered.list_right` returns it, by variant.
+        split: Which photos count.
+        photos_sha256: Which photos these are.
+    """
+
+    by_variant: dict[str, Evaluation] = dataclasses.field(default_factory=dict)
+    right: dict[str, str] = dataclasses.field(default_factory=dict)
+    split: str | None = None
+    photos_sha256: str | None = None
+
+
 def _evaluate(
     bundle: Bundle, engines: Mapping[str, Engine], data: Path | None, progress: Progress
-) -> dict[str, Evaluation]:
+) -> Scores:
     if data is None:
-        return {}
-    found = evaluate(bundle, list(engines.values()), data, progress=progress)
-    return {evaluation.variant: evaluation for evaluation in found}
+        return Scores()
+    opened = list(engines.values())
+    answered = answer_known_photos(bundle, opened, data, progress=progress)
+    return Scores(
+        dict(zip(engines, answered.score(bundle, opened), strict=True)),
+        dict(zip(engines, answered.list_right(), strict=True)),
+        answered.split,
+        answered.photos_sha256,
+    )
 
 
 def _measure_warm(
-    engines: Mapping[str, Engine], spec: InputSpec, num_rounds: int, progress: Progress
+    engines: Mapping[str, Engine], spec: InputSpec, plan: Plan, progress: Progress
 ) -> dict[str, Warm]:
     """Measure engines that are open, all in turn."""
-    with progress.phase("batch 1", num_rounds + NUM_WARMUP) as step:
-        latencies = measure_latencies_ms(engines, spec, num_rounds, NUM_WARMUP, on_round=step)
+    with progress.phase("batch 1", plan.min_rounds + plan.min_warmup) as step:
+        latencies = time_engines(engines, spec, plan, on_round=step)
     with progress.phase(f"batch {BATCH_SIZE}", NUM_BATCH_ROUNDS + 2) as step:
         batches = measure_latencies_ms(
             engines, spec, NUM_BATCH_ROUNDS, 2, size=BATCH_SIZE, on_round=step
@@ -190,26 +268,33 @@ def _describe(
     threads: int,
     warm: Mapping[str, Warm],
     cold: Cold,
-    score: Evaluation | None,
+    scores: Scores,
 ) -> Row:
-    measured, fp32 = warm[variant], exact_name(spec.variant(variant))
+    measured, score = warm[variant], scores.by_variant.get(variant)
+    ratios = _list_ratios(warm, variant, exact_name(spec.variant(variant)))
     return Row(
         variant=variant,
         threads=threads,
         precision=measured.precision,
         latency_ms=percentiles(measured.latencies_ms),
+        latency_interval_ms=median_interval(measured.latencies_ms),
         throughput_ips=1e3 * BATCH_SIZE / statistics.median(measured.batches_ms),
         cold_start_ms=cold.start_ms,
         peak_rss_bytes=cold.peak_rss_bytes,
         size_bytes=sum(spec.files[file].size_bytes for file in spec.variant(variant).files),
-        ratio_to_fp32=(
-            median_ratio(measured.latencies_ms, warm[fp32].latencies_ms)
-            if fp32 in warm and fp32 != variant
-            else None
-        ),
+        ratio_to_fp32=statistics.median(ratios) if ratios else None,
+        ratio_interval=median_interval(ratios) if ratios else None,
         top1_ratio=score.top1_ratio if score else None,
         top1_interval_ratio=score.top1_interval_ratio if score else None,
         num_images=score.num_images if score else None,
         macro_f1_ratio=score.macro_f1_ratio if score else None,
         per_class=score.per_class if score else None,
+        right=scores.right.get(variant),
     )
+
+
+def _list_ratios(warm: Mapping[str, Warm], variant: str, fp32: str) -> list[float]:
+    """Return a variant's latency by that of its engine's fp32, round by round; [] of fp32."""
+    if fp32 not in warm or fp32 == variant:
+        return []
+    return ratios_by_round(warm[variant].latencies_ms, warm[fp32].latencies_ms)

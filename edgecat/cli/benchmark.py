@@ -23,7 +23,21 @@ from edgecat.strict import to_json
     default=200,
     show_default=True,
     type=click.IntRange(10),
-    help="Timed photos of each variant.",
+    help="Timed photos of each variant; with --margin, at least.",
+)
+@click.option(
+    "--margin",
+    "margin_percent",
+    type=click.FloatRange(0.1, 50),
+    metavar="PERCENT",
+    help="Go on until every ratio is known within so many percent (95 % interval).",
+)
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="With --margin: end then at the latest.",
 )
 @click.option(
     "--json",
@@ -31,21 +45,39 @@ from edgecat.strict import to_json
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write the result to a file (- for standard output).",
 )
-def command(bundle: str, data: Path | None, threads: int, rounds: int, file: Path | None) -> None:
+def command(
+    bundle: str,
+    data: Path | None,
+    threads: int,
+    rounds: int,
+    margin_percent: float | None,
+    seconds: float,
+    file: Path | None,
+) -> None:
     """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
 
     All variants take turns (A B C A B C ...), so that a machine's drift hits all of them alike:
     trust the ratios ("to fp32") more than the milliseconds. "runs in" is what the engine itself
-    reports to compute in, not what was asked for.
+    reports to compute in, not what was asked for. "noise" says which differences are too small to
+    be told apart in this run, and what may be to blame; edgecat compare compares two results.
+
+    \b
+      edgecat benchmark first.edgecat --data photos --json before.json
+      edgecat benchmark first.edgecat --margin 1 --seconds 300
     """
     from edgecat import atomic
     from edgecat.bench.report import format_report
-    from edgecat.bench.run import run_benchmark
+    from edgecat.bench.run import Certainty, run_benchmark
 
     if file is not None and not file.parent.is_dir():
         raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
     report = run_benchmark(
-        bundle, data=data, threads=threads, num_rounds=rounds, progress=TerminalProgress()
+        bundle,
+        data=data,
+        threads=threads,
+        num_rounds=rounds,
+        certainty=None if margin_percent is None else Certainty(margin_percent / 100, seconds),
+        progress=TerminalProgress(),
     )
     if file == Path("-"):
         print_json(report.to_dict())

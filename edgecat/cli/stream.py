@@ -66,7 +66,8 @@ def command(
 
     with Service(progress) as service:
         classifier = LiveClassifier(bundle, **opening)
-        progress.say(f"answered by {classifier.current.choice.describe()}")
+        if news := classifier.current.choice.news:
+            progress.say(news)
         stream(
             classifier,
             Mailbox(read, progress, drop=not is_recording),

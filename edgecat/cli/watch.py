@@ -91,7 +91,8 @@ def command(
     progress = TerminalProgress()
     with Service(progress) as service:
         classifier = LiveClassifier(bundle, **opening)
-        progress.say(f"answered by {classifier.current.choice.describe()}")
+        if news := classifier.current.choice.news:
+            progress.say(news)
         job = WatchJob(
             folder,
             out,

@@ -1,8 +1,8 @@
 """Which of a bundle's variants runs here, with how many threads; open and tried."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from edgecat.bundle.store import Bundle
 from edgecat.errors import EngineError
@@ -29,17 +29,25 @@ class Choice:
         origin: Who chose the variant: whoever asked for it; what `edgecat tune` measured on this
             machine; or a rule, made of what was measured where the bundle was exported.
         reason: The same in words.
+        dropped: Why what was measured here does not count any more; "" if nothing was, or it does.
     """
 
     variant: str
     threads: int
     origin: Literal["asked", "measured", "rule"]
     reason: str
+    dropped: str = ""
 
     def describe(self) -> str:
         """Return it as a line of text."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return f"{self.variant} with {threads}, {self.reason}"
+        dropped = f"; not by what was measured here: {self.dropped}" if self.dropped else ""
+        return f"{self.variant} with {threads}, {self.reason}{dropped}"
+
+    @property
+    def news(self) -> str:
+        """Return a line for the log of a service where a tuning has, or had, a say; else ""."""
+        return f"answered by {self.describe()}" if self.origin == "measured" or self.dropped else ""
 
 
 def list_choices(
@@ -54,6 +62,7 @@ def list_choices(
     """
     most = threads if isinstance(threads, AtMost) else AtMost(count_threads())
     given = threads if isinstance(threads, int) else None
+    ruled = most.threads if given is None else given
     if variant is not None and given is not None:
         yield Choice(variant, given, "asked", "asked for")
         return
@@ -67,9 +76,8 @@ def list_choices(
                 "asked" if variant else "measured",
                 f"{'asked for, threads ' if variant else ''}measured here on {found.tuning.date}",
             )
-    dropped = f"; not by what was measured here: {found.dropped}" if found.dropped else ""
     if variant is not None:
-        yield Choice(variant, given or most.threads, "asked", f"asked for{dropped}")
+        yield Choice(variant, ruled, "asked", "asked for", found.dropped)
         return
     target = detect_target(bundle.spec.targets)
     rule = (
@@ -78,7 +86,7 @@ def list_choices(
         else "the bundle has no verdicts"
     )
     for name in bundle.spec.preferred_variants(target):
-        yield Choice(name, given or most.threads, "rule", f"{rule}{dropped}")
+        yield Choice(name, ruled, "rule", rule, found.dropped)
 
 
 def open_engine(
@@ -135,7 +143,7 @@ def open_choice(
 
 def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
     chosen = bundle.spec.variant(choice.variant)
-    files = [bundle.read(file) for file in chosen.files]
+    files = _Files(bundle, chosen.files)
     engine = open_model(chosen, files, choice.threads, power_save=power_save)
     try:
         _try_out(engine, bundle)
@@ -143,6 +151,29 @@ def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
         engine.close()
         raise
     return engine
+
+
+class _Files(Sequence[bytes]):
+    """A variant's files, each read when an engine asks for it: none is held for longer than that.
+
+    Weights that ncnn has a copy of were a tenth of what a process took at most.
+    """
+
+    def __init__(self, bundle: Bundle, names: Sequence[str]) -> None:
+        """Read nothing yet."""
+        self._bundle, self._names = bundle, names
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._names)
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return the bytes of one, checked.
+
+        Raises:
+            BundleError: It is missing or changed.
+        """
+        return self._bundle.read(self._names[place])
 
 
 def _try_out(engine: Engine, bundle: Bundle) -> None:

@@ -158,10 +158,17 @@ def paired_drop_interval_pp(
     Returns:
         Low and high, percentage points; negative is a gain. Of no photos, (-100, 100).
     """
-    if not len(targets):
+    was_right, is_right = (logits.argmax(axis=1) == targets for logits in (reference, other))
+    return paired_interval_pp(was_right, is_right)
+
+
+def paired_interval_pp(
+    was_right: npt.NDArray[np.bool_], is_right: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the same as `paired_drop_interval_pp` of what was right, bool `[N]` each."""
+    if not len(was_right):
         return -100.0, 100.0
-    lost = (reference.argmax(axis=1) == targets).astype(np.int64)
-    lost -= other.argmax(axis=1) == targets
+    lost = was_right.astype(np.int64) - is_right.astype(np.int64)
     rng = np.random.default_rng(0)
     # A resampling is how often each of the three outcomes -1, 0, 1 is drawn: no need of indices.
     shares = np.array([(lost == outcome).mean() for outcome in (-1, 0, 1)])

@@ -135,7 +135,8 @@ def serve(
         f"http://{address.in_url}:{port}/, "
         f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
     )
-    say(f"answered by {current.choice.describe()}")
+    if current.choice.news:
+        say(current.choice.news)
     server.run(sockets=listeners)
     say("stopped")
 

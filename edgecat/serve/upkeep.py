@@ -76,7 +76,6 @@ class Upkeep:
                 self._metrics.count_reload(accepted=True)
                 current = self._classifier.current
                 self._say(f"now serving {current.bundle.spec.name} ({current.variant})")
-                self._say(f"answered by {current.choice.describe()}")
 
     async def _feed_watchdog(self, interval_s: float) -> None:
         """Tell systemd that the worker does not hang."""

@@ -88,6 +88,4 @@ class Service:
         except EdgecatError as error:
             self._progress.say(f"new bundle refused, the old one answers on: {error}")
             return
-        current = classifier.current
-        self._progress.say(f"new bundle in use: {current.bundle.spec.name}")
-        self._progress.say(f"answered by {current.choice.describe()}")
+        self._progress.say(f"new bundle in use: {classifier.current.bundle.spec.name}")

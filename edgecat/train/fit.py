@@ -107,13 +107,13 @@ def fit(
     atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
     record.save(job.run)
     learner = build_learner(start.network, job.recipe, start.device, ranks)
-    state = begin(session, learner)
-    if teacher is not None:
-        _check_teacher(teacher, session, learner)
-        answers = ask_teacher(teacher, session, start.device)
-        ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
-        session = dataclasses.replace(session, answers=answers)
     try:
+        state = begin(session, learner)
+        if teacher is not None:
+            _check_teacher(teacher, session, learner)
+            answers = ask_teacher(teacher, session, start.device)
+            ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
+            session = dataclasses.replace(session, answers=answers)
         with memory_errors(session, start.device):
             state = train(session, learner, state)
     except DivergedError as error:

@@ -5,6 +5,8 @@ import pytest
 
 from edgecat.bench.host import describe_host
 from edgecat.bench.report import Report, Row, find_notes, format_report, format_table
+from edgecat.machine.conditions import read_conditions
+from edgecat.machine.noise import Noise
 from edgecat.scores.class_score import ClassScore
 
 FP32 = Row(
@@ -12,6 +14,7 @@ FP32 = Row(
     threads=4,
     precision="fp32",
     latency_ms={"p50": 10.0, "p95": 11.0, "p99": 123.456},
+    latency_interval_ms=(9.9, 10.2),
     throughput_ips=90.4,
     cold_start_ms=345.6,
     peak_rss_bytes=98_765_432,
@@ -29,7 +32,9 @@ SETTINGS = {"num_rounds": 200, "threads": 4, "batch_size": 8}
 
 
 def report(*rows, skipped=None, notes=()):
-    return Report(describe_host(), SETTINGS, rows, skipped or {}, notes)
+    now = read_conditions()
+    noise = Noise("noisy", 0.03, ("other programs were running",))
+    return Report(describe_host(), SETTINGS, rows, skipped or {}, notes, now, now, noise)
 
 
 def test_the_host_is_described():
@@ -98,7 +103,8 @@ def test_a_report_has_a_line_a_variant_under_its_head():
 
 def test_a_report_says_what_was_skipped_and_noted_and_how_it_was_measured():
     text = format_report(report(FP32, skipped={"openvino-bf16": "no bf16"}, notes=("mind this",)))
-    for line in ("not run: openvino-bf16: no bf16", "NOTE: mind this"):
+    noise = "noise: noisy: differences below 3.0 % are not told apart; other programs were running"
+    for line in ("not run: openvino-bf16: no bf16", "NOTE: mind this", noise):
         assert line in text.splitlines()
     for part in ("200 rounds", "threads: 4", "batch 8", f"{describe_host()['num_cpus']} CPUs"):
         assert part in text
@@ -124,7 +130,10 @@ def test_accuracy_stands_with_its_interval_and_number():
 
 def test_a_report_becomes_plain_json():
     values = json.loads(json.dumps(report(FP32, INT8).to_dict()))
-    assert set(values) == {"host", "settings", "rows", "skipped", "notes"}
+    assert set(values) == {
+        "host", "settings", "rows", "skipped", "notes", "before", "after", "noise",
+        "schema_version",
+    }  # fmt: skip
     assert values["rows"][0]["latency_ms"]["p99"] == 123.456
     assert values["rows"][1]["ratio_to_fp32"] == 0.5
 

@@ -36,6 +36,7 @@ def first(bundle, *asked):
 def test_without_a_tuning_a_rule_decides(bundle):
     assert first(bundle)[1:] == (count_threads(), "rule")
     assert next(list_choices(bundle)).reason.startswith("by the bundle's verdicts for ")
+    assert next(list_choices(bundle)).news == ""
 
 
 # What is asked for (variant, threads) and what is opened.
@@ -69,8 +70,9 @@ def test_a_tuning_that_counts_no_more_is_named_by_the_rule_that_replaces_it(tune
     tuned.path.with_name("bundle.tuned.json").write_text("{")
     choice = next(list_choices(tuned))
     assert choice.origin == "rule"
-    assert "not by what was measured here: " in choice.reason
-    assert "bundle.tuned.json" in choice.describe()
+    assert "bundle.tuned.json: not JSON" in choice.dropped
+    assert "; not by what was measured here: " in choice.describe()
+    assert choice.news == f"answered by {choice.describe()}"
 
 
 def test_an_open_classifier_says_what_it_is_and_why(tuned):

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -20,11 +21,15 @@ from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.foreign import rename  # noqa: E402
 from edgecat.train.loss import measure_loss  # noqa: E402
 from edgecat.train.network import build_network, predict_logits  # noqa: E402
+from edgecat.train.presets import TEACHER  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run  # noqa: E402
 from edgecat.train.weights import load_weights, read_state_file  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
+
+# Not importorskip: torchvision, which timm imports, has to be made importable first.
+NEEDS_TIMM = pytest.mark.skipif(find_spec("timm") is None, reason="needs timm (edgecat[teacher])")
 
 TINY = "test_efficientnet"  # 0.1 million parameters; timm has it for tests
 
@@ -173,8 +178,8 @@ def test_a_run_stopped_while_it_asks_or_learns_goes_on_to_the_same_result(
     assert model == (student.run / "model.safetensors").read_bytes()
 
 
+@NEEDS_TIMM
 def test_a_network_of_timm_learns_first_and_a_stopped_run_goes_on_with_it(job, tmp_path):
-    pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
     recipe = dataclasses.replace(job.recipe, epochs=3, head_epochs=0, teacher_ratio=0.0)
     one = elsewhere(
         job,
@@ -250,16 +255,26 @@ def test_timm_that_is_missing_is_told_with_the_command_that_brings_it(
     assert not (tmp_path / "run").exists()
 
 
+@NEEDS_TIMM
 def test_a_name_that_timm_does_not_have_is_refused_with_those_like_it(student, tmp_path):
-    pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
     with pytest.raises(ConfigError, match=r"no network .vit_smal.*nearest are .*vit_small"):
         finetune(elsewhere(student, tmp_path, teacher="vit_smal"))
 
 
+@NEEDS_TIMM
+def test_the_presets_teacher_has_its_weights_from_a_wheel_without_any_hub():
+    network = build_network(f"timm/{TEACHER}", 3)
+    before = network.network.backbone.conv_stem.weight.clone()
+    loaded = load_weights(network, f"timm/{TEACHER}", "imagenet")
+    assert loaded.random == ("classifier.weight", "classifier.bias")
+    assert not torch.equal(before, network.network.backbone.conv_stem.weight)
+
+
+@NEEDS_TIMM
 def test_weights_that_no_hub_gives_are_refused_with_the_wheel_that_has_them(
     student, tmp_path, monkeypatch
 ):
-    timm = pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
+    timm = timm_networks._import_timm()
 
     def fail(*_, **__):
         raise OSError("no route to host")
@@ -341,8 +356,8 @@ def test_a_batch_without_any_label_teaches_by_its_teacher_alone():
 # Weights under other names
 
 
+@NEEDS_TIMM
 def test_weights_of_another_library_are_found_by_order_and_shape(tmp_path):
-    pytest.importorskip("timm", reason="needs timm (edgecat[teacher])")
     network = build_network(f"timm/{TINY}", 3)
     foreign = {
         f"_layer{number}.{name.rpartition('.')[2]}": torch.rand(tensor.shape).to(tensor.dtype)

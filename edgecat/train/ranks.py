@@ -259,8 +259,8 @@ def join(ranks: Ranks, device: torch.device) -> Iterator[None]:
         if not isinstance(error, distributed.DistError) and not _LOST.search(str(error)):
             raise
         raise TrainError(
-            f"rank {ranks.rank}: the connection to another rank is lost ({error}); what that one "
-            "has said tells why"
+            f"rank {ranks.rank}: the connection to another rank is lost; what that one has said, "
+            "or torchrun of it, tells why"
         ) from error
     finally:
         distributed.destroy_process_group()

@@ -64,11 +64,14 @@ def _attach(
     """Fill a cache with what another rank of this machine has decoded.
 
     Raises:
-        TrainError: That one has found other files.
+        TrainError: This one has not found all of its files.
     """
     by_path = {str(photo.path): photo for photo in photos}
-    if not by_path.keys() >= {*index["paths"]}:
-        raise TrainError("photos were removed while the run began; start it again")
+    if lacking := [path for path in index["paths"] if path not in by_path]:
+        raise TrainError(
+            f"{lacking[0]}: one of {len(lacking)} files that a rank on this machine has found and "
+            "another one has not; give all ranks the same photos"
+        )
     cache.from_index(index, [by_path[path] for path in index["paths"]], file)
 
 

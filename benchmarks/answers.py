@@ -35,6 +35,23 @@ def _memory(result: _Result) -> str:
     return f"to the first answer {', '.join(parts)}"
 
 
+def _ncnn_pis(result: _Result) -> str:
+    """Return instructions by those of ONNX Runtime's fp32, and how often the answer is that."""
+    parts = [
+        f"{row['machine'].split()[0]} `{row['variant']}` {row['ratio_to_fp32']:.2f}x"
+        for row in result["rows"]
+        if row.get("ratio_to_fp32", 1) != 1
+    ]
+    half = next(row for row in result["rows"] if row["variant"] == "ncnn-fp16")
+    start = result["starts"]["ncnn-fp32"]
+    return (
+        f"instructions to `onnxruntime-fp32`: {', '.join(parts)}; fp16 gives the same answer on "
+        f"{100 * half['agreement_ratio']:.1f} % of {half['num_images']} photos, its logits within "
+        f"{half['logit_gap_to_imitation']:.2f} of the imitation's; to the first answer here "
+        f"{start['cpu_ms']:.0f} ms of the processor and {start['peak_rss_bytes'] / _MB:.0f} MB"
+    )
+
+
 def _cpu_quota(result: _Result) -> str:
     return ", ".join(
         f"{row['quota']:g} processors, {row['threads']} threads {row['answers_per_s']:.0f} "
@@ -180,6 +197,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
     "memory": _memory,
+    "ncnn_pis": _ncnn_pis,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

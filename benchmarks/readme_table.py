@@ -44,6 +44,7 @@ def format_results() -> str:
     sentences += [_format_time(result) for result in load_results("finetune_time_cpu")]
     sentences += [_format_cli(result) for result in load_results("cli_time")]
     sentences += [_format_not_cats(result) for result in load_results("not_cats")]
+    sentences += [_format_pis(result) for result in load_results("ncnn_pis")]
     sentences += [_format_transfer(result) for result in load_results("transfer")]
     return "\n".join([*parts, " ".join(sentences) + "\n"])
 
@@ -277,6 +278,22 @@ def _format_not_cats(result: dict[str, Any]) -> str:
     return (
         f"Of {result['num_strangers']} photos of other things, these are called unknown: "
         f"{', '.join(parts)}."
+    )
+
+
+def _format_pis(result: dict[str, Any]) -> str:
+    """Return each variant's instructions on each emulated Pi."""
+    ratios: dict[str, list[str]] = {}
+    for row in result["rows"]:
+        if row.get("ratio_to_fp32", 1) != 1:
+            place = row["machine"].removeprefix("pi").removesuffix(" (emulated)")
+            ratios.setdefault(row["variant"], []).append(f"{row['ratio_to_fp32']:.2f} (Pi {place})")
+    parts = [f"`{variant}` {', '.join(found)}" for variant, found in ratios.items()]
+    half = next(row for row in result["rows"] if row["variant"] == "ncnn-fp16")
+    return (
+        "On emulated Raspberry Pis, of the instructions of `onnxruntime-fp32`, which are no "
+        f"milliseconds: {'; '.join(parts)}. `ncnn-fp16` names the same breed on "
+        f"{100 * half['agreement_ratio']:.1f} % of {half['num_images']} photos."
     )
 
 

@@ -14,13 +14,14 @@
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   ├── WeightsError         8   pretrained weights: out of reach, or of another shape
     │   └── DivergedError       18   a run that learns nothing any more: a rate is too high
-    ├── ExportError              9   torch -> ONNX -> OpenVINO
-    │   └── ParityError         10   an exported model that does not answer as the checkpoint does
+    ├── ExportError              9   torch -> ONNX -> the engines' own forms
+    │   ├── ParityError         10   an exported model that does not answer as the checkpoint does
+    │   └── UnsupportedGraphError  21   a network that cannot be written for an engine
     ├── QuantizeError           11   INT8
     │   └── AccuracyLost        12   an INT8 model that lost more accuracy than allowed
     ├── StorageError            13   the disk: full, read-only, no permission
     ├── DeviceError             15   this machine: `edgecat doctor` found a problem
-    └── RegressError            21   a result of `edgecat compare` that is worse than allowed
+    └── RegressError            22   a result of `edgecat compare` that is worse than allowed
 
 A message says what was given, what is accepted and the command that mends it. Exit code 2 is
 also what click uses for a wrong command line. As in every shell 130 is Ctrl-C, and 141 that nobody
@@ -127,6 +128,12 @@ class ParityError(ExportError):
     exit_code = 10
 
 
+class UnsupportedGraphError(ExportError):
+    """A network with an operator that is not written for an engine; others have their models."""
+
+    exit_code = 21
+
+
 class QuantizeError(EdgecatError):
     """A model that could not be quantized."""
 
@@ -154,4 +161,4 @@ class DeviceError(EdgecatError):
 class RegressError(EdgecatError):
     """A benchmark's result that is slower or less accurate than the one before, by too much."""
 
-    exit_code = 21
+    exit_code = 22

@@ -50,6 +50,7 @@ LIBRARIES = {
     "onnxscript": [],
     "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize"],
     "openvino": ["edgecat.runtime.engines.openvino", "edgecat.graph", "edgecat.quantize"],
+    "ncnn": ["edgecat.runtime.engines.ncnn"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],
     "matplotlib": ["edgecat.train.plots", "edgecat.train.fonts"],
@@ -278,7 +279,7 @@ def run_python(script, *arguments):
 def test_importing_costs_neither_numpy_nor_torch(module):
     loaded = run_python(f"import sys, {module}; print(*sys.modules)").split()
     assert module in loaded
-    heavy = {"numpy", "PIL", "torch", "onnx", "onnxruntime", "openvino", "matplotlib"}
+    heavy = {"numpy", "PIL", "torch", "onnx", "onnxruntime", "openvino", "ncnn", "matplotlib"}
     assert heavy.isdisjoint(loaded)
 
 
@@ -292,7 +293,7 @@ class Block:
 
 sys.meta_path.insert(0, Block())
 """
-BLOCKED = ("torch", "torchvision", "onnx", "openvino", "matplotlib", "safetensors", "cv2")
+BLOCKED = ("torch", "torchvision", "onnx", "openvino", "ncnn", "matplotlib", "safetensors", "cv2")
 
 PREDICT = """
 import numpy as np

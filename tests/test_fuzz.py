@@ -27,13 +27,13 @@ def test_damaged_photos_are_refused_or_make_pixels():
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("kind", ["manifests", "damaged models", "forged models", "zip files"])
+@pytest.mark.parametrize("kind", [*fuzz_bundles.CHECKS])
 def test_damaged_bundles_are_refused_or_true(kind, monkeypatch, tmp_path):
     pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     words = run(fuzz_bundles.CHECKS[kind], 40)
-    assert words["refused"] > 20
+    assert words["refused"] >= 15
     if kind == "damaged models":
         assert words["answered"] == 0
 

@@ -130,7 +130,7 @@ def test_an_engine_that_is_not_known_is_an_error_of_the_engine():
     from edgecat.bundle.manifest import Variant
     from edgecat.runtime.engine import find_engine, find_precision
 
-    with pytest.raises(EngineError, match=r"ncnn-int8: engine 'ncnn': known here are onnxruntime"):
-        find_engine(Variant("ncnn-int8", ("f",)))
+    with pytest.raises(EngineError, match=r"zrt-int8: engine 'zrt': known here are ncnn, onnxr"):
+        find_engine(Variant("zrt-int8", ("f",)))
     with pytest.raises(EngineError, match="onnxruntime computes in fp32, int8"):
         find_precision(Variant("onnxruntime-fp16", ("f",)))

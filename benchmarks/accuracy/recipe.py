@@ -2,10 +2,10 @@
 
 python -m benchmarks.accuracy.recipe ../shared/cats --weights BACKBONE.pth --work runs/recipe
 
-Every variant is trained on the same seeds, on small crops, so that one takes two minutes; its
-answers to the validation photos of all seeds are compared with those of the first one, photo by
-photo. What does not pay by more than the paired interval is not in a preset. Runs are kept in
---work and not made again, so that a killed benchmark goes on, and seeds can be added.
+Every variant is trained on the same seeds; its answers to the validation photos of all seeds are
+compared with those of the first one, photo by photo. What does not pay by more than the paired
+interval is not in a preset. Runs are kept in --work and not made again, so that a killed benchmark
+goes on, and seeds can be added.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from edgecat.train.run import MODEL, load_run, load_split
 from edgecat.train.timm_networks import PREFIX
 from edgecat.train.weights import read_state_file
 
-BASE = ("crop_side_px=128",)  # of preset "good"
+BASE = "good"
 
 LABELS_ONLY = "labels only"
 
@@ -69,11 +69,11 @@ def main(
     """Fine-tune every variant with every seed."""
     answers: dict[str, list[tuple[Logits, Indices]]] = {}
     for seed in range(seeds):
-        teacher = work / f"teacher-{seed}"
+        teacher = work / f"{TEACHER}-{seed}"
         train(Job(data, teacher, f"{PREFIX}{TEACHER}", teacher_weights, TEACHER_RECIPE, seed=seed))
         for name in names or VARIANTS:
             run = work / f"{name}-{seed}".replace(" ", "_").replace("%", "percent")
-            recipe = load_recipe(None, [*BASE, *VARIANTS[name]], preset="good")
+            recipe = load_recipe(None, VARIANTS[name], preset=BASE)
             by = None if name == LABELS_ONLY else str(teacher)
             train(Job(data, run, weights=weights, recipe=recipe, teacher=by, seed=seed))
             answers.setdefault(name, []).append(answer(data, run))
@@ -81,8 +81,8 @@ def main(
         "recipe",
         {
             "data": data.name,
-            "base": {"preset": "good", "settings": BASE},
-            "teacher": [describe_run(work / f"teacher-{seed}") for seed in range(seeds)],
+            "preset": BASE,
+            "teacher": [describe_run(work / f"{TEACHER}-{seed}") for seed in range(seeds)],
             "seeds": seeds,
             "rows": [compare(name, answers) for name in answers],
         },

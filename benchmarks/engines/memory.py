@@ -18,6 +18,7 @@ import click
 
 from benchmarks.results import write_result
 from edgecat.bundle.store import load_bundle
+from edgecat.runtime.engine import runs_here
 
 _NUM_ROUNDS = 5
 
@@ -105,7 +106,7 @@ def main(photo: Path, bundles: tuple[str, ...]) -> None:
     """Measure each variant, in the first of BUNDLES that has it, under each option."""
     places: dict[str, str] = {}
     for bundle in bundles:
-        for variant in load_bundle(bundle).spec.variants:
+        for variant in filter(runs_here, load_bundle(bundle).spec.variants):
             places.setdefault(variant.name, bundle)
     cases = [
         (variant, name)

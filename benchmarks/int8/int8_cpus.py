@@ -34,6 +34,7 @@ from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.grids import SAFE_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import Recipe
+from edgecat.runtime.engine import find_precision
 from edgecat.scores import metrics
 from edgecat.scores.compare import compare_accuracy
 
@@ -112,10 +113,10 @@ def main(data: Path, run: Path, bundle: Path, arm: str | None, num_photos: int) 
 
 
 def _unpack(bundle: Bundle, work: Path) -> dict[str, str]:
-    """Return the child's argument for each variant but bf16, which Haswell has not."""
+    """Return the child's argument for each variant but the rounded ones: Haswell has none."""
     models = {}
     for variant in bundle.spec.variants:
-        if variant.precision != "bf16":
+        if find_precision(variant).made != "rounded":
             for file in variant.files:
                 (work / file).write_bytes(bundle.read(file))
             models[variant.name] = ",".join([variant.name, *(str(work / f) for f in variant.files)])

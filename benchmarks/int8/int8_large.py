@@ -17,6 +17,7 @@ from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import optimize_graph
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_batch
+from edgecat.progress import Silent
 from edgecat.quantize.calibrate import calibrate
 from edgecat.quantize.quantizer import Quantizer
 from edgecat.quantize.recipe import RECIPES
@@ -47,7 +48,7 @@ def main(data: Path) -> None:
     graph, _ = optimize_graph(export_onnx(network.eval()), photos[:2])
     engines = {
         model.variant.name: open_model(model.variant, model.files, threads=1)
-        for model in build_float_models(graph)
+        for model in build_float_models(graph, Silent())
     }
     quantizer = Quantizer(calibrate(graph, photos), photos)
     sizes = {"onnxruntime-fp32": len(graph.SerializeToString())}

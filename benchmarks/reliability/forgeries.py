@@ -121,6 +121,40 @@ def change_graph(rng: random.Random, model: bytes) -> bytes:
     return changed.SerializeToString()
 
 
+def change_layers(rng: random.Random, param: bytes, numbers: bytes) -> tuple[bytes, bytes]:
+    """Return a model for ncnn with numbers, words, lines or bytes changed, or its weights."""
+    lines = param.decode().split("\n")
+    for _ in range(rng.randint(1, 3)):
+        place = rng.randrange(len(lines))
+        kind = rng.choice(
+            ("number", "number", "word", "drop", "double", "swap", "bytes", "numbers")
+        )
+        if kind == "number":
+            found = list(re.finditer(r"-?\d+", lines[place])) or [re.match("", lines[place])]
+            chosen = rng.choice(found)
+            number = str(
+                rng.choice((-1, 0, 1, 2, 3, 8, 255, 2**16, 2**31 - 1, 2**31, 2**63, 10**30))
+            )
+            lines[place] = lines[place][: chosen.start()] + number + lines[place][chosen.end() :]
+        elif kind == "word":
+            words = lines[place].split(" ")
+            words[rng.randrange(len(words))] = rng.choice(" ".join(lines).split(" "))
+            lines[place] = " ".join(words)
+        elif kind == "drop" and len(lines) > 1:
+            del lines[place]
+        elif kind == "double":
+            lines.insert(rng.randrange(len(lines)), lines[place])
+        elif kind == "swap":
+            other = rng.randrange(len(lines))
+            lines[place], lines[other] = lines[other], lines[place]
+        elif kind == "bytes":
+            damaged = mutate(rng, "\n".join(lines).encode(), [param])
+            lines = damaged.decode("latin-1").split("\n")
+        elif kind == "numbers":
+            numbers = mutate(rng, numbers, [numbers])
+    return "\n".join(lines).encode("latin-1"), numbers
+
+
 def _move_outside(rng: random.Random, graph: Any, tensor: Any) -> None:
     """Let a tensor's data, as a weight or as a constant in a branch, lie in another file."""
     import onnx

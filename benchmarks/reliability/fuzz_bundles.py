@@ -2,7 +2,7 @@
 
 python -m benchmarks.reliability.fuzz_bundles
 
-Four kinds of cases, each made of a good, signed bundle by seeded changes:
+Five kinds of cases, each made of a good, signed bundle by seeded changes:
 
 - manifests: `bundle.json` with values, keys, types, sizes, names and text changed. With the owner's
   key required, every one must be refused. Without, one may be accepted ("answered") only if an
@@ -15,6 +15,9 @@ Four kinds of cases, each made of a good, signed bundle by seeded changes:
   answer anything; but the process must not crash or hang. This is about chance: a graph written
   to run forever (a Loop of 2**62 rounds) does. Only --require-signature keeps such a one out.
   An answer must be finite, and never made with weights of a file outside of the bundle.
+- forged layers: models for ncnn, of random shapes, with words, numbers, lines or bytes changed in
+  half of the cases; the manifest fits. What is refused must be so before ncnn reads it: it believes
+  every count, and a wrong one would be a crash here, or nothing that can be seen.
 - zip files: for `edgecat bundle unpack`, changed as bytes and entry by entry. One may be accepted
   only if what it makes is, byte for byte, the good bundle, or one whose manifest the oracle takes.
 
@@ -22,6 +25,7 @@ Anywhere else than where the bundle belongs, no file may come, go or change.
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -35,15 +39,21 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.reliability.forgeries import change_entries, change_graph, change_manifest
+from benchmarks.reliability.forgeries import (
+    change_entries,
+    change_graph,
+    change_layers,
+    change_manifest,
+)
 from benchmarks.reliability.fuzzing import Outcome, run_cases
-from benchmarks.reliability.good_bundle import MODEL, make_good
+from benchmarks.reliability.good_bundle import MODEL, build_layers, make_good
 from benchmarks.reliability.mutations import mutate
 from benchmarks.reliability.oracle import find_lie, has_outside_data
 from benchmarks.results import write_result
 from edgecat.bundle.archive import unpack_bundle
-from edgecat.bundle.manifest import FileRecord
-from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle
+from edgecat.bundle.manifest import FileRecord, Variant
+from edgecat.bundle.ncnn_file import write_param
+from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, write_manifest
 from edgecat.cli.main import _run
 from edgecat.errors import BundleError, EngineError, SignatureError
 from edgecat.runtime.classifier import Classifier
@@ -112,6 +122,29 @@ def check_forged_model(case: int) -> tuple[str, str]:
         return result if _list_files(folder) == before else ("written", "")
 
 
+def check_forged_layers(case: int) -> tuple[str, str]:
+    """Answer a photo with a model for ncnn that was changed, or has shapes of its own."""
+    rng = random.Random(f"{_SEED} layers {case}")
+    layers, numbers = build_layers(rng)
+    param = write_param(layers)
+    if case % 2:
+        param, numbers = change_layers(rng, param, numbers)
+    files = {"m.param": param, "m.bin": numbers}
+    good = load_bundle(make_good()[0]).spec
+    spec = dataclasses.replace(
+        good,
+        variants=(Variant("ncnn-fp32", tuple(files)),),
+        files={name: FileRecord.of(data) for name, data in files.items()},
+    )
+    with _sandbox() as folder:
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        write_manifest(folder, spec)
+        before = _list_files(folder)
+        result = _try(lambda: _answer(folder), EngineError)
+        return result if _list_files(folder) == before else ("written", "")
+
+
 def check_zip(case: int) -> tuple[str, str]:
     """Unpack a zip file that was changed."""
     good, packed, public = make_good()
@@ -144,6 +177,7 @@ CHECKS: dict[str, Callable[[int], tuple[str, str]]] = {
     "manifests": check_manifest,
     "damaged models": check_damaged_model,
     "forged models": check_forged_model,
+    "forged layers": check_forged_layers,
     "zip files": check_zip,
 }
 

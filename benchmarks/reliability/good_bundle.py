@@ -1,6 +1,7 @@
 """The good, signed bundle that fuzzers damage: small, but with the nodes of a real model."""
 
 import functools
+import random
 import tempfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from edgecat.bundle.archive import pack_bundle
 from edgecat.bundle.manifest import FileRecord, ModelSpec, Variant
+from edgecat.bundle.ncnn_file import ACTIVATIONS, Layer
 from edgecat.bundle.release import Release
 from edgecat.bundle.signature import make_key, sign
 from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, write_manifest
@@ -82,3 +84,43 @@ def build_model(num_labels: int) -> bytes:
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     return model.SerializeToString()
+
+
+def build_layers(rng: random.Random) -> tuple[list[Layer], bytes]:
+    """Return a model for ncnn with a layer of each kind, of random shapes, and its numbers."""
+    channels, labels = rng.choice((1, 3, 4, 7, 8, 16, 33)), len(load_bundle("cats12").spec.labels)
+    kernel, deep_kernel = rng.choice((1, 2, 3, 5, 11)), rng.choice((1, 3, 5))
+    sizes = {"stride": rng.choice((1, 2, 3, 8)), "padding": rng.randrange(kernel)}
+    dense = {"channels": labels, "weights": channels * labels}
+    layers = [
+        Layer("Input", (), ("image",), {"side": 224, "channels": 3}),
+        Layer("Bias", ("image",), ("0",), {"channels": 3}),
+        Layer(
+            "Convolution", ("0",), ("1",),
+            {"channels": channels, "kernel": kernel, "weights": 3 * channels * kernel**2} | sizes,
+            rng.choice(list(ACTIVATIONS)),
+        ),
+        Layer(
+            "ConvolutionDepthWise", ("1",), ("2",),
+            {
+                "channels": channels, "kernel": deep_kernel, "stride": rng.choice((1, 2, 5)),
+                "padding": rng.randrange(deep_kernel), "weights": channels * deep_kernel**2,
+            },
+            rng.choice(list(ACTIVATIONS)),
+        ),
+        Layer("Split", ("2",), ("3", "4", "5")),
+        Layer("Pooling", ("3",), ("6",)),
+        Layer("InnerProduct", ("6",), ("7",), {"channels": channels, "weights": channels**2}),
+        Layer(rng.choice(("HardSigmoid", "HardSwish", "ReLU")), ("7",), ("8",)),
+        Layer("BinaryOp", ("4", "8"), ("9",), {"operation": rng.choice((0, 2))}),
+        Layer("BinaryOp", ("9", "5"), ("10",), {"operation": rng.choice((0, 2))}),
+        Layer("Pooling", ("10",), ("11",)),
+        Layer("InnerProduct", ("11",), ("logits",), dense),
+    ]  # fmt: skip
+    values = np.random.default_rng(rng.randrange(2**32))
+    parts = [
+        bytes(4) * bool(layer.num_weights)
+        + (values.normal(size=layer.num_weights + layer.num_biases) / 99).astype("<f4").tobytes()
+        for layer in layers
+    ]
+    return layers, b"".join(parts)

@@ -97,16 +97,18 @@ class Reached:
         epochs: Until then.
         cpu_s: Processor time until then.
         num_seeds: All seeds.
+        num_epochs: That a run had.
     """
 
     epochs: list[int]
     cpu_s: list[float]
     num_seeds: int
+    num_epochs: int
 
     def __str__(self) -> str:
         """Return the means, and in how many seeds."""
         if not self.epochs:
-            return "never"
+            return f"in none of its {self.num_epochs} epochs"
         some = "" if len(self.epochs) == self.num_seeds else f", in {len(self.epochs)} seeds only"
         return f"after {mean(self.epochs):.1f} epochs ({mean(self.cpu_s):.0f} CPU-s{some})"
 
@@ -123,7 +125,7 @@ def measure_reached(result: Result, init: str) -> Reached:
                 epochs.append(epoch)
                 cpu_s.append(row["epochs_cpu_s"][epoch - 1])
                 break
-    return Reached(epochs, cpu_s, len(rows))
+    return Reached(epochs, cpu_s, len(rows), len(rows[0]["val_top1_ratios"]))
 
 
 def sum_confusions(result: Result, name: str) -> npt.NDArray[np.int64]:

@@ -29,8 +29,7 @@ BATCH_SIZE = 8
 SETTINGS = ("crop_side_px=128", f"batch_size={BATCH_SIZE}", "ema_decay=0.9", "patience=100")
 
 # Every run takes as many steps as the others, in more epochs where photos are fewer: so scratch is
-# not behind only because it learned for a shorter time. BatchNorm's statistics (momentum 0.01)
-# need some 200 steps before a network that starts at random can be asked anything.
+# not behind only because it learned for a shorter time.
 NUM_STEPS = 240
 
 # Four ways: six breeds to learn on, six to transfer to. No way lets its head learn alone, or the

@@ -10,7 +10,7 @@ from edgecat.bundle import schema1
 from edgecat.bundle.plain import check_file_names, check_labels, check_plain
 from edgecat.bundle.release import Release
 from edgecat.bundle.score import Score
-from edgecat.bundle.verdict import Verdict
+from edgecat.bundle.verdict import Verdict, check_ratios
 from edgecat.errors import BundleError
 from edgecat.photos.input import IMAGENET, InputSpec
 from edgecat.scores.bounds import (
@@ -22,7 +22,7 @@ from edgecat.scores.bounds import (
 )
 from edgecat.strict import build, read_json, to_json
 
-SCHEMA_VERSION, SCHEMA_MINOR = 2, 0
+SCHEMA_VERSION, SCHEMA_MINOR = 2, 1
 
 #: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
 NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
@@ -70,6 +70,8 @@ class Variant:
         verdict: Where it is worth running, where that was measured.
         ood_threshold: OOD score (`edgecat.scores.ood`) above which a photo shows none of the known
             classes; None where the bundle cannot tell.
+        instruction_ratios: By target, a photo's instructions by those of the reference, counted on
+            emulated processors: the rule where no latency was measured, and no latency itself.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Variant:
     score: Score | None = None
     verdict: Verdict | None = None
     ood_threshold: float | None = None
+    instruction_ratios: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the parts.
@@ -91,6 +94,25 @@ class Variant:
             raise ValueError(f"variant {self.name!r} names no file")
         if self.ood_threshold is not None:
             check_within(f"variant {self.name!r}: ood_threshold", self.ood_threshold, OOD_SCORES)
+        check_ratios(self.instruction_ratios)
+
+    @property
+    def ships_to(self) -> tuple[str, ...]:
+        """Return the targets for which it is worth running, by its verdict or else by the rule."""
+        return self.verdict.ships_to if self.verdict else tuple(self.instruction_ratios)
+
+    def expect_ratio(self, target: str) -> float:
+        """Return its cost on a target by that of the bundle's first variant, as far as is known.
+
+        That is the measured latency; where that was measured on another kind of processor, the
+        instructions; where nobody counted them, the bits of a weight.
+
+        Args:
+            target: One of `ships_to`.
+        """
+        if self.verdict is not None and self.verdict.measured_on == target:
+            return self.verdict.latency_ratio
+        return self.instruction_ratios.get(target, self.num_bits / 32)
 
     @property
     def engine(self) -> str:
@@ -216,22 +238,16 @@ class ModelSpec:
     def preferred_variants(self, target: str) -> tuple[str, ...]:
         """Return the variants worth running on a kind of processor, the fastest first.
 
-        Where latencies were measured on another kind, the one of the fewest bits is taken to be the
-        fastest, and of equals the first (benchmarks/results/*/int8_cpus.json). Without any verdict,
-        the manifest's order.
+        Of equals the one of fewer bits, then the first; without any verdict, the manifest's order.
 
         Args:
             target: One of `targets`.
         """
         if not self.targets:
             return tuple(variant.name for variant in self.variants)
-        costs: dict[str, tuple[float, int]] = {}
-        for variant in self.variants:
-            verdict = variant.verdict
-            if verdict is not None and target in verdict.ships_to:
-                ratio = verdict.latency_ratio if verdict.measured_on == target else 0.0
-                costs[variant.name] = ratio, variant.num_bits
-        return tuple(sorted(costs, key=lambda name: costs[name]))
+        shipping = [variant for variant in self.variants if target in variant.ships_to]
+        fastest = sorted(shipping, key=lambda each: (each.expect_ratio(target), each.num_bits))
+        return tuple(variant.name for variant in fastest)
 
     def to_json(self) -> str:
         """Return the manifest's text, the same for the same content."""

@@ -2,14 +2,15 @@
 
 import dataclasses
 import re
+from collections.abc import Iterable, Mapping
 
 from edgecat.scores.bounds import check_within
 
 # Kinds of processors, see `edgecat.runtime.target`.
 _TARGET = re.compile("[a-z0-9]{1,32}(-[a-z0-9]{1,32})*")
 
-# Latencies of two models of one network; what differs a thousandfold, no clock has measured.
-_LATENCY_RATIOS = (1e-3, 1e3)
+# Latencies, or instructions, of two models of one network; nothing differs a thousandfold.
+_RATIOS = (1e-3, 1e3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +37,9 @@ class Verdict:
             ValueError: A name that is none, a target that both is and is not, or one that is not
                 judged; a ratio that no clock measures.
         """
-        check_within("latency_ratio", self.latency_ratio, _LATENCY_RATIOS)
+        check_within("latency_ratio", self.latency_ratio, _RATIOS)
         judged = self.targets
-        for target in judged:
-            if not _TARGET.fullmatch(target):
-                raise ValueError(f"target {target!r} is no name such as 'x86-64'")
+        _check_targets(judged)
         if len(set(judged)) != len(judged):
             raise ValueError(f"targets {sorted(judged)}: each must stand there once")
         if self.measured_on not in judged:
@@ -66,3 +65,35 @@ class Verdict:
             f"{self.latency_ratio:.2f}x the latency of {reference} on {self.measured_on}; "
             f"{'; '.join([ships, *whys])}"
         )
+
+
+def check_ratios(ratios: Mapping[str, float]) -> None:
+    """Check instructions of a variant, by target, by those of the reference.
+
+    Raises:
+        ValueError: A target that is no name; a ratio that nobody counts.
+    """
+    _check_targets(ratios)
+    for target, ratio in ratios.items():
+        check_within(f"instructions on {target}", ratio, _RATIOS)
+
+
+def describe_worth(verdict: Verdict | None, ratios: Mapping[str, float], reference: str) -> str:
+    """Return as a line of text where a variant is worth running, by the clock and by the rule.
+
+    Args:
+        verdict: What the clock said, where it could run.
+        ratios: As `check_ratios` takes them.
+        reference: The name of the bundle's first variant.
+    """
+    counts = ", ".join(
+        f"{ratio:.2f}x those of {reference} on {target}" for target, ratio in ratios.items()
+    )
+    rule = f"instructions, a rule and no latency: {counts}" if counts else ""
+    return "; ".join(filter(None, [verdict.describe(reference) if verdict else "", rule]))
+
+
+def _check_targets(targets: Iterable[str]) -> None:
+    for target in targets:
+        if not _TARGET.fullmatch(target):
+            raise ValueError(f"target {target!r} is no name such as 'x86-64'")

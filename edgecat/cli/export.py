@@ -56,6 +56,10 @@ def command(
     The bundle takes uint8 photos: scaling, mean and std are inside the graph. Before it is
     written, each float model must answer 64 of the run's photos as the checkpoint does.
 
+    Some engines also compute a float model in fewer bits. What this processor cannot compute so is
+    imitated, if the engine's maker knows how, and measured like the rest; it is left out where it
+    loses more than --max-drop, or a tensor does not fit into the bits.
+
     INT8 is made with recipes from cheap to dear. Each is tried on the run's validation photos;
     the first whose loss is surely below --max-drop is taken. What it loses on the test photos is
     reported, and each variant gets a verdict: worth running on which processors, and why not on

@@ -23,6 +23,7 @@ def command(bundle: str, signer: Path | None, allow_older: bool, as_json: bool) 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
     """
     from edgecat.bundle.store import load_bundle
+    from edgecat.bundle.verdict import describe_worth
     from edgecat.scores.metrics import describe_small_classes, describe_top1
     from edgecat.scores.ood import KEPT_RATIO
 
@@ -59,8 +60,9 @@ def command(bundle: str, signer: Path | None, allow_older: bool, as_json: bool) 
             counts = {label: one.num_images for label, one in score.per_class.items()}
             if warning := describe_small_classes(counts):
                 click.echo(f"  {warning}")
-        if verdict := variant.verdict:
-            click.echo(f"  verdict: {verdict.describe(spec.reference)}")
+        worth = describe_worth(variant.verdict, variant.instruction_ratios, spec.reference)
+        if worth:
+            click.echo(f"  verdict: {worth}")
         for line in _describe_steps(spec.provenance, variant.name):
             click.echo(f"  step: {line}")
     click.echo("\nprovenance")

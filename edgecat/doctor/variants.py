@@ -134,15 +134,16 @@ def _describe_choice(spec: ModelSpec, target: str, taken: str | None) -> Finding
             "choice", "problem", f"no variant that ships to {target} opens here",
             "mend what is said of the variants above, or name one with --variant",
         )  # fmt: skip
-    verdict = spec.variant(taken).verdict
-    if verdict is None:
+    if not spec.targets:
         return Finding(
             "choice", "ok", f"{taken}, the first that opens: there are no verdicts; {_RULE}"
         )
-    return Finding(
-        "choice",
-        "ok",
-        f"{taken}, the fastest that opens of those that ship to {target} "
-        f"({verdict.latency_ratio:.2f}x the latency of {spec.reference} on {verdict.measured_on}); "
-        f"{_RULE}",
-    )
+    variant = spec.variant(taken)
+    verdict, counted = variant.verdict, variant.instruction_ratios.get(target)
+    if verdict is not None and (verdict.measured_on == target or counted is None):
+        place = f"{spec.reference} on {verdict.measured_on}"
+        reason = f"{verdict.latency_ratio:.2f}x the latency of {place}"
+    else:
+        reason = f"{counted:.2f}x the instructions of {spec.reference}, which are no latency"
+    found = f"{taken}, the fastest that opens of those that ship to {target} ({reason}); {_RULE}"
+    return Finding("choice", "ok", found)

@@ -90,6 +90,9 @@ def _describe_proofs(contents: Contents) -> dict[str, Any]:
     budget, parities = contents.int8.budget, contents.floats.parities
     return {
         "graph_passes": contents.graph.changes,
+        "imitated": [
+            model.variant.name for model in contents.models if model.imitation is not None
+        ],
         "parity": {name: dataclasses.asdict(parity) for name, parity in parities.items()},
         "num_calibration": len(contents.source.sets.calibration),
         "budget": dataclasses.asdict(budget) if budget else None,

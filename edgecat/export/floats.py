@@ -6,6 +6,7 @@ from functools import partial
 import onnx
 
 from edgecat.bundle.manifest import Variant
+from edgecat.errors import UnsupportedGraphError
 from edgecat.export.cache import StageCache
 from edgecat.export.checkpoint import Checkpoint
 from edgecat.export.maker import MAKERS, list_products
@@ -16,8 +17,6 @@ from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import optimize_graph
 from edgecat.progress import Progress
 from edgecat.quantize.model import Model
-from edgecat.quantize.search import Budget
-from edgecat.quantize.step import ValidationSet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +50,10 @@ class ProvenFloats:
     models: tuple[Model, ...]
     parities: dict[str, Parity]
 
+    def has(self, variant: Variant) -> bool:
+        """Return whether there is a model of a variant: its engine may lack an operator."""
+        return variant.name in self.parities
+
     def find(self, variant: Variant) -> Model:
         """Return the model of a variant."""
         return next(model for model in self.models if model.variant.name == variant.name)
@@ -81,36 +84,33 @@ def prove_floats(graph: FloatGraph, proof: ProofSet, progress: Progress) -> Prov
         ExportError: An engine does not read the graph.
         ParityError: One answers otherwise.
     """
-    models = build_float_models(graph.model)
+    models = build_float_models(graph.model, progress)
     parities = {model.variant.name: _prove(model, proof, progress) for model in models}
     return ProvenFloats(models, parities)
 
 
-def build_float_models(graph: onnx.ModelProto) -> tuple[Model, ...]:
-    """Return every engine's float model of a graph, not yet proven."""
-    exact = [product.variant for product in list_products() if product.precision.made == "exact"]
-    return tuple(
-        Model(variant, tuple(MAKERS.load(variant.engine).build(graph))) for variant in exact
-    )
+def build_float_models(graph: onnx.ModelProto, progress: Progress) -> tuple[Model, ...]:
+    """Return every engine's float model of a graph, not yet proven.
 
+    An engine that cannot have the network is left out. The reference takes every graph.
 
-def try_rounded(
-    floats: ProvenFloats, validation: ValidationSet, budget: Budget, progress: Progress
-) -> tuple[Model, ...]:
-    """Return the float models that engines compute in fewer bits here, within the budget."""
-    kept = []
+    Args:
+        graph: As `optimize_graph` returns it.
+        progress: Told of what is left out.
+
+    Raises:
+        ExportError: An engine does not read the graph.
+    """
+    models = []
     for product in list_products():
-        if product.precision.made != "rounded":
+        variant = product.variant
+        if product.precision.made != "exact":
             continue
-        model = Model(product.variant, floats.find(product.exact).files)
-        with model.open() as engine:
-            change = validation.compare(engine)
-        model = dataclasses.replace(model, change=change)
-        if budget.holds(change):
-            kept.append(model)
-        else:
-            progress.say(f"left out: {model.describe_loss()}")
-    return tuple(kept)
+        try:
+            models.append(Model(variant, tuple(MAKERS.load(variant.engine).build(graph))))
+        except UnsupportedGraphError as error:
+            progress.say(f"left out: {variant.name}: {error}")
+    return tuple(models)
 
 
 def _export_graph(checkpoint: Checkpoint, proof: ProofSet, progress: Progress) -> FloatGraph:

@@ -76,8 +76,9 @@ def search_int8(
     kept: list[Model] = []
     refused: list[Model] = []
     searches: dict[str, SearchResult] = {}
-    quantized = [product for product in list_products() if product.precision.made == "quantized"]
-    for product in quantized:
+    for product in list_products():
+        if product.precision.made != "quantized" or not material.floats.has(product.exact):
+            continue
         variant, floating = product.variant, material.floats.find(product.exact)
         study = Study(variant, quantizer, floating, material.validation, budget.weight_limit)
         recipes = choose_recipes(variant.engine, budget.search)

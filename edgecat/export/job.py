@@ -10,8 +10,9 @@ from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import check_replaceable
 from edgecat.export.cache import CACHE, StageCache, describe_setting
 from edgecat.export.contents import Contents, write_contents
-from edgecat.export.floats import make_graph, prove_floats, try_rounded
+from edgecat.export.floats import make_graph, prove_floats
 from edgecat.export.int8 import Int8Material, Int8Models, refuse_lost, search_int8
+from edgecat.export.rounded import try_rounded
 from edgecat.export.scoring import rate_models
 from edgecat.export.sets import (
     load_calibration_set,
@@ -62,7 +63,7 @@ def export_run(
     graph = make_graph(source, proof, cache, progress)
     floats = prove_floats(graph, proof, progress)
     validation = load_validation_set(source)
-    rounded = try_rounded(floats, validation, budget, progress)
+    rounded = try_rounded(graph, floats, validation, budget, progress)
     calibration = load_calibration_set(source)
     found = Int8Models()
     if int8:

@@ -8,7 +8,7 @@ import onnx
 from edgecat.bundle.manifest import Variant
 from edgecat.quantize.form import FORMS
 from edgecat.registry import Registry
-from edgecat.runtime.engine import ENGINES
+from edgecat.runtime.engine import ENGINES, Engine
 from edgecat.runtime.precision import Precision
 
 
@@ -18,11 +18,15 @@ class Maker:
 
     Attributes:
         endings: Of the files' names, the graph's first.
-        build: From the proven float graph to the float model's files.
+        build: From the proven float graph to the float model's files. Raises
+            `UnsupportedGraphError` where the engine cannot have the network.
+        imitate: Opens a model's files as a rounded variant, computed as that would be on a
+            processor that can, for exporting machines that cannot; None where there is no such way.
     """
 
     endings: tuple[str, ...]
     build: Callable[[onnx.ModelProto], Sequence[bytes]]
+    imitate: Callable[[Variant, Sequence[bytes]], Engine] | None = None
 
 
 #: By the engine's name; an engine without one runs what others export for it.
@@ -37,11 +41,13 @@ class Product:
         variant: Its name and its files' names.
         precision: What it computes in.
         exact: The engine's model whose files it shares, or is compared with.
+        runs_here: Whether this processor computes so; else the maker imitates it.
     """
 
     variant: Variant
     precision: Precision
     exact: Variant
+    runs_here: bool = True
 
 
 def list_products() -> tuple[Product, ...]:
@@ -64,8 +70,10 @@ def _list_of(engine: str) -> list[Product]:
         if precision.made == "rounded":
             variant = dataclasses.replace(variant, files=exact.files)
         is_writable = precision.made != "quantized" or engine in FORMS
-        if is_writable and entry.offers(precision):
-            products.append(Product(variant, precision, exact))
+        runs_here = entry.offers(precision)
+        is_imitable = precision.made == "rounded" and MAKERS.load(engine).imitate is not None
+        if is_writable and (runs_here or is_imitable):
+            products.append(Product(variant, precision, exact, runs_here))
     return products
 
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from edgecat.bundle.golden import Golden
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.score import Flips, Score
-from edgecat.bundle.verdict import Verdict
+from edgecat.bundle.verdict import Verdict, describe_worth
 from edgecat.export.golden import answer_golden
 from edgecat.export.ood import fit_to_models
 from edgecat.export.sets import Source
-from edgecat.export.verdict import decide, measure_ratios
+from edgecat.export.verdict import count_ratios, decide, measure_ratios
 from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress
@@ -67,28 +67,39 @@ def rate_models(
     verdicts = give_verdicts(models, spec, budget)
     scores = score_on_test(models, source, temperature, progress)
     variants = tuple(
-        dataclasses.replace(model.variant, score=score, verdict=verdict, ood_threshold=threshold)
+        dataclasses.replace(
+            model.variant, score=score, verdict=verdict, ood_threshold=threshold,
+            instruction_ratios=count_ratios(model.variant),
+        )
         for model, score, verdict, threshold in zip(
             models, scores, verdicts, fitted.thresholds, strict=True
         )
-    )
-    for model, verdict in zip(models, verdicts, strict=True):
-        progress.say(f"{model.variant.name}: {verdict.describe(models[0].variant.name)}")
+    )  # fmt: skip
+    for variant in variants:
+        worth = describe_worth(variant.verdict, variant.instruction_ratios, variants[0].name)
+        progress.say(f"{variant.name}: {worth}")
     return RatedModels(variants, temperature, fitted.detector, answer_golden(models, spec))
 
 
-def give_verdicts(models: Sequence[Model], spec: InputSpec, budget: Budget) -> tuple[Verdict, ...]:
+def give_verdicts(
+    models: Sequence[Model], spec: InputSpec, budget: Budget
+) -> tuple[Verdict | None, ...]:
     """Say where each model is worth running, before any test photo is looked at.
+
+    None of one that this processor only imitates: there is no latency to measure.
 
     Args:
         models: All of the bundle, with what each loses on the validation photos.
         spec: What they take.
         budget: What it may lose, and for which processors INT8 was made.
     """
-    with open_all(models, threads=1) as engines:
-        names = [model.variant.name for model in models]
-        ratios = measure_ratios(dict(zip(names, engines, strict=True)), spec)
-    return tuple(decide(model.variant, ratios, model.change, budget) for model in models)
+    running = [model for model in models if model.imitation is None]
+    with open_all(running, threads=1) as engines:
+        ratios = measure_ratios({engine.name: engine for engine in engines}, spec)
+    return tuple(
+        decide(model.variant, ratios, model.change, budget) if model.imitation is None else None
+        for model in models
+    )
 
 
 def score_on_test(

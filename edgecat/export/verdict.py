@@ -32,6 +32,19 @@ def measure_ratios(engines: Mapping[str, Engine], spec: InputSpec) -> dict[str, 
     return {name: median_ratio(times[name], times[reference_name()]) for name in engines}
 
 
+def count_ratios(variant: Variant) -> dict[str, float]:
+    """Return a variant's instructions by those of the reference, for targets where they are known.
+
+    That is a rule for the choice on a device: no latency was measured there.
+    """
+    counted = find_engine(variant).instruction_ratios
+    ratios = {
+        target: counted.get(TARGETS.load(target).family, {}).get(variant.precision)
+        for target in TARGETS.names
+    }
+    return {target: ratio for target, ratio in ratios.items() if ratio is not None}
+
+
 def decide(
     variant: Variant, ratios: Mapping[str, float], change: AccuracyChange | None, budget: Budget
 ) -> Verdict:

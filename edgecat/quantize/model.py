@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from edgecat.bundle.manifest import Variant
+from edgecat.runtime.checked import CheckedEngine
 from edgecat.runtime.engine import Engine, open_model
 from edgecat.scores.compare import AccuracyChange
 
@@ -17,11 +18,14 @@ class Model:
         variant: Its name and its files' names.
         files: The files' bytes, in that order.
         change: What it loses on the validation photos; None where it answers as the checkpoint.
+        imitation: Answers in its place, since this processor does not compute so; None where it
+            runs itself.
     """
 
     variant: Variant
     files: tuple[bytes, ...]
     change: AccuracyChange | None = None
+    imitation: Engine | None = None
 
     @contextlib.contextmanager
     def open(self, threads: int | None = None) -> Iterator[Engine]:
@@ -30,6 +34,9 @@ class Model:
         Args:
             threads: To compute with; None for one per physical core.
         """
+        if self.imitation is not None:
+            yield CheckedEngine(self.imitation)
+            return
         with contextlib.closing(open_model(self.variant, self.files, threads)) as engine:
             yield engine
 

@@ -71,9 +71,12 @@ class EngineEntry:
         precisions: What its models may compute in, the exact one first.
         offers: Whether it computes so on this processor.
         is_reference: Whether it runs the exported graph as it is. One engine does: graphs are
-            checked with it, other variants are measured against it, edgecat does not run without.
+            checked with it, and other variants are measured against it.
         measured_on: By the name of a precision, the only families of targets that it was measured
             on, but for the machine that exports; what is not named here was measured on all.
+        instruction_ratios: By the family of targets and the name of a precision, the instructions
+            of a photo by those of the reference engine's exact variant, where these were counted
+            on emulated processors: a rule, not a latency. Of several processors, the most.
         min_glibc: By architecture, the C library that its wheels need where that is newer than what
             all others need.
         faults: Versions to keep away from.
@@ -87,6 +90,7 @@ class EngineEntry:
     offers: Callable[[Precision], bool] = lambda precision: True
     is_reference: bool = False
     measured_on: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    instruction_ratios: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     min_glibc: Mapping[str, str] = dataclasses.field(default_factory=dict)
     faults: tuple[KnownFault, ...] = ()
 
@@ -122,6 +126,15 @@ def find_precision(variant: Variant) -> Precision:
             "--variant, or install a newer edgecat"
         )
     return known[variant.precision]
+
+
+def runs_here(variant: Variant) -> bool:
+    """Return whether this processor computes as a variant does.
+
+    Raises:
+        EngineError: This edgecat does not know its engine, or the engine does not compute so.
+    """
+    return find_engine(variant).offers(find_precision(variant))
 
 
 def exact_name(variant: Variant) -> str:

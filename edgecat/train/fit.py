@@ -103,11 +103,12 @@ def fit(
     record.save(job.run)
     session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
     learner = build_learner(start.network, job.recipe, start.device)
-    state = begin(session, learner)
-    if teacher is not None:
-        _check_teacher(teacher, session, learner)
-        session = dataclasses.replace(session, answers=ask_teacher(teacher, session, start.device))
     try:
+        state = begin(session, learner)
+        if teacher is not None:
+            _check_teacher(teacher, session, learner)
+            answers = ask_teacher(teacher, session, start.device)
+            session = dataclasses.replace(session, answers=answers)
         with _memory_errors(session, start.device):
             state = train(session, learner, state)
     except DivergedError as error:

@@ -242,9 +242,9 @@ def test_what_is_no_result_of_this_version_is_refused(written, damage, words):
     [
         (10, [], 0, "same"),
         (20, [], 0, "slower"),
-        (20, ["--max-regress", "5%"], 21, "WORSE than allowed"),
+        (20, ["--max-regress", "5%"], 22, "WORSE than allowed"),
         (20, ["--max-regress", "101"], 0, "slower"),
-        (20, ["--markdown", "--max-regress", "5"], 21, "| variant |"),
+        (20, ["--markdown", "--max-regress", "5"], 22, "| variant |"),
         (20, ["--json"], 0, '"speed": "slower"'),
         (10, ["--max-regress", "many"], 2, ""),
         (10, ["--max-regress", "-5%"], 2, ""),

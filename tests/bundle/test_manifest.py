@@ -338,6 +338,33 @@ def test_the_fastest_variant_that_ships_here_is_preferred():
     )
 
 
+def test_where_no_clock_ran_the_rule_of_instructions_decides():
+    def counted(name, ratio, verdict=None):
+        return Variant(name, ("a.onnx",), verdict=verdict, instruction_ratios={"arm": ratio})
+
+    variants = (
+        counted("onnxruntime-fp32", 1.0, ships(1.0)),
+        counted("ncnn-fp32", 0.45, ships(1.1)),
+        Variant("openvino-fp32", ("a.onnx",), verdict=ships(0.9)),
+        counted("onnxruntime-int8", 0.52, ships(0.8)),
+        counted("ncnn-fp16", 0.16),
+    )
+    spec = dataclasses.replace(SPEC, variants=variants)
+    assert spec.preferred_variants("arm") == (
+        "ncnn-fp16", "ncnn-fp32", "onnxruntime-int8", "onnxruntime-fp32", "openvino-fp32",
+    )  # fmt: skip
+    # Where it was measured the clock decides, and what could not run there is not worth running.
+    assert spec.preferred_variants("x86-vnni") == (
+        "onnxruntime-int8", "openvino-fp32", "onnxruntime-fp32", "ncnn-fp32",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("ratios", [{"../x": 0.5}, {"arm": 0.0}, {"arm": 1e9}, {"arm": -1.0}])
+def test_a_rule_speaks_of_targets_and_of_what_can_be_counted(ratios):
+    with pytest.raises(ValueError, match=r"."):
+        Variant("ncnn-fp16", ("a",), instruction_ratios=ratios)
+
+
 def test_where_nothing_was_measured_int8_for_onnxruntime_is_preferred():
     spec = with_verdicts(
         onnxruntime_fp32=ships(1.0),
@@ -379,6 +406,6 @@ def test_a_verdict_speaks_of_each_target_once(values, words):
 
 def test_what_a_newer_edgecat_may_know_is_no_damage():
     verdict = {"ships_to": ["riscv"], "reasons": {}, "measured_on": "riscv", "latency_ratio": 1.0}
-    variants = [{"name": "ncnn-fp16", "files": ["a.onnx"], "verdict": verdict}]
+    variants = [{"name": "zrt-fp8", "files": ["a.onnx"], "verdict": verdict}]
     spec = ModelSpec.from_json(changed(arch="efficientnet_b0", variants=variants), "w")
-    assert (spec.arch, spec.targets, spec.reference) == ("efficientnet_b0", ("riscv",), "ncnn-fp16")
+    assert (spec.arch, spec.targets, spec.reference) == ("efficientnet_b0", ("riscv",), "zrt-fp8")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from edgecat.bundle.archive import pack_bundle, unpack_bundle
-from edgecat.bundle.manifest import ModelSpec
+from edgecat.bundle.manifest import SCHEMA_MINOR, ModelSpec
 from edgecat.bundle.release import Release, next_release
 from edgecat.bundle.signature import fingerprint, make_key, sign
 from edgecat.bundle.signing import sign_bundle
@@ -102,7 +102,8 @@ def test_signing_puts_number_and_date_under_the_signature(make_release, owner):
 def test_a_bundle_of_a_newer_edgecat_is_signed_by_that_one(make_release, owner):
     folder = make_release(7)
     text = (folder / MANIFEST).read_text()
-    text = text.replace('"schema_minor": 0', '"schema_minor": 1, "future": 1')
+    newer = f'"schema_minor": {SCHEMA_MINOR + 1}, "future": 1'
+    text = text.replace(f'"schema_minor": {SCHEMA_MINOR}', newer)
     (folder / MANIFEST).write_text(text)
     with pytest.raises(BundleError, match="newer edgecat"):
         sign_bundle(folder, owner[0])

@@ -112,7 +112,8 @@ def test_its_variants_are_proven_scored_and_judged_as_all_others(manifest):
     assert (
         variants["zrt-int8"]["score"]["num_images"] == variants["zrt-fp32"]["score"]["num_images"]
     )
-    assert all(variant["verdict"]["latency_ratio"] > 0 for variant in variants.values())
+    assert variants["zrt-fp32"]["verdict"]["latency_ratio"] > 0
+    assert variants["zrt-int8"]["verdict"]["latency_ratio"] > 0
     assert manifest["provenance"]["parity"]["zrt-fp32"]["logit_gap"] < 1e-3
     assert manifest["provenance"]["search"]["zrt-int8"]["chosen"] == "the only one"
 
@@ -151,6 +152,6 @@ def test_it_predicts_serves_and_watches(edgecat, bundle, photo, tmp_path):
 def test_where_it_is_not_installed_the_bundle_is_whole_and_others_answer(plain, bundle, photo):
     plain.run("predict", bundle, photo)
     refused = plain.run("predict", bundle, photo, "--variant", "zrt-fp32", code=6)
-    assert "engine 'zrt': known here are onnxruntime, openvino" in refused
+    assert "engine 'zrt': known here are ncnn, onnxruntime, openvino" in refused
     lines = plain.run("doctor", bundle).splitlines()
     assert any("zrt-fp32" in line and "known here are" in line for line in lines)

@@ -18,7 +18,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
-EXTRAS = ("openvino", "sign", "serve", "heic")
+EXTRAS = ("openvino", "ncnn", "sign", "serve", "heic")
 
 # Of probabilities, between versions of the engines: they round in another order.
 TOLERANCE = 1e-4
@@ -92,27 +92,35 @@ def test_doctor_finds_no_problem_and_every_engine_answers_as_here(
 
     from edgecat.bundle.golden import GOLDEN_FILE
     from edgecat.bundle.manifest import Variant
+    from edgecat.bundle.ncnn_file import Layer, write_param
     from edgecat.bundle.store import load_bundle
     from edgecat.export.golden import build_golden
     from edgecat.graph.to_openvino import export_openvino
     from edgecat.runtime.choice import open_engine
 
     graph, weights = export_openvino(onnx.load_model_from_string(colour_model))
+    layers = [
+        Layer("Input", (), ("image",), {"side": 224, "channels": 3}),
+        Layer("Pooling", ("image",), ("logits",)),
+    ]
     files = {"model.onnx": colour_model, "model.xml": graph, "model.bin": weights}
+    files |= {"layers.param": write_param(layers), "layers.bin": b""}
     variants = (
         Variant("onnxruntime-fp32", ("model.onnx",)),
         Variant("openvino-fp32", ("model.xml", "model.bin")),
+        Variant("ncnn-fp32", ("layers.param", "layers.bin")),
     )
     plain = load_bundle(make_bundle(files=files, variants=variants, name="plain"))
     golden = build_golden(
         [open_engine(plain, variant.name) for variant in variants], plain.spec.input
     )
     files[GOLDEN_FILE] = golden.to_json().encode()
-    for bundle in ("cats12", make_bundle(files=files, variants=variants)):
+    made = make_bundle(files=files, variants=variants)
+    for bundle, num_variants in {"cats12": 2, made: len(variants)}.items():
         findings = json.loads(edgecat("doctor", bundle, "--json"))["findings"]
         assert not [finding for finding in findings if finding["status"] == "problem"]
         tried = [each for each in findings if "self-test passed" in each["found"]]
-        assert len(tried) == 2, findings
+        assert len(tried) == num_variants, findings
 
 
 @pytest.mark.installs

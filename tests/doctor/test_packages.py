@@ -31,6 +31,12 @@ def test_without_onnxruntime_nothing_runs(make_pi):
     assert "pip install edgecat" in finding.mend
 
 
+def test_onnxruntime_may_be_missing_where_another_engine_is_installed(make_pi):
+    finding = check_onnxruntime(make_pi(packages={"ncnn": "1.0.20261020"}))
+    assert finding.status == "ok"
+    assert finding.found.endswith("only needed for variants named after it: onnxruntime")
+
+
 def test_openvino_may_be_missing(make_pi):
     finding = check_openvino(make_pi())
     assert finding.status == "ok"

@@ -165,7 +165,7 @@ def test_a_healthy_pi_with_a_good_bundle_has_no_trouble_at_all(make_pi, make_gol
     findings = list(examine(make_golden_bundle(), make_pi()))
     assert {finding.status for finding in findings} == {"ok"}
     subjects = [finding.subject for finding in findings]
-    assert len(set(subjects)) == len(subjects) == 15
+    assert len(set(subjects)) == len(subjects) == 16
 
 
 def test_a_pi_in_trouble_is_told_all_of_it(make_pi):

@@ -1,6 +1,6 @@
-"""Answers photos with the released model; runs on an emulated Pi and on the host alike.
+"""Answers photos with all variants that open; runs on an emulated Pi and on the host alike.
 
-answer_photos.py OUT.npz PHOTO...
+answer_photos.py BUNDLE OUT.npz PHOTO...
 
 Each call of `mark` ends a stretch of instructions that is counted on a Pi: see answers.py, which
 reads the counts of the first NUM_COUNTED photos.
@@ -14,15 +14,15 @@ import numpy as np
 from edgecat.bundle.store import load_bundle
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import runs_here
 
-VARIANTS = ("onnxruntime-fp32", "onnxruntime-int8")
 NUM_COUNTED = 3
 
 mark = os.getppid
 
 
-def main(out: str, *photos: str) -> None:
-    """Save the pixels and each variant's logits."""
+def main(folder: str, out: str, *photos: str) -> None:
+    """Save the pixels and each variant's logits, in the order of their counts."""
     counted, rest = photos[:NUM_COUNTED], photos[NUM_COUNTED:]
     load_pixels(photos[0])  # the first photo costs the imports of decoders too
     mark()
@@ -30,13 +30,14 @@ def main(out: str, *photos: str) -> None:
     mark()
     pixels += [load_pixels(photo) for photo in rest]
     answers = {"pixels": np.stack(pixels)}
-    for variant in VARIANTS:
-        engine = open_engine(load_bundle("cats12"), variant, 1)
+    bundle = load_bundle(folder)
+    for variant in filter(runs_here, bundle.spec.variants):
+        engine = open_engine(bundle, variant.name, 1)
         mark()
         logits = [engine.run(photo[None]) for photo in pixels[:NUM_COUNTED]]
         mark()
         logits += [engine.run(photo[None]) for photo in pixels[NUM_COUNTED:]]
-        answers[variant] = np.concatenate(logits)
+        answers[variant.name] = np.concatenate(logits)
     np.savez(out, **answers)
 
 

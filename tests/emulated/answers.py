@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from answer_photos import NUM_COUNTED, VARIANTS
+from answer_photos import NUM_COUNTED
 from arm64 import PROJECT
 from pi import Pi, open_pi, open_site
 from processors import PROCESSORS
 
+from benchmarks.engines.ncnn_bundle import make_bundle
 from edgecat.photos.drawings import BREEDS, JPEG_QUALITY, draw_cat
 from edgecat.photos.pixels import Pixels
 from edgecat.scores.metrics import Logits
@@ -57,38 +58,47 @@ def draw_photos(folder: Path, num_photos: int = NUM_COUNTED) -> list[Path]:
     return paths
 
 
-def answer_on_pi(pi: Pi, packages: Sequence[Path], photos: Sequence[Path], out: Path) -> Answers:
+def answer_on_pi(pi: Pi, packages: Sequence[Path], photos: Sequence[Path], work: Path) -> Answers:
     """Answer on an emulated Pi.
 
     Args:
         pi: Where.
         packages: Folders to import edgecat and what it needs from.
         photos: Those of `draw_photos` first.
-        out: A file to make, *.npz.
+        work: An empty folder.
     """
-    done = pi.run([_SCRIPT, str(out), *map(str, photos)], packages)
+    arguments, out = _prepare(photos, work)
+    done = pi.run(arguments, packages)
     assert done.returncode == 0, done.stderr
+    saved = np.load(out)
     counts = [int(count) for count in re.findall(r"^ICOUNT (\d+)$", done.stderr, re.MULTILINE)]
-    assert len(counts) == 2 * (1 + len(VARIANTS)), done.stderr
+    assert len(counts) == 2 * len(saved), done.stderr
     # Every second stretch is one that is counted; those between them get ready for it.
     per_photo = [round(count / NUM_COUNTED) for count in counts[1::2]]
-    return _load(out, dict(zip(("pixels", *VARIANTS), per_photo, strict=True)))
+    return _load(out, dict(zip(saved, per_photo, strict=True)))
 
 
-def answer_here(photos: Sequence[Path], out: Path) -> Answers:
+def answer_here(photos: Sequence[Path], work: Path) -> Answers:
     """Answer on this machine.
 
     Args:
         photos: Those of `draw_photos` first.
-        out: A file to make, *.npz.
+        work: An empty folder.
     """
-    subprocess.run([sys.executable, _SCRIPT, str(out), *map(str, photos)], check=True, timeout=600)
+    arguments, out = _prepare(photos, work)
+    subprocess.run([sys.executable, *arguments], check=True, timeout=600)
     return _load(out, {})
 
 
+def _prepare(photos: Sequence[Path], work: Path) -> tuple[list[str], Path]:
+    """Return Python's arguments, and where the answers will be."""
+    bundle, out = make_bundle(work / "bundle"), work / "answers.npz"
+    return [_SCRIPT, str(bundle), str(out), *map(str, photos)], out
+
+
 def _load(out: Path, instructions: dict[str, int]) -> Answers:
-    saved = np.load(out)
-    return Answers(saved["pixels"], {name: saved[name] for name in VARIANTS}, instructions)
+    logits = dict(np.load(out))
+    return Answers(logits.pop("pixels"), logits, instructions)
 
 
 def main() -> None:
@@ -97,9 +107,9 @@ def main() -> None:
         photos = draw_photos(Path(folder))
         baseline = {}
         for name in PROCESSORS:
-            answers = answer_on_pi(
-                open_pi(name), [PROJECT, open_site()], photos, Path(folder) / "answers.npz"
-            )
+            work = Path(folder) / name
+            work.mkdir()
+            answers = answer_on_pi(open_pi(name), [PROJECT, open_site()], photos, work)
             baseline[name] = answers.instructions
             print(name, answers.instructions)
     BASELINE.write_text(json.dumps(baseline, indent=1) + "\n")

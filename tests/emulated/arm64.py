@@ -110,9 +110,10 @@ def install_wheels(release: Release, folder: Path, *arguments: str) -> None:
 
 
 def list_pins() -> list[str]:
-    """Return what `pip install edgecat` brings, at the versions of constraints.txt."""
+    """Return what `pip install 'edgecat[ncnn]'` brings, at the versions of constraints.txt."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    names = {re.match(r"[\w-]+", line)[0] for line in project["dependencies"]}
+    needed = [*project["dependencies"], *project["optional-dependencies"]["ncnn"]]
+    names = {re.match(r"[\w-]+", line)[0] for line in needed}
     return [line for line in CONSTRAINTS.read_text().split() if line.partition("==")[0] in names]
 
 

@@ -37,14 +37,17 @@ def get_pi():
 
 @pytest.fixture(scope="session")
 def install(tmp_path_factory, wheel):
-    """A function that returns a folder with all that `pip install edgecat` brings: (debian)."""
+    """A function that returns a folder with what `pip install edgecat` brings: (debian, *more).
+
+    `more` are further arguments of pip.
+    """
 
     @functools.cache
-    def install_on(debian):
+    def install_on(debian, *more):
         folder = tmp_path_factory.mktemp(f"debian{debian}")
+        pinned = ["-c", str(arm64.CONSTRAINTS), *more]
         try:
-            constraints = str(arm64.CONSTRAINTS)
-            arm64.install_wheels(arm64.RELEASES[debian], folder, "-c", constraints, str(wheel))
+            arm64.install_wheels(arm64.RELEASES[debian], folder, *pinned, str(wheel))
         except arm64.UnavailableError as error:
             _skip_unless_in_ci(error)
         return folder

@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from answer_photos import VARIANTS
 
 pytestmark = pytest.mark.emulated
+
+VARIANTS = ("onnxruntime-fp32", "onnxruntime-int8")
 
 
 @pytest.fixture(scope="module", params=["pi4, Debian 12", "pi5, Debian 13"])

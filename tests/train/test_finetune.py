@@ -311,7 +311,6 @@ def test_a_folder_with_anything_else_is_taken(job, tmp_path):
         ({"recipe": Recipe()}, "recipe"),
         ({"weights": "scratch"}, "weights"),
         ({"arch": "mobilenet_v3_large", "weights": "scratch"}, "arch"),
-        ({"init": "scratch"}, "weights"),
         ({"init": "full", "weights": "cats12"}, "--init"),
     ],
 )

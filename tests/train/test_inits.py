@@ -25,6 +25,9 @@ OUTPUT_LAYER = ("classifier.3.weight", "classifier.3.bias")
 # Folded BatchNorms are summed in another order than torch's; the logits are of size 10.
 LOGIT_TOLERANCE = 1e-3
 
+# A short run: 8 epochs of 240 photos in batches of 16.
+NUM_STEPS = 120
+
 
 @pytest.fixture(scope="module")
 def donor():
@@ -71,6 +74,32 @@ def test_what_starts_random_is_said_in_a_line(tmp_path, donor):
     assert told["scratch"].endswith("0 tensors loaded, 142 start random (all)")
     assert told["full"].endswith("244 tensors loaded, 0 start random")
     assert told["head-only"].endswith("2 tensors loaded, 140 start random (all others)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("init", ["scratch", "head-only"])
+def test_a_random_backbone_answers_after_a_short_run_as_it_does_in_training(tmp_path, donor, init):
+    network = fresh()
+    load_weights(network, ARCH, save(tmp_path, donor), init)
+    photos = torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8)
+
+    def spread():  # of the photos' features: none, where one answer is given to all
+        with torch.inference_mode():
+            return float(network.features(photos).std(dim=0).mean())
+
+    network.train()
+    in_training = spread()
+    for _ in range(NUM_STEPS):
+        spread()
+    network.eval()
+    assert in_training / 2 < spread() < 2 * in_training
+
+
+def test_a_pretrained_backbone_keeps_its_momentum(tmp_path, donor):
+    network = fresh()
+    load_weights(network, ARCH, save(tmp_path, donor), "transfer")
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.01}
 
 
 def test_the_output_layer_alone_is_enough_to_take_it_alone(tmp_path, donor):

@@ -18,7 +18,7 @@ def check_engines(machine: Machine) -> Iterator[Finding]:
 
 
 def check_engine(entry: EngineEntry, machine: Machine) -> Finding:
-    """One engine; all but the reference may be missing.
+    """One engine; any may be missing where another one is installed.
 
     Args:
         entry: Which.
@@ -39,7 +39,10 @@ def check_engine(entry: EngineEntry, machine: Machine) -> Finding:
 
 
 def _judge_missing(entry: EngineEntry, machine: Machine) -> Finding:
-    if entry.is_reference:
+    others = [
+        each.title for each in ENGINES.load_all().values() if each.package in machine.packages
+    ]
+    if entry.is_reference and not others:
         mend = f"pip install {entry.requirement}, in a fresh environment"
         return Finding(entry.package, "problem", "not installed", mend)
     wanted = entry.min_glibc.get(machine.machine, "")
@@ -47,7 +50,8 @@ def _judge_missing(entry: EngineEntry, machine: Machine) -> Finding:
         found = f"not installed: it needs glibc {wanted} here, this is {machine.glibc}"
         mend = f"{NEW_SYSTEM}; or leave it: other variants run"
         return Finding(entry.package, "warning", found, mend)
-    found = f"not installed, and only needed for variants named after it: {entry.requirement}"
+    requirement = entry.package if entry.is_reference else entry.requirement
+    found = f"not installed, and only needed for variants named after it: {requirement}"
     return Finding(entry.package, "ok", found)
 
 

@@ -24,10 +24,18 @@ def import_onnxruntime() -> Any:
     """Return the library; what it would report of its use to its maker is switched off.
 
     Source: onnxruntime/Privacy.md: official builds report unless this is set before the import.
+
+    Raises:
+        EngineError: It is not installed.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError(
+            f"ONNX Runtime is not installed, or does not load here ({error}); install it with "
+            "pip install onnxruntime, or choose a --variant of another engine"
+        ) from error
     return onnxruntime
 
 
@@ -51,7 +59,7 @@ class OnnxRuntimeEngine:
 
         Raises:
             BundleError: The model takes numbers from another file.
-            EngineError: ONNX Runtime refuses the model.
+            EngineError: ONNX Runtime is not installed, or refuses the model.
         """
         from edgecat.scores.ood import FEATURES_NAME
 
@@ -171,6 +179,8 @@ ENTRY = EngineEntry(
     open=OnnxRuntimeEngine,
     precisions=(FP32, INT8),
     is_reference=True,
+    # Source: benchmarks/results/*/ncnn_pis.json.
+    instruction_ratios={"aarch64": {FP32.name: 1.0, INT8.name: 0.52}},
     # Source: github.com/microsoft/onnxruntime/issues/23957: an illegal instruction on import, on a
     # Raspberry Pi 4 and other 64-bit Arm processors before Armv8.2.
     faults=(KnownFault("1.21.0", "aarch64", "crashes on a Raspberry Pi 4 (onnxruntime#23957)"),),

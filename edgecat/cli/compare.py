@@ -62,7 +62,7 @@ def command(
     """Say what is faster, slower, better or worse in a later benchmark than in an earlier one.
 
     BEFORE and AFTER are what 'edgecat benchmark --json FILE' wrote, on the same machine and with
-        the same settings; results that are too noisy are refused. Faster or slower is only what the
+    the same settings; results that are too noisy are refused. Faster or slower is only what the
     95 % interval says; better or worse is counted on the same photos. With a limit that is broken,
     or a variant that is gone while limits are given, the exit code is 22.
 

@@ -109,6 +109,14 @@ def _unequal_classes(result: _Result) -> str:
     return f"`balance_ratio` {'; '.join(parts)}"
 
 
+def _ranks(result: _Result) -> str:
+    parts = [
+        f"{row['name']}: {100 * row['largest_difference_ratio']:.2f} %"
+        for row in result["rows"][1:]
+    ]
+    return f"losses of epochs differ from one process's by at most, {'; '.join(parts)}"
+
+
 def _finetune_taught(result: _Result) -> str:
     """Return what teacher and student score, and how long both take."""
     rows = result["rows"]
@@ -180,6 +188,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
+    "ranks": _ranks,
     "transfer": summarize,
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",

@@ -148,6 +148,8 @@ def command(
     looked at once, at the end. A run that learns nothing any more, as with too high a rate, ends
     with exit code 18 and the rate to try.
 
+    torchrun shares the work out to several GPUs or machines: deploy/training/README.md has how.
+
     Where one class has three times the photos of another, small classes are seen more often.
 
     With a teacher (--preset good or best, or --teacher), a bigger network is fine-tuned first, on
@@ -165,6 +167,7 @@ def command(
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
+    from edgecat.train.ranks import read_ranks
     from edgecat.train.recipe import describe_recipe, load_recipe
     from edgecat.train.run import CHECKPOINT, TEACHER, describe_outcome
 
@@ -188,18 +191,23 @@ def command(
         conflicts=conflicts,
         init=init,
     )
-    progress = TerminalProgress()
-    if recipe_file is not None or settings or preset != FAST:
+    is_first, progress = read_ranks().is_first, TerminalProgress()
+    if is_first and (recipe_file is not None or settings or preset != FAST):
         progress.say(describe_recipe(recipe_file, settings, preset=preset))
     try:
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:
         hint = f"\n{run} is kept: go on with the same command and --resume"
-        is_begun = any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
+        is_begun = is_first and any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
         click.echo(hint if is_begun else "", err=True)
         raise click.Abort from interrupt
-    if record.outcome is not None:
-        for line in describe_outcome(record.outcome):
-            click.echo(line)
-    click.echo(f"look at {run / 'curves.png'} and {run / 'confusion.png'}")
-    click.echo(f"next: edgecat export {run} --out {run.name}.edgecat --int8")
+    if is_first:
+        lines = describe_outcome(record.outcome) if record.outcome is not None else []
+        click.echo("\n".join([*lines, *_describe_next(run)]))
+
+
+def _describe_next(run: Path) -> list[str]:
+    return [
+        f"look at {run / 'curves.png'} and {run / 'confusion.png'}",
+        f"next: edgecat export {run} --out {run.name}.edgecat --int8",
+    ]

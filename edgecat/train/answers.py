@@ -20,6 +20,7 @@ import numpy as np
 from edgecat import atomic
 from edgecat.errors import TrainError
 from edgecat.scores.metrics import Logits
+from edgecat.train.ranks import ALONE, Ranks
 
 _READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -52,12 +53,16 @@ class Answers:
         is_sound = logits.shape == self.shape and logits.dtype == np.float32
         return logits if is_sound and np.isfinite(logits).all() else None
 
-    def demand(self, epoch: int) -> Logits:
-        """Return the logits of an epoch, float32 `[N, K]`.
+    def demand(self, epoch: int, ranks: Ranks = ALONE) -> Logits:
+        """Return the logits of an epoch, float32 `[N, K]`, which the first rank reads.
 
         Raises:
             TrainError: They are missing or damaged.
         """
+        data = ranks.share(lambda: self._demand(epoch).tobytes())
+        return np.frombuffer(data, np.float32).reshape(self.shape).copy()
+
+    def _demand(self, epoch: int) -> Logits:
         logits = self.load(epoch)
         if logits is None:
             raise TrainError(

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgecat.machine.cores import count_threads
 from edgecat.photos.pixels import Pixels
+from edgecat.scores.metrics import Indices
 from edgecat.train.augment import augment_photo
+from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.sampling import draw_photos
 from edgecat.train.session import Session
+from edgecat.train.threads import share_threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +38,14 @@ class Batch:
         return Batch(self.photos.to(device), self.targets.to(device), answers)
 
 
-def make_batches(session: Session, epoch: int) -> Generator[Batch, None, None]:
-    """Yield the batches of an epoch.
+def make_batches(
+    session: Session, epoch: int, ranks: Ranks = ALONE
+) -> Generator[Batch, None, None]:
+    """Yield the batches of an epoch, of each what is this rank's part.
 
     All chance comes from the seed, the epoch and the photo, so that a resumed run sees what one
-    sees that was never stopped, with any number of threads. Who has a teacher sees the views again
-    that it answered.
+    sees that was never stopped, with any number of threads or ranks. Who has a teacher
+    sees the views again that it answered.
 
     Raises:
         TrainError: The teacher's answers were damaged since the run began.
@@ -50,33 +54,40 @@ def make_batches(session: Session, epoch: int) -> Generator[Batch, None, None]:
     answers: Tensor | None = None
     if session.answers is not None:
         epoch = session.answers.seen_again(epoch)
-        answers = torch.from_numpy(session.answers.demand(epoch))
+        answers = torch.from_numpy(session.answers.demand(epoch, ranks))
     train = data.indices("train")
     rng = np.random.default_rng([session.seed, epoch])
     drawn_ones = train[draw_photos(data.targets[train], recipe.balance_ratio, rng)]
     order = rng.permutation(np.concatenate([drawn_ones, len(data.targets) + data.chosen]))
-    drawn: Counter[int] = Counter()
+    repeats = _count_repeats(order)
 
     def view(index: int, repeat: int) -> Pixels:
         # The first view of a photo has the chance that it had before there were others.
         words = [session.seed, epoch, index, repeat] if repeat else [session.seed, epoch, index]
         return augment_photo(data.scaled(index), recipe, np.random.default_rng(words))
 
-    def submit(pool: ThreadPoolExecutor, chunk: np.ndarray) -> list[Future[Pixels]]:
-        views = []
-        for index in chunk.tolist():
-            views.append(pool.submit(view, index, drawn[index]))
-            drawn[index] += 1
-        return views
+    def submit(pool: ThreadPoolExecutor, places: Indices) -> list[Future[Pixels]]:
+        pairs = zip(order[places].tolist(), repeats[places].tolist(), strict=True)
+        return [pool.submit(view, index, repeat) for index, repeat in pairs]
 
-    chunks = np.array_split(order, session.steps_per_epoch)
-    ends = np.cumsum([len(chunk) for chunk in chunks])
-    with ThreadPoolExecutor(count_threads()) as pool:
-        ahead = submit(pool, chunks[0])
-        for chunk, following, end in zip(chunks, [*chunks[1:], order[:0]], ends, strict=True):
+    batches = np.array_split(np.arange(len(order)), session.steps_per_epoch)
+    parts = [places[ranks.span(len(places))] for places in batches]
+    with ThreadPoolExecutor(share_threads(ranks)) as pool:
+        ahead = submit(pool, parts[0])
+        for places, following in zip(parts, [*parts[1:], parts[0][:0]], strict=True):
             views, ahead = ahead, submit(pool, following)
             yield Batch(
                 torch.from_numpy(np.stack([future.result() for future in views])),
-                torch.from_numpy(data.targets_of(chunk)),
-                None if answers is None else answers[end - len(chunk) : end],
+                torch.from_numpy(data.targets_of(order[places])),
+                None if answers is None else answers[places],
             )
+
+
+def _count_repeats(order: Indices) -> Indices:
+    """Return how often each photo stands before in a list of photos."""
+    drawn: Counter[int] = Counter()
+    repeats = np.empty_like(order)
+    for place, index in enumerate(order.tolist()):
+        repeats[place] = drawn[index]
+        drawn[index] += 1
+    return repeats

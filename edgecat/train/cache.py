@@ -7,8 +7,9 @@ import contextlib
 import functools
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,25 @@ class PhotoCache:
 
     def attach(self, file: Path) -> None:
         """Read pixels from this file from now on."""
-        self._bytes = np.memmap(file, np.uint8, mode="r")
+        if self.num_kept:
+            self._bytes = np.memmap(file, np.uint8, mode="r")
+
+    def to_index(self) -> dict[str, Any]:
+        """Return where each photo lies, for another process of this machine, as JSON has it."""
+        paths = [str(photo.path) for photo in self.photos]
+        return {"paths": paths, "hashes": self.hashes, "places": self._places}
+
+    def from_index(self, index: Mapping[str, Any], photos: list[LabelledPhoto], file: Path) -> None:
+        """Take what another process has decoded: all but fingerprints.
+
+        Args:
+            index: Of its cache, as `to_index` returned it.
+            photos: Of the same paths.
+            file: That it wrote.
+        """
+        self.photos, self.hashes = photos, index["hashes"]
+        self._places = [place and (place[0], tuple(place[1])) for place in index["places"]]
+        self.attach(file)
 
 
 @contextlib.contextmanager
@@ -111,6 +130,8 @@ def open_cache(
         DatasetError: Broken photos, all named at once; or none left.
         StorageError: The disk is full.
     """
+    with atomic.storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
     cache, room_bytes = PhotoCache(spec), _measure_room(file)
     try:
         with (
@@ -134,8 +155,7 @@ def open_cache(
                 f"all {len(photos)} photos are broken:\n  "
                 + "\n  ".join(group_remarks(cache.broken))
             )
-        if cache.num_kept:
-            cache.attach(file)
+        cache.attach(file)
         if num_left := len(cache.photos) - cache.num_kept:
             progress.say(
                 f"note: {file.parent} has room for {room_bytes / 1e9:.1f} GB of decoded photos: "

@@ -73,14 +73,19 @@ def save_model(network: nn.Module, path: Path) -> None:
     atomic.write_file(path, lambda file: file.write(save(state)))
 
 
-def load_state(path: Path) -> State:
+def load_state(path: Path, data: bytes | None = None) -> State:
     """Read a checkpoint; nothing in it is run.
+
+    Args:
+        path: Its file.
+        data: The file's bytes, where they are known already.
 
     Raises:
         TrainError: Not a checkpoint of this version.
     """
+    file = path if data is None else io.BytesIO(data)
     try:
-        return State(**torch.load(path, map_location="cpu", weights_only=True))
+        return State(**torch.load(file, map_location="cpu", weights_only=True))
     except READ_ERRORS as error:
         raise TrainError(
             f"{path}: not a checkpoint of this version ({type(error).__name__}); fine-tune into a "

@@ -1,6 +1,7 @@
 """The photos of a run: decoded, split, and numbered by class."""
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgecat.photos.split import Split
 from edgecat.scores.metrics import Indices
 from edgecat.train.cache import PhotoCache
 from edgecat.train.job import Job
+from edgecat.train.ranks import ALONE, Ranks
 
 #: The class of a photo without a label. Source: what torch's losses leave out.
 NO_TARGET = -100
@@ -75,25 +77,29 @@ class TrainingData:
         return {name: nums[name] for name in ("train", "val", "test", "out")}
 
 
-def split_data(root: Path, cache: PhotoCache, job: Job) -> TrainingData:
+def split_data(root: Path, cache: PhotoCache, job: Job, ranks: Ranks = ALONE) -> TrainingData:
     """Split the photos, or keep the split that their folders make, without leaks.
+
+    Of several ranks the first one does it, which alone has the fingerprints.
 
     Args:
         root: The folder that the photos' paths start from.
         cache: The photos.
         job: With the seed, the shares and what to do about conflicts.
+        ranks: Who learns from the photos.
 
     Raises:
         DatasetError: A class has too few different photos, or labels contradict each other.
     """
-    split = divide_photos(
-        root,
-        cache,
+    divide = functools.partial(
+        divide_photos,
         seed=job.seed,
         val_ratio=job.recipe.val_ratio,
         test_ratio=job.recipe.test_ratio,
         conflicts=job.conflicts,
     )
+    told = ranks.first(lambda: divide(root, cache).to_json())
+    split = Split.from_json(told, "first rank")
     labels = split.labels()
     number_of = {label: number for number, label in enumerate(labels)}
     targets = np.array([number_of[photo.label] for photo in split.photos], np.int64)

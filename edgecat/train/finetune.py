@@ -1,17 +1,25 @@
 """Fine-tuning from outside: check what was asked, read and split the photos, teach and test."""
 
+import dataclasses
+
+import torch
+
 from edgecat.photos.folder import count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
 from edgecat.train.allocator import keep_freed_memory
-from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData, check_data, describe_data, split_data
+from edgecat.train.device import choose_device
 from edgecat.train.fit import fit, prepare
+from edgecat.train.follow import follow
 from edgecat.train.inits import INITS
-from edgecat.train.job import CACHE, UNLABELLED_CACHE, Job, check_job, plan_jobs
+from edgecat.train.job import CACHE, UNLABELLED_CACHE, Job, check_job, plan_jobs, settings_of
+from edgecat.train.lock import lock_run
+from edgecat.train.ranks import Ranks, join, read_ranks
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import RunRecord
+from edgecat.train.run import RunRecord, measure_versions
 from edgecat.train.sampling import are_unequal, describe_unequal
+from edgecat.train.shared_cache import open_shared_cache
 from edgecat.train.threads import limit_threads
 from edgecat.train.unlabelled import open_unlabelled
 from edgecat.train.weights import load_labels
@@ -25,33 +33,53 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         DatasetError: The folder is no data set, or photos are broken.
         WeightsError: The pretrained weights are out of reach or do not fit.
         TrainError: The run's folder is taken, or holds another run than the one to resume; the
-            teacher is none.
+            teacher is none; the ranks that torchrun started are not about the same.
         DivergedError: The run went wrong; its last good checkpoint stands.
         StorageError: The disk is full; the last checkpoint is intact.
     """
-    progress = progress or Silent()
-    limit_threads()
+    ranks = read_ranks()
     keep_freed_memory()
     check_job(job)
+    limit_threads(ranks)
+    ranks.check_restarts(resume=job.resume)
+    device = ranks.own_device(choose_device(job.device))
+    with join(ranks, device):
+        asked = {"--device": device.type, "--teacher": job.teacher} | settings_of(job)
+        ranks.agree(asked | measure_versions())
+        if not ranks.is_first:
+            return _finetune(job, ranks, device, Silent())
+        with lock_run(job.run):
+            return _finetune(job, ranks, device, progress or Silent())
+
+
+def _finetune(job: Job, ranks: Ranks, device: torch.device, progress: Progress) -> RunRecord:
+    """Fine-tune with other ranks, of which all but the first one follow."""
     folder = load_training_folder(job.data)
     for line in (folder.understood, *folder.notes):
         progress.say(line)
     counts = count_labels(folder.photos)
-    starts = [prepare(one, num_classes=len(counts)) for one in plan_jobs(job)]
+    jobs = plan_jobs(job, ranks)
+    starts = [prepare(one, ranks, device, num_classes=len(counts)) for one in jobs]
     spec = starts[-1].network.input
     with (
-        open_cache(
-            job.run / CACHE, folder.photos, spec, progress, skip_broken=job.skip_broken
+        open_shared_cache(
+            job.run / CACHE, folder.photos, spec, progress, ranks, skip_broken=job.skip_broken
         ) as cache,
-        open_unlabelled(job.run / UNLABELLED_CACHE, job.unlabelled, spec, progress) as unlabelled,
+        open_unlabelled(
+            job.run / UNLABELLED_CACHE, job.unlabelled, spec, progress, ranks
+        ) as unlabelled,
     ):
-        data = split_data(folder.root, cache, job)
+        data = split_data(folder.root, cache, job, ranks)
         check_data(data, counts)
         _tell(data, job.recipe, progress)
         for start in starts:
             progress.say(f"{start.job.arch}: {start.loaded}")
             _tell_output_layer(start.job, data.labels, progress)
-            record = fit(start, data, unlabelled, progress)
+            if ranks.is_first:
+                record = fit(start, data, unlabelled, progress)
+                ranks.tell(dataclasses.asdict(record))
+            else:
+                record = follow(start, data, unlabelled, progress)
         return record
 
 

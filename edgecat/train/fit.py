@@ -14,12 +14,13 @@ from edgecat.progress import Progress
 from edgecat.train import run as runs
 from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
-from edgecat.train.device import choose_device, describe_device
+from edgecat.train.device import describe_device
 from edgecat.train.job import Job, check_same, load_earlier, settle_init
 from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.network import PhotoNetwork, build_network
 from edgecat.train.outcome import measure_outcome
+from edgecat.train.ranks import Ranks
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher import Teacher, ask_teacher, open_teacher
@@ -36,6 +37,7 @@ class Start:
 
     Attributes:
         job: What to do.
+        ranks: Who takes its steps.
         device: Where.
         earlier: The record of the run to go on with, if there is one.
         network: With its pretrained weights.
@@ -44,6 +46,7 @@ class Start:
     """
 
     job: Job
+    ranks: Ranks
     device: torch.device
     earlier: RunRecord | None
     network: PhotoNetwork
@@ -51,25 +54,22 @@ class Start:
     started_s: float = dataclasses.field(default_factory=time.perf_counter)
 
 
-def prepare(job: Job, num_classes: int) -> Start:
+def prepare(job: Job, ranks: Ranks, device: torch.device, num_classes: int) -> Start:
     """Check what was asked for, and build the network.
 
     Raises:
-        ConfigError: An unknown network or device.
+        ConfigError: An unknown network.
         WeightsError: The pretrained weights are out of reach or do not fit.
         TrainError: The run's folder is taken, or holds another run than the one to resume.
         DivergedError: The run to resume went wrong with the same rates.
         StorageError: The run's folder cannot be made.
     """
-    device = choose_device(job.device)
     torch.manual_seed(job.seed)  # of the output layer
     network = build_network(job.arch, num_classes)
     job = settle_init(dataclasses.replace(job, recipe=job.recipe.fit_to(network.input)))
-    earlier = load_earlier(job)
+    earlier = load_earlier(job) if ranks.is_first else None  # whose alone the run's folder is
     loaded = load_weights(network, job.arch, job.weights, job.init)
-    with atomic.storage_errors(job.run):
-        job.run.mkdir(parents=True, exist_ok=True)
-    return Start(job, device, earlier, network, loaded)
+    return Start(job, ranks, device, earlier, network, loaded)
 
 
 def fit(
@@ -84,11 +84,12 @@ def fit(
         progress: Told of each step.
 
     Raises:
+        ConfigError: More ranks than a batch has photos.
         TrainError: The run to resume had other photos, or its teacher is none.
         DivergedError: The run went wrong; its last good checkpoint stands.
         StorageError: The disk is full; the last checkpoint is intact.
     """
-    job = start.job
+    job, ranks = start.job, start.ranks
     teacher = open_teacher(Path(job.teacher), data) if job.teacher else None
     record = _make_record(start, data, teacher)
     if teacher is not None and unlabelled is not None:
@@ -98,18 +99,22 @@ def fit(
     record = _follow(start, record)
     if record.outcome is not None:
         progress.say(f"{job.run}: this run is finished already; nothing to resume")
+        ranks.tell(None)
         return record
+    session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
+    ranks.span(session.smallest_batch)  # refuses more ranks than it has photos
+    ranks.tell(data.chosen.tolist())
     atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
     record.save(job.run)
-    session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
-    learner = build_learner(start.network, job.recipe, start.device)
+    learner = build_learner(start.network, job.recipe, start.device, ranks)
     try:
         state = begin(session, learner)
         if teacher is not None:
             _check_teacher(teacher, session, learner)
             answers = ask_teacher(teacher, session, start.device)
+            ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
             session = dataclasses.replace(session, answers=answers)
-        with _memory_errors(session, start.device):
+        with memory_errors(session, start.device):
             state = train(session, learner, state)
     except DivergedError as error:
         divergences = (*record.divergences, error.args[0])
@@ -122,7 +127,7 @@ def fit(
 
 
 @contextlib.contextmanager
-def _memory_errors(session: Session, device: torch.device) -> Iterator[None]:
+def memory_errors(session: Session, device: torch.device) -> Iterator[None]:
     """Turn torch's errors about memory into one that says what to try.
 
     Raises:
@@ -143,7 +148,7 @@ def _memory_errors(session: Session, device: torch.device) -> Iterator[None]:
 
 
 def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> RunRecord:
-    job = start.job
+    job, ranks = start.job, start.ranks
     return RunRecord(
         arch=job.arch,
         labels=data.labels,
@@ -158,7 +163,7 @@ def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> R
         data=str(job.data.resolve()),
         data_sha256=runs.hash_data(data.split),
         num_photos=data.num_photos(),
-        device=describe_device(start.device),
+        device=describe_device(start.device) + (f"; {ranks}" if ranks.size > 1 else ""),
         versions=runs.measure_versions(),
         teacher=teacher.record if teacher else None,
     )

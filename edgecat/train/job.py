@@ -10,16 +10,20 @@ from edgecat.train import run as runs
 from edgecat.train.architecture import default_arch
 from edgecat.train.board import check_board
 from edgecat.train.inits import INITS, SCRATCH
+from edgecat.train.lock import LOCK
+from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord
 from edgecat.train.timm_networks import PREFIX
 
-#: Decoded photos while a run lasts; all that a run leaves that was killed while decoding.
+#: Decoded photos while a run lasts.
 CACHE = "pixels.cache"
 
 #: The same of photos without labels.
 UNLABELLED_CACHE = "unlabelled.cache"
 
+# All that a run leaves that was killed while decoding; each machine has caches of its own.
+_LEFTOVERS = (LOCK, "pixels*.cache", "unlabelled*.cache")
 
 #: How a teacher is fine-tuned. It knows much, so few epochs at a low rate are enough.
 TEACHER_RECIPE = Recipe(epochs=8, crop_scale_min=0.25, backbone_rate=2e-4)
@@ -126,13 +130,27 @@ def settle_init(job: Job) -> Job:
 
 def _is_free(job: Job) -> bool:
     # A run that was killed while its teacher learned has no record of its own yet.
-    known = {CACHE, UNLABELLED_CACHE, *([runs.TEACHER] if job.resume else [])}
-    return job.run.is_dir() and {path.name for path in job.run.iterdir()} <= known
+    known = [*_LEFTOVERS, *([runs.TEACHER] if job.resume else [])]
+    return job.run.is_dir() and all(
+        any(path.match(pattern) for pattern in known) for path in job.run.iterdir()
+    )
 
 
-def plan_jobs(job: Job) -> tuple[Job, ...]:
+def settings_of(asked: Job | RunRecord) -> dict[str, object]:
+    """Return what makes a run this one and no other, by what a person calls each."""
+    return {
+        "arch": asked.arch,
+        "weights": asked.weights,
+        "--init": asked.init,
+        "seed": asked.seed,
+        "--conflicts": asked.conflicts,
+        **{f"recipe's {key}": value for key, value in dataclasses.asdict(asked.recipe).items()},
+    }
+
+
+def plan_jobs(job: Job, ranks: Ranks = ALONE) -> tuple[Job, ...]:
     """Return what is to be fine-tuned: first the teacher, if it is no finished run."""
-    if job.teacher is None or (Path(job.teacher) / runs.RECORD).exists():
+    if job.teacher is None or ranks.first((Path(job.teacher) / runs.RECORD).exists):
         return (job,)
     recipe = dataclasses.replace(
         job.teacher_recipe, val_ratio=job.recipe.val_ratio, test_ratio=job.recipe.test_ratio
@@ -165,15 +183,12 @@ def load_earlier(job: Job) -> RunRecord | None:
             "another name"
         )
     earlier = runs.load_run(job.run)
-    for name in ("arch", "weights", "seed"):
-        check_same(job.run, name, getattr(earlier, name), getattr(job, name))
-    check_same(job.run, "--init", earlier.init, job.init)
-    check_same(job.run, "--conflicts", earlier.conflicts, job.conflicts)
     # After a divergence other rates are not only allowed: the same ones would diverge again.
     rates = earlier.divergences[-1].rates if earlier.is_diverged else {}
-    for name in (field.name for field in dataclasses.fields(Recipe) if field.name not in rates):
-        before, now = (getattr(recipe, name) for recipe in (earlier.recipe, job.recipe))
-        check_same(job.run, f"recipe's {name}", before, now)
+    before, now = settings_of(earlier), settings_of(job)
+    for name in before:
+        if name not in {f"recipe's {rate}" for rate in rates}:
+            check_same(job.run, name, before[name], now[name])
     if earlier.is_diverged and job.recipe == earlier.recipe:
         raise DivergedError(earlier.divergences[-1])
     return earlier

@@ -6,10 +6,14 @@ import math
 from typing import cast
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecat.train.network import PhotoNetwork
+from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
+from edgecat.train.shared_layers import share_layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +25,17 @@ class Learner:
         average: Moving average of its weights and of BatchNorm's statistics.
         optimizer: AdamW; each of its groups knows its `peak` rate.
         device: Where all of it lies.
+        ranks: The processes that take each step together, each with such a learner.
+        forward: What a step calls with photos: the network, or torch's DistributedDataParallel
+            around it, by which each rank gets the mean of all gradients.
     """
 
     network: PhotoNetwork
     average: AveragedModel
     optimizer: torch.optim.AdamW
     device: torch.device
+    ranks: Ranks
+    forward: nn.Module
 
     @property
     def averaged(self) -> PhotoNetwork:
@@ -34,7 +43,9 @@ class Learner:
         return cast(PhotoNetwork, self.average.module)
 
 
-def build_learner(network: PhotoNetwork, recipe: Recipe, device: torch.device) -> Learner:
+def build_learner(
+    network: PhotoNetwork, recipe: Recipe, device: torch.device, ranks: Ranks = ALONE
+) -> Learner:
     """Move a network to a device and make what it learns with."""
     network.to(device)
     average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
@@ -43,7 +54,21 @@ def build_learner(network: PhotoNetwork, recipe: Recipe, device: torch.device) -
         AveragedModel(network, multi_avg_fn=average, use_buffers=True),
         _build_optimizer(network, recipe),
         device,
+        ranks,
+        network,
     )
+
+
+def connect(learner: Learner, recipe: Recipe) -> Learner:
+    """Return a learner whose steps all ranks take together.
+
+    From here on none of them may use its network in training mode alone.
+    """
+    network, ranks, device = learner.network, learner.ranks, learner.device
+    if ranks.size == 1:
+        return learner
+    share_layers(network, ranks, device, sync_batch_norm=recipe.sync_batch_norm)
+    return dataclasses.replace(learner, forward=DistributedDataParallel(network))
 
 
 def _build_optimizer(network: PhotoNetwork, recipe: Recipe) -> torch.optim.AdamW:

@@ -28,8 +28,9 @@ from edgecat.train.checkpoint import (
 from edgecat.train.device import autocast
 from edgecat.train.head import train_head
 from edgecat.train.history import describe_row, is_kept, write_metrics
-from edgecat.train.learner import Learner, set_rates
+from edgecat.train.learner import Learner, connect, set_rates
 from edgecat.train.loss import measure_loss
+from edgecat.train.ranks import Ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.session import Session
 from edgecat.train.validate import validate
@@ -47,13 +48,14 @@ def train(session: Session, learner: Learner, state: State) -> State:
         DivergedError: The run went wrong; the last good checkpoint stands.
         StorageError: The disk is full.
     """
+    learner = connect(learner, session.recipe)
     with _open_board(session, state) as tell_board:
         while not _is_done(state, session.recipe):
             state = _train_and_validate(session, learner, state)
             tell_board(state.history[-1])
             divergence.check_history(session.recipe, state.history)
             if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
-                save_state(state, session.run / runs.CHECKPOINT)
+                learner.ranks.first(save_state, state, session.run / runs.CHECKPOINT)
     divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
     return state
 
@@ -61,20 +63,22 @@ def train(session: Session, learner: Learner, state: State) -> State:
 def begin(session: Session, learner: Learner) -> State:
     """Go on where the last checkpoint is, or else teach the head alone; return the state.
 
+    Of several ranks the first one does that, and all get what it has.
+
     Raises:
         DivergedError: The head went wrong.
         TrainError: The checkpoint cannot be read.
         StorageError: The disk is full.
     """
-    checkpoint = session.run / runs.CHECKPOINT
-    if checkpoint.exists():
-        state = load_state(checkpoint)
-        restore(learner, state)
+    checkpoint, ranks = session.run / runs.CHECKPOINT, learner.ranks
+    is_resumed = ranks.first(checkpoint.exists)
+    if not is_resumed:
+        ranks.first(train_head, session, learner)
+        ranks.first(save_state, capture(learner, [], 0), checkpoint)
+    state = load_state(checkpoint, ranks.share(checkpoint.read_bytes))
+    restore(learner, state)
+    if is_resumed:
         session.progress.say(f"resumed after epoch {state.epoch}")
-        return state
-    train_head(session, learner)
-    state = capture(learner, [], 0)
-    save_state(state, checkpoint)
     return state
 
 
@@ -108,14 +112,14 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
         "train_loss": float(np.nanmean(losses)),
         "num_skipped_steps": int(np.isnan(losses).sum()),
         "images_per_s": session.data.num_learned / trained_s,
-        **validate(session, learner, epoch),
+        **learner.ranks.first(validate, session, learner, epoch),
         "duration_s": time.perf_counter() - started_s,
     }
     history = [*before.history, row]
     kept = is_kept(history, num_val=len(session.data.indices("val")))
     if kept:
-        save_model(learner.averaged, session.run / runs.MODEL)
-    write_metrics(history, session.run / runs.METRICS)
+        learner.ranks.first(save_model, learner.averaged, session.run / runs.MODEL)
+    learner.ranks.first(write_metrics, history, session.run / runs.METRICS)
     session.progress.say(describe_row(history, session.recipe.epochs, is_kept=kept))
     return capture(learner, history, epoch if kept else before.best_epoch)
 
@@ -135,7 +139,7 @@ def train_epoch(session: Session, learner: Learner, epoch: int) -> np.ndarray:
     learner.network.train()
     with (
         session.progress.phase(f"epoch {epoch}/{recipe.epochs}", num_steps) as step,
-        contextlib.closing(make_batches(session, epoch)) as batches,
+        contextlib.closing(make_batches(session, epoch, learner.ranks)) as batches,
     ):
         for number, batch in enumerate(batches):
             done_steps = (epoch - 1) * num_steps + number
@@ -154,20 +158,22 @@ def take_step(learner: Learner, batch: Batch, recipe: Recipe) -> float:
 
     Args:
         learner: Its network is in training mode.
-        batch: On the learner's device.
+        batch: On the learner's device; of several ranks, this one's part.
         recipe: What the loss is made of.
 
     Returns:
-        The loss, NaN if the batch was left out.
+        The loss of the whole batch, the same on all ranks; NaN if it was left out.
     """
-    network, optimizer = learner.network, learner.optimizer
+    network, optimizer, ranks = learner.network, learner.optimizer, learner.ranks
     statistics = [buffer.clone() for buffer in network.buffers()]
     with autocast(learner.device):
-        logits = network(batch.photos)  # [N, K]
-    loss = measure_loss(logits.float(), batch, recipe)
+        logits = learner.forward(batch.photos)  # [N, K]
+    part = measure_loss(logits.float(), batch, recipe, ranks)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if not _is_finite(loss, network):
+    # The gradients' mean over the ranks is taken, where their sum is wanted.
+    (part * ranks.size).backward()  # type: ignore[no-untyped-call]
+    loss = ranks.sum(part)
+    if not _is_finite(loss, network, ranks):
         for buffer, before in zip(network.buffers(), statistics, strict=True):
             buffer.copy_(before)
         return float("nan")
@@ -176,8 +182,12 @@ def take_step(learner: Learner, batch: Batch, recipe: Recipe) -> float:
     return loss.item()
 
 
-def _is_finite(loss: Tensor, network: nn.Module) -> bool:
-    """Return whether loss, gradients and BatchNorm's statistics are finite, and their squares."""
+def _is_finite(loss: Tensor, network: nn.Module, ranks: Ranks) -> bool:
+    """Return whether loss, gradients and BatchNorm's statistics are finite, and their squares.
+
+    Those of all ranks, so that none takes a step that another leaves out.
+    """
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-    return bool(torch.isfinite(get_total_norm([loss.detach(), *gradients, *statistics])))
+    norm = get_total_norm([loss.detach(), *gradients, *statistics])
+    return bool(torch.isfinite(ranks.sum(norm)))

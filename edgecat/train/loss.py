@@ -1,35 +1,41 @@
 """What a step makes smaller: how far answers are from the labels, and from a teacher's."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from edgecat.train.batches import Batch
 from edgecat.train.data import NO_TARGET
+from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
 
 
-def measure_loss(logits: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
-    """Return the loss of a batch, a scalar.
+def measure_loss(logits: Tensor, batch: Batch, recipe: Recipe, ranks: Ranks = ALONE) -> Tensor:
+    """Return the loss of a batch, a scalar; of several ranks, what this one's part adds to it.
 
     Args:
         logits: float32 `[N, K]`, of the network that learns.
         batch: What it saw.
         recipe: What labels and teacher weigh.
+        ranks: Who share the batch.
     """
+    is_known = batch.targets != NO_TARGET
+    num_photos = ranks.sum(torch.stack([is_known.sum(), torch.ones_like(is_known).sum()]))
     weight = recipe.teacher_ratio if batch.answers is not None else 0.0
     loss = logits.new_zeros(())
     if weight < 1:
-        smoothing = recipe.label_smoothing
-        labels = functional.cross_entropy(logits, batch.targets, label_smoothing=smoothing)
-        if (batch.targets != NO_TARGET).any():  # the mean of none is NaN
-            loss = loss + (1 - weight) * labels
+        labels = functional.cross_entropy(
+            logits, batch.targets, label_smoothing=recipe.label_smoothing, reduction="sum"
+        )
+        loss = loss + (1 - weight) * labels / num_photos[0].clamp(min=1)
     if batch.answers is not None and weight:
-        loss = loss + weight * _measure_distance(logits, batch.answers, recipe.temperature)
+        distance = _measure_distance(logits, batch.answers, recipe.temperature)
+        loss = loss + weight * distance / num_photos[1]
     return loss
 
 
 def _measure_distance(logits: Tensor, answers: Tensor, temperature: float) -> Tensor:
-    """Return the divergence of the student's answers from the teacher's, both softened.
+    """Return how far the student's answers are from the teacher's, both softened, in all.
 
     The factor keeps the size of the gradients whatever the temperature. Source: Hinton, Vinyals,
     Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2.
@@ -37,7 +43,7 @@ def _measure_distance(logits: Tensor, answers: Tensor, temperature: float) -> Te
     distance = functional.kl_div(
         functional.log_softmax(logits / temperature, dim=1),
         functional.log_softmax(answers / temperature, dim=1),
-        reduction="batchmean",
+        reduction="sum",
         log_target=True,
     )
     return temperature**2 * distance

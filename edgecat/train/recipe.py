@@ -52,6 +52,9 @@ class Recipe:
             above 0 (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
         num_views: With a teacher, how many views of each photo it answers; later epochs see these
             again.
+        sync_batch_norm: Where several ranks share a batch, whether BatchNorm takes the statistics
+            of all of it, as one process would; false is faster, and good enough where each rank
+            has 32 photos of a batch or more.
         val_ratio: Share of the photos to validate with, 0-1.
         test_ratio: Share of the photos to test with, 0-1.
     """
@@ -75,6 +78,7 @@ class Recipe:
     teacher_ratio: float = 1.0
     temperature: float = 2.0
     num_views: int = 24
+    sync_batch_norm: bool = True
     val_ratio: float = 0.15
     test_ratio: float = 0.15
 

@@ -41,6 +41,11 @@ class Session:
         """
         return max(1, round(self.data.num_learned / self.recipe.batch_size))
 
+    @property
+    def smallest_batch(self) -> int:
+        """Return how many photos a step has at least."""
+        return self.data.num_learned // self.steps_per_epoch
+
     def torch_seed(self, epoch: int) -> int:
         """Return what torch's chance starts an epoch with; 0 is the head's."""
         return int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])

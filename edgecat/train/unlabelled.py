@@ -22,10 +22,12 @@ from edgecat.photos.tree import list_folder
 from edgecat.progress import Progress
 from edgecat.scores.metrics import Indices
 from edgecat.scores.ood import choose_threshold, fit_detector
-from edgecat.train.cache import PhotoCache, open_cache
+from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
 from edgecat.train.network import PhotoNetwork, predict_both
+from edgecat.train.ranks import Ranks
 from edgecat.train.run import UnlabelledRecord
+from edgecat.train.shared_cache import open_shared_cache
 
 
 def list_unlabelled(folder: Path) -> list[LabelledPhoto]:
@@ -44,7 +46,7 @@ def list_unlabelled(folder: Path) -> list[LabelledPhoto]:
 
 @contextlib.contextmanager
 def open_unlabelled(
-    file: Path, folder: Path | None, spec: InputSpec, progress: Progress
+    file: Path, folder: Path | None, spec: InputSpec, progress: Progress, ranks: Ranks
 ) -> Iterator[PhotoCache | None]:
     """Decode photos without labels into `file`; what is none is listed and left out.
 
@@ -53,16 +55,18 @@ def open_unlabelled(
         folder: Of the photos; None yields None.
         spec: What the network takes.
         progress: Told of each photo.
+        ranks: Who wants the photos.
 
     Raises:
         DatasetError: There is no photo.
+        TrainError: Another rank has other photos.
         StorageError: The disk is full.
     """
     if folder is None:
         yield None
         return
     photos = list_unlabelled(folder)
-    with open_cache(file, photos, spec, progress, skip_broken=True) as cache:
+    with open_shared_cache(file, photos, spec, progress, ranks, skip_broken=True) as cache:
         yield cache
 
 

@@ -448,7 +448,7 @@ def test_broken_photos_stop_a_run_before_any_work_and_are_all_named(job, photos,
         finetune(dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "r"))
     assert all(name in str(refused.value) for name in names)
     assert "--skip-broken" in str(refused.value)
-    assert list((tmp_path / "r").iterdir()) == []
+    assert not (tmp_path / "r").exists()
 
 
 def test_skip_broken_lists_them_and_trains_with_the_rest(job, record, photos, tmp_path, listens):
@@ -539,7 +539,7 @@ def test_a_photo_in_two_classes_stops_a_run_or_is_dropped_and_recorded_or_kept(
     )
     with pytest.raises(DatasetError, match=r"class_0/3\.png  =  .*class_2/x\.png"):
         finetune(stop)
-    assert not list((tmp_path / "r").iterdir())
+    assert not (tmp_path / "r").exists()
     assert finetune(dataclasses.replace(stop, conflicts="drop")).num_photos["out"] == 2
     assert load_run(tmp_path / "r").conflicts == "drop"
     left_out = [p.path for p in load_split(tmp_path / "r").photos if p.split == "out"]

@@ -1,0 +1,51 @@
+"""What all ranks but the first do with a network: take every step that it takes.
+
+What they cannot know without it, it tells them: see `edgecat.train.fit`.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from edgecat.errors import TrainError
+from edgecat.progress import Progress
+from edgecat.strict import build
+from edgecat.train.answers import Answers
+from edgecat.train.cache import PhotoCache
+from edgecat.train.data import TrainingData
+from edgecat.train.fit import Start, memory_errors
+from edgecat.train.learner import build_learner
+from edgecat.train.loop import begin, train
+from edgecat.train.run import RunRecord
+from edgecat.train.session import Session
+
+
+def follow(
+    start: Start, data: TrainingData, unlabelled: PhotoCache | None, progress: Progress
+) -> RunRecord:
+    """Teach a network together with the first rank, and return the record that it keeps.
+
+    Args:
+        start: As for `edgecat.train.fit.fit`.
+        data: As for `edgecat.train.fit.fit`.
+        unlabelled: As for `edgecat.train.fit.fit`.
+        progress: As for `edgecat.train.fit.fit`.
+
+    Raises:
+        TrainError: The first rank has ended.
+        DivergedError: The run went wrong.
+    """
+    job, ranks = start.job, start.ranks
+    chosen = ranks.hear()
+    if chosen is not None:  # else the run was finished before
+        data = dataclasses.replace(data, unlabelled=unlabelled, chosen=np.array(chosen, np.int64))
+        session = Session(job.run, job.recipe, job.seed, data, progress)
+        learner = build_learner(start.network, job.recipe, start.device, ranks)
+        state = begin(session, learner)
+        if job.teacher:
+            answers = Answers(Path(), **ranks.hear())
+            session = dataclasses.replace(session, answers=answers)
+        with memory_errors(session, start.device):
+            train(session, learner, state)
+    return build(RunRecord, ranks.hear(), "first rank", TrainError)

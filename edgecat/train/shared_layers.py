@@ -1,0 +1,114 @@
+"""Layers that see a whole batch where several ranks share it: its statistics, its dropout.
+
+With statistics of their own the curve of a run would depend on how many ranks there are
+(benchmarks/accuracy/ranks.py). torch's SyncBatchNorm computes on GPUs alone; on processors there
+is the one below. The layers keep the parameters and buffers of those that they replace.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn import functional
+
+from edgecat.train.ranks import Ranks
+
+# Over photos and places, of maps [N, C, H, W].
+_AXES = (0, 2, 3)
+
+
+class _Gather(torch.autograd.Function):
+    """The vectors of all ranks `[R, K]`; what is made of them depends on each rank's."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        rows = values.new_zeros(distributed.get_world_size(), len(values))
+        rows[distributed.get_rank()] = values
+        distributed.all_reduce(rows)
+        return rows
+
+    @staticmethod
+    def backward(ctx: Any, gradients: Tensor) -> Tensor:
+        total = gradients.clone()
+        distributed.all_reduce(total)
+        return total[distributed.get_rank()]
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """BatchNorm with the statistics of the whole batch; in training mode all ranks call it."""
+
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return normalised maps: float32 `[N, C, H, W]`."""
+        if not self.training:
+            return super().forward(maps)
+        variance, mean = torch.var_mean(maps, _AXES, correction=0)  # [C], of this part
+        num_values = maps.new_tensor([maps.numel() / self.num_features])
+        told = torch.cat([mean, variance, num_values])
+        rows = cast(Tensor, _Gather.apply(told))  # type: ignore[no-untyped-call]
+        means, variances, nums = rows.tensor_split([len(mean), 2 * len(mean)], dim=1)  # [R, C]
+        shares = nums / nums.sum()
+        mean = (shares * means).sum(0)  # [C], of the batch
+        variance = (shares * (variances + (means - mean).square())).sum(0)
+        self._note(mean.detach(), variance.detach(), nums.sum())
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return maps * scale[:, None, None] + shift[:, None, None]
+
+    def _note(self, mean: Tensor, variance: Tensor, num_values: Tensor) -> None:
+        """Move the statistics that are used when nothing is learned, as BatchNorm does."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * num_values / (num_values - 1), self.momentum)
+        self.num_batches_tracked += 1
+
+
+class SharedDropout(nn.Module):
+    """Dropout with the chance that each photo would have in a process that is alone."""
+
+    def __init__(self, drop_ratio: float, ranks: Ranks) -> None:
+        """Drop a share of the features, 0-1."""
+        super().__init__()
+        self.drop_ratio, self.ranks = drop_ratio, ranks
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return float32 `[N, C]`; all ranks have the same seed, and take other rows."""
+        if not self.training:
+            return features
+        num_photos = int(self.ranks.sum(torch.tensor(len(features))))
+        ones = features.new_ones(num_photos, *features.shape[1:])
+        kept = functional.dropout(ones, self.drop_ratio)
+        return features * kept[self.ranks.span(num_photos)]
+
+
+def share_layers(
+    network: nn.Module, ranks: Ranks, device: torch.device, *, sync_batch_norm: bool
+) -> None:
+    """Let a network's layers see the whole batch.
+
+    Args:
+        network: Changed in place.
+        ranks: Who share each batch.
+        device: Where the network is.
+        sync_batch_norm: Whether BatchNorm, too, sees all of it.
+    """
+    if sync_batch_norm and device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    for parent in list(network.modules()):
+        for name, layer in parent.named_children():
+            if type(layer) is nn.Dropout:
+                setattr(parent, name, SharedDropout(layer.p, ranks).train(layer.training))
+            elif type(layer) is nn.BatchNorm2d and sync_batch_norm:
+                setattr(parent, name, _share_batch_norm(layer))
+
+
+def _share_batch_norm(layer: nn.BatchNorm2d) -> SharedBatchNorm:
+    shared = SharedBatchNorm(layer.num_features, layer.eps, layer.momentum)
+    for name, parameter in layer.named_parameters():
+        setattr(shared, name, parameter)
+    for name, buffer in layer.named_buffers():
+        setattr(shared, name, buffer)
+    return shared.train(layer.training)

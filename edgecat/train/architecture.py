@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from edgecat.errors import ConfigError
 from edgecat.photos.input import InputSpec
 from edgecat.registry import Registry
 
@@ -54,7 +55,14 @@ def find_architecture(name: str) -> Architecture:
     """
     from edgecat.train.timm_networks import PREFIX, describe_timm
 
-    return describe_timm(name) if name.startswith(PREFIX) else ARCHITECTURES.load(name)
+    if name.startswith(PREFIX):
+        return describe_timm(name)
+    if name not in ARCHITECTURES:
+        raise ConfigError(
+            f"network {name!r}: accepted are {', '.join(ARCHITECTURES.names)}, or {PREFIX}{name} if "
+            "timm has it"
+        )
+    return ARCHITECTURES.load(name)
 
 
 def default_arch() -> str:

@@ -128,7 +128,7 @@ def test_predict_imports_no_training_library(photo):
         (["predict", "cats12", "x.jpg", "--top", "many"], "--top"),
         (["evaluate", "cats12", "x", "--split", "train"], "'test', 'all'"),
         (["finetune", "x"], "Missing option '--out'"),
-        (["finetune", "x", "--out", "y", "--arch", "resnet18"], "'mobilenet_v3_small'"),
+        (["finetune", "x", "--out", "y", "--arch", "resnet18"], "v3_small, or timm/resnet18"),
         (["finetune", "x", "--out", "y", "--seed", "1.5"], "--seed"),
         (["benchmark", "cats12", "--rounds", "9"], "--rounds"),
         (["watch", "cats12", "photos"], "Missing option '--out'"),

@@ -58,9 +58,9 @@ def find_architecture(name: str) -> Architecture:
     if name.startswith(PREFIX):
         return describe_timm(name)
     if name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES.names)
         raise ConfigError(
-            f"network {name!r}: accepted are {', '.join(ARCHITECTURES.names)}, or {PREFIX}{name} if "
-            "timm has it"
+            f"network {name!r}: accepted are {known}, or {PREFIX}{name} if timm has it"
         )
     return ARCHITECTURES.load(name)
 

@@ -11,7 +11,6 @@ import numpy as np
 from edgecat.errors import TrainError
 from edgecat.progress import Progress
 from edgecat.strict import build
-from edgecat.train.answers import Answers
 from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
 from edgecat.train.fit import Start, memory_errors
@@ -19,6 +18,7 @@ from edgecat.train.learner import build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
+from edgecat.train.teacher_answers import TeacherAnswers
 
 
 def follow(
@@ -44,7 +44,7 @@ def follow(
         learner = build_learner(start.network, job.recipe, start.device, ranks)
         state = begin(session, learner)
         if job.teacher:
-            answers = Answers(Path(), **ranks.hear())
+            answers = TeacherAnswers(Path(), **ranks.hear())
             session = dataclasses.replace(session, answers=answers)
         with memory_errors(session, start.device):
             train(session, learner, state)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.progress import Progress
-from edgecat.train.answers import Answers
 from edgecat.train.data import TrainingData
 from edgecat.train.recipe import Recipe
+from edgecat.train.teacher_answers import TeacherAnswers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Session:
     seed: int
     data: TrainingData
     progress: Progress
-    answers: Answers | None = None
+    answers: TeacherAnswers | None = None
     has_board: bool = False
 
     @property

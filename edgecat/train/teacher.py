@@ -17,13 +17,13 @@ from edgecat.errors import TrainError
 from edgecat.graph.bulk import Arrays, open_in_bulk
 from edgecat.scores.metrics import Logits
 from edgecat.train import run as runs
-from edgecat.train.answers import Answers, make_key
 from edgecat.train.batches import make_batches
 from edgecat.train.checkpoint import READ_ERRORS
 from edgecat.train.data import TrainingData
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, TeacherRecord
 from edgecat.train.session import Session
+from edgecat.train.teacher_answers import TeacherAnswers, make_key
 
 # What a view is made of; and this edgecat's way of making them, counted up when that changes.
 _VIEW_KEYS = ("crop_side_px", "crop_scale_min", "flip_ratio", "colour_jitter", "balance_ratio")
@@ -107,7 +107,7 @@ def _check_split(run: Path, record: RunRecord, data: TrainingData) -> None:
         )
 
 
-def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Answers:
+def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> TeacherAnswers:
     """Return a teacher's answers to all views of a run; those that are kept are not asked again.
 
     Raises:
@@ -115,7 +115,7 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Ans
     """
     shape = (session.data.num_learned, len(session.data.labels))
     folder = teacher.run / runs.ANSWERS / _make_key(teacher, session)
-    answers = Answers(folder, min(session.recipe.num_views, session.recipe.epochs), shape)
+    answers = TeacherAnswers(folder, min(session.recipe.num_views, session.recipe.epochs), shape)
     epochs = [e for e in range(1, answers.num_views + 1) if answers.load(e) is None]
     if damaged := sum(map(answers.has, epochs)):
         session.progress.say(f"{folder}: {damaged} files are damaged; the teacher is asked again")

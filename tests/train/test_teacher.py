@@ -14,7 +14,6 @@ torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 from edgecat.errors import ConfigError, DatasetError, TrainError, WeightsError  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.train import timm_networks  # noqa: E402
-from edgecat.train.answers import Answers  # noqa: E402
 from edgecat.train.batches import Batch  # noqa: E402
 from edgecat.train.data import NO_TARGET  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
@@ -24,6 +23,7 @@ from edgecat.train.network import build_network, predict_logits  # noqa: E402
 from edgecat.train.presets import TEACHER  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run  # noqa: E402
+from edgecat.train.teacher_answers import TeacherAnswers  # noqa: E402
 from edgecat.train.weights import load_weights, read_state_file  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
@@ -409,8 +409,8 @@ def test_who_answers_as_the_teacher_has_nothing_to_learn():
 
 
 def test_answers_of_another_shape_count_as_missing(tmp_path):
-    Answers(tmp_path, 2, (4, 3)).save(1, np.zeros((4, 3), np.float32))
-    assert Answers(tmp_path, 2, (4, 3)).load(1) is not None
-    assert Answers(tmp_path, 2, (5, 3)).load(1) is None
+    TeacherAnswers(tmp_path, 2, (4, 3)).save(1, np.zeros((4, 3), np.float32))
+    assert TeacherAnswers(tmp_path, 2, (4, 3)).load(1) is not None
+    assert TeacherAnswers(tmp_path, 2, (5, 3)).load(1) is None
     with pytest.raises(TrainError, match=r"2\.npz: .* --resume asks it again"):
-        Answers(tmp_path, 2, (4, 3)).demand(2)
+        TeacherAnswers(tmp_path, 2, (4, 3)).demand(2)

@@ -26,7 +26,7 @@ _READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zli
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class TeacherAnswers:
     """A teacher's answers to the views that a student sees.
 
     Attributes:

@@ -33,6 +33,7 @@ from edgecat.train.loss import measure_loss
 from edgecat.train.ranks import Ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.session import Session
+from edgecat.train.threads import share_threads
 from edgecat.train.validate import validate
 
 
@@ -103,15 +104,17 @@ def _is_done(state: State, recipe: Recipe) -> bool:
 
 def _train_and_validate(session: Session, learner: Learner, before: State) -> State:
     """Train for one epoch, validate the averaged weights, keep them if they are good."""
-    epoch, started_s = before.epoch + 1, time.perf_counter()
+    epoch, started_s, started_cpu_s = before.epoch + 1, time.perf_counter(), time.process_time()
     losses = train_epoch(session, learner, epoch)
     trained_s = time.perf_counter() - started_s
+    cores_s = trained_s * share_threads(learner.ranks)
     divergence.check_losses(session.recipe, epoch, losses, len(session.data.labels))
     row = {
         "epoch": epoch,
         "train_loss": float(np.nanmean(losses)),
         "num_skipped_steps": int(np.isnan(losses).sum()),
         "images_per_s": session.data.num_learned / trained_s,
+        "busy_ratio": (time.process_time() - started_cpu_s) / cores_s,
         **learner.ranks.first(validate, session, learner, epoch),
         "duration_s": time.perf_counter() - started_s,
     }

@@ -118,7 +118,8 @@ def test_the_record_says_what_was_asked_and_what_came_out(job, record, quick):
 def test_metrics_have_a_row_for_each_epoch(job, record):
     with (job.run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    names = ["epoch", "train_loss", "num_skipped_steps", "images_per_s", "val_loss"]
+    names = ["epoch", "train_loss", "num_skipped_steps", "images_per_s", "busy_ratio"]
+    names += ["val_loss"]
     names += ["val_top1_ratio", "val_macro_f1_ratio", "adjusted_recall_ratio"]
     names += [f"val_recall_ratio of class {number}" for number in range(3)] + ["duration_s"]
     assert [list(row) for row in rows] == [names, names]

@@ -60,6 +60,18 @@ def _cpu_quota(result: _Result) -> str:
     )
 
 
+def _tune_choice(result: _Result) -> str:
+    spread = max(result["spread_of_ratio"].values())
+    return (
+        f"{result['num_same']} of {result['num_runs']} chose `{result['fastest']}` (variant, "
+        f"threads) as a race of {result['long_seconds']:g} s does, none was more than "
+        f"{100 * result['max_regret_ratio']:.1f} % slower than it; ratios differ by up to "
+        f"{100 * spread:.0f} % between runs, of which "
+        f"{sum(run['noise']['verdict'] == 'too noisy' for run in result['runs'])} call themselves "
+        "too noisy"
+    )
+
+
 def _fuzz_bundles(result: _Result) -> str:
     kinds = result["kinds"].values()
     counts = [f"{title}: {kind['counts']['refused']}" for title, kind in result["kinds"].items()]
@@ -197,6 +209,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "ncnn_pis": _ncnn_pis,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
+    "tune_choice": _tune_choice,
     "serve_load": lambda r: (
         f"{r['num_requests']:,} requests: {r['num_wrong']} wrong, {r['num_lost']} lost, p99 "
         f"{r['latency_ms']['p99']:.0f} ms, {r['rss_growth_mb']:+.1f} MB"

@@ -50,7 +50,7 @@ def test_the_target_is_a_share_of_the_best_that_any_way_reaches_with_the_same_se
         ]
     }
     assert str(measure_reached(result, "transfer")) == "after 1.5 epochs (15 CPU-s)"
-    assert str(measure_reached(result, "scratch")) == "after 3.0 epochs (30 CPU-s, in 1 seeds only)"
+    assert str(measure_reached(result, "scratch")) == "after 3.0 epochs (30 CPU-s, in 1 of 2 seeds)"
     del result["rows"][2:]
     assert str(measure_reached(result, "scratch")) == "in none of its 3 epochs"
 

@@ -32,7 +32,7 @@ def tune(bundle: str, seconds: float) -> dict[str, Any]:
             env=os.environ | {"XDG_STATE_HOME": folder},
         )
         found: dict[str, Any] = json.loads(done.stdout)
-        Path(found["file"]).unlink()
+        Path(found.pop("file")).unlink()
     return found
 
 

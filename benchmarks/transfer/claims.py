@@ -245,25 +245,29 @@ class Section:
 
     Attributes:
         title: Its heading.
-        needs: The experiments that it tells of.
+        needs: The experiments that it tells of, as `choose` takes them.
         say: Returns what was measured.
     """
 
     title: str
-    needs: tuple[str, ...]
+    needs: tuple[dict[str, Any], ...]
     say: Callable[[Result], str]
 
     def is_measured(self, result: Result) -> bool:
         """Return whether a result holds all experiments."""
-        return all(choose(result, experiment) for experiment in self.needs)
+        return all(choose(result, **need) for need in self.needs)
 
+
+_LITTLE, _WAYS = {"experiment": "little"}, {"experiment": "ways"}
+_DRAWN = ({"experiment": "drawn"}, _LITTLE | {"num_train_per_class": _NUM_DRAWN})
+_SIZES, _BIAS = {"experiment": "sizes"}, {"experiment": "bias"}
 
 #: By the picture's name.
 SECTIONS = {
-    "little": Section("Claim: more accuracy with little data", ("little",), _say_little),
-    "time": Section("Claim: less time", ("ways",), _say_time),
-    "overfitting": Section("Claim: less overfitting", ("little",), _say_overfitting),
-    "domain": Section("Limit: a far domain", ("drawn", "little"), _say_domain),
-    "size": Section("Limit: the input size is fixed", ("sizes",), _say_size),
-    "bias": Section("Limit: bias is inherited", ("bias",), _say_bias),
+    "little": Section("Claim: more accuracy with little data", (_LITTLE,), _say_little),
+    "time": Section("Claim: less time", (_WAYS,), _say_time),
+    "overfitting": Section("Claim: less overfitting", (_LITTLE,), _say_overfitting),
+    "domain": Section("Limit: a far domain", _DRAWN, _say_domain),
+    "size": Section("Limit: the input size is fixed", (_SIZES,), _say_size),
+    "bias": Section("Limit: bias is inherited", (_BIAS,), _say_bias),
 }

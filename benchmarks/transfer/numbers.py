@@ -109,7 +109,8 @@ class Reached:
         """Return the means, and in how many seeds."""
         if not self.epochs:
             return f"in none of its {self.num_epochs} epochs"
-        some = "" if len(self.epochs) == self.num_seeds else f", in {len(self.epochs)} seeds only"
+        num = len(self.epochs)
+        some = "" if num == self.num_seeds else f", in {num} of {self.num_seeds} seeds"
         return f"after {mean(self.epochs):.1f} epochs ({mean(self.cpu_s):.0f} CPU-s{some})"
 
 

@@ -21,6 +21,11 @@ _HOST = ("cpu", "machine", "num_cpus", "num_usable_cores", "features")
 _SETTINGS = ("threads", "order")
 _PHOTOS = ("split", "photos_sha256")
 
+_NOTE = (
+    "an interval is what its run says of itself; what slowed the whole machine in one of them it "
+    "cannot see, 'to fp32' is free of that"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -46,7 +51,8 @@ class Change:
         latency_ratio: The p50 after by that before.
         latency_interval: Its 95 % interval, of what each run says of itself.
         speed: "faster" or "slower" only where the interval says so.
-        size_bytes: Before and after.
+        ratio_to_fp32: Before and after; None where not known of both.
+        size_bytes: The same.
         drop_pp: Top-1 lost, percentage points, on the same photos; None where not measured.
         drop_interval_pp: Its paired 95 % interval.
         accuracy: "better" or "worse" where at least one answer is.
@@ -57,6 +63,7 @@ class Change:
     latency_ratio: float
     latency_interval: tuple[float, float]
     speed: Literal["faster", "slower", "same"]
+    ratio_to_fp32: tuple[float, float] | None
     size_bytes: tuple[int, int]
     drop_pp: float | None
     drop_interval_pp: tuple[float, float] | None
@@ -129,7 +136,7 @@ def compare_reports(
     if differences and not anyway:
         raise ConfigError(
             f"the results cannot be compared: {'; '.join(differences)}. Measure both in the same "
-            "way on the same machine, or compare them all the same with --anyway"
+            "way on the same machine, which does nothing else, or compare them with --anyway"
         )
     old, new = ({row.variant: row for row in report.rows} for report in (before, after))
     both = [name for name in old if name in new]
@@ -147,18 +154,23 @@ def compare_reports(
         only_after=tuple(name for name in new if name not in old),
         differences=differences,
         versions=tuple(_differ(_versions(before), _versions(after))),
-        notes=tuple(_find_notes(before, after)),
+        notes=(_NOTE,),
         failures=tuple(_find_failures(changes, gone, limits)),
     )
 
 
 def find_differences(before: Report, after: Report) -> tuple[str, ...]:
-    """Return what keeps two results from being comparable, in words."""
+    """Return what keeps two results from being comparable, in words; noise does, too."""
     measured = all(report.settings.get("photos_sha256") for report in (before, after))
     settings = (*_SETTINGS, *_PHOTOS) if measured else _SETTINGS
     return (
         *_differ(before.host, after.host, _HOST),
         *_differ(before.settings, after.settings, settings),
+        *(
+            f"the {name} result is {report.noise.describe()}"
+            for name, report in (("earlier", before), ("later", after))
+            if report.noise.verdict == "too noisy"
+        ),
     )
 
 
@@ -196,6 +208,7 @@ def _compare(old: Row, new: Row, has_same_photos: bool) -> Change:
         latency_ratio=ratio,
         latency_interval=interval,
         speed=speed,
+        ratio_to_fp32=_pair(old.ratio_to_fp32, new.ratio_to_fp32),
         size_bytes=(old.size_bytes, new.size_bytes),
         drop_pp=drop_pp,
         drop_interval_pp=drop_interval_pp,
@@ -230,6 +243,10 @@ def _find_failures(changes: Sequence[Change], gone: Sequence[str], limits: Limit
             yield f"{change.variant}: loses {change.drop_pp:.2f} pp, allowed are {max_drop_pp:g}"
 
 
+def _pair(old: float | None, new: float | None) -> tuple[float, float] | None:
+    return None if old is None or new is None else (old, new)
+
+
 def _judge_accuracy(drop_pp: float | None) -> Literal["better", "worse", "same", "not measured"]:
     if drop_pp is None:
         return "not measured"
@@ -259,16 +276,3 @@ def _find_drop(old: Row, new: Row) -> tuple[float | None, tuple[float, float] | 
     was_right, is_right = (np.array(list(row.right or "")) == "1" for row in (old, new))
     num_lost = int(was_right.sum()) - int(is_right.sum())
     return 100 * num_lost / max(1, len(was_right)), paired_interval_pp(was_right, is_right)
-
-
-def _find_notes(before: Report, after: Report) -> list[str]:
-    notes = [
-        f"the {name} result is too noisy to trust: {report.noise.describe()}"
-        for name, report in (("earlier", before), ("later", after))
-        if report.noise.verdict == "too noisy"
-    ]
-    notes.append(
-        "intervals are of what each run says of itself; what slowed the whole machine in one of "
-        "them they cannot see"
-    )
-    return notes

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from edgecat.bench.compare import Change, ReportComparison
 from edgecat.bench.report import format_table
 
-_HEADS = ("variant", "p50 ms", "time", "speed", "MB", "top-1 lost pp", "accuracy")
+_HEADS = ("variant", "p50 ms", "time", "speed", "to fp32", "MB", "top-1 lost pp", "accuracy")
 
 
 def format_comparison(comparison: ReportComparison) -> str:
@@ -33,6 +33,7 @@ def _cells(change: Change) -> Sequence[str]:
         " -> ".join(f"{latency_ms:.2f}" for latency_ms in change.latency_ms),
         f"{low:.2f}-{high:.2f} ({change.latency_ratio:.2f}x)",
         change.speed,
+        " -> ".join(f"{ratio:.2f}x" for ratio in change.ratio_to_fp32 or ()) or "-",
         " -> ".join(dict.fromkeys(sizes_mb)),
         drop,
         change.accuracy,
@@ -44,7 +45,7 @@ def _list_remarks(comparison: ReportComparison) -> list[str]:
     return [
         *(f"only before: {name}" for name in comparison.only_before),
         *(f"only after: {name}" for name in comparison.only_after),
-        *(f"compared ANYWAY, though different: {what}" for what in comparison.differences),
+        *(f"compared ANYWAY, in spite of: {what}" for what in comparison.differences),
         *(f"changed: {what}" for what in comparison.versions),
         *(f"note: {note}" for note in comparison.notes),
         *(f"WORSE than allowed: {failure}" for failure in failures),

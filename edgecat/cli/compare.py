@@ -45,7 +45,9 @@ class _Percent(click.ParamType[float]):
     metavar="PP",
     help="Fail where a variant loses more top-1 than this, percentage points.",
 )
-@click.option("--anyway", is_flag=True, help="Compare different machines or settings, too.")
+@click.option(
+    "--anyway", is_flag=True, help="Compare different machines or settings, or noisy results, too."
+)
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print it for a pull request.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(
@@ -60,9 +62,9 @@ def command(
     """Say what is faster, slower, better or worse in a later benchmark than in an earlier one.
 
     BEFORE and AFTER are what 'edgecat benchmark --json FILE' wrote, on the same machine and with
-    the same settings. Faster or slower is only what the 95 % interval says; better or worse is
-    counted on the same photos. With a limit that is broken, or a variant that is gone while limits
-    are given, the exit code is 22.
+    the same settings; results that are too noisy are refused. Faster or slower is only what the
+    95 % interval says; better or worse is counted on the same photos. With a limit that is broken,
+    or a variant that is gone while limits are given, the exit code is 22.
 
     \b
       edgecat benchmark first.edgecat --data photos --json before.json

@@ -34,10 +34,10 @@ class Noise:
     def describe(self) -> str:
         """Return it as a line of text."""
         reasons = f"; {', '.join(self.reasons)}" if self.reasons else ""
-        return (
-            f"{self.verdict}: differences below {100 * self.margin_ratio:.1f} % are not told "
-            f"apart{reasons}"
-        )
+        what = "nothing is told apart"
+        if self.margin_ratio < 1:
+            what = f"differences below {100 * self.margin_ratio:.1f} % are not told apart"
+        return f"{self.verdict}: {what}{reasons}"
 
 
 def judge_noise(

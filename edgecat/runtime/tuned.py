@@ -10,6 +10,7 @@ edgecat's own, it is kept in the user's state folder, under the bundle's hash.
 """
 
 import dataclasses
+import errno
 import hashlib
 import os
 import stat
@@ -18,6 +19,7 @@ from pathlib import Path
 from edgecat import atomic
 from edgecat.bundle.store import ASSETS, Bundle
 from edgecat.errors import BundleError, StorageError
+from edgecat.machine.cores import count_threads
 from edgecat.machine.state import find_state_folder
 from edgecat.runtime.tuning import Tuning, describe_setting
 
@@ -73,6 +75,8 @@ def _find_difference(tuning: Tuning, bundle: Bundle) -> str:
     names = {variant.name for variant in bundle.spec.variants}
     if not names.issuperset(timing.variant for timing in tuning.timings):
         return "it names variants that the bundle does not have"
+    if tuning.find(None, None, count_threads()) is None:
+        return f"all of it needs more than {count_threads()} threads, which is what pays off here"
     return tuning.setting.find_difference(describe_setting(bundle))
 
 
@@ -131,6 +135,8 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # so nobody has written one
+            return None
         if path.is_symlink():
             raise BundleError(f"{path}: a link; remove it") from error
         raise

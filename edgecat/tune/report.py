@@ -21,10 +21,19 @@ def format_tuning(tuning: Tuning) -> str:
             f"noise: {tuning.noise.describe()}",
             *(f"not chosen: {line}" for line in unfit),
             *(f"not measured: {name}: {why}" for name, why in tuning.skipped.items()),
-            *(["PARTIAL: ended before all was measured"] if tuning.is_partial else []),
+            *_list_warnings(tuning),
             f"chosen: {tuning.variant}, threads: {tuning.threads}",
         ]
     )
+
+
+def _list_warnings(tuning: Tuning) -> list[str]:
+    warnings = []
+    if tuning.is_partial:
+        warnings.append("PARTIAL: ended before all was measured")
+    if tuning.noise.verdict == "too noisy":
+        warnings.append("CAREFUL: too noisy to be sure; run it again while nothing else runs")
+    return warnings
 
 
 def _cells(timing: Timing, accuracy: Accuracy | None) -> tuple[str, ...]:

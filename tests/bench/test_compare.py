@@ -150,7 +150,7 @@ def test_different_machines_or_settings_are_refused_unless_told(change, words):
         compare_reports(report(), report(**change), Limits())
     found = compare_reports(report(), report(**change), Limits(), anyway=True)
     assert words in found.differences[0]
-    assert f"ANYWAY, though different: {words}" in format_comparison(found)
+    assert f"ANYWAY, in spite of: {words}" in format_comparison(found)
 
 
 def test_without_a_common_variant_there_is_nothing_to_compare():
@@ -164,12 +164,17 @@ def test_other_libraries_are_what_is_compared_and_named():
     assert found.versions == ("onnxruntime 1.32.0 and 1.33.0",)
 
 
-def test_a_noisy_result_is_called_so():
+def test_a_result_that_is_too_noisy_is_refused_unless_told():
     noisy = report(noise=Noise("too noisy", 0.4))
-    assert (
-        "the later result is too noisy to trust"
-        in compare_reports(report(), noisy, Limits()).notes[0]
-    )
+    with pytest.raises(ConfigError, match=r"the later result is too noisy.*--anyway"):
+        compare_reports(report(), noisy, Limits())
+    assert len(compare_reports(report(), noisy, Limits(), anyway=True).differences) == 1
+
+
+def test_the_ratio_to_fp32_stands_beside_it_where_both_runs_have_it():
+    old, new = (dataclasses.replace(row(INT8), ratio_to_fp32=ratio) for ratio in (0.8, 0.75))
+    assert "0.80x -> 0.75x" in format_comparison(compare(old, new))
+    assert compare(old, row(INT8)).changes[0].ratio_to_fp32 is None
 
 
 def test_both_texts_have_a_line_a_variant_and_every_remark():
@@ -181,7 +186,7 @@ def test_both_texts_have_a_line_a_variant_and_every_remark():
         assert any(INT8 in line and "faster" in line for line in lines)
         assert any("WORSE than allowed: onnxruntime-fp32: 100.0 % slower" in line for line in lines)
     head, rule, *_ = format_markdown(found).splitlines()
-    assert head.count("|") == rule.count("|") == 8
+    assert head.count("|") == rule.count("|") == 9
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from edgecat.bundle.archive import pack_bundle
 from edgecat.bundle.store import load_bundle, released_names
 from edgecat.errors import StorageError
-from edgecat.runtime.tuned import find_tuning, keep_tuning
+from edgecat.runtime.tuned import Found, find_tuning, keep_tuning
 
 FP32 = "onnxruntime-fp32"
 
@@ -129,3 +129,15 @@ def test_another_version_of_an_engine_is_told(bundle, make_tuning):
     setting = dataclasses.replace(tuning.setting, versions=versions)
     keep_tuning(bundle, dataclasses.replace(tuning, setting=setting))
     assert "onnxruntime was 1.20.0 and is " in find_tuning(bundle).dropped
+
+
+def test_one_that_needs_more_threads_than_there_are_is_passed_over(bundle, make_tuning):
+    keep_tuning(bundle, make_tuning(bundle, (FP32, 4000, 1.0)))
+    found = find_tuning(bundle)
+    assert found.tuning is None
+    assert "all of it needs more than " in found.dropped
+
+
+def test_without_any_tuning_there_is_none_and_nothing_to_say(bundle, closed):
+    for one in (bundle, closed):
+        assert find_tuning(one) == Found()

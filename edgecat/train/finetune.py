@@ -38,11 +38,11 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
         StorageError: The disk is full; the last checkpoint is intact.
     """
     ranks = read_ranks()
-    keep_freed_memory()
+    device = ranks.own_device(choose_device(job.device))
     check_job(job)
+    keep_freed_memory()
     limit_threads(ranks)
     ranks.check_restarts(resume=job.resume)
-    device = ranks.own_device(choose_device(job.device))
     with join(ranks, device):
         asked = {"--device": device.type, "--teacher": job.teacher} | settings_of(job)
         ranks.agree(asked | measure_versions())

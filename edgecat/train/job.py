@@ -7,7 +7,7 @@ from pathlib import Path
 from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
-from edgecat.train.architecture import default_arch
+from edgecat.train.architecture import default_arch, find_architecture
 from edgecat.train.board import check_board
 from edgecat.train.inits import INITS, SCRATCH
 from edgecat.train.lock import LOCK
@@ -76,11 +76,12 @@ def check_job(job: Job) -> None:
     """Refuse what no run could do.
 
     Raises:
-        ConfigError: An unknown init or way with conflicts, weights that the init does not read, a
-            negative seed, or photos without labels that no teacher answers.
-        TrainError: The run's folder lies among the photos, or holds something else; TensorBoard is
-            not installed.
+        ConfigError: An unknown network, init or way with conflicts, weights that the init does not
+            read, a negative seed, or photos without labels that no teacher answers.
+        TrainError: The run's folder lies among the photos, or holds something else; timm or
+            TensorBoard is asked for and not installed.
     """
+    find_architecture(job.arch)
     if job.unlabelled is not None and job.teacher is None:
         raise ConfigError(
             f"--unlabelled {job.unlabelled}: nobody says what these photos show; add --teacher "

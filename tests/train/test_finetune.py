@@ -237,7 +237,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_cache(job, tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         for line in process.stderr:
-            if line.startswith("epoch 1:"):
+            if line.startswith("epoch 1/"):
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()

@@ -123,9 +123,9 @@ def test_the_answers_are_the_teachers_to_the_views_that_the_student_sees(
 ):
     seen = []
 
-    def spy(logits, batch, recipe):
+    def spy(logits, batch, recipe, ranks):
         seen.append(batch)
-        return measure_loss(logits, batch, recipe)
+        return measure_loss(logits, batch, recipe, ranks)
 
     monkeypatch.setattr("edgecat.train.loop.measure_loss", spy)
     run = student.run.parent / "spied"

@@ -104,6 +104,8 @@ def fit(
     session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
     ranks.span(session.smallest_batch)  # refuses more ranks than it has photos
     ranks.tell(data.chosen.tolist())
+    with atomic.storage_errors(job.run):
+        job.run.mkdir(parents=True, exist_ok=True)  # of a teacher; a student's holds the photos
     atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
     record.save(job.run)
     learner = build_learner(start.network, job.recipe, start.device, ranks)

@@ -81,10 +81,11 @@ def update(page: Path) -> str:
 def _format_answer(name: str) -> str:
     """Return what the results of a name say, each with a link to it."""
     links = {path: f"../results/{path.parent.name}/{path.name}" for path in list_results(name)}
-    return ", ".join(
+    answers = [
         f"{ANSWERS[name](json.loads(path.read_text()))} ([raw]({link}))"
         for path, link in links.items()
-    )
+    ]
+    return ", ".join(answers) or "not measured yet"
 
 
 def _format_export(result: dict[str, Any]) -> str:

@@ -205,9 +205,10 @@ def test_a_checkpoint_that_is_no_number_is_refused_by_name(run, tmp_path, capsys
 def test_predict_prints_what_it_promises(bundle, photos, capsys):
     image = str(photos / "Maine_Coon" / "0.png")
     result = edgecat_json(capsys, "predict", bundle, image, "--top", 2, "--json")
-    assert list(result) == ["bundle", "variant", "predictions", "errors"]
+    assert list(result) == ["bundle", "variant", "choice", "predictions", "errors"]
     preferred = load_bundle(bundle).spec.preferred_variants(detect_target())
     assert (result["bundle"], result["variant"]) == ("first", preferred[0])
+    assert (result["choice"]["variant"], result["choice"]["origin"]) == (preferred[0], "rule")
     (answer,) = result["predictions"]
     keys = ["image", "answer", "label", "probability", "top", "is_known", "stage_ms", "notes"]
     assert list(answer) == keys

@@ -154,8 +154,8 @@ def command(
 
     With a teacher (--preset good or best, or --teacher), a bigger network is fine-tuned first, on
     the same photos, into RUN/teacher; then the small one learns to answer as it does, view by view.
-    That takes longer and gets further. Another run may use the same teacher: --teacher RUN/teacher.
-    It needs pip install 'edgecat[teacher]'.
+    That takes longer. Another run may use the same teacher: --teacher RUN/teacher. It needs
+    pip install 'edgecat[teacher]'.
 
     \b
       edgecat finetune photos --out runs/first

@@ -379,7 +379,7 @@ def test_cuda_without_cuda_says_what_torch_is_and_the_way_out(job, tmp_path, dev
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"arch": "resnet18"}, ConfigError, "--arch resnet18: accepted are mobilenet_v3_large"),
+        ({"arch": "resnet18"}, ConfigError, "network 'resnet18': accepted are mobilenet_v3_large"),
         ({"seed": -1}, ConfigError, "--seed -1: must be 0 or more"),
         ({"weights": "nowhere.pth"}, WeightsError, r"nowhere\.pth: no such file"),
     ],

@@ -118,13 +118,12 @@ def _ranks(result: _Result) -> str:
 
 
 def _finetune_taught(result: _Result) -> str:
-    """Return what teacher and student score, and how long both take."""
+    """Return what teacher and student score."""
     rows = result["rows"]
     teachers = [100 * row["teacher"]["test_top1_ratio"] for row in rows]
     return (
         f"{100 * result['mean_test_top1_ratio']:.1f} % (its teacher {mean(teachers):.1f} %), "
-        f"{len(rows)} {'seed' if len(rows) == 1 else 'seeds'}, "
-        f"{result['median_duration_s'] / 60:.0f} min on a machine that did other work, too"
+        f"{len(rows)} {'seed' if len(rows) == 1 else 'seeds'}"
     )
 
 

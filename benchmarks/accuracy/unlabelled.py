@@ -36,7 +36,7 @@ WAYS = ("labels", "teacher", "teacher and photos without labels")
 @click.option("--work", type=click.Path(path_type=Path), default="runs/unlabelled")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--epochs", default=20, show_default=True, help="Over all photos.")
-@click.option("--set", "settings", multiple=True, default=("crop_side_px=160",))
+@click.option("--set", "settings", multiple=True)
 def main(
     data: Path,
     weights: str,

@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 import numpy as np
-import torch
 
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
@@ -23,13 +22,12 @@ from edgecat.photos.pixels import load_batch
 from edgecat.scores.compare import compare_accuracy
 from edgecat.scores.metrics import Indices, Logits
 from edgecat.train.finetune import finetune
+from edgecat.train.finished import load_checkpoint
 from edgecat.train.job import TEACHER_RECIPE, Job
-from edgecat.train.network import build_network, predict_logits
 from edgecat.train.presets import TEACHER
 from edgecat.train.recipe import load_recipe
-from edgecat.train.run import MODEL, load_run, load_split
+from edgecat.train.run import load_run
 from edgecat.train.timm_networks import PREFIX
-from edgecat.train.weights import read_state_file
 
 BASE = "good"
 
@@ -96,15 +94,11 @@ def train(job: Job) -> None:
 
 def answer(data: Path, run: Path) -> tuple[Logits, Indices]:
     """Return a finished run's logits of its validation photos, and their classes."""
-    record, split = load_run(run), load_split(run)
-    network = build_network(record.arch, len(record.labels), record.input)
-    state = read_state_file(run / MODEL)
-    network.load_state_dict({f"network.{name}": tensor for name, tensor in state.items()})
-    folder = load_training_folder(data)
-    chosen = [split.photos[i] for i in split.indices("val")]
+    checkpoint, folder = load_checkpoint(run), load_training_folder(data)
+    chosen = [checkpoint.split.photos[i] for i in checkpoint.split.indices("val")]
     photos = load_batch(folder.photo(one.path, one.label).path for one in chosen)
-    targets = np.array([record.labels.index(one.label) for one in chosen])
-    return predict_logits(network, photos, torch.device("cpu")), targets
+    targets = np.array([checkpoint.record.labels.index(one.label) for one in chosen])
+    return checkpoint.answer(photos), targets
 
 
 def compare(name: str, answers: dict[str, list[tuple[Logits, Indices]]]) -> dict[str, Any]:

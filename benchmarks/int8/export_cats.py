@@ -18,12 +18,12 @@ from edgecat.bench.run import run_benchmark
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import AccuracyLost
-from edgecat.export.checkpoint import load_checkpoint
 from edgecat.export.job import export_run
 from edgecat.export.to_onnx import export_onnx
 from edgecat.quantize.search import Budget
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.engine import open_graph
+from edgecat.train.finished import load_checkpoint
 
 _NUM_ROUNDS, _NUM_WARMUP = 400, 40
 

@@ -9,7 +9,6 @@ from edgecat.bundle.golden import GOLDEN_FILE
 from edgecat.bundle.manifest import FileRecord, ModelSpec, OodSpec
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
 from edgecat.bundle.store import new_bundle, write_manifest
-from edgecat.export.checkpoint import Checkpoint
 from edgecat.export.floats import FloatGraph, ProvenFloats
 from edgecat.export.int8 import Int8Models
 from edgecat.export.maker import list_packages
@@ -17,6 +16,7 @@ from edgecat.export.scoring import RatedModels
 from edgecat.export.sets import Source
 from edgecat.quantize.model import Model
 from edgecat.scores.ood import OOD_FILE
+from edgecat.train.finished import Checkpoint
 from edgecat.train.unfold import STATISTICS_FILE
 
 

@@ -8,7 +8,6 @@ import onnx
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import UnsupportedGraphError
 from edgecat.export.cache import StageCache
-from edgecat.export.checkpoint import Checkpoint
 from edgecat.export.maker import MAKERS, list_products
 from edgecat.export.parity import Parity, check_parity
 from edgecat.export.sets import ProofSet, Source
@@ -17,6 +16,7 @@ from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import optimize_graph
 from edgecat.progress import Progress
 from edgecat.quantize.model import Model
+from edgecat.train.finished import Checkpoint
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecat.export.checkpoint import Checkpoint, load_checkpoint
 from edgecat.export.parity import NUM_PHOTOS, fill_up
 from edgecat.export.photos import RunPhotos
 from edgecat.photos.pixels import Pixels
@@ -18,6 +17,7 @@ from edgecat.progress import Progress
 from edgecat.quantize.calibration import choose_calibration
 from edgecat.quantize.step import ValidationSet
 from edgecat.scores.metrics import Logits
+from edgecat.train.finished import Checkpoint, load_checkpoint
 
 # Validation photos that INT8 recipes are compared on: 77 MB of pixels, an interval of about +-1 pp.
 _MAX_VALIDATION = 512

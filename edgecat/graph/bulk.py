@@ -1,4 +1,4 @@
-"""A torch network in OpenVINO, to answer many photos: two to four times as fast as torch here."""
+"""A torch network in OpenVINO, to answer many photos."""
 
 from collections.abc import Callable
 from typing import Any

@@ -36,7 +36,7 @@ FAST = "fast"
 
 #: By name, the quickest first.
 PRESETS = {
-    FAST: Preset("labels alone, 10 epochs: a minute or two"),
+    FAST: Preset("labels alone, 10 epochs"),
     "good": Preset("a teacher, 30 epochs", {**_TAUGHT, "epochs": 30, "patience": 30}, TEACHER),
     "best": Preset("a teacher, 90 epochs", {**_TAUGHT, "epochs": 90, "patience": 90}, TEACHER),
 }

@@ -10,17 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from edgecat.errors import TrainError
 from edgecat.graph.bulk import Arrays, open_in_bulk
 from edgecat.scores.metrics import Logits
 from edgecat.train import run as runs
 from edgecat.train.batches import make_batches
-from edgecat.train.checkpoint import READ_ERRORS
 from edgecat.train.data import TrainingData
-from edgecat.train.network import PhotoNetwork, build_network, predict_logits
+from edgecat.train.finished import Checkpoint, load_checkpoint
+from edgecat.train.network import PhotoNetwork, predict_logits
 from edgecat.train.run import RunRecord, TeacherRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher_answers import TeacherAnswers, make_key
@@ -49,36 +47,23 @@ def open_teacher(run: Path, data: TrainingData) -> Teacher:
     """Open a finished run as teacher of photos.
 
     Raises:
-        TrainError: No run, not finished, of other classes, damaged, or it has learned photos that
-            this run validates or tests with.
+        TrainError: As `load_checkpoint`; of other classes, or it has learned photos that this run
+            validates or tests with.
         ConfigError: This edgecat does not know its network.
     """
-    record = runs.load_run(run)
-    if record.outcome is None:
-        raise TrainError(f"--teacher {run}: that run is not finished; go on with it by --resume")
+    checkpoint = load_checkpoint(run)
+    record = checkpoint.record
     _check_classes(run, record, data)
-    _check_split(run, record, data)
-    model = run / runs.MODEL
-    try:
-        network = build_network(record.arch, len(record.labels), record.input)
-        network.load_state_dict(load_file(model))
-        model_sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-    except (*READ_ERRORS, SafetensorError) as error:
-        raise TrainError(
-            f"--teacher {run}: {runs.MODEL} is damaged ({error}); fine-tune it again"
-        ) from error
-    outcome = record.outcome
-    return Teacher(
-        run,
-        network,
-        TeacherRecord(
-            record.arch,
-            record.weights,
-            model_sha256,
-            outcome.val_top1_ratio,
-            outcome.test_top1_ratio,
-        ),
+    _check_split(run, checkpoint, data)
+    assert record.outcome is not None  # load_checkpoint refuses others
+    found = TeacherRecord(
+        record.arch,
+        record.weights,
+        checkpoint.weights_sha256,
+        record.outcome.val_top1_ratio,
+        record.outcome.test_top1_ratio,
     )
+    return Teacher(run, checkpoint.network, found)
 
 
 def _check_classes(run: Path, record: RunRecord, data: TrainingData) -> None:
@@ -91,13 +76,14 @@ def _check_classes(run: Path, record: RunRecord, data: TrainingData) -> None:
         )
 
 
-def _check_split(run: Path, record: RunRecord, data: TrainingData) -> None:
+def _check_split(run: Path, checkpoint: Checkpoint, data: TrainingData) -> None:
     """Refuse a teacher that knows photos by heart which are to test its student.
 
     Raises:
         TrainError: There are such photos.
     """
-    learned = {p.sha256 for p in runs.load_split(run).photos if p.split == "train"}
+    record = checkpoint.record
+    learned = {p.sha256 for p in checkpoint.split.photos if p.split == "train"}
     held = [p for p in data.split.photos if p.split in ("val", "test") and p.sha256 in learned]
     if held:
         raise TrainError(

@@ -4,7 +4,13 @@ import torch
 from torch.nn import functional
 
 from edgecat.scores import evaluation
-from edgecat.scores.metrics import Indices, Logits, adjusted_recall_ratio, confusion_matrix
+from edgecat.scores.metrics import (
+    Indices,
+    Logits,
+    adjusted_recall_ratio,
+    confusion_matrix,
+    top1_ratio,
+)
 from edgecat.train import divergence
 from edgecat.train.learner import Learner
 from edgecat.train.network import predict_both
@@ -44,7 +50,7 @@ def measure_top1(session: Session, learner: Learner) -> float:
     """Return the top-1 on validation photos, 0-1, of the network as it learns, not its average."""
     indices = session.data.indices("val")
     logits, _ = predict_both(learner.network, session.data.cache, indices, learner.device)
-    return float((logits.argmax(axis=1) == session.data.targets[indices]).mean())
+    return top1_ratio(logits, session.data.targets[indices])
 
 
 def _adjust_recall(session: Session, learner: Learner, logits: Logits, targets: Indices) -> float:

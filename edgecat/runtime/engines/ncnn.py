@@ -118,7 +118,7 @@ class NcnnEngine:
         net = self._library.Net()
         option = net.opt
         option.num_threads = self._threads
-        # Weights and blobs of 16 bits, computed with in 32, would take seven times as long.
+        # Weights and blobs of 16 bits, computed with in 32, would only add conversions.
         option.use_fp16_packed = option.use_fp16_storage = self._is_half
         option.use_fp16_arithmetic = self._is_half
         option.use_bf16_storage = option.use_vulkan_compute = False

@@ -1,4 +1,4 @@
-"""What fine-tuning left: the network with the weights of its best epoch, and their origin."""
+"""A finished run: the network with the weights of its best epoch, to be exported, or to teach."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ from edgecat.train.threads import limit_threads
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A finished run, as far as its export needs it.
+    """A finished run, as far as its export or its students need it.
 
     Attributes:
         record: What was asked, what came out.

@@ -244,7 +244,9 @@ def test_a_run_that_is_not_finished_is_no_teacher(student, teacher, tmp_path):
 def test_a_damaged_teacher_is_refused(student, teacher, tmp_path):
     own = shutil.copytree(teacher, tmp_path / "teacher")
     (own / "model.safetensors").write_bytes(b"half")
-    assert "model.safetensors: not the weights of this run" in refusal(student, tmp_path, teacher=str(own))
+    assert "model.safetensors: not the weights of this run" in refusal(
+        student, tmp_path, teacher=str(own)
+    )
 
 
 def test_timm_that_is_missing_is_told_with_the_command_that_brings_it(

@@ -39,9 +39,7 @@ def _list_topics(pages: dict[str, str]) -> str:
     formatter = click.HelpFormatter()
     with formatter.section("Topics, each a page: edgecat help TOPIC"):
         formatter.write_dl([(topic, title_of(page)) for topic, page in pages.items()])
-    formatter.write_paragraph()
-    formatter.write_text("All options of a command: edgecat COMMAND --help.")
-    return formatter.getvalue().rstrip()
+    return f"{formatter.getvalue()}\nAll options of a command: edgecat COMMAND --help"
 
 
 def _show(page: str) -> None:

@@ -1,6 +1,6 @@
 """The folder in which each page's examples run: what a reader has after the README's first lines.
 
-    photos/          three classes of 16 drawings each: Bengal, Persian, Siamese
+    photos/          three classes of ten drawings each: Bengal, Persian, Siamese
     camera/          five drawings as a camera leaves them, without labels
     cat.jpg          one more drawing, of a Siamese
     runs/first/      the run of `edgecat finetune photos --out runs/first`, shorter
@@ -23,15 +23,15 @@ from edgecat.photos.drawings import draw_cat, draw_dataset
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("Bengal", "Persian", "Siamese")
-NUM_PER_CLASS, NUM_IN_CAMERA = 16, 5
+NUM_PER_CLASS, NUM_IN_CAMERA = 10, 5
 
 MAKE = (
     # Three classes of drawings are learned in two epochs.
     "edgecat finetune photos --out runs/first --weights cats12 --epochs 2",
     "edgecat export runs/first --out first.edgecat",
 )
-# Minutes on a machine that does ten other things.
-TIMEOUT_S = 900
+# An export takes a minute, and twenty on a machine that does ten other things.
+TIMEOUT_S = 3600
 
 _OUT = re.compile(r"--out (\S+)")
 

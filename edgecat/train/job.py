@@ -52,6 +52,8 @@ class Job:
         conflicts: What to do about the same photo in two classes: one of
             `edgecat.photos.conflicts.CONFLICTS`.
         init: Which layers start from the weights: one of `edgecat.train.inits.INITS`.
+        parent: The finished run whose network is edited and learns on, if it is one: see
+            `edgecat.train.parent.inherit`.
     """
 
     data: Path
@@ -70,6 +72,7 @@ class Job:
     skip_broken: bool = False
     conflicts: str = "stop"
     init: str = "transfer"
+    parent: Path | None = None
 
 
 def check_job(job: Job) -> None:
@@ -163,6 +166,7 @@ def plan_jobs(job: Job, ranks: Ranks = ALONE) -> tuple[Job, ...]:
         weights=job.teacher_weights,
         recipe=recipe,
         init=Job.init,
+        parent=None,
         teacher=None,
         unlabelled=None,
     )

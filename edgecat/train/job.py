@@ -22,6 +22,9 @@ CACHE = "pixels.cache"
 #: The same of photos without labels.
 UNLABELLED_CACHE = "unlabelled.cache"
 
+#: Both at the size that a teacher sees, while it is asked, if that is not the student's.
+TEACHER_CACHES = ("teacher.cache", "teacher-unlabelled.cache")
+
 # All that a run leaves that was killed while decoding; each machine has caches of its own.
 _LEFTOVERS = (LOCK, "pixels*.cache", "unlabelled*.cache")
 

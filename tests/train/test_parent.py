@@ -13,11 +13,17 @@ from safetensors.torch import load_file  # noqa: E402
 
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import ConfigError, TrainError  # noqa: E402
+from edgecat.photos.folder import load_training_folder  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
+from edgecat.train.architecture import find_architecture  # noqa: E402
+from edgecat.train.cache import open_cache  # noqa: E402
+from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
 from edgecat.train.parent import inherit, inherit_recipe  # noqa: E402
 from edgecat.train.run import TeacherRecord, load_run, load_split  # noqa: E402
+from edgecat.train.session import Session  # noqa: E402
+from edgecat.train.teacher import ask_teacher, open_teacher  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
 
@@ -160,6 +166,40 @@ def test_its_teacher_is_the_parents_wherever_that_lies(parent, lean, job, tmp_pa
     of_child = dataclasses.replace(record.parent, run=str(taught))
     dataclasses.replace(record, teacher=known, parent=of_child).save(child)
     assert inherit(job, child, ()).teacher == str(taught / "teacher")
+
+
+@pytest.fixture
+def open_session(photos, job, tmp_path):
+    """A function that opens a session of the parent's photos at the size of an input."""
+    found = load_training_folder(photos).photos
+    with contextlib.ExitStack() as stack:
+
+        def open_at(side_px):
+            spec = find_architecture(f"{job.arch}+side:{side_px}").input
+            file = tmp_path / f"{side_px}.cache"
+            opened = open_cache(file, found, spec, Silent(), skip_broken=False)
+            data = split_data(photos, stack.enter_context(opened), job)
+            recipe = dataclasses.replace(job.recipe, crop_side_px=side_px, num_views=2)
+            return Session(tmp_path, recipe, job.seed, data, Silent())
+
+        yield open_at
+
+
+def test_a_teacher_sees_photos_at_its_own_size_whatever_its_student_takes(
+    parent, open_session, tmp_path
+):
+    folders = []
+    for side_px in (128, 160):
+        run = shutil.copytree(parent, tmp_path / f"teacher-{side_px}")
+        session = open_session(side_px)
+        teacher = open_teacher(run, session.data)
+        folders.append(ask_teacher(teacher, session, torch.device("cpu")).folder)
+    small, large = folders
+    assert small.name == large.name
+    assert sorted(file.name for file in small.iterdir()) == ["1.npz", "2.npz"]
+    for file in small.iterdir():
+        assert file.read_bytes() == (large / file.name).read_bytes()
+    assert not list(tmp_path.glob("teacher*.cache"))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "Measure a bundle's accuracy on labelled photos.",
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "compare": "Say what is faster, slower, better or worse in a later benchmark.",
+    "report": "Show all that is known of a model on one page, and write its card.",
     "predict": "Say what photos show.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
     "tune": "Measure on this device which variant is fastest, and use it from now on.",
@@ -37,18 +38,24 @@ COMMANDS = {
 BROKEN_PIPE = 141
 
 # What the base install lacks, and the extra that brings it.
-_EXTRAS = dict.fromkeys(
-    (
-        "torch",
-        "torchvision",
-        "onnx",
-        "onnxscript",
-        "safetensors",
-        "matplotlib",
-        "anyascii",
-    ),
-    "train",
-) | dict.fromkeys(("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve")
+_EXTRAS = (
+    dict.fromkeys(
+        (
+            "torch",
+            "torchvision",
+            "onnx",
+            "onnxscript",
+            "safetensors",
+            "matplotlib",
+            "anyascii",
+        ),
+        "train",
+    )
+    | dict.fromkeys(
+        ("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve"
+    )
+    | {"jinja2": "report"}
+)
 
 
 class _LazyGroup(click.Group):

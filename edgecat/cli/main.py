@@ -38,24 +38,16 @@ COMMANDS = {
 BROKEN_PIPE = 141
 
 # What the base install lacks, and the extra that brings it.
-_EXTRAS = (
-    dict.fromkeys(
-        (
-            "torch",
-            "torchvision",
-            "onnx",
-            "onnxscript",
-            "safetensors",
-            "matplotlib",
-            "anyascii",
-        ),
+_EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "matplotlib", "anyascii"),
         "train",
-    )
-    | dict.fromkeys(
+    ),
+    **dict.fromkeys(("jinja2", "markupsafe"), "report"),
+    **dict.fromkeys(
         ("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve"
-    )
-    | {"jinja2": "report"}
-)
+    ),
+}
 
 
 class _LazyGroup(click.Group):

@@ -1,7 +1,7 @@
 """What a page is made of: sections of tables, figures, galleries and a confusion matrix.
 
-Sections say what is shown, `templates/page.html` how. Every text is a label's or a file's, and so
-anybody's: the template escapes it.
+Sections say what is shown; how, say the macros of `templates/parts.html`, one for each kind. Every
+text is a label's or a file's, and so anybody's: the template escapes it.
 """
 
 import dataclasses

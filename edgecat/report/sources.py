@@ -72,7 +72,7 @@ def load_sources(names: Sequence[str]) -> Sources:
             runs.append(Run(path, load_run(path), read_metrics(path)))
         elif (path / MANIFEST).is_file() or (name in released_names() and not path.exists()):
             bundles.append(load_bundle(name))
-        elif path.is_file():
+        elif _is_object(path):
             results.append(load_report(path))
         else:
             raise ConfigError(_describe_stranger(name, path))
@@ -84,8 +84,20 @@ def load_sources(names: Sequence[str]) -> Sources:
     return Sources(run, bundle, tuple(results))
 
 
+def _is_object(path: Path) -> bool:
+    """Return whether a file begins as JSON of named values does."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(1) == b"{"
+
+
 def _describe_stranger(name: str, path: Path) -> str:
-    found = f"neither {RECORD} nor {MANIFEST} is in it" if path.is_dir() else "no such file"
+    found = "no such file"
+    if path.is_dir():
+        found = f"neither {RECORD} nor {MANIFEST} is in it"
+    elif path.exists():
+        found = "not JSON; if it is a packed bundle, unpack it: edgecat bundle unpack"
     return (
         f"{name}: {found}; give the folder of a run (edgecat finetune) or of a bundle (edgecat "
         f"export), a released model's name ({', '.join(released_names()) or 'none here'}), or a "

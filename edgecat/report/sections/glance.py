@@ -34,7 +34,12 @@ def _list_numbers(facts: Facts) -> Iterator[tuple[str, str, str]]:
             yield "Macro F1", share(accuracy.macro_f1_ratio), "each class of the same weight"
     if facts.sources.bundle is not None:
         yield from _list_of_bundle(facts.sources.bundle.spec)
-    rows = [row for report in facts.sources.results for row in report.rows]
+    rows = [
+        row
+        for report in facts.sources.results
+        for row in report.rows
+        if model is None or report.settings.get("bundle") == model.name  # not a peer's
+    ]
     if rows:
         yield _find_fastest(rows)
 

@@ -25,7 +25,7 @@ def build(facts: Facts) -> Section | Missing:
             f" The weights of epoch {outcome.best_epoch} were kept, chosen on the validation "
             f"photos; {describe_duration(outcome.duration_s)} in all."
         )
-    lead += " The training loss is of smoothed labels on cropped photos, and so above validation's."
+    lead += " The training loss is of smoothed labels, or a teacher's answers, on cropped photos."
     figures = (
         _draw(run, "loss", "Loss", _LOSSES, "cross-entropy", 1),
         _draw(run, "scores", "Validation", _SCORES, "%", 100),

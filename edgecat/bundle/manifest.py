@@ -227,6 +227,10 @@ class ModelSpec:
             f"{self.name}: no variant {name!r}; it has {', '.join(v.name for v in self.variants)}"
         )
 
+    def size_bytes(self, variant: Variant) -> int:
+        """Return the size of a variant's files."""
+        return sum(self.files[file].size_bytes for file in variant.files)
+
     @property
     def reference(self) -> str:
         """Return the name of the variant that the others were measured against."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import list_option
 from edgecat.cli.output import TerminalProgress
 from edgecat.train.architecture import ARCHITECTURES, default_arch
 from edgecat.train.inits import INITS
@@ -104,6 +105,7 @@ from edgecat.train.presets import FAST, PRESETS
     is_flag=True,
     help="Go on where a stopped run in the same folder was; after a divergence with other rates.",
 )
+@list_option
 @click.option(
     "--skip-broken",
     is_flag=True,
@@ -133,6 +135,7 @@ def command(
     recipe_file: Path | None,
     settings: tuple[str, ...],
     resume: bool,
+    photo_list: Path | None,
     skip_broken: bool,
     conflicts: str,
 ) -> None:
@@ -163,13 +166,14 @@ def command(
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
     """
     from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
     from edgecat.train.ranks import read_ranks
     from edgecat.train.recipe import describe_recipe, load_recipe
-    from edgecat.train.run import CHECKPOINT, TEACHER, describe_outcome
+    from edgecat.train.run import describe_outcome
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
@@ -190,6 +194,7 @@ def command(
         skip_broken=skip_broken,
         conflicts=conflicts,
         init=init,
+        photo_list=photo_list,
     )
     is_first, progress = read_ranks().is_first, TerminalProgress()
     if is_first and (recipe_file is not None or settings or preset != FAST):
@@ -197,13 +202,19 @@ def command(
     try:
         record = finetune(job, progress)
     except KeyboardInterrupt as interrupt:
-        hint = f"\n{run} is kept: go on with the same command and --resume"
-        is_begun = is_first and any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
-        click.echo(hint if is_begun else "", err=True)
+        click.echo(_describe_left(run) if is_first else "", err=True)
         raise click.Abort from interrupt
     if is_first:
         lines = describe_outcome(record.outcome) if record.outcome is not None else []
         click.echo("\n".join([*lines, *_describe_next(run)]))
+
+
+def _describe_left(run: Path) -> str:
+    """Return how to go on with a run that was stopped; "" where nothing was learned yet."""
+    from edgecat.train.run import CHECKPOINT, TEACHER
+
+    is_begun = any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
+    return f"\n{run} is kept: go on with the same command and --resume" if is_begun else ""
 
 
 def _describe_next(run: Path) -> list[str]:

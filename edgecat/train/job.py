@@ -52,6 +52,8 @@ class Job:
         conflicts: What to do about the same photo in two classes: one of
             `edgecat.photos.conflicts.CONFLICTS`.
         init: Which layers start from the weights: one of `edgecat.train.inits.INITS`.
+        photo_list: File that says which of the photos to use (`edgecat.photos.photo_list`); None
+            for all.
     """
 
     data: Path
@@ -70,6 +72,7 @@ class Job:
     skip_broken: bool = False
     conflicts: str = "stop"
     init: str = "transfer"
+    photo_list: Path | None = None
 
 
 def check_job(job: Job) -> None:

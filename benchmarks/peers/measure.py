@@ -4,7 +4,7 @@ import contextlib
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from benchmarks.peers.peer import UnavailableError
 from benchmarks.peers.process import Entrant, Process
 from edgecat.bench.clock import (
     Plan,
+    interval_margin,
     median_interval,
     median_ratio,
     percentiles,
     ratios_by_round,
     take_turns,
 )
+from edgecat.machine.conditions import read_conditions
+from edgecat.machine.cores import count_threads
+from edgecat.machine.noise import judge_noise
 from edgecat.scores import metrics
 
 _NUM_STARTS = 3
@@ -100,14 +104,17 @@ def measure_speed(field: Field, entrant: Entrant) -> dict[str, Any]:
             name: partial(_take_turn, name, process, turns[name])
             for name, process in processes.items()
         }
-        plan = Plan(max_s=field.max_s, margin_ratio=_MARGIN_RATIO)
-        times = take_turns(actions, plan)
+        before = read_conditions()
+        times = take_turns(actions, Plan(max_s=field.max_s, margin_ratio=_MARGIN_RATIO))
     own_ms = times[entrant.name]
     timed = turns[entrant.name][-len(own_ms) :]  # those before were the warm-up
     ratios = {name: _compare(own_ms, other_ms) for name, other_ms in times.items()}
+    margins = [interval_margin(one["ratio_interval"], one["ratio"]) for one in ratios.values()]
+    noise = judge_noise(margins, before, read_conditions(), count_threads())
     return {
         "latency_ms": percentiles([ms for turn in timed for ms in turn]),
         "num_rounds": len(own_ms),
+        "noise": asdict(noise),
         **ratios[field.reference],
         "to": {name: ratio for name, ratio in ratios.items() if name != entrant.name},
     }

@@ -15,14 +15,16 @@ from typing import Any
 
 import click
 
+from benchmarks.peers.material import Material
 from benchmarks.peers.measure import Field, measure_answers, measure_speed, open_field
 from benchmarks.peers.peer import UnavailableError, list_peers
 from benchmarks.peers.prepare import prepare_material
 from benchmarks.peers.process import Entrant, slug
+from benchmarks.peers.table import format_peers
 from benchmarks.peers.verdict import OURS
 from benchmarks.results import write_result
 from edgecat import atomic
-from edgecat.machine.conditions import read_conditions
+from edgecat.bench.host import describe_host
 
 #: Its time is 1.
 REFERENCE = "onnxruntime/default"
@@ -35,33 +37,41 @@ _THREADS = (1, 2)
 @click.option("--run", type=click.Path(path_type=Path), required=True)
 @click.option("--bundle", type=click.Path(path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("runs/peers"))
-@click.option("--only", default="", help="Names that begin so, beside edgecat's and the reference.")
 @click.option("--seconds", default=30.0, show_default=True, help="Of each race, at most.")
-def main(data: Path, run: Path, bundle: Path, work: Path, only: str, seconds: float) -> None:
+@click.option(
+    "--only",
+    multiple=True,
+    help="A trial: peers whose names begin so, beside edgecat and the reference; printed, not kept "
+    "as a result. May be given several times.",
+)
+def main(data: Path, run: Path, bundle: Path, work: Path, seconds: float, only: list[str]) -> None:
     """Measure all peers and write the result."""
     work = work.resolve()
     material = prepare_material(run, bundle, data, work / "material")
     entrants = [Entrant(name, peer, material, work) for name, peer in list_peers().items()]
-    entrants = [one for one in entrants if one.name.startswith((OURS, REFERENCE, only))]
-    rows = {entrant.name: row for entrant in entrants if (row := _recall(entrant))}
-    for entrant in entrants:
-        if entrant.name not in rows:
-            rows[entrant.name] = _try_answers(entrant)
+    if only:
+        entrants = [one for one in entrants if one.name.startswith((OURS, REFERENCE, *only))]
+    rows = {entrant.name: _recall(entrant) or _try_answers(entrant) for entrant in entrants}
     running = [one for one in entrants if "missing" not in rows[one.name]]
     for threads in _THREADS:
         _race(running, rows, threads, seconds)
+    result = _describe(material, rows)
+    if only:
+        click.echo(format_peers({"host": describe_host()} | result))
+    else:
+        write_result("peers", result)
+
+
+def _describe(material: Material, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     facts = material.facts
-    write_result(
-        "peers",
-        {
-            "weights_sha256": facts["weights_sha256"],
-            "arch": facts["arch"],
-            "num_photos": facts["num_photos"],
-            "num_calibration": len(material.load_calibration()),
-            "reference": REFERENCE,
-            "rows": [{"name": name} | row for name, row in rows.items()],
-        },
-    )
+    return {
+        "weights_sha256": facts["weights_sha256"],
+        "arch": facts["arch"],
+        "num_photos": facts["num_photos"],
+        "num_calibration": len(material.load_calibration()),
+        "reference": REFERENCE,
+        "rows": [{"name": name} | row for name, row in rows.items()],
+    }
 
 
 def _try_answers(entrant: Entrant) -> dict[str, Any]:
@@ -97,13 +107,12 @@ def _measure_each(
     field: Field, entrants: list[Entrant]
 ) -> Iterator[tuple[Entrant, dict[str, Any]]]:
     for entrant in entrants:
-        load = read_conditions().load_1min
         try:
             speed = measure_speed(field, entrant)
         except UnavailableError as error:
             speed = {"missing": str(error)}
         click.echo(f"{entrant.name}, {field.threads} threads: {speed.get('ratio', speed)}")
-        yield entrant, speed | {"load_1min": load}
+        yield entrant, speed
 
 
 def _recall(entrant: Entrant) -> dict[str, Any] | None:

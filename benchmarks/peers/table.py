@@ -1,5 +1,6 @@
 """The table of the race, and what follows from it, as Markdown."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def format_peers(result: dict[str, Any]) -> str:
         "",
         f"`{result['arch']}`, {num['val']} validation and {num['test']} test photos; 1 thread, "
         f"reference `{result['reference']}`; {host['cpu']} ({', '.join(host['features'])}). "
-        f"{summarize_peers(result)}.",
+        f"{summarize_peers(result)}. {_describe_noise(measured)}.",
         "",
     ]
     return "\n".join(lines)
@@ -77,6 +78,15 @@ def _cells(row: dict[str, Any], ours: Sequence[dict[str, Any]]) -> list[str]:
         f"{row['install_bytes'] / _MB:.0f}",
         _format_duel(duel) if is_peer else "",
     ]
+
+
+def _describe_noise(rows: Sequence[dict[str, Any]]) -> str:
+    """Return how quiet the machine was, race by race."""
+    speeds = [speed for row in rows for speed in row["threads"].values()]
+    counts = Counter(speed["noise"]["verdict"] for speed in speeds if "noise" in speed)
+    return "Races, by the noise of the machine: " + ", ".join(
+        f"{verdict} {num}" for verdict, num in counts.items()
+    )
 
 
 def _format_ratio(speed: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ def make_row(name, num_right, ratio=1.0, margin=0.01, first=0):
         "ratio": ratio,
         "ratio_interval": [ratio - margin, ratio + margin],
     }
+    speed |= {"noise": {"verdict": "quiet"}}
     speed |= {"to": {OURS: dict(speed)}, "latency_ms": {"p50": ratio, "p99": 2 * ratio}}
     return {
         "name": name,
@@ -83,6 +84,7 @@ def test_the_page_names_who_is_not_dominated_and_why_a_row_is_missing():
     page = format_peers(result)
     assert "|`fast/default`|" in page
     assert "- `gone/default`: pip: no such package" in page
+    assert "quiet 6" in page  # three rows, with 1 and 2 threads
     assert "1 of 2 peers are dominated" in summarize_peers(result)
     assert "not `fast/default`" in summarize_peers(result)
 

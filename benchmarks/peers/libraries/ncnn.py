@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,16 +13,14 @@ from benchmarks.peers.peer import Model, Peer, UnavailableError
 
 _PARAM, _BIN = "model.ncnn.param", "model.ncnn.bin"
 
-# Each with the options of `ncnn.Net.opt` that it takes; all others of these are off.
+# Each with the options of `ncnn.Net.opt` that it takes; all others of these are off. "fp16" is what
+# ncnn does when nobody asks for anything.
 _OPTIONS = {
     "fp32": (),
     "bf16": ("use_bf16_storage",),
     "fp16": ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"),
 }
 _ALL = tuple(option for options in _OPTIONS.values() for option in options)
-
-# ncnn's own programs for int8: they come with its source, not with its wheel.
-_INT8_PROGRAMS = ("ncnn2table", "ncnn2int8")
 
 
 def _convert(material: Material, made: Path) -> None:
@@ -37,8 +36,10 @@ def _convert(material: Material, made: Path) -> None:
 
 
 def _refuse(material: Material, made: Path) -> None:
-    missing = [program for program in _INT8_PROGRAMS if shutil.which(program) is None]
-    raise UnavailableError(f"{', '.join(missing)}: not in ncnn's wheel, only in its source")
+    raise UnavailableError(
+        "ncnn's programs for int8, ncnn2table and ncnn2int8, are in no package of the index, only "
+        "in its source"
+    )
 
 
 def _open(material: Material, made: Path, threads: int, *, number: str) -> Model:
@@ -51,18 +52,20 @@ def _open(material: Material, made: Path, threads: int, *, number: str) -> Model
     if net.load_param(str(made / _PARAM)) or net.load_model(str(made / _BIN)):
         raise UnavailableError("ncnn does not read the model")
 
-    def prepare(photo: np.ndarray) -> ncnn.Mat:
-        return ncnn.Mat(material.normalize(photo)[0]).clone()
+    def prepare(photo: np.ndarray) -> tuple[ncnn.Mat, np.ndarray]:
+        maps = material.normalize(photo)[0]
+        return ncnn.Mat(maps), maps  # it has no memory of its own
 
-    def run(mat: ncnn.Mat) -> np.ndarray:
+    def run(inputs: tuple[ncnn.Mat, np.ndarray]) -> np.ndarray:
         extractor = net.create_extractor()
-        extractor.input("in0", mat)
+        extractor.input("in0", inputs[0])
         return np.array(extractor.extract("out0")[1])
 
     return Model(prepare, run, number)
 
 
-ENTRY = tuple(
-    Peer(number, _convert, partial(_open, number=number), makes_in="pnnx", runs_in="ncnn")
-    for number in _OPTIONS
-)
+def _peer(number: str, make: Callable[[Material, Path], None] = _convert) -> Peer:
+    return Peer(number, make, partial(_open, number=number), makes_in="pnnx", runs_in="ncnn")
+
+
+ENTRY = (*(_peer(number) for number in _OPTIONS), _peer("int8", _refuse))

@@ -38,22 +38,18 @@ def _open(material: Material, made: Path, threads: int, **properties: str) -> Mo
     request = model.create_infer_request()
 
     def run(maps: np.ndarray) -> np.ndarray:
-        return request.infer([maps], share_inputs=True)[0]
+        return request.infer([maps], share_inputs=True, share_outputs=True)[0]
 
     return Model(material.normalize, run, str(model.get_property("INFERENCE_PRECISION_HINT")))
 
 
-def _peer(setting: str, *, is_quantized: bool = False, **options: str) -> Peer:
-    make = partial(_quantize, **options) if is_quantized else _convert
-    makes_in = "nncf" if is_quantized else "openvino"
-    return Peer(setting, make, _open, makes_in=makes_in, runs_in="openvino")
+def _peer(setting: str, makes_in: str, make: Any = _convert, **properties: str) -> Peer:
+    return Peer(setting, make, partial(_open, **properties), makes_in, runs_in="openvino")
 
-
-_F32 = partial(_open, INFERENCE_PRECISION_HINT="f32")
 
 ENTRY = (
-    _peer("default"),
-    Peer("f32", _convert, _F32, makes_in="openvino", runs_in="openvino"),
-    _peer("nncf-default", is_quantized=True),
-    _peer("nncf-mixed", is_quantized=True, preset="mixed"),
+    _peer("default", "openvino"),
+    _peer("f32", "openvino", INFERENCE_PRECISION_HINT="f32"),
+    _peer("nncf-default", "nncf", _quantize),
+    _peer("nncf-mixed", "nncf", partial(_quantize, preset="mixed")),
 )

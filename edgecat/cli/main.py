@@ -20,6 +20,7 @@ COMMANDS = {
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "compare": "Say what is faster, slower, better or worse in a later benchmark.",
     "predict": "Say what photos show.",
+    "explain": "Show where in photos a bundle sees a class.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
     "tune": "Measure on this device which variant is fastest, and use it from now on.",
     "serve": "Answer photos over HTTP, with a page for people.",

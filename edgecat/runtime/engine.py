@@ -190,6 +190,11 @@ def open_model(
     return CheckedEngine(engine)
 
 
+def describe_no_features(name: str) -> str:
+    """Return the message for a variant that has only logits."""
+    return f"{name}: tells no features; export the run again with this edgecat"
+
+
 def describe_no_map(name: str, reason: str) -> str:
     """Return the message for a variant whose features are no mean of a map."""
     return (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.ncnn_file import FEATURES, IMAGE, LOGITS, Interface, check_files
 from edgecat.errors import EngineError
-from edgecat.runtime.engine import EngineEntry, describe_no_map
+from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
 from edgecat.runtime.precision import FP16, FP32, Precision
 
 if TYPE_CHECKING:
@@ -90,7 +90,13 @@ class NcnnEngine:
         return self._answer(batch, LOGITS)[0]
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`.
+
+        Raises:
+            EngineError: The model has no features.
+        """
+        if not self._interface.has_features:
+            raise EngineError(describe_no_features(self.name))
         features, logits = self._answer(batch, FEATURES, LOGITS)
         return logits, features
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.onnx_file import names_other_files
 from edgecat.errors import BundleError, EngineError
-from edgecat.runtime.engine import EngineEntry, KnownFault, describe_no_map
+from edgecat.runtime.engine import EngineEntry, KnownFault, describe_no_features, describe_no_map
 from edgecat.runtime.precision import FP32, INT8
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class OnnxRuntimeEngine:
                 f"{variant.name}: takes {[(i.name, i.type) for i in inputs]}; an edgecat model "
                 "takes one uint8 [N, H, W, 3]; export it again"
             )
+        self._has_features = len(outputs) > 1
         self._input, self._shape = inputs[0].name, inputs[0].shape[1:]
 
     def run(self, batch: "Pixels") -> "Logits":
@@ -86,7 +87,13 @@ class OnnxRuntimeEngine:
         return logits
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`.
+
+        Raises:
+            EngineError: The model has no features.
+        """
+        if not self._has_features:
+            raise EngineError(describe_no_features(self.name))
         logits, features = self._session.run(None, {self._input: batch})
         return logits, features
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
-from edgecat.runtime.engine import EngineEntry, describe_no_map
+from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
 from edgecat.runtime.precision import BF16, FP32, INT8, Precision
 
 if TYPE_CHECKING:
@@ -108,7 +108,13 @@ class OpenVinoEngine:
         return self._outputs(batch, 1)[0]
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`.
+
+        Raises:
+            EngineError: The model has no features.
+        """
+        if len(self._model.outputs) < 2:
+            raise EngineError(describe_no_features(self.name))
         logits, features = self._outputs(batch, 2)
         return logits, features
 

@@ -30,6 +30,19 @@ def _pointing(result: _Result) -> str:
     return f"{', '.join(parts)}; by chance {100 * result['chance_ratio']:.0f} %"
 
 
+def _enroll(result: _Result) -> str:
+    parts = [
+        f"{row['label']} {100 * row['found_ratio']:.0f} % ({row['lost_pp']:+.1f} pp)"
+        for row in sorted(result["rows"], key=lambda row: row["label"])
+    ]
+    found = mean(row["found_ratio"] for row in result["rows"])
+    lost = mean(row["lost_pp"] for row in result["rows"])
+    return (
+        f"{len(parts)} of 12 breeds, found (lost by the others): {', '.join(parts)}; mean "
+        f"{100 * found:.0f} % ({lost:+.1f} pp)"
+    )
+
+
 def _explain_time(result: _Result) -> str:
     parts = [f"`{row['variant']}` {row['ratio_to_predict']:.2f}x" for row in result["rows"]]
     return f"to `predict`: {', '.join(parts)}"
@@ -208,6 +221,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
     "not_cats": _not_cats,
     "pointing": _pointing,
+    "enroll": _enroll,
     "explain_time": _explain_time,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",
     "naive_int8": lambda r: ", ".join(

@@ -1,5 +1,8 @@
 """The head of a bundle's model, read from its float graph."""
 
+import dataclasses
+
+from edgecat.bundle.enrolled import load_enrolled
 from edgecat.bundle.onnx_graph import Node, OnnxGraph, read_graph
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError
@@ -27,12 +30,14 @@ def load_head(bundle: Bundle) -> Head:
             f"{bundle.path}: the head of {reference.name} cannot be read ({error}); export the run "
             "again with this edgecat"
         ) from error
-    if len(head.output.biases) != len(bundle.spec.labels):
+    enrolled = load_enrolled(bundle)
+    num_trained = len(bundle.spec.labels) - (len(enrolled.biases) if enrolled else 0)
+    if len(head.output.biases) != num_trained:
         raise BundleError(
             f"{bundle.path}: {len(head.output.biases)} units in the output layer of "
-            f"{reference.name}, but {len(bundle.spec.labels)} labels; export the run again"
+            f"{reference.name}, but {num_trained} labels; export the run again"
         )
-    return head
+    return dataclasses.replace(head, enrolled=enrolled)
 
 
 def read_head(graph: OnnxGraph) -> Head:

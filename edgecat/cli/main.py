@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "Say what is faster, slower, better or worse in a later benchmark.",
     "predict": "Say what photos show.",
     "explain": "Show where in photos a bundle sees a class.",
+    "enroll": "Add a class to a bundle from a few photos, on the device.",
     "embed": "Write the feature vectors of photos, for search and clustering.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
     "tune": "Measure on this device which variant is fastest, and use it from now on.",

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from edgecat.errors import BundleError
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
@@ -65,34 +66,51 @@ class Layer:
         return _ACTIVATIONS[self.activation].slope(self.sums(inputs))
 
 
+def add_enrolled(enrolled: Layer | None, logits: Logits, features: Features) -> Logits:
+    """Return logits with those of enrolled classes behind them, float32 `[N, K]`.
+
+    Args:
+        enrolled: Their units; None without any.
+        logits: float32 `[N, K - units]`, of the classes that the network was trained on.
+        features: float32 `[N, F]` of the same photos.
+
+    Raises:
+        BundleError: The units are of another model.
+    """
+    if enrolled is None:
+        return logits
+    if features.shape[1] != enrolled.weights.shape[1]:
+        raise BundleError(
+            f"enrolled classes read {enrolled.weights.shape[1]} features, the model has "
+            f"{features.shape[1]}; enroll them again"
+        )
+    return np.concatenate([logits, enrolled.run(features)], axis=1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Head:
     """All layers from the features to the logits.
 
     Attributes:
         layers: The output layer last, without activation.
+        enrolled: Units of classes that were enrolled later (`edgecat.scores.new_class`), which read
+            the features themselves and stand behind those of the output layer; None without any.
     """
 
     layers: tuple[Layer, ...]
+    enrolled: Layer | None = None
 
     @property
     def output(self) -> Layer:
         """Return the output layer."""
         return self.layers[-1]
 
-    def hidden(self, features: Features) -> Array:
-        """Return what the output layer reads, float32 `[N, H]`.
-
-        Args:
-            features: float32 `[N, F]`.
-        """
-        for layer in self.layers[:-1]:
-            features = layer.run(features)
-        return features
-
     def logits(self, features: Features) -> Logits:
         """Return float32 `[N, K]` for float32 `[N, F]`."""
-        return self.output.run(self.hidden(features))
+        logits = features
+        for layer in self.layers:
+            logits = layer.run(logits)
+        return add_enrolled(self.enrolled, logits, features)
 
     def gradient(self, features: Features, label: int) -> Array:
         """Return how much one logit grows with each feature: float32 `[F]`.
@@ -101,10 +119,14 @@ class Head:
             features: float32 `[F]`, of one photo.
             label: Which logit, its place in the labels.
         """
+        num_trained = len(self.output.biases)
+        if self.enrolled is not None and label >= num_trained:
+            gradient: Array = self.enrolled.weights[label - num_trained]
+            return gradient
         reached = [features[None]]
         for layer in self.layers[:-1]:
             reached.append(layer.run(reached[-1]))
-        gradient: Array = self.output.weights[label]
+        gradient = self.output.weights[label]
         for layer, inputs in zip(self.layers[-2::-1], reached[-2::-1], strict=True):
             gradient = (gradient * layer.slopes(inputs)[0]) @ layer.weights
         return gradient

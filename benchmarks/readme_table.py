@@ -32,6 +32,7 @@ _VARIANTS = (
     "onnxruntime-int8",
     "openvino-fp32",
     "openvino-bf16",
+    "openvino-int8bf16",
     "openvino-int8",
 )
 

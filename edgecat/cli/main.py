@@ -34,6 +34,7 @@ COMMANDS = {
     "sign": "Sign a bundle, so that devices can tell it from others.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",
+    "help": "Explain a topic, with examples: 'edgecat help' lists them.",
 }
 
 #: What a shell says of a process that SIGPIPE ended, such as `yes` in `yes | head`.
@@ -86,6 +87,7 @@ def cli() -> None:
       edgecat export RUN --out BUNDLE --int8
       edgecat benchmark BUNDLE --data PHOTOS
       edgecat predict BUNDLE cat.jpg
+      edgecat help                               topics, each a page with examples
     """
 
 

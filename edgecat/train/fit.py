@@ -20,6 +20,7 @@ from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.network import PhotoNetwork, build_network
 from edgecat.train.outcome import measure_outcome
+from edgecat.train.photo_store import PhotoStore
 from edgecat.train.ranks import Ranks
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
@@ -101,7 +102,8 @@ def fit(
         progress.say(f"{job.run}: this run is finished already; nothing to resume")
         ranks.tell(None)
         return record
-    session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
+    store = PhotoStore(data, start.device)
+    session = Session(job.run, job.recipe, job.seed, data, store, progress, has_board=job.has_board)
     ranks.span(session.smallest_batch)  # refuses more ranks than it has photos
     ranks.tell(data.chosen.tolist())
     with atomic.storage_errors(job.run):

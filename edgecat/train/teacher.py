@@ -25,7 +25,7 @@ from edgecat.train.teacher_answers import TeacherAnswers, make_key
 
 # What a view is made of; and this edgecat's way of making them, counted up when that changes.
 _VIEW_KEYS = ("crop_side_px", "crop_scale_min", "flip_ratio", "colour_jitter", "balance_ratio")
-_VIEWS_VERSION = 1
+_VIEWS_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Tea
         for epoch in epochs:
             parts: list[Logits] = []
             for batch in make_batches(session, epoch):
-                parts.append(answer(batch.photos.numpy()))
+                parts.append(answer(batch.photos.cpu().numpy()))
                 step()
             answers.save(epoch, np.concatenate(parts))
     return answers

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
 from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
-from edgecat.runtime.precision import BF16, FP32, INT8, Precision
+from edgecat.runtime.precision import BF16, FP32, INT8, INT8_BF16, Precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,9 @@ _MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 
 # Operators that take the mean over height and width.
 _MEANS = ("ReduceMean", "AvgPool")
+
+# What computes in bf16 all that is not integer.
+_IN_BF16 = (BF16, INT8_BF16)
 
 
 @functools.cache
@@ -88,8 +91,9 @@ class OpenVinoEngine:
         self._version = openvino.__version__
         self._core = core = open_core()
         # Without a hint OpenVINO computes float models in bf16 or f16 where the CPU has it.
-        self._hint = "bf16" if variant.precision == BF16.name else "f32"
-        if self._hint == "bf16" and not _offers(BF16):
+        in_bf16 = variant.precision in [precision.name for precision in _IN_BF16]
+        self._hint = "bf16" if in_bf16 else "f32"
+        if in_bf16 and not _offers(BF16):
             raise EngineError(
                 f"{variant.name}: this CPU has no bf16 arithmetic; choose another --variant"
             )
@@ -131,16 +135,10 @@ class OpenVinoEngine:
             for info in (node.get_rt_info() for node in compiled.get_runtime_model().get_ops())
             if info["layerType"].astype(str) in _MULTIPLYING
         )
-        total = precisions.total()
-        int8 = precisions["i8"] + precisions["u8"]
-        if int8:
-            effective = f"int8 ({int8} of {total} convolutions and matrix products)"
-        else:
-            effective = precisions.most_common(1)[0][0].replace("f32", "fp32")
         return {
             "version": self._version.split("-")[0],
             "threads": self._threads,
-            "effective_precision": effective,
+            "effective_precision": _describe_layers(precisions),
         }
 
     def close(self) -> None:
@@ -210,8 +208,19 @@ def _unpack(graph: bytes) -> bytes:
     return graph
 
 
+def _describe_layers(precisions: Counter[str]) -> str:
+    """Return "fp32", or "int8+bf16 (34 of 54 convolutions and matrix products)"."""
+    total = precisions.total()
+    num_int8 = precisions.pop("i8", 0) + precisions.pop("u8", 0)
+    floats = precisions.most_common(1)[0][0].replace("f32", "fp32") if precisions else ""
+    if not num_int8:
+        return floats
+    name = "int8" if floats in ("", "fp32") else f"int8+{floats}"
+    return f"{name} ({num_int8} of {total} convolutions and matrix products)"
+
+
 def _offers(precision: Precision) -> bool:
-    if precision is not BF16:
+    if precision not in _IN_BF16:
         return True
     return "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
@@ -221,7 +230,7 @@ ENTRY = EngineEntry(
     package="openvino",
     requirement="edgecat[openvino]",
     open=OpenVinoEngine,
-    precisions=(FP32, BF16, INT8),
+    precisions=(FP32, BF16, INT8, INT8_BF16),
     offers=_offers,
     measured_on={INT8.name: ("x86",)},
     # Source: the tags of its wheels, of 2026: manylinux_2_35 for 64-bit Arm.

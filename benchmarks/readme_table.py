@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from benchmarks.answers import ANSWERS
+from benchmarks.peers.table import format_peers
 from benchmarks.results import list_results, load_results
 from benchmarks.transfer.claims import format_page
 from edgecat.bundle import schema1
@@ -25,6 +26,7 @@ from edgecat.cli.pages import load_pages, title_of
 README = Path(__file__).parent.parent / "README.md"
 INT8 = Path(__file__).parent / "int8" / "INT8.md"
 TRANSFER = Path(__file__).parent / "transfer" / "README.md"
+PEERS = Path(__file__).parent / "peers" / "README.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
 _PAGES = re.compile(r"(<!-- pages: .*? -->\n).*?(<!-- end of pages -->)", re.DOTALL)
 _ANSWER = re.compile(r"(<!-- answer: (\w+) -->).*?(<!-- end of answer -->)")
@@ -77,8 +79,19 @@ def format_transfer() -> str:
     return "\n".join(format_page(result) for result in load_results("transfer"))
 
 
+def format_race() -> str:
+    """Return the table of benchmarks/peers/README.md."""
+    parts = [format_peers(result) for result in load_results("peers")]
+    return "\n".join(parts) or "Not measured yet.\n"
+
+
 #: Pages with tables, and what stands between their marks.
-TABLES = {README: format_results, INT8: format_int8, TRANSFER: format_transfer}
+TABLES = {
+    README: format_results,
+    INT8: format_int8,
+    TRANSFER: format_transfer,
+    PEERS: format_race,
+}
 
 #: Pages with an answer for each raw result.
 ANSWERED = sorted(Path(__file__).parent.glob("*/README.md"))

@@ -28,7 +28,7 @@ def title_of(page: str) -> str:
 
 def format_page(page: str, width: int) -> str:
     """Return a page as a terminal of so many columns shows it: styled, without Markdown's marks."""
-    parts = []
+    parts: list[str] = []
     for index, part in enumerate(_BLOCK.split(page)):
         parts += [_format_code(part)] if index % 2 else _format_text(part, width)
     return "\n\n".join(parts) + "\n"

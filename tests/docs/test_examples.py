@@ -28,7 +28,7 @@ from tests.docs.conftest import run, start
 PAGES = load_pages()
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
 _ANY_LINES, _ANY_TEXT = r"(?:.*\n)*?", r".*?"
 
 

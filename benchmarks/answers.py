@@ -211,7 +211,7 @@ def _record(counts: _Result) -> str:
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
-    "finetune_best": _finetune_taught,
+    "finetune_good": _finetune_taught,
     "recipe": _recipe,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgecat.errors import BundleError, DatasetError
+from edgecat.errors import BundleError, ConfigError, DatasetError
 from edgecat.progress import Silent
 from edgecat.report.answers import Photos, answer_photos
 from edgecat.report.facts import collect_facts
@@ -108,6 +108,11 @@ def test_photos_that_train_are_said_to_be_known(tmp_path, colour_models, colour_
     sections, _ = build([bundle], Photos(colour_photos), Silent())
     texts = [part.text for part in sections["glance"].parts if hasattr(part, "text")]
     assert any("trained on 1 of the photos" in text for text in texts)
+
+
+def test_strangers_that_a_bundle_cannot_tell_are_refused(colour_bundle, colour_photos):
+    with pytest.raises(ConfigError, match="cannot tell strangers"):
+        build([colour_bundle], Photos(colour_photos, colour_photos), Silent())
 
 
 def test_photos_of_other_classes_or_broken_ones_are_refused(colour_bundle, colour_photos):

@@ -119,7 +119,7 @@ LAYERS = [
     ["runtime"],
     ["bench"],
     ["service"],
-    ["doctor", "serve", "stream", "tune", "watch"],
+    ["doctor", "enroll", "serve", "stream", "tune", "watch"],
     ["graph"],
     ["train"],
     ["quantize"],

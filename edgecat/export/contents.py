@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.bundle.golden import GOLDEN_FILE
+from edgecat.bundle.known_features import KNOWN_FEATURES_FILE
 from edgecat.bundle.manifest import FileRecord, ModelSpec, OodSpec
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
 from edgecat.bundle.store import new_bundle, write_manifest
@@ -78,6 +79,7 @@ def _list_files(contents: Contents) -> dict[str, bytes]:
         PHOTO_RECORD_FILE: record.to_json().encode(),
         STATISTICS_FILE: contents.graph.files[1],
         OOD_FILE: contents.rated.detector.to_bytes(),
+        KNOWN_FEATURES_FILE: contents.rated.known.to_bytes(),
         GOLDEN_FILE: contents.rated.golden.to_json().encode(),
     }
     for model in contents.models:

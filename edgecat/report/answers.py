@@ -118,7 +118,7 @@ def answer_photos(sources: Sources, photos: Photos, progress: Progress) -> Answe
         return None
     if sources.bundle is not None:
         return _answer_by_bundle(sources.bundle, data, photos, progress)
-    if sources.run is not None and sources.run.record.outcome is not None:
+    if sources.run is not None and sources.run.has_network:
         return _answer_by_run(sources.run, data, progress)
     if photos.data is not None:
         raise ConfigError(f"--data {data}: nothing to answer them; give a bundle or a finished run")

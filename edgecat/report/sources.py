@@ -12,7 +12,7 @@ from edgecat.bundle.plain import check_plain
 from edgecat.bundle.store import MANIFEST, Bundle, load_bundle, released_names
 from edgecat.errors import ConfigError
 from edgecat.train.history import History, read_metrics
-from edgecat.train.run import RECORD, RunRecord, load_run
+from edgecat.train.run import MODEL, RECORD, RunRecord, load_run
 
 # Of a run, as its bundle tells them.
 _SAME = ("arch", "labels", "input")
@@ -33,6 +33,11 @@ class Run:
     path: Path
     record: RunRecord
     history: History
+
+    @property
+    def has_network(self) -> bool:
+        """Return whether it has finished, and its weights are still beside its records."""
+        return self.record.outcome is not None and (self.path / MODEL).is_file()
 
 
 _Source = TypeVar("_Source", Run, Bundle)

@@ -115,6 +115,23 @@ class TeacherRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class ParentRecord:
+    """The finished run whose network, edited, another one started from.
+
+    Attributes:
+        run: Its folder, absolute.
+        arch: Its network; that of the run is the same with further edits.
+        model_sha256: Of its weights, hex.
+        val_top1_ratio: On the same validation photos, 0-1.
+    """
+
+    run: str
+    arch: str
+    model_sha256: str
+    val_top1_ratio: float
+
+
+@dataclasses.dataclass(frozen=True)
 class UnlabelledRecord:
     """Photos without labels that a teacher answered, too.
 
@@ -163,6 +180,8 @@ class RunRecord:
         outcome: None until the run has finished.
         teacher: What its answers were learned from; None where there were only labels.
         unlabelled: Which photos without labels it learned from, if any.
+        parent: What it started from, if that was a run's network, edited.
+        edited_val_top1_ratio: On validation photos, 0-1, after the edits and before it learned.
         divergences: How it went wrong, each time before it was resumed with other rates.
         run_version: Of this record's form.
     """
@@ -184,6 +203,8 @@ class RunRecord:
     conflicts: str = "stop"
     teacher: TeacherRecord | None = None
     unlabelled: UnlabelledRecord | None = None
+    parent: ParentRecord | None = None
+    edited_val_top1_ratio: float | None = None
     outcome: Outcome | None = None
     divergences: tuple[Divergence, ...] = ()
     run_version: int = RUN_VERSION

@@ -22,6 +22,7 @@ from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.tree import list_folder
 from edgecat.progress import Progress
 from edgecat.report.sources import Run, Sources
+from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.engine import Engine
 from edgecat.scores.metrics import Indices, Logits
 from edgecat.scores.ood import OodDetector
@@ -123,6 +124,17 @@ def answer_photos(sources: Sources, photos: Photos, progress: Progress) -> Answe
     if photos.data is not None:
         raise ConfigError(f"--data {data}: nothing to answer them; give a bundle or a finished run")
     return None
+
+
+def explain_photos(bundle: Bundle, variant: str, photos: Sequence[LabelledPhoto]) -> list[Pixels]:
+    """Return photos under the heat of the class that a variant answers: uint8 `[H, W, 3]`, RGB.
+
+    Raises:
+        EngineError: The variant tells no map to explain its answers by.
+        ImageError: A photo cannot be read any more.
+    """
+    with Classifier.open(bundle.path, variant) as classifier:
+        return [classifier.explain(photo.read()).draw_overlay() for photo in photos]
 
 
 def _find_run_photos(run: Run | None) -> Path | None:

@@ -113,11 +113,11 @@ def test_of_pips_complaints_the_last_error_is_the_reason():
 
 
 def test_on_a_pi_the_variant_with_fewest_instructions_of_those_as_good_is_named():
-    def make(name, agreement_ratio, ratio, machine="pi5"):
+    def make(name, agreement, ratio):
         return {
-            "machine": machine,
+            "machine": "pi5",
             "name": name,
-            "agreement_ratio": agreement_ratio,
+            "agreement_ratio": agreement,
             "ratio": ratio,
         }
 

@@ -22,6 +22,34 @@ def _not_cats(result: _Result) -> str:
     return f"of {result['num_strangers']} strangers, told by {', '.join(parts)}"
 
 
+def _pointing(result: _Result) -> str:
+    parts = [
+        f"`{row['variant']}` {100 * row['hit_ratio']:.0f} % of {row['num']} ({100 * low:.0f} to "
+        f"{100 * high:.0f})"
+        for row in result["rows"]
+        for low, high in [row["hit_interval_ratio"]]
+    ]
+    return f"{', '.join(parts)}; by chance {100 * result['chance_ratio']:.0f} %"
+
+
+def _enroll(result: _Result) -> str:
+    parts = [
+        f"{row['label']} {100 * row['found_ratio']:.0f} % ({row['lost_pp']:+.1f} pp)"
+        for row in sorted(result["rows"], key=lambda row: row["label"])
+    ]
+    found = mean(row["found_ratio"] for row in result["rows"])
+    lost = mean(row["lost_pp"] for row in result["rows"])
+    return (
+        f"{len(parts)} of 12 breeds, found (lost by the others): {', '.join(parts)}; mean "
+        f"{100 * found:.0f} % ({lost:+.1f} pp)"
+    )
+
+
+def _explain_time(result: _Result) -> str:
+    parts = [f"`{row['variant']}` {row['ratio_to_predict']:.2f}x" for row in result["rows"]]
+    return f"to `predict`: {', '.join(parts)}"
+
+
 def _openvino_places(result: _Result) -> str:
     parts = [f"{row['places']} {row['ratio_to_fp32']:.2f}x" for row in result["rows"][1:]]
     return f"to fp32: {', '.join(parts)}"
@@ -184,7 +212,7 @@ def _record(counts: _Result) -> str:
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
-    "finetune_best": _finetune_taught,
+    "finetune_good": _finetune_taught,
     "recipe": _recipe,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
@@ -194,6 +222,9 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
     "not_cats": _not_cats,
+    "pointing": _pointing,
+    "enroll": _enroll,
+    "explain_time": _explain_time,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",
     "naive_int8": lambda r: ", ".join(
         f"{row['recipe']} {100 * row['change']['top1_ratio']:.1f} %" for row in r["rows"]

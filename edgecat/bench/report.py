@@ -106,11 +106,12 @@ class Report:
 
 def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
     """Say plainly what is slower than float, when threads got in the way, and when n is small."""
+    slow = [row for row in rows if row.ratio_to_fp32 and row.ratio_to_fp32 > 1]
     notes = [
         f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times its "
         "latency; it saves size, not time"
-        for row in rows
-        if row.variant.endswith(f"-{INT8.name}") and row.ratio_to_fp32 and row.ratio_to_fp32 > 1
+        for row in slow
+        if row.variant.partition("-")[2].startswith(INT8.name)
     ]
     if threads > 1 and len(rows) > 1:
         notes.append(

@@ -56,9 +56,10 @@ def command(
     The bundle takes uint8 photos: scaling, mean and std are inside the graph. Before it is
     written, each float model must answer 64 of the run's photos as the checkpoint does.
 
-    Some engines also compute a float model in fewer bits. What this processor cannot compute so is
-    imitated, if the engine's maker knows how, and measured like the rest; it is left out where it
-    loses more than --max-drop, or a tensor does not fit into the bits.
+    Some engines also compute a model in fewer bits, a float one or what is float in an INT8 one.
+    What this processor cannot compute so is imitated, if the engine's maker knows how, and measured
+    like the rest; it is left out where it loses more than --max-drop, or a tensor does not fit into
+    the bits.
 
     INT8 is made with recipes from cheap to dear. Each is tried on the run's validation photos;
     the first whose loss is surely below --max-drop is taken. What it loses on the test photos is

@@ -40,13 +40,15 @@ class Product:
     Attributes:
         variant: Its name and its files' names.
         precision: What it computes in.
-        exact: The engine's model whose files it shares, or is compared with.
+        exact: The engine's float model that it is compared with.
+        rounds: The engine's model whose files it shares; None where it has its own.
         runs_here: Whether this processor computes so; else the maker imitates it.
     """
 
     variant: Variant
     precision: Precision
     exact: Variant
+    rounds: Variant | None = None
     runs_here: bool = True
 
 
@@ -67,13 +69,15 @@ def _list_of(engine: str) -> list[Product]:
     products = []
     for precision in entry.precisions:
         variant = _name_files(engine, precision.name)
-        if precision.made == "rounded":
-            variant = dataclasses.replace(variant, files=exact.files)
-        is_writable = precision.made != "quantized" or engine in FORMS
+        rounds = None
+        if precision.rounds is not None:
+            rounds = _name_files(engine, precision.rounds.name)
+            variant = dataclasses.replace(variant, files=rounds.files)
+        is_writable = precision.files.made != "quantized" or engine in FORMS
         runs_here = entry.offers(precision)
         is_imitable = precision.made == "rounded" and MAKERS.load(engine).imitate is not None
         if is_writable and (runs_here or is_imitable):
-            products.append(Product(variant, precision, exact, runs_here))
+            products.append(Product(variant, precision, exact, rounds, runs_here))
     return products
 
 

@@ -1,13 +1,14 @@
-"""The rounded models: a float model's files, computed in fewer bits."""
+"""The rounded models: the files of another model, computed in fewer bits."""
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
 
 from edgecat.errors import NotFiniteError
-from edgecat.export.floats import FloatGraph, ProvenFloats
+from edgecat.export.floats import FloatGraph
 from edgecat.export.maker import MAKERS, Product, list_products
 from edgecat.graph.graph import Graph
 from edgecat.photos.pixels import Pixels
@@ -21,25 +22,26 @@ from edgecat.runtime.precision import Precision
 
 def try_rounded(
     graph: FloatGraph,
-    floats: ProvenFloats,
+    models: Sequence[Model],
     validation: ValidationSet,
     budget: Budget,
     progress: Progress,
 ) -> tuple[Model, ...]:
-    """Return the float models that engines can compute in fewer bits, within the budget.
+    """Return what engines can compute in fewer bits than models have, within the budget.
 
     Args:
         graph: From which all were made.
-        floats: The float models.
+        models: The float models, and the INT8 models that are kept.
         validation: Photos on which ranges and losses are measured.
         budget: What a model may lose.
         progress: Told of each that is left out, and why.
     """
+    files = {model.variant.name: model.files for model in models}
     kept = []
     for product in list_products():
-        if product.precision.made != "rounded" or not floats.has(product.exact):
+        if product.rounds is None or product.rounds.name not in files:
             continue
-        model = _make(product, floats)
+        model = _make(product, files[product.rounds.name])
         reason = find_overflow(graph.model, validation.photos, product.precision)
         if not reason:
             model, reason = _measure(model, validation, budget)
@@ -86,8 +88,8 @@ def _measure_peaks(graph: onnx.ModelProto, photos: Pixels) -> dict[str, float]:
     return peaks
 
 
-def _make(product: Product, floats: ProvenFloats) -> Model:
-    files, imitate = floats.find(product.exact).files, MAKERS.load(product.variant.engine).imitate
+def _make(product: Product, files: tuple[bytes, ...]) -> Model:
+    imitate = MAKERS.load(product.variant.engine).imitate
     imitation = None if product.runs_here or imitate is None else imitate(product.variant, files)
     return Model(product.variant, files, imitation=imitation)
 

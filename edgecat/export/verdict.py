@@ -86,7 +86,7 @@ def _find_loss(change: AccuracyChange | None, budget: Budget) -> str:
 def _find_gap(variant: Variant, target: str, here: str, budget: Budget) -> str:
     """Return why nothing is known of a variant on a target; "" if something is."""
     entry, precision = find_engine(variant), find_precision(variant)
-    if precision.made == "quantized" and target not in budget.targets:
+    if precision.files.made == "quantized" and target not in budget.targets:
         if TARGETS.load(target).saturates:
             return "its 8-bit weights saturate the 16-bit sums of this processor's products"
         return "not made for it"

@@ -59,6 +59,7 @@ def test_the_host_is_described():
         ("onnxruntime-int8", 0.4, False),
         ("onnxruntime-int8", None, False),
         ("openvino-bf16", 1.5, False),
+        ("openvino-int8bf16", 1.5, True),
     ],
 )
 def test_an_int8_model_slower_than_fp32_is_called_slower(variant, ratio, is_noted):

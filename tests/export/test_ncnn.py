@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.ncnn_file import Layer, read_param, write_param
 from edgecat.errors import NotFiniteError, UnsupportedGraphError
-from edgecat.export.floats import FloatGraph, ProvenFloats, build_float_models
+from edgecat.export.floats import FloatGraph, build_float_models
 from edgecat.export.maker import list_products
 from edgecat.export.ncnn_half import HalfEngine
 from edgecat.export.parity import check_parity
@@ -247,9 +247,8 @@ def prove(model, cats):
     """Return what `try_rounded` needs of a network: validation photos are answered as in fp32."""
     files = export_ncnn(model)
     expected = run_float(model, cats)
-    floats = ProvenFloats((Model(FLOAT, files),), {FLOAT.name: None})
     validation = ValidationSet(cats, expected.argmax(axis=1), expected, IMAGENET)
-    return FloatGraph((model.SerializeToString(), b""), {}), floats, validation
+    return FloatGraph((model.SerializeToString(), b""), {}), (Model(FLOAT, files),), validation
 
 
 def test_fp16_is_kept_where_it_answers_as_well(small, cats):
@@ -288,11 +287,11 @@ def test_fp16_is_left_out_where_a_sum_overflows_on_its_way():
 
 
 def test_fp16_over_budget_is_left_out(small, cats):
-    graph, floats, validation = prove(small.optimized, cats)
+    graph, models, validation = prove(small.optimized, cats)
     strict = dataclasses.replace(validation, targets=validation.targets * 0 + 1)
     wrong = dataclasses.replace(strict, expected=np.eye(3, dtype=np.float32)[strict.targets])
     notes = Notes()
-    assert try_rounded(graph, floats, wrong, Budget(), notes) == ()
+    assert try_rounded(graph, models, wrong, Budget(), notes) == ()
     assert notes.said[0].startswith("left out: ncnn-fp16: over budget, ncnn-fp16 lost")
 
 

@@ -19,6 +19,7 @@ RATIOS = {
     "openvino-fp32": 1.1,
     "openvino-int8": 0.7,
     "openvino-bf16": 0.75,
+    "openvino-int8bf16": 0.65,
 }
 
 
@@ -48,6 +49,7 @@ def decide_on(name, ratios=RATIOS, num_wrong=0, budget=None):
         ("onnxruntime-int8", TARGETS.names),
         ("openvino-int8", ("x86-avx2", "x86-vnni")),
         ("openvino-bf16", ("x86-vnni",)),
+        ("openvino-int8bf16", ("x86-vnni",)),
     ],
 )
 def test_good_variants_ship_where_they_run_well(name, ships_to):
@@ -73,6 +75,12 @@ def test_eight_bit_weights_do_not_ship_where_they_saturate():
     verdict = decide_on("onnxruntime-int8", budget=Budget(targets=("x86-vnni", "arm")))
     assert verdict.ships_to == ("arm", "x86-vnni")
     assert "saturate" in verdict.reasons["x86-avx2"]
+
+
+def test_an_int8_model_in_bf16_ships_only_where_int8_was_made_for():
+    verdict = decide_on("openvino-int8bf16", budget=Budget(targets=("arm",)))
+    assert verdict.ships_to == ()
+    assert verdict.reasons["x86-vnni"] == "not made for it"
 
 
 def test_float_ships_whatever_int8_was_made_for():

@@ -12,16 +12,17 @@ openvino = pytest.importorskip("openvino", reason="needs edgecat[train]")
 
 from edgecat.bundle.manifest import Variant  # noqa: E402
 from edgecat.bundle.store import load_bundle  # noqa: E402
-from edgecat.errors import QuantizeError  # noqa: E402
+from edgecat.errors import EngineError, QuantizeError  # noqa: E402
 from edgecat.graph.optimize import run_float  # noqa: E402
 from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.quantizer import Quantizer  # noqa: E402
 from edgecat.quantize.recipe import Recipe  # noqa: E402
-from edgecat.runtime.engine import open_model  # noqa: E402
+from edgecat.runtime.engine import open_model, runs_here  # noqa: E402
 
 pytestmark = pytest.mark.slow  # quantizes
 
 INT8 = Variant("openvino-int8", ("m.xml", "m.bin"))
+IN_BF16 = Variant("openvino-int8bf16", INT8.files)
 
 # Root mean square error of the logits, as a share of what they differ by from photo to photo, on
 # the released model.
@@ -56,6 +57,22 @@ def test_every_dense_layer_behind_the_float_part_runs_in_integers(made):
     num_int8 = 54 - 11 - (num_float_stages > 0)
     assert engine.describe()["effective_precision"].startswith(f"int8 ({num_int8} of 54")
     engine.close()
+
+
+def test_in_bf16_the_same_files_answer_near_to_int8_or_are_refused(made, trained, cats):
+    """Where the processor computes in bf16, integers stay integers, and what is float is bf16."""
+    files, num_float_stages = made
+    if not runs_here(IN_BF16):
+        with pytest.raises(EngineError, match="no bf16 arithmetic"):
+            open_model(IN_BF16, files, threads=1)
+        return
+    engine = open_model(IN_BF16, files, threads=1)
+    num_int8 = 54 - 11 - (num_float_stages > 0)
+    assert engine.describe()["effective_precision"].startswith(f"int8+bf16 ({num_int8} of 54")
+    expected, logits = run_float(trained, cats), engine.run(cats)
+    engine.close()
+    spread = (expected - expected.mean(axis=0)).std()
+    assert np.sqrt(np.square(logits - expected).mean()) / spread <= TRAINED_ERROR
 
 
 def test_weights_are_stored_as_int8(made):

@@ -49,7 +49,12 @@ LIBRARIES = {
     "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
     "onnxscript": [],
     "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize"],
-    "openvino": ["edgecat.runtime.engines.openvino", "edgecat.graph", "edgecat.quantize"],
+    "openvino": [
+        "edgecat.runtime.engines.openvino",
+        "edgecat.runtime.openvino_devices",
+        "edgecat.graph",
+        "edgecat.quantize",
+    ],
     "ncnn": ["edgecat.runtime.engines.ncnn"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],

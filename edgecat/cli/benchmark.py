@@ -19,6 +19,13 @@ from edgecat.strict import to_json
 )
 @click.option("--threads", default=1, show_default=True, help="To compute with.")
 @click.option(
+    "--device",
+    default="CPU",
+    show_default=True,
+    metavar="CPU|GPU|NPU|AUTO|HETERO:...",
+    help="To compute on; variants whose engine does not have it are not run.",
+)
+@click.option(
     "--rounds",
     default=200,
     show_default=True,
@@ -49,6 +56,7 @@ def command(
     bundle: str,
     data: Path | None,
     threads: int,
+    device: str,
     rounds: int,
     margin_percent: float | None,
     seconds: float,
@@ -64,17 +72,19 @@ def command(
     \b
       edgecat benchmark first.edgecat --data photos --json before.json
       edgecat benchmark first.edgecat --margin 1 --seconds 300
+      edgecat benchmark first.edgecat --device GPU
     """
     from edgecat import atomic
     from edgecat.bench.report import format_report
     from edgecat.bench.run import Certainty, run_benchmark
+    from edgecat.runtime.device import Resources
 
     if file is not None and not file.parent.is_dir():
         raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
     report = run_benchmark(
         bundle,
         data=data,
-        threads=threads,
+        resources=Resources(threads, device=device.upper()),
         num_rounds=rounds,
         certainty=None if margin_percent is None else Certainty(margin_percent / 100, seconds),
         progress=TerminalProgress(),

@@ -20,6 +20,13 @@ threads_option = click.option(
     "quota leave.",
 )
 
+device_option = click.option(
+    "--device",
+    metavar="CPU|GPU|NPU|AUTO|HETERO:...",
+    help="What to compute on, where the variant's engine has it; default: where 'edgecat tune' "
+    "found it the fastest, or else the CPU.",
+)
+
 power_save_option = click.option(
     "--power-save", is_flag=True, help="Threads that wait for work sleep."
 )
@@ -58,6 +65,7 @@ def opening_options(command: Callable[..., None]) -> Callable[..., None]:
 _OPENING = {
     "variant": variant_option,
     "threads": threads_option,
+    "device": device_option,
     "power_save": power_save_option,
     "signer": signer_option,
     "allow_older": allow_older_option,

@@ -26,6 +26,13 @@ from edgecat.cli.output import TerminalProgress, print_json
     help="Labelled photos, a folder or a .zip: measure the accuracy too, and choose no variant "
     "that loses more than the bundle's budget.",
 )
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="GPU|NPU|AUTO|HETERO:...",
+    help="To measure on beside the CPU, where a variant's engine has it; once for each.",
+)
 @signer_option
 @allow_older_option
 @click.option("--json", "as_json", is_flag=True, help="Print all that was measured as JSON.")
@@ -35,6 +42,7 @@ def command(
     bundle: str,
     seconds: float,
     data: Path | None,
+    devices: tuple[str, ...],
     signer: Path | None,
     allow_older: bool,
     as_json: bool,
@@ -53,11 +61,13 @@ def command(
     choose by the bundle's verdicts again, remove the file.
 
     Let the machine do nothing else meanwhile. Ctrl-C keeps what was measured so far. A variant
-    that does not ship to this kind of processor is chosen only if --data proves it.
+    that does not ship to this kind of processor is chosen only if --data proves it; so is one on
+    another device than the CPU.
 
     \b
       edgecat tune first.edgecat
       edgecat tune first.edgecat --data photos --seconds 120
+      edgecat tune first.edgecat --data photos --device GPU --device NPU
     """
     from edgecat.bundle.store import load_bundle
     from edgecat.runtime.tuned import keep_tuning
@@ -68,7 +78,13 @@ def command(
 
     loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     with Signals() as signals:
-        job = TuneJob(loaded, seconds, data, is_stopping=lambda: signals.is_stopping)
+        job = TuneJob(
+            loaded,
+            seconds,
+            data,
+            tuple(dict.fromkeys(("CPU", *map(str.upper, devices)))),
+            is_stopping=lambda: signals.is_stopping,
+        )
         tuning = tune(job, TerminalProgress())
         if tuning is None:
             click.echo("stopped before anything was measured; nothing was changed", err=True)

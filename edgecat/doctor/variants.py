@@ -115,7 +115,7 @@ def _judge(
 def _describe_tuning(tuning: Tuning, best: Timing) -> Finding:
     """Say what `Classifier.open` takes where it was measured."""
     found = (
-        f"{best.variant}, threads: {best.threads}, the fastest as measured here on {tuning.date} "
+        f"{best.place}, threads: {best.threads}, the fastest as measured here on {tuning.date} "
         f"({best.ratio:.2f}x the latency of {tuning.reference})"
     )
     if tuning.is_partial:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from edgecat.errors import EngineError, NotFiniteError
 from edgecat.photos.pixels import Pixels
+from edgecat.runtime.operators import OperatorTime, ProfilingEngine
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
@@ -54,6 +55,19 @@ class CheckedEngine:
     def describe(self) -> dict[str, Any]:
         """Return what the engine says of itself."""
         return self._engine.describe()
+
+    def profile(self, photo: Pixels, num_runs: int) -> tuple[OperatorTime, ...]:
+        """Return the time of each operator, as `edgecat.runtime.operators.ProfilingEngine` does.
+
+        Raises:
+            EngineError: The engine's library does not tell.
+        """
+        if not isinstance(self._engine, ProfilingEngine):
+            raise EngineError(
+                f"{self.name}: the library of this engine does not tell what its operators take; "
+                "choose a --variant of another one, or measure the whole: edgecat benchmark"
+            )
+        return self._engine.profile(photo, num_runs)
 
     def close(self) -> None:
         """Give the model's memory back."""

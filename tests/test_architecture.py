@@ -93,7 +93,7 @@ def test_nothing_else_is_imported_at_all():
 OWN_JSON = {
     "edgecat.strict",
     "edgecat.runtime.engines.onnxruntime",
-    "edgecat.bench.run",
+    "edgecat.bench.cold_starts",
     "edgecat.watch.photo",
     "edgecat.export.cache",
 }

@@ -122,7 +122,7 @@ LAYERS = [
     ["runtime"],
     ["bench"],
     ["service"],
-    ["doctor", "serve", "stream", "tune", "watch"],
+    ["doctor", "remote", "serve", "stream", "tune", "watch"],
     ["graph"],
     ["train"],
     ["quantize"],

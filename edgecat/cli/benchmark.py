@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.output import TerminalProgress, escape, print_json
 from edgecat.errors import ConfigError
 from edgecat.strict import to_json
 
@@ -47,6 +47,16 @@ from edgecat.strict import to_json
     help="With --margin: end then at the latest.",
 )
 @click.option(
+    "--host",
+    metavar="USER@DEVICE",
+    help="Measure on that machine, over ssh with a key of yours: it asks for no password.",
+)
+@click.option(
+    "--install",
+    is_flag=True,
+    help="With --host: put this edgecat there first, for as long as it takes.",
+)
+@click.option(
     "--json",
     "file",
     type=click.Path(path_type=Path, allow_dash=True),
@@ -60,6 +70,8 @@ def command(
     rounds: int,
     margin_percent: float | None,
     seconds: float,
+    host: str | None,
+    install: bool,
     file: Path | None,
 ) -> None:
     """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
@@ -69,10 +81,14 @@ def command(
     reports to compute in, not what was asked for. "noise" says which differences are too small to
     be told apart in this run, and what may be to blame; edgecat compare compares two results.
 
+    With --host the bundle goes to a folder of its own on another machine, is measured there, and
+    the result comes back; nothing is left there, also after Ctrl-C or when the connection breaks.
+
     \b
       edgecat benchmark first.edgecat --data photos --json before.json
       edgecat benchmark first.edgecat --margin 1 --seconds 300
       edgecat benchmark first.edgecat --device GPU
+      edgecat benchmark first.edgecat --host pi@raspberrypi --install --json pi.json
     """
     from edgecat import atomic
     from edgecat.bench.report import format_report
@@ -81,17 +97,32 @@ def command(
 
     if file is not None and not file.parent.is_dir():
         raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
-    report = run_benchmark(
-        bundle,
-        data=data,
-        resources=Resources(threads, device=device.upper()),
-        num_rounds=rounds,
-        certainty=None if margin_percent is None else Certainty(margin_percent / 100, seconds),
-        progress=TerminalProgress(),
-    )
+    if install and host is None:
+        raise ConfigError("--install: puts edgecat on the machine of --host, which is not given")
+    if host is not None:
+        if data is not None:
+            raise ConfigError(
+                f"--data {data}: photos do not travel; leave it out with --host, and measure the "
+                "accuracy here, or there: edgecat benchmark BUNDLE --data PHOTOS"
+            )
+        from edgecat.remote.benchmark import benchmark_there
+
+        options = ["--threads", str(threads), "--device", device, "--rounds", str(rounds)]
+        if margin_percent is not None:
+            options += ["--margin", str(margin_percent), "--seconds", str(seconds)]
+        report = benchmark_there(bundle, host, options, TerminalProgress(), install=install)
+    else:
+        report = run_benchmark(
+            bundle,
+            data=data,
+            resources=Resources(threads, device=device.upper()),
+            num_rounds=rounds,
+            certainty=None if margin_percent is None else Certainty(margin_percent / 100, seconds),
+            progress=TerminalProgress(),
+        )
     if file == Path("-"):
         print_json(report.to_dict())
         return
     if file is not None:
         atomic.write_text(file, to_json(report.to_dict(), indent=1) + "\n")
-    click.echo(format_report(report))
+    click.echo(escape(format_report(report)))

@@ -15,7 +15,7 @@ from edgecat.photos.pixels import Pixels
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.device import Resources, name_on
 from edgecat.runtime.engine import Engine
-from edgecat.runtime.operators import OperatorTime
+from edgecat.runtime.operators import OperatorTime, profile_operators
 
 #: Timed answers: a median of 50 is steady enough to tell the large operators from the small.
 NUM_RUNS = 50
@@ -106,7 +106,7 @@ def _profile(
     opened = open_engine(bundle, name, resources.threads, device=resources.device)
     with contextlib.closing(opened) as engine:
         latency_ms = _measure_ms(engine, photo, num_runs)
-        operators = engine.profile(photo, num_runs)
+        operators = profile_operators(engine, photo, num_runs)
         precision = engine.describe()["effective_precision"]
     shares = _share_out(operators)
     return VariantProfile(

@@ -102,7 +102,7 @@ def run_benchmark(
     bundle, threads = load_bundle(name), resources.threads
     check_device(bundle.spec.variants, resources.device)
     plan = _make_plan(num_rounds, certainty)
-    with _open_all(bundle, resources) as (engines, skipped):
+    with open_all(bundle, resources) as (engines, skipped):
         scores = _evaluate(bundle, engines, data, progress)
         warm = _measure_warm(engines, bundle.spec.input, plan, progress)
     cold = measure_cold(bundle, list(warm), resources, progress)
@@ -157,7 +157,7 @@ def _find_margins(warm: Mapping[str, Warm]) -> list[float]:
 
 
 @contextlib.contextmanager
-def _open_all(
+def open_all(
     bundle: Bundle, resources: Resources
 ) -> Iterator[tuple[dict[str, Engine], dict[str, str]]]:
     """Open every variant that this machine can run for a block; say of the others why not.
@@ -256,7 +256,7 @@ def _describe(
         throughput_ips=1e3 * BATCH_SIZE / statistics.median(measured.batches_ms),
         cold_start_ms=cold.start_ms,
         peak_rss_bytes=cold.peak_rss_bytes,
-        size_bytes=sum(spec.files[file].size_bytes for file in spec.variant(variant).files),
+        size_bytes=spec.size_bytes(spec.variant(variant)),
         ratio_to_fp32=statistics.median(ratios) if ratios else None,
         ratio_interval=median_interval(ratios) if ratios else None,
         top1_ratio=score.top1_ratio if score else None,

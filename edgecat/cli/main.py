@@ -20,7 +20,11 @@ COMMANDS = {
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "profile": "Show where the time of a photo goes, operator by operator.",
     "compare": "Say what is faster, slower, better or worse in a later benchmark.",
+    "report": "Show all that is known of a model on one page, and write its card.",
     "predict": "Say what photos show.",
+    "explain": "Show where in photos a bundle sees a class.",
+    "enroll": "Add a class to a bundle from a few photos, on the device.",
+    "embed": "Write the feature vectors of photos, for search and clustering.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
     "tune": "Measure on this device which variant is fastest, and use it from now on.",
     "serve": "Answer photos over HTTP, with a page for people.",
@@ -32,24 +36,23 @@ COMMANDS = {
     "sign": "Sign a bundle, so that devices can tell it from others.",
     "data": "Get data sets to fine-tune on.",
     "demo": "Walk the whole path in one command, offline.",
+    "help": "Explain a topic, with examples: 'edgecat help' lists them.",
 }
 
 #: What a shell says of a process that SIGPIPE ended, such as `yes` in `yes | head`.
 BROKEN_PIPE = 141
 
 # What the base install lacks, and the extra that brings it.
-_EXTRAS = dict.fromkeys(
-    (
-        "torch",
-        "torchvision",
-        "onnx",
-        "onnxscript",
-        "safetensors",
-        "matplotlib",
-        "anyascii",
+_EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "matplotlib", "anyascii"),
+        "train",
     ),
-    "train",
-) | dict.fromkeys(("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve")
+    **dict.fromkeys(("jinja2", "markupsafe"), "report"),
+    **dict.fromkeys(
+        ("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve"
+    ),
+}
 
 
 class _LazyGroup(click.Group):
@@ -84,6 +87,7 @@ def cli() -> None:
       edgecat export RUN --out BUNDLE --int8
       edgecat benchmark BUNDLE --data PHOTOS
       edgecat predict BUNDLE cat.jpg
+      edgecat help                               topics, each a page with examples
     """
 
 

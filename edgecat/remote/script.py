@@ -23,7 +23,10 @@ watcher=
 leave() {{
     status=$?
     trap '' HUP INT TERM PIPE
-    [ -z "$job" ] || {{ kill -s TERM -- "-$job"; wait "$job"; kill -s KILL -- "-$job"; }} 2>/dev/null
+    if [ -n "$job" ]; then
+        # Not "kill -TERM --", which dash does not know.
+        {{ kill -s TERM -- "-$job"; wait "$job"; kill -s KILL -- "-$job"; }} 2>/dev/null
+    fi
     rm -rf "$folder"
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
     exit "$status"

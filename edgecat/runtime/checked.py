@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from edgecat.errors import EngineError, NotFiniteError
 from edgecat.photos.pixels import Pixels
-from edgecat.runtime.operators import OperatorTime, ProfilingEngine
+from edgecat.runtime.operators import OperatorTime, profile_operators
+from edgecat.scores.heat import FeatureMap
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
@@ -52,6 +53,22 @@ class CheckedEngine:
             self._check("features", features, len(batch)),
         )
 
+    def run_with_map(self, batch: Pixels) -> tuple[Logits, Features, FeatureMap]:
+        """Return logits, features and what these are the mean of, float32 `[N, F, h, w]`.
+
+        Raises:
+            EngineError: As `run`; or the engine tells no map.
+            NotFiniteError: As `run`.
+        """
+        from edgecat.runtime.engine import run_with_map
+
+        logits, features, feature_map = run_with_map(self._engine, batch)
+        return (
+            self._check("logits", logits, len(batch)),
+            self._check("features", features, len(batch)),
+            self._check("feature map", feature_map, len(batch), num_axes=4),
+        )
+
     def describe(self) -> dict[str, Any]:
         """Return what the engine says of itself."""
         return self._engine.describe()
@@ -62,21 +79,16 @@ class CheckedEngine:
         Raises:
             EngineError: The engine's library does not tell.
         """
-        if not isinstance(self._engine, ProfilingEngine):
-            raise EngineError(
-                f"{self.name}: the library of this engine does not tell what its operators take; "
-                "choose a --variant of another one, or measure the whole: edgecat benchmark"
-            )
-        return self._engine.profile(photo, num_runs)
+        return profile_operators(self._engine, photo, num_runs)
 
     def close(self) -> None:
         """Give the model's memory back."""
         self._engine.close()
 
     def _check(
-        self, what: str, found: npt.NDArray[np.float32], num_photos: int
+        self, what: str, found: npt.NDArray[np.float32], num_photos: int, *, num_axes: int = 2
     ) -> npt.NDArray[np.float32]:
-        if found.dtype != np.float32 or found.ndim != 2 or len(found) != num_photos:
+        if found.dtype != np.float32 or found.ndim != num_axes or len(found) != num_photos:
             raise EngineError(
                 f"{self.name}: {what} of {num_photos} photos are {found.dtype}"
                 f"{list(found.shape)}, expected float32 with a row a photo; export it again"

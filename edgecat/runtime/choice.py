@@ -2,18 +2,15 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from edgecat.bundle.store import Bundle
-from edgecat.errors import EngineError, SelfTestError
+from edgecat.errors import BundleError, EngineError, SelfTestError
 from edgecat.machine.cores import count_threads
 from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.engine import Engine, check_device, has_devices, open_model
 from edgecat.runtime.target import detect_target
 from edgecat.runtime.tuned import find_tuning
-
-if TYPE_CHECKING:
-    from edgecat.runtime.checked import CheckedEngine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +106,7 @@ def open_engine(
     *,
     power_save: bool = False,
     device: str | None = None,
-) -> "CheckedEngine":
+) -> Engine:
     """Open a variant of a bundle, as `open_choice` does."""
     return open_choice(bundle, variant, threads, power_save=power_save, device=device)[0]
 
@@ -121,7 +118,7 @@ def open_choice(
     *,
     power_save: bool = False,
     device: str | None = None,
-) -> "tuple[CheckedEngine, Choice]":
+) -> tuple[Engine, Choice]:
     """Open a variant of a bundle, and say why this one.
 
     Args:
@@ -164,17 +161,18 @@ def open_choice(
     )
 
 
-def _open(bundle: Bundle, choice: Choice, power_save: bool) -> "CheckedEngine":
+def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
     chosen = bundle.spec.variant(choice.variant)
     files = _Files(bundle, chosen.files)
     engine = open_model(chosen, files, choice.threads, power_save=power_save, device=choice.device)
     try:
+        engine = _add_enrolled(engine, bundle)
         _try_out(engine, bundle)
         if choice.device != CPU:
             from edgecat.runtime.selftest import run_self_test  # the self-test, only if needed
 
             run_self_test(bundle, engine, choice.device)
-    except (EngineError, SelfTestError):
+    except (BundleError, EngineError):
         engine.close()
         raise
     return engine
@@ -201,6 +199,21 @@ class _Files(Sequence[bytes]):
             BundleError: It is missing or changed.
         """
         return self._bundle.read(self._names[place])
+
+
+def _add_enrolled(engine: Engine, bundle: Bundle) -> Engine:
+    """Return a bundle's engine with the classes that were enrolled after the export.
+
+    Raises:
+        BundleError: Their file is damaged.
+    """
+    if bundle.spec.enrolled is None:
+        return engine
+    from edgecat.bundle.enrolled import load_enrolled  # numpy, as below
+    from edgecat.runtime.enrolled import EnrolledEngine
+
+    units = load_enrolled(bundle)
+    return engine if units is None else EnrolledEngine(engine, units)
 
 
 def _try_out(engine: Engine, bundle: Bundle) -> None:

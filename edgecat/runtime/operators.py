@@ -3,8 +3,11 @@
 import dataclasses
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from edgecat.errors import EngineError
+
 if TYPE_CHECKING:
     from edgecat.photos.pixels import Pixels
+    from edgecat.runtime.engine import Engine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,3 +42,17 @@ class ProfilingEngine(Protocol):
 
 #: Answers before the timed ones: the first are slower.
 NUM_UNTIMED_RUNS = 5
+
+
+def profile_operators(engine: "Engine", photo: "Pixels", num_runs: int) -> tuple[OperatorTime, ...]:
+    """Return what `ProfilingEngine.profile` does.
+
+    Raises:
+        EngineError: The engine does not offer it.
+    """
+    if not isinstance(engine, ProfilingEngine):
+        raise EngineError(
+            f"{engine.name}: the library of this engine does not tell what its operators take; "
+            "choose a --variant of another one, or measure the whole: edgecat benchmark"
+        )
+    return engine.profile(photo, num_runs)

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
 from edgecat.runtime.device import CPU, Resources
-from edgecat.runtime.engine import EngineEntry, find_precision
+from edgecat.runtime.engine import (
+    EngineEntry,
+    describe_no_features,
+    describe_no_map,
+    find_precision,
+)
 from edgecat.runtime.openvino_cache import prepare_cache
 from edgecat.runtime.openvino_devices import DEVICES, choose_settings, find_floats, open_core
 from edgecat.runtime.operators import NUM_UNTIMED_RUNS, OperatorTime
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecat.photos.pixels import Pixels
+    from edgecat.scores.heat import FeatureMap
     from edgecat.scores.metrics import Logits
     from edgecat.scores.ood import Features
 
@@ -40,6 +46,9 @@ _MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 
 # How OpenVINO calls what a model computes in where it is not integer.
 _HINTS = {FP32: "f32", BF16: "bf16", FP16: "f16"}
+
+# Operators that take the mean over height and width.
+_MEANS = ("ReduceMean", "AvgPool")
 
 
 class OpenVinoEngine:
@@ -79,7 +88,7 @@ class OpenVinoEngine:
         self._cache = None if resources.device == CPU else prepare_cache()
         try:
             self._model = core.read_model(io.BytesIO(_unpack(files[0])), io.BytesIO(files[1]))
-            self._requests = {1: self._compile(1)}
+            self._requests = {(1, False): self._compile(1)}
         except (RuntimeError, IndexError, TypeError, OSError, EOFError, zlib.error) as error:
             raise EngineError(
                 f"{variant.name}: OpenVINO {self._version} refuses the model "
@@ -92,13 +101,24 @@ class OpenVinoEngine:
         return self._outputs(batch, 1)[0]
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`.
+
+        Raises:
+            EngineError: The model has no features.
+        """
+        if len(self._model.outputs) < 2:
+            raise EngineError(describe_no_features(self.name))
         logits, features = self._outputs(batch, 2)
         return logits, features
 
+    def run_with_map(self, batch: "Pixels") -> "tuple[Logits, Features, FeatureMap]":
+        """Return logits, features and the map whose mean these are, float32 `[N, F, h, w]`."""
+        logits, features, feature_map = self._outputs(batch, 3)
+        return logits, features, feature_map
+
     def describe(self) -> dict[str, Any]:
         """Return version, threads and the precision of the compiled layers that multiply."""
-        model = self._requests[1].get_compiled_model()
+        model = self._requests[1, False].get_compiled_model()
         found = {
             "version": self._version.split("-")[0],
             "threads": self._resources.threads,
@@ -133,24 +153,26 @@ class OpenVinoEngine:
         if len(batch) > 1 and self._resources.device != CPU:  # an NPU takes no batch of any size
             found = [self._outputs(batch[i : i + 1], num_outputs) for i in range(len(batch))]
             return [np.concatenate(parts) for parts in zip(*found, strict=True)]
-        size = 1 if len(batch) == 1 else _ANY
+        size, with_map = 1 if len(batch) == 1 else _ANY, num_outputs > 2
         # Two threads in one request would get each other's answers.
         with self._running:
-            if size not in self._requests:
-                self._requests[size] = self._compile(size)
-            request = self._requests[size]
+            if (size, with_map) not in self._requests:
+                self._requests[size, with_map] = self._compile(size, with_map=with_map)
+            request = self._requests[size, with_map]
             request.infer([np.ascontiguousarray(batch)], share_inputs=True)
             # Copies: the request's own tensors are overwritten by the next call.
             tensors = [request.get_output_tensor(i).data for i in range(num_outputs)]
             return [np.array(tensor, np.float32) for tensor in tensors]
 
-    def _compile(self, size: int, *, counts: bool = False) -> Any:
+    def _compile(self, size: int, *, with_map: bool = False, counts: bool = False) -> Any:
         """Compile for batches of a size.
 
         Single photos, what a device answers, get a model of their own: with a batch of any size
         OpenVINO plans less ahead and is slower.
         """
         model = self._model.clone()
+        if with_map:
+            model.add_outputs([self._find_map(model)])
         model.reshape([size, *list(model.input().get_partial_shape())[1:]])
         device = self._resources.device
         settings = choose_settings(device, {
@@ -162,6 +184,20 @@ class OpenVinoEngine:
         if self._cache is not None:
             settings["CACHE_DIR"] = str(self._cache)
         return self._core.compile_model(model, device, settings).create_infer_request()
+
+    def _find_map(self, model: Any) -> Any:
+        """Return the output of the operator whose mean over height and width the features are.
+
+        Raises:
+            EngineError: They are no such mean.
+        """
+        operator = model.outputs[-1].get_node()
+        while operator.get_type_name() not in _MEANS:
+            if not operator.inputs() or operator.get_type_name() in _MULTIPLYING:
+                reason = f"its features are the result of a {operator.get_type_name()}"
+                raise EngineError(describe_no_map(self.name, reason))
+            operator = operator.input_value(0).get_node()
+        return operator.input_value(0)
 
 
 def _unpack(graph: bytes) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import check_host_options, host_option, install_option
 from edgecat.cli.output import TerminalProgress, escape, print_json
 from edgecat.errors import ConfigError
 from edgecat.strict import to_json
@@ -46,16 +47,8 @@ from edgecat.strict import to_json
     type=click.FloatRange(1, 3600),
     help="With --margin: end then at the latest.",
 )
-@click.option(
-    "--host",
-    metavar="USER@DEVICE",
-    help="Measure on that machine, over ssh with a key of yours: it asks for no password.",
-)
-@click.option(
-    "--install",
-    is_flag=True,
-    help="With --host: put this edgecat there first, for as long as it takes.",
-)
+@host_option
+@install_option
 @click.option(
     "--json",
     "file",
@@ -97,15 +90,9 @@ def command(
 
     if file is not None and not file.parent.is_dir():
         raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
-    if install and host is None:
-        raise ConfigError("--install: puts edgecat on the machine of --host, which is not given")
+    check_host_options(host, data, install=install)
     if host is not None:
-        if data is not None:
-            raise ConfigError(
-                f"--data {data}: photos do not travel; leave it out with --host, and measure the "
-                "accuracy here, or there: edgecat benchmark BUNDLE --data PHOTOS"
-            )
-        from edgecat.remote.benchmark import benchmark_there
+        from edgecat.remote.measure import benchmark_there
 
         options = ["--threads", str(threads), "--device", device, "--rounds", str(rounds)]
         if margin_percent is not None:

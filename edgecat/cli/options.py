@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edgecat.errors import ConfigError
+
 variant_option = click.option(
     "--variant",
     help="One of those that 'edgecat inspect' shows; default: the fastest that 'edgecat tune' "
@@ -25,6 +27,18 @@ device_option = click.option(
     metavar="CPU|GPU|NPU|AUTO|HETERO:...",
     help="What to compute on, where the variant's engine has it; default: where 'edgecat tune' "
     "found it the fastest, or else the CPU.",
+)
+
+host_option = click.option(
+    "--host",
+    metavar="USER@DEVICE",
+    help="Measure on that machine, over ssh with a key of yours: it asks for no password.",
+)
+
+install_option = click.option(
+    "--install",
+    is_flag=True,
+    help="With --host: put this edgecat there first, for as long as it takes.",
 )
 
 power_save_option = click.option(
@@ -53,6 +67,21 @@ signer_option = click.option(
     metavar="PUBLIC.pem",
     help="Refuse a bundle that the owner of this key did not sign (see edgecat sign).",
 )
+
+
+def check_host_options(host: str | None, data: Path | None, *, install: bool) -> None:
+    """Refuse what does not go together with --host, or without it.
+
+    Raises:
+        ConfigError: Photos, or --install without a host.
+    """
+    if install and host is None:
+        raise ConfigError("--install: puts edgecat on the machine of --host, which is not given")
+    if host is not None and data is not None:
+        raise ConfigError(
+            f"--data {data}: photos do not travel; leave it out with --host, and measure the "
+            "accuracy here, or log in there"
+        )
 
 
 def opening_options(command: Callable[..., None]) -> Callable[..., None]:

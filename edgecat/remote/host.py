@@ -4,9 +4,8 @@ import contextlib
 import re
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
-from typing import IO
+from concurrent.futures import ThreadPoolExecutor
 
 from edgecat import __version__
 from edgecat.errors import ConfigError, DeviceError
@@ -24,9 +23,14 @@ from edgecat.remote.script import (
 _HOST = re.compile(r"(ssh://)?([\w.%+-]+@)?\[?[\w.:%-]+\]?(:\d{1,5})?/?")
 
 # A connection that says nothing for 15 s is gone. It never asks: nobody may be there to answer.
+# What else the user's ssh is set to do on a connection is of no use to this one.
 _OPTIONS = (
     "BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3",
+    "ForwardAgent=no", "ClearAllForwardings=yes",
 )  # fmt: skip
+
+# How the script says which edgecat it has.
+_VERSION = "edgecat-version:"
 
 # What ssh itself exits with when there is no connection, or none any more. Source: ssh(1).
 _NO_CONNECTION = 255
@@ -94,23 +98,21 @@ def run_there(
     sizes = [str(len(part)) for part in payload]
     script = shlex.join(["sh", "-c", SCRIPT, "edgecat", *sizes, " ".join(wheels), *command])
     options = [part for option in _OPTIONS for part in ("-o", option)]
-    with tempfile.TemporaryFile() as out:
-        arguments = ["ssh", "-T", *options, "--", host, script]
-        with _connect(arguments, out) as process:
-            lines = _converse(process, payload, progress)
-            status = process.wait()
-        if status:
-            raise DeviceError(f"{host}: {_explain(host, status, lines)}")
-        _check_version(host, lines)
-        out.seek(0)
-        result = out.read(_MAX_RESULT_BYTES + 1)
+    arguments = ["ssh", "-T", *options, "--", host, script]
+    with ThreadPoolExecutor(1) as reader, _connect(arguments) as process:
+        coming = reader.submit(_read_result, process)
+        lines = _converse(process, payload, progress)
+        result, status = coming.result(), process.wait()
     if len(result) > _MAX_RESULT_BYTES:
         raise DeviceError(f"{host}: its result is larger than {_MAX_RESULT_BYTES // 2**20} MiB")
+    if status:
+        raise DeviceError(f"{host}: {_explain(host, status, lines)}")
+    _check_version(host, lines)
     return result
 
 
 @contextlib.contextmanager
-def _connect(arguments: Sequence[str], out: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
+def _connect(arguments: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Start ssh for a block; when that ends, however it does, the other machine cleans up.
 
     Raises:
@@ -119,7 +121,7 @@ def _connect(arguments: Sequence[str], out: IO[bytes]) -> Iterator["subprocess.P
     try:
         # In a session of its own: Ctrl-C is ours, and ssh has no terminal to ask anything.
         process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE,
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,
         )  # fmt: skip
     except FileNotFoundError as error:
@@ -135,6 +137,15 @@ def _connect(arguments: Sequence[str], out: IO[bytes]) -> Iterator["subprocess.P
                 process.wait(_CLEAN_UP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _read_result(process: "subprocess.Popen[bytes]") -> bytes:
+    """Return all that is printed there; of what would fill the memory, one byte too many."""
+    assert process.stdout is not None
+    result = process.stdout.read(_MAX_RESULT_BYTES + 1)
+    if len(result) > _MAX_RESULT_BYTES:
+        process.kill()
+    return result
 
 
 def _converse(
@@ -154,9 +165,6 @@ def _converse(
         if text and not text.startswith(_VERSION):
             progress.say(text)
     return lines
-
-
-_VERSION = "edgecat-version:"
 
 
 def _explain(host: str, status: int, lines: Sequence[str]) -> str:

@@ -112,8 +112,8 @@ def _list_devices(name: str) -> list[str]:
     Raises:
         ConfigError: It is none that OpenVINO knows.
     """
-    mode, _, rest = name.partition(":")
-    listed = rest.split(",") if rest else []
+    mode, colon, rest = name.partition(":")
+    listed = rest.split(",") if colon else []
     if mode not in _NEEDS_LIST:
         mode, listed = "", [name]
     if (_NEEDS_LIST.get(mode) and not listed) or not all(map(_DEVICE.fullmatch, listed)):

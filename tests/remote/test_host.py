@@ -12,8 +12,8 @@ import pytest
 
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import ConfigError, DeviceError
-from edgecat.remote.benchmark import list_wheels, pack_package
 from edgecat.remote.host import check_host
+from edgecat.remote.measure import list_wheels, pack_package
 from tests.remote.another_machine import command, find_port, wait_for, write_program
 
 pytestmark = pytest.mark.slow  # starts processes
@@ -31,6 +31,16 @@ def test_the_result_of_another_machine_comes_back_and_nothing_is_left_there(devi
     report = json.loads((tmp_path / "there.json").read_text())
     assert {row["variant"] for row in report["rows"]} == {"onnxruntime-fp32", "onnxruntime-int8"}
     assert (report["settings"]["bundle"], report["settings"]["num_rounds"]) == ("cats12", 10)
+    device.wait_until_clean()
+
+
+def test_the_fastest_variant_of_another_machine_is_told_and_not_kept(device, tmp_path):
+    there = "tune", "cats12", "--host", device.host, "--seconds", 2
+    tuning = json.loads(device.run(*there, "--json"))
+    assert tuning["variant"] in {timing["variant"] for timing in tuning["timings"]}
+    assert tuning["file"] is None
+    told = device.run(*there, "--data", tmp_path, code=ConfigError.exit_code)
+    assert "photos do not travel" in told
     device.wait_until_clean()
 
 

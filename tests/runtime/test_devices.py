@@ -100,7 +100,9 @@ def test_an_open_classifier_says_on_what_and_in_what_it_computes(bundle):
         assert (classifier.choice.device, classifier.precision) == ("CPU", None)
 
 
-@pytest.mark.parametrize("device", ["XPU", "HETERO", "AUTO:XPU", "GPU.123", "", "GPU,CPU", "A\nB"])
+@pytest.mark.parametrize(
+    "device", ["XPU", "HETERO", "AUTO:XPU", "GPU.123", "", "GPU,CPU", "AUTO:", "A\nB"]
+)
 def test_an_unknown_device_is_refused_with_those_that_are_accepted(bundle, device):
     with pytest.raises(ConfigError, match=r"accepted are such as CPU, GPU, GPU\.1, NPU, AUTO"):
         open_engine(bundle, OPENVINO, 1, device=device)

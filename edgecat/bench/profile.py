@@ -173,12 +173,16 @@ def format_profiles(profiles: Sequence[VariantProfile], top: int) -> str:
 
 
 def _format_kinds(profiles: Sequence[VariantProfile], top: int) -> str:
-    """Return sums by kind, a pair of columns for each profile."""
+    """Return sums by kind, columns for each profile; the first line is the dearest of any."""
     found = [{_title(share): share for share in profile.kinds} for profile in profiles]
-    titles = list(dict.fromkeys(title for each in found for title in each))
+    largest: dict[str, float] = {}
+    for each in found:
+        for title, share in each.items():
+            largest[title] = max(share.ratio, largest.get(title, 0.0))
+    titles = sorted(largest, key=lambda title: -largest[title])
     heads = [cell for profile in profiles for cell in ("n", f"{profile.variant} us", "share")]
     lines = [("kind", *heads)]
-    for title in titles[: top * len(profiles)]:
+    for title in titles[:top]:
         cells = [
             cell
             for each in found
@@ -189,7 +193,8 @@ def _format_kinds(profiles: Sequence[VariantProfile], top: int) -> str:
             )
         ]
         lines.append((title, *cells))
-    return format_table(lines)
+    left = f"\n{len(titles) - top} more kinds" if len(titles) > top else ""
+    return format_table(lines) + left
 
 
 def _title(share: Share) -> str:

@@ -217,8 +217,8 @@ def check_device(variants: Sequence[Variant], device: str) -> None:
         able = [entry for entry in ENGINES.load_all().values() if entry.devices is not None]
         names = ", ".join(variant.name for variant in variants)
         raise EngineError(
-            f"--device {device}: {names}: computes on the {CPU} only; leave --device out, or "
-            f"choose a --variant of {' or '.join(entry.title for entry in able)}"
+            f"--device {device}: {names}: computes on the {CPU} only; leave --device out, or take "
+            f"a --variant of {' or '.join(entry.title for entry in able)}, if the bundle has one"
         )
     for found in dict.fromkeys(devices):
         found.check(device)

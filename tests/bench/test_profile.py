@@ -52,6 +52,8 @@ def test_the_table_has_both_side_by_side_and_says_what_it_leaves_out(profiles):
     head, _, first, *_ = text.splitlines()
     assert head.split() == ["kind", "n", FP32, "us", "share", "n", INT8, "us", "share"]
     assert first.endswith("%") or "%" in first
+    assert {"Conv", "QLinearConv"} <= {line.split()[0] for line in text.splitlines()[2:5]}
+    assert " more kinds" in text.splitlines()[5]
     left = [profile.num_operators - 3 for profile in profiles]
     for number in left:
         assert f"{number} more: " in text

@@ -49,7 +49,12 @@ LIBRARIES = {
     "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
     "onnxscript": [],
     "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize"],
-    "openvino": ["edgecat.runtime.engines.openvino", "edgecat.graph", "edgecat.quantize"],
+    "openvino": [
+        "edgecat.runtime.engines.openvino",
+        "edgecat.runtime.openvino_devices",
+        "edgecat.graph",
+        "edgecat.quantize",
+    ],
     "ncnn": ["edgecat.runtime.engines.ncnn"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],
@@ -90,7 +95,7 @@ def test_nothing_else_is_imported_at_all():
 OWN_JSON = {
     "edgecat.strict",
     "edgecat.runtime.engines.onnxruntime",
-    "edgecat.bench.run",
+    "edgecat.bench.cold_starts",
     "edgecat.watch.photo",
     "edgecat.export.cache",
 }
@@ -119,7 +124,7 @@ LAYERS = [
     ["runtime"],
     ["bench"],
     ["service"],
-    ["doctor", "enroll", "serve", "stream", "tune", "watch"],
+    ["doctor", "enroll", "remote", "serve", "stream", "tune", "watch"],
     ["graph"],
     ["train"],
     ["quantize"],

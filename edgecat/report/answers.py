@@ -23,6 +23,7 @@ from edgecat.photos.tree import list_folder
 from edgecat.progress import Progress
 from edgecat.report.sources import Run, Sources
 from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import Engine
 from edgecat.scores.metrics import Indices, Logits
 from edgecat.scores.ood import OodDetector
@@ -143,7 +144,7 @@ def _find_run_photos(run: Run | None) -> Path | None:
 
 
 def _answer_by_bundle(bundle: Bundle, data: Path, photos: Photos, progress: Progress) -> Answers:
-    with open_all(bundle, count_threads()) as (engines, skipped):
+    with open_all(bundle, Resources(count_threads())) as (engines, skipped):
         for name, why in skipped.items():
             progress.say(f"not asked: {name}: {why}")
         opened = [*engines.values()]

@@ -37,8 +37,8 @@ def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_jso
         return
     unit = found.unit
     click.echo(
-        f"{out}: {found.label!r} from {found.num_photos} photos; {unit.num_found} of them are "
-        f"found when they are left out in turn"
+        f"{out}: {found.label!r} from {found.num_photos} photos, of which {unit.num_found} are "
+        "found when left out in turn"
     )
     click.echo(
         f"of {unit.num_held_out} photos of the other classes it takes {unit.num_claimed} "

@@ -276,7 +276,7 @@ def test_the_command_says_what_came_of_it(colours, draw_class, tmp_path, capsys)
     arguments = ["enroll", str(colours), "--add", "Neighbour's cat", str(folder)]
     assert _run([*arguments, "--out", str(out)]) == 0
     told = capsys.readouterr()
-    assert '"Neighbour\'s cat" from 8 photos; 8 of them are found when they are left' in told.out
+    assert '"Neighbour\'s cat" from 8 photos, of which 8 are found when left out in' in told.out
     assert f"edgecat predict {out} IMAGE" in told.out
     assert "left out: " in told.err
     assert "broken.jpg: not a photo" in told.err

@@ -45,6 +45,8 @@ def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_jso
         f"({percent(unit.num_claimed / max(1, unit.num_held_out))}); most like it before: "
         f"{unit.nearest}"
     )
+    if warning := unit.warn(found.num_photos):
+        click.echo(warning)
     if found.num_duplicates:
         click.echo(f"{found.num_duplicates} photos are nearly equal to another and do not count")
     click.echo(f"variants: {', '.join(found.proven.names)}")

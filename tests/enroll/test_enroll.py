@@ -188,6 +188,12 @@ def test_photos_of_an_old_class_are_refused_and_it_is_named(colours, draw_class,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_class_that_few_of_its_photos_show_is_warned_of(enrolled):
+    unit = enrolled[0].unit
+    assert unit.warn(8) == ""
+    assert "hard to tell from" in dataclasses.replace(unit, num_found=6).warn(8)
+
+
 def test_a_bundle_without_features_of_its_photos_is_refused(draw_class, tmp_path):
     with pytest.raises(BundleError, match=r"has no features.npy.*export the run again"):
         enroll("cats12", "yellow", files_of(draw_class()), tmp_path / "out")

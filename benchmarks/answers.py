@@ -4,6 +4,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
+from benchmarks.peers.table import summarize_peers
 from benchmarks.transfer.claims import summarize
 
 _MB = 1e6
@@ -237,6 +238,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "openvino_places": _openvino_places,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
+    "peers": summarize_peers,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

@@ -53,7 +53,9 @@ LIBRARIES = {
     "ncnn": ["edgecat.runtime.engines.ncnn"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],
-    "matplotlib": ["edgecat.train.plots", "edgecat.train.fonts"],
+    "matplotlib": ["edgecat.train.plots", "edgecat.train.fonts", "edgecat.report"],
+    "jinja2": ["edgecat.report"],
+    "markupsafe": ["edgecat.report"],
     "anyascii": ["edgecat.train.fonts"],
     "uvicorn": ["edgecat.serve"],
     "h11": ["edgecat.serve.connection"],
@@ -122,6 +124,7 @@ LAYERS = [
     ["train"],
     ["quantize"],
     ["export"],
+    ["report"],
     ["demo"],
     ["cli"],
 ]

@@ -33,7 +33,8 @@ NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
 
 # Well formed is what another edgecat, or an engine or network of somebody else, may have written;
 # whether it is known here, they ask who need it.
-_ARCH = re.compile("[a-z0-9_]{1,64}")
+# A network and its edits; these are known to `edgecat.train.edit`.
+_ARCH = re.compile("[a-z0-9_]{1,64}([+][a-z0-9:=,-]{1,64}){0,32}")
 # <engine>-<precision>: the same strings in the command line, in files and in JSON.
 _VARIANT = re.compile("[a-z0-9]{1,32}-[a-z0-9]{1,32}")
 
@@ -201,7 +202,9 @@ class ModelSpec:
         for name, value in vars(self).items():
             check_plain(value, name)
         if not _ARCH.fullmatch(self.arch):
-            raise ValueError(f"arch {self.arch!r} is no name of small letters, digits and _")
+            raise ValueError(
+                f"arch {self.arch!r} is no name of small letters, digits and _, with edits behind +"
+            )
         check_labels(self.labels)
         check_count("schema_minor", self.schema_minor)
         check_within("temperature", self.temperature, TEMPERATURES)
@@ -237,6 +240,10 @@ class ModelSpec:
         raise BundleError(
             f"{self.name}: no variant {name!r}; it has {', '.join(v.name for v in self.variants)}"
         )
+
+    def size_bytes(self, variant: Variant) -> int:
+        """Return the size of a variant's files."""
+        return sum(self.files[file].size_bytes for file in variant.files)
 
     @property
     def reference(self) -> str:

@@ -1,14 +1,24 @@
 """The command `edgecat finetune`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import list_option
 from edgecat.cli.output import TerminalProgress
+from edgecat.errors import ConfigError
 from edgecat.train.architecture import ARCHITECTURES, default_arch
+from edgecat.train.edit import EDITS
 from edgecat.train.inits import INITS
 from edgecat.train.presets import FAST, PRESETS
+
+if TYPE_CHECKING:
+    from edgecat.train.job import Job
+    from edgecat.train.recipe import Recipe
+    from edgecat.train.run import RunRecord
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
@@ -26,6 +36,20 @@ from edgecat.train.presets import FAST, PRESETS
     default=default_arch(),
     show_default=True,
     help="Network.",
+)
+@click.option(
+    "--from",
+    "parent",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="A finished run whose network learns on: on its split, by its recipe, from its teacher.",
+)
+@click.option(
+    "--edit",
+    "edits",
+    multiple=True,
+    metavar="|".join(EDITS.names),
+    help="With --from: change its network first, to a leaner one; may be given several times.",
 )
 @click.option(
     "--weights",
@@ -104,6 +128,7 @@ from edgecat.train.presets import FAST, PRESETS
     is_flag=True,
     help="Go on where a stopped run in the same folder was; after a divergence with other rates.",
 )
+@list_option
 @click.option(
     "--skip-broken",
     is_flag=True,
@@ -116,10 +141,14 @@ from edgecat.train.presets import FAST, PRESETS
     show_default=True,
     help="The same photo, or nearly, in two classes: stop and list all, drop both, or keep both.",
 )
+@click.pass_context
 def command(
+    context: click.Context,
     data: Path,
     run: Path,
     arch: str,
+    parent: Path | None,
+    edits: tuple[str, ...],
     weights: str,
     init: str,
     preset: str,
@@ -133,6 +162,7 @@ def command(
     recipe_file: Path | None,
     settings: tuple[str, ...],
     resume: bool,
+    photo_list: Path | None,
     skip_broken: bool,
     conflicts: str,
 ) -> None:
@@ -157,23 +187,29 @@ def command(
     That takes longer. Another run may use the same teacher: --teacher RUN/teacher. It needs
     pip install 'edgecat[teacher]'.
 
+    With --from and --edit the network of a finished run becomes a leaner one, which answers quicker
+    and nearly as well once it has learned on: "edgecat help optimize" lists the edits.
+
     \b
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
+      edgecat finetune photos --out runs/lean --from runs/best --edit no-se --edit no-hidden-head
     """
-    from edgecat.train.finetune import finetune
     from edgecat.train.job import Job
+    from edgecat.train.parent import inherit
     from edgecat.train.ranks import read_ranks
     from edgecat.train.recipe import describe_recipe, load_recipe
-    from edgecat.train.run import CHECKPOINT, TEACHER, describe_outcome
+    from edgecat.train.run import describe_outcome
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
-    recipe = load_recipe(recipe_file, settings, preset=preset)
+    inherited = _inherit_recipe(context, parent, edits)
+    recipe = load_recipe(recipe_file, settings, preset=preset, inherited=inherited)
     job = Job(
         data,
         run,
@@ -190,20 +226,55 @@ def command(
         skip_broken=skip_broken,
         conflicts=conflicts,
         init=init,
+        photo_list=photo_list,
     )
+    if parent is not None:
+        job = inherit(job, parent, edits)
     is_first, progress = read_ranks().is_first, TerminalProgress()
-    if is_first and (recipe_file is not None or settings or preset != FAST):
+    if parent is None and is_first and (recipe_file is not None or settings or preset != FAST):
         progress.say(describe_recipe(recipe_file, settings, preset=preset))
-    try:
-        record = finetune(job, progress)
-    except KeyboardInterrupt as interrupt:
-        hint = f"\n{run} is kept: go on with the same command and --resume"
-        is_begun = is_first and any((one / CHECKPOINT).exists() for one in (run, run / TEACHER))
-        click.echo(hint if is_begun else "", err=True)
-        raise click.Abort from interrupt
+    record = _finetune(job, progress, is_first=is_first)
     if is_first:
         lines = describe_outcome(record.outcome) if record.outcome is not None else []
         click.echo("\n".join([*lines, *_describe_next(run)]))
+
+
+def _finetune(job: "Job", progress: TerminalProgress, *, is_first: bool) -> "RunRecord":
+    from edgecat.train.finetune import finetune
+    from edgecat.train.run import CHECKPOINT, TEACHER
+
+    try:
+        return finetune(job, progress)
+    except KeyboardInterrupt as interrupt:
+        folders = (job.run, job.run / TEACHER)
+        is_begun = is_first and any((folder / CHECKPOINT).exists() for folder in folders)
+        hint = f"\n{job.run} is kept: go on with the same command and --resume"
+        click.echo(hint if is_begun else "", err=True)
+        raise click.Abort from interrupt
+
+
+# What a run that another one starts from says already.
+_INHERITED = ("arch", "weights", "init", "preset", "seed", "conflicts")
+
+
+def _inherit_recipe(
+    context: click.Context, parent: Path | None, edits: tuple[str, ...]
+) -> "Recipe | None":
+    """Return the recipe of the run to start from; refuse options that the run says."""
+    from edgecat.train.parent import inherit_recipe
+    from edgecat.train.run import load_run
+
+    if parent is None:
+        if edits:
+            raise ConfigError(
+                f"--edit {edits[0]}: of which network? Add --from RUN, the folder of a finished "
+                "run: an edit costs little accuracy on a trained network only"
+            )
+        return None
+    for name in _INHERITED:
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise ConfigError(f"--{name} with --from {parent}: that run says it; leave it out")
+    return inherit_recipe(load_run(parent))
 
 
 def _describe_next(run: Path) -> list[str]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "Measure a bundle's accuracy on labelled photos.",
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "compare": "Say what is faster, slower, better or worse in a later benchmark.",
+    "report": "Show all that is known of a model on one page, and write its card.",
     "predict": "Say what photos show.",
     "explain": "Show where in photos a bundle sees a class.",
     "enroll": "Add a class to a bundle from a few photos, on the device.",
@@ -41,18 +42,16 @@ COMMANDS = {
 BROKEN_PIPE = 141
 
 # What the base install lacks, and the extra that brings it.
-_EXTRAS = dict.fromkeys(
-    (
-        "torch",
-        "torchvision",
-        "onnx",
-        "onnxscript",
-        "safetensors",
-        "matplotlib",
-        "anyascii",
+_EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "matplotlib", "anyascii"),
+        "train",
     ),
-    "train",
-) | dict.fromkeys(("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve")
+    **dict.fromkeys(("jinja2", "markupsafe"), "report"),
+    **dict.fromkeys(
+        ("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve"
+    ),
+}
 
 
 class _LazyGroup(click.Group):

@@ -104,15 +104,9 @@ def _describe_proofs(contents: Contents) -> dict[str, Any]:
 
 def _describe_origin(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return where a model is from; nothing of the machine that made it."""
-    record = checkpoint.record
-    return {
-        "weights": Path(record.weights).name,
-        "num_tensors_loaded": record.num_loaded,
-        "random_parameters": list(record.random),
-        "seed": record.seed,
-        "recipe": dataclasses.asdict(record.recipe),
-        "data_sha256": record.data_sha256,
-        "num_photos": record.num_photos,
+    origin = checkpoint.record.to_provenance()
+    packages = {name: version(name) for name in ("onnx", *list_packages())}
+    return origin | {
         "num_near_duplicates": checkpoint.split.num_duplicates,
-        "versions": record.versions | {name: version(name) for name in ("onnx", *list_packages())},
+        "versions": origin["versions"] | packages,
     }

@@ -1,6 +1,7 @@
 """What is known of a network before it is built; each stands in a file of `train.networks`."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -49,10 +50,20 @@ ARCHITECTURES: Registry[Architecture] = Registry("edgecat.train.networks", "netw
 def find_architecture(name: str) -> Architecture:
     """Return what is known of a network: one of `ARCHITECTURES`, or "timm/NAME" of that library.
 
+    Args:
+        name: With the edits of a lean network, see `edgecat.train.edit`.
+
     Raises:
-        ConfigError: There is none of this name.
+        ConfigError: There is none of this name, or no such edit.
         TrainError: It is one of timm's, which is not installed.
     """
+    from edgecat.train.edit import edit_architecture, split_name
+
+    name, edits = split_name(name)
+    return functools.reduce(edit_architecture, edits, _find_unedited(name))
+
+
+def _find_unedited(name: str) -> Architecture:
     from edgecat.train.timm_networks import PREFIX, describe_timm
 
     if name.startswith(PREFIX):

@@ -20,6 +20,13 @@ from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.network import PhotoNetwork, build_network
 from edgecat.train.outcome import measure_outcome
+from edgecat.train.parent import (
+    Parent,
+    describe_weights,
+    edit_parent,
+    measure_val_top1,
+    open_parent,
+)
 from edgecat.train.photo_store import PhotoStore
 from edgecat.train.ranks import Ranks
 from edgecat.train.run import RunRecord
@@ -43,6 +50,8 @@ class Start:
         earlier: The record of the run to go on with, if there is one.
         network: With its pretrained weights.
         loaded: What these are.
+        parent: Whose network is edited before the first step, if it starts from one; known to the
+            first rank, from which the others get the weights.
         started_s: When it was asked for, of `time.perf_counter`.
     """
 
@@ -52,6 +61,7 @@ class Start:
     earlier: RunRecord | None
     network: PhotoNetwork
     loaded: LoadedWeights
+    parent: Parent | None = None
     started_s: float = dataclasses.field(default_factory=time.perf_counter)
 
 
@@ -69,8 +79,11 @@ def prepare(job: Job, ranks: Ranks, device: torch.device, num_classes: int) -> S
     network = build_network(job.arch, num_classes)
     job = settle_init(dataclasses.replace(job, recipe=job.recipe.fit_to(network.input)))
     earlier = load_earlier(job) if ranks.is_first else None  # whose alone the run's folder is
-    loaded = load_weights(network, job.arch, job.weights, job.init)
-    return Start(job, ranks, device, earlier, network, loaded)
+    if job.parent is None:
+        loaded = load_weights(network, job.arch, job.weights, job.init)
+        return Start(job, ranks, device, earlier, network, loaded)
+    parent = open_parent(job.parent) if ranks.is_first else None
+    return Start(job, ranks, device, earlier, network, describe_weights(job, network), parent)
 
 
 def fit(
@@ -110,11 +123,13 @@ def fit(
         job.run.mkdir(parents=True, exist_ok=True)  # of a teacher; a student's holds the photos
     atomic.write_text(job.run / runs.SPLIT, data.split.to_json())
     record.save(job.run)
+    record = _edit_parent(start, record, data, progress)
     learner = build_learner(start.network, job.recipe, start.device, ranks)
     try:
         state = begin(session, learner)
         if teacher is not None:
-            _check_teacher(teacher, session, learner)
+            if start.parent is None:  # whose student is one that this teacher has taught
+                _check_teacher(teacher, session, learner)
             answers = ask_teacher(teacher, session, start.device)
             ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
             session = dataclasses.replace(session, answers=answers)
@@ -170,7 +185,26 @@ def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> R
         device=describe_device(start.device) + (f"; {ranks}" if ranks.size > 1 else ""),
         versions=runs.measure_versions(),
         teacher=teacher.record if teacher else None,
+        parent=start.parent.record if start.parent else None,
     )
+
+
+def _edit_parent(
+    start: Start, record: RunRecord, data: TrainingData, progress: Progress
+) -> RunRecord:
+    """Edit the parent's network, if there is one and this run has not begun."""
+    parent, run = start.parent, start.job.run
+    if parent is None or (run / runs.CHECKPOINT).exists():
+        return record
+    start.network.load_state_dict(edit_parent(parent, start.job.arch, data).state_dict())
+    ratio = measure_val_top1(start.network, data, start.device)
+    progress.say(
+        f"validation top-1: {100 * parent.record.val_top1_ratio:.1f} % of {start.job.parent}; "
+        f"edited, before it learns: {100 * ratio:.1f} %"
+    )
+    record = dataclasses.replace(record, edited_val_top1_ratio=ratio)
+    record.save(run)
+    return record
 
 
 def _follow(start: Start, record: RunRecord) -> RunRecord:
@@ -185,9 +219,14 @@ def _follow(start: Start, record: RunRecord) -> RunRecord:
     check_same(run, "photos (SHA-256 of all)", earlier.data_sha256, record.data_sha256)
     check_same(run, "teacher", earlier.teacher, record.teacher)
     check_same(run, "photos without labels", earlier.unlabelled, record.unlabelled)
+    check_same(run, "parent", earlier.parent, record.parent)
     if earlier.outcome is not None:
         return earlier
-    return dataclasses.replace(record, divergences=earlier.divergences)
+    return dataclasses.replace(
+        record,
+        divergences=earlier.divergences,
+        edited_val_top1_ratio=earlier.edited_val_top1_ratio,
+    )
 
 
 def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None:

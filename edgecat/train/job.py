@@ -22,6 +22,9 @@ CACHE = "pixels.cache"
 #: The same of photos without labels.
 UNLABELLED_CACHE = "unlabelled.cache"
 
+#: Both at the size that a teacher sees, while it is asked, if that is not the student's.
+TEACHER_CACHES = ("teacher.cache", "teacher-unlabelled.cache")
+
 # All that a run leaves that was killed while decoding; each machine has caches of its own.
 _LEFTOVERS = (LOCK, "pixels*.cache", "unlabelled*.cache")
 
@@ -55,6 +58,10 @@ class Job:
         conflicts: What to do about the same photo in two classes: one of
             `edgecat.photos.conflicts.CONFLICTS`.
         init: Which layers start from the weights: one of `edgecat.train.inits.INITS`.
+        parent: The finished run whose network is edited and learns on, if it is one: see
+            `edgecat.train.parent.inherit`.
+        photo_list: File that says which of the photos to use (`edgecat.photos.photo_list`); None
+            for all.
     """
 
     data: Path
@@ -73,6 +80,8 @@ class Job:
     skip_broken: bool = False
     conflicts: str = "stop"
     init: str = "transfer"
+    parent: Path | None = None
+    photo_list: Path | None = None
 
 
 def check_job(job: Job) -> None:
@@ -166,6 +175,7 @@ def plan_jobs(job: Job, ranks: Ranks = ALONE) -> tuple[Job, ...]:
         weights=job.teacher_weights,
         recipe=recipe,
         init=Job.init,
+        parent=None,
         teacher=None,
         unlabelled=None,
     )

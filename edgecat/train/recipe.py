@@ -139,7 +139,11 @@ class Recipe:
 
 
 def load_recipe(
-    file: Path | None = None, settings: Sequence[str] = (), *, preset: str = FAST
+    file: Path | None = None,
+    settings: Sequence[str] = (),
+    *,
+    preset: str = FAST,
+    inherited: Recipe | None = None,
 ) -> Recipe:
     """Read a recipe.
 
@@ -147,12 +151,14 @@ def load_recipe(
         file: TOML with any of the recipe's keys; without one, the preset's and the defaults.
         settings: "key=value" pairs that win over the file, later ones over earlier ones.
         preset: One of `edgecat.train.presets.PRESETS`, over which the file wins.
+        inherited: A run's, in place of the preset and the defaults.
 
     Raises:
         ConfigError: No such file, not TOML, an unknown key (the nearest one is named), a value of
             another type or out of range.
     """
-    values = {**PRESETS[preset].values, **_read_file(file), **dict(map(_parse, settings))}
+    start = dataclasses.asdict(inherited) if inherited else PRESETS[preset].values
+    values = {**start, **_read_file(file), **dict(map(_parse, settings))}
     return build(Recipe, values, f"recipe {file}" if file else "recipe", ConfigError)
 
 

@@ -115,6 +115,23 @@ class TeacherRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class ParentRecord:
+    """The finished run whose network, edited, another one started from.
+
+    Attributes:
+        run: Its folder, absolute.
+        arch: Its network; that of the run is the same with further edits.
+        model_sha256: Of its weights, hex.
+        val_top1_ratio: On the same validation photos, 0-1.
+    """
+
+    run: str
+    arch: str
+    model_sha256: str
+    val_top1_ratio: float
+
+
+@dataclasses.dataclass(frozen=True)
 class UnlabelledRecord:
     """Photos without labels that a teacher answered, too.
 
@@ -163,6 +180,8 @@ class RunRecord:
         outcome: None until the run has finished.
         teacher: What its answers were learned from; None where there were only labels.
         unlabelled: Which photos without labels it learned from, if any.
+        parent: What it started from, if that was a run's network, edited.
+        edited_val_top1_ratio: On validation photos, 0-1, after the edits and before it learned.
         divergences: How it went wrong, each time before it was resumed with other rates.
         run_version: Of this record's form.
     """
@@ -184,6 +203,8 @@ class RunRecord:
     conflicts: str = "stop"
     teacher: TeacherRecord | None = None
     unlabelled: UnlabelledRecord | None = None
+    parent: ParentRecord | None = None
+    edited_val_top1_ratio: float | None = None
     outcome: Outcome | None = None
     divergences: tuple[Divergence, ...] = ()
     run_version: int = RUN_VERSION
@@ -203,6 +224,21 @@ class RunRecord:
         return bool(self.divergences) and all(
             getattr(self.recipe, name) == rate for name, rate in self.divergences[-1].rates.items()
         )
+
+    def to_provenance(self) -> dict[str, Any]:
+        """Return where the network is from as plain values; nothing of the machine that made it."""
+        teacher = dataclasses.asdict(self.teacher) if self.teacher else {}
+        return {
+            "weights": Path(self.weights).name,
+            "num_tensors_loaded": self.num_loaded,
+            "random_parameters": list(self.random),
+            "seed": self.seed,
+            "recipe": dataclasses.asdict(self.recipe),
+            "teacher": teacher and teacher | {"weights": Path(teacher["weights"]).name},
+            "data_sha256": self.data_sha256,
+            "num_photos": self.num_photos,
+            "versions": self.versions,
+        }
 
     def save(self, run: Path) -> None:
         """Write the record into the run's folder.

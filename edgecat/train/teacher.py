@@ -4,8 +4,10 @@ Source: Beyer et al., "Knowledge distillation: A good teacher is patient and con
 arXiv 2106.05237): both see the same views, for many epochs.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,17 @@ import torch
 
 from edgecat.errors import TrainError
 from edgecat.graph.bulk import Arrays, open_in_bulk
+from edgecat.photos.input import InputSpec
 from edgecat.scores.metrics import Logits
 from edgecat.train import run as runs
 from edgecat.train.batches import make_batches
+from edgecat.train.cache import PhotoCache, open_cache
 from edgecat.train.data import TrainingData
 from edgecat.train.finished import Checkpoint, load_checkpoint
+from edgecat.train.job import TEACHER_CACHES
 from edgecat.train.network import PhotoNetwork, predict_logits
+from edgecat.train.photo_store import PhotoStore
+from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord, TeacherRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher_answers import TeacherAnswers, make_key
@@ -96,29 +103,68 @@ def _check_split(run: Path, checkpoint: Checkpoint, data: TrainingData) -> None:
 def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> TeacherAnswers:
     """Return a teacher's answers to all views of a run; those that are kept are not asked again.
 
+    It sees them at the size that its own network takes, also where the student's is another one.
+
     Raises:
         StorageError: The disk is full.
     """
     shape = (session.data.num_learned, len(session.data.labels))
-    folder = teacher.run / runs.ANSWERS / _make_key(teacher, session)
+    spec, recipe = _size_views(teacher, session)
+    folder = teacher.run / runs.ANSWERS / _make_key(teacher, session, spec, recipe)
     answers = TeacherAnswers(folder, min(session.recipe.num_views, session.recipe.epochs), shape)
     epochs = [e for e in range(1, answers.num_views + 1) if answers.load(e) is None]
     if damaged := sum(map(answers.has, epochs)):
         session.progress.say(f"{folder}: {damaged} files are damaged; the teacher is asked again")
     if not epochs:
         return answers
-    with session.progress.phase("teacher's answers", len(epochs) * session.steps_per_epoch) as step:
-        answer = _open_network(teacher.network, device, session.recipe.crop_side_px)
+    num_steps = len(epochs) * session.steps_per_epoch
+    with (
+        _open_views(session, spec, recipe) as views,
+        session.progress.phase("teacher's answers", num_steps) as step,
+    ):
+        answer = _open_network(teacher.network, device, recipe.crop_side_px)
         for epoch in epochs:
             parts: list[Logits] = []
-            for batch in make_batches(session, epoch):
+            for batch in make_batches(views, epoch):
                 parts.append(answer(batch.photos.cpu().numpy()))
                 step()
             answers.save(epoch, np.concatenate(parts))
     return answers
 
 
-def _make_key(teacher: Teacher, session: Session) -> str:
+def _size_views(teacher: Teacher, session: Session) -> tuple[InputSpec, Recipe]:
+    """Return what makes a run's views at the size that a teacher takes."""
+    own, spec, recipe = teacher.network.input, session.data.cache.spec, session.recipe
+    crop_px = round(recipe.crop_side_px * own.side_px / spec.side_px)
+    return (
+        dataclasses.replace(spec, side_px=own.side_px, shorter_side_px=own.shorter_side_px),
+        dataclasses.replace(recipe, crop_side_px=crop_px),
+    )
+
+
+@contextlib.contextmanager
+def _open_views(session: Session, spec: InputSpec, recipe: Recipe) -> Iterator[Session]:
+    """Yield the run with photos of another size; those of its own are not decoded again."""
+    data, progress = session.data, session.progress
+    if spec == data.cache.spec:
+        yield session
+        return
+    with contextlib.ExitStack() as stack:
+
+        def decode(cache: PhotoCache, name: str) -> PhotoCache:
+            file = session.run / name
+            return stack.enter_context(
+                open_cache(file, cache.photos, spec, progress, skip_broken=False)
+            )
+
+        unlabelled = data.unlabelled and decode(data.unlabelled, TEACHER_CACHES[1])
+        cache = decode(data.cache, TEACHER_CACHES[0])
+        resized = dataclasses.replace(data, cache=cache, unlabelled=unlabelled)
+        store = PhotoStore(resized, session.store.device)
+        yield dataclasses.replace(session, data=resized, store=store, recipe=recipe)
+
+
+def _make_key(teacher: Teacher, session: Session, spec: InputSpec, recipe: Recipe) -> str:
     return make_key(
         {
             "model": teacher.record.model_sha256,
@@ -126,10 +172,10 @@ def _make_key(teacher: Teacher, session: Session) -> str:
             if session.data.unlabelled
             else [],
             "split": hashlib.sha256(session.data.split.to_json().encode()).hexdigest(),
-            "input": dataclasses.asdict(session.data.cache.spec),
+            "input": dataclasses.asdict(spec),
             "seed": session.seed,
             "views_version": _VIEWS_VERSION,
-            **{key: getattr(session.recipe, key) for key in _VIEW_KEYS},
+            **{key: getattr(recipe, key) for key in _VIEW_KEYS},
         }
     )
 

@@ -179,6 +179,8 @@ BAD = {
     "the manifest as a file": (changed(files={"Bundle.json": RECORD}), "upper and lower case"),
     "the signature as a file": (changed(files={"bundle.sig": RECORD}), "upper and lower case"),
     "network of a path": (changed(arch="../resnet18"), "arch '../resnet18' is no name"),
+    "an edit of a path": (changed(arch="resnet18+../x"), r"arch 'resnet18\+../x' is no name"),
+    "an edit without a name": (changed(arch="resnet18+"), r"arch 'resnet18\+' is no name"),
     "a terminal's command in a label": (changed(labels=["a", "\x1b[2J"]), "control characters"),
     "a newline in the name": (changed(name="a\nb"), "control characters"),
     "half a character in a label": (changed(labels=["a", "\ud800"]), "no Unicode"),
@@ -409,3 +411,8 @@ def test_what_a_newer_edgecat_may_know_is_no_damage():
     variants = [{"name": "zrt-fp8", "files": ["a.onnx"], "verdict": verdict}]
     spec = ModelSpec.from_json(changed(arch="efficientnet_b0", variants=variants), "w")
     assert (spec.arch, spec.targets, spec.reference) == ("efficientnet_b0", ("riscv",), "zrt-fp8")
+
+
+def test_a_lean_network_is_named_by_its_edits():
+    arch = "mobilenet_v3_small+no-se:4,5+narrow:3=48+side:160"
+    assert ModelSpec.from_json(changed(arch=arch), "w").arch == arch

@@ -1,52 +1,27 @@
 """The page in a real browser, at the size of a phone and of a desk."""
 
-import os
-import shutil
-
 import pytest
 
 from edgecat.serve.page import load_page
+from tests.browser import SIZES, open_window
 from tests.conftest import write_bundle
 from tests.serve.conftest import draw, running
 from tests.serve.test_door import TOKEN, guarded, token_file  # noqa: F401
 
 pytestmark = pytest.mark.slow  # starts a browser
 
-SIZES = {"phone": (390, 844), "desk": (1280, 800)}
 TIMEOUT_S = 30
 
 
 @pytest.fixture(scope="module")
 def chromium():
     """A function that gives a headless window of a size."""
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing:
-        reason = f"needs {' and '.join(missing)} (apt-get install chromium chromium-driver)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (edgecat[dev])")
     windows = {}
 
     def give_window(kind):
         if kind not in windows:
             windows[kind] = open_window(kind)
         return Page(windows[kind])
-
-    def open_window(kind):
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium")
-        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-            options.add_argument(argument)
-        width, height = SIZES[kind]
-        if kind == "phone":
-            metrics = {"width": width, "height": height, "pixelRatio": 2, "touch": True}
-            options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(shutil.which("chromedriver"))
-        window = webdriver.Chrome(options, service)
-        window.set_window_size(width, height)
-        return window
 
     yield give_window
     for window in windows.values():

@@ -1,0 +1,1 @@
+"""Edits of networks, one a file: see `edgecat.train.edit`."""

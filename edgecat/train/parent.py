@@ -1,0 +1,153 @@
+"""A finished run whose network another run starts from, edited.
+
+Edited is the trained network, since an edit before the first training costs far more accuracy, and
+the edited one learns on: on the same split, by the same recipe, from the same teacher.
+"""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from edgecat.errors import TrainError
+from edgecat.scores.metrics import top1_ratio
+from edgecat.train import run as runs
+from edgecat.train.data import TrainingData
+from edgecat.train.edit import apply_edit, join_name, split_name
+from edgecat.train.finished import Checkpoint, load_checkpoint
+from edgecat.train.job import Job
+from edgecat.train.look import TrainingPhotos
+from edgecat.train.network import PhotoNetwork, predict_both
+from edgecat.train.recipe import Recipe
+from edgecat.train.run import ParentRecord, RunRecord, load_run
+from edgecat.train.weights import LoadedWeights
+
+
+@dataclasses.dataclass(frozen=True)
+class Parent:
+    """A finished run to start from.
+
+    Attributes:
+        checkpoint: Its network, split and record.
+        record: What the record of the run that starts from it says of it.
+    """
+
+    checkpoint: Checkpoint
+    record: ParentRecord
+
+
+def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
+    """Return a job that starts from a finished run's network, edited.
+
+    Args:
+        job: What else to do; its recipe is taken as it is.
+        parent: The finished run.
+        edits: As `edgecat.train.edit.apply_edit` knows them.
+
+    Raises:
+        TrainError: No run there, or one whose teacher is elsewhere.
+    """
+    record = load_run(parent)
+    return dataclasses.replace(
+        job,
+        arch=join_name(record.arch, edits),
+        weights=str(parent / runs.MODEL),
+        init="full",
+        parent=parent,
+        seed=record.seed,
+        conflicts=record.conflicts,
+        teacher=job.teacher or _find_teacher(parent, record),
+    )
+
+
+def _find_teacher(run: Path, record: RunRecord) -> str | None:
+    """Return the run of the teacher of a run, if it had one; its own, or that of its parents.
+
+    Raises:
+        TrainError: It is not there.
+    """
+    if record.teacher is None:
+        return None
+    if (run / runs.TEACHER / runs.RECORD).exists():
+        return str(run / runs.TEACHER)
+    if record.parent is not None and (Path(record.parent.run) / runs.RECORD).exists():
+        return _find_teacher(Path(record.parent.run), load_run(Path(record.parent.run)))
+    raise TrainError(
+        f"--from {run}: it was taught by a {record.teacher.arch} that does not lie in it; say "
+        "where the run of that teacher is: --teacher DIR"
+    )
+
+
+def inherit_recipe(record: RunRecord) -> Recipe:
+    """Return the recipe by which a run's network learns on; crops follow the network's input."""
+    is_own = record.recipe.crop_side_px == record.input.side_px
+    return dataclasses.replace(record.recipe, crop_side_px=0) if is_own else record.recipe
+
+
+def open_parent(run: Path) -> Parent:
+    """Read a run to start from.
+
+    Raises:
+        TrainError: As `load_checkpoint`.
+        ConfigError: This edgecat does not know its network.
+    """
+    checkpoint = load_checkpoint(run)
+    outcome = checkpoint.record.outcome
+    assert outcome is not None  # load_checkpoint refuses others
+    record = ParentRecord(
+        run=str(run.resolve()),
+        arch=checkpoint.record.arch,
+        model_sha256=checkpoint.weights_sha256,
+        val_top1_ratio=outcome.val_top1_ratio,
+    )
+    return Parent(checkpoint, record)
+
+
+def describe_weights(job: Job, network: PhotoNetwork) -> LoadedWeights:
+    """Return what the weights of a network are that is made from a parent: none is random."""
+    return LoadedWeights(job.weights, len(network.network.state_dict()), ())
+
+
+def edit_parent(parent: Parent, arch: str, data: TrainingData) -> PhotoNetwork:
+    """Return a parent's network, edited: what it does to training photos, it does nearly still.
+
+    Args:
+        parent: Left as it is.
+        arch: The parent's network with further edits.
+        data: Photos at the size that the edited network takes.
+
+    Raises:
+        TrainError: The photos are split otherwise than the parent's.
+        ConfigError: An edit does not fit.
+    """
+    _check_split(parent, data)
+    network = copy.deepcopy(parent.checkpoint.network)
+    look = TrainingPhotos(data, network.architecture)
+    num_before = len(split_name(parent.record.arch)[1])
+    for edit in split_name(arch)[1][num_before:]:
+        apply_edit(network.network, edit, look)
+    return network
+
+
+def _check_split(parent: Parent, data: TrainingData) -> None:
+    """Refuse photos that a lean network cannot be compared on with its parent.
+
+    Raises:
+        TrainError: Some are new, gone, or have moved to another part of the split.
+    """
+    before = {photo.sha256: photo.split for photo in parent.checkpoint.split.photos}
+    now = {photo.sha256: photo.split for photo in data.split.photos}
+    if others := [sha for sha in before.keys() | now.keys() if before.get(sha) != now.get(sha)]:
+        raise TrainError(
+            f"--from {parent.record.run}: {len(others)} photos are new, gone, or split otherwise "
+            "than in that run, so the two could not be compared; give the folder of its photos, "
+            f"{parent.checkpoint.record.data}, or fine-tune that network again first"
+        )
+
+
+def measure_val_top1(network: PhotoNetwork, data: TrainingData, device: torch.device) -> float:
+    """Return the share of validation photos that a network answers rightly, 0-1."""
+    indices = data.indices("val")
+    logits, _ = predict_both(network.to(device), data.cache, indices, device)
+    return top1_ratio(logits, data.targets[indices])

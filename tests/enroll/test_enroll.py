@@ -235,8 +235,10 @@ BAD_FEATURES = {
     "plain": as_npy(np.zeros((4, 3), np.float32)),
     "other fields": as_npy(np.zeros(4, [("target", "<u2"), ("features", "<f2")])),
     "two axes": as_npy(np.zeros((2, 2), RECORD)),
-    "a class too many": as_npy(np.array([(3, False, (1, 2, 3))], RECORD)),
-    "not finite": as_npy(np.array([(0, False, (1, np.nan, 3))], RECORD)),
+    "a class too many": as_npy(np.array([(0, True, (1, 2, 3)), (3, False, (1, 2, 3))], RECORD)),
+    "not finite": as_npy(np.array([(0, True, (1, 2, 3)), (0, False, (1, np.nan, 3))], RECORD)),
+    "none held out": as_npy(np.array([(0, False, (1, 2, 3))], RECORD)),
+    "all held out": as_npy(np.array([(0, True, (1, 2, 3))], RECORD)),
 }
 
 
@@ -245,6 +247,13 @@ def test_features_that_no_export_writes_are_refused(colours, data):
     forge(colours, "features.npy", data)
     with pytest.raises(BundleError, match=r"features\.npy"):
         load_known_features(load_bundle(colours))
+
+
+def test_features_of_another_model_are_refused(colours, draw_class, tmp_path):
+    record = [("target", "<u2"), ("is_held_out", "?"), ("features", "<f2", (2,))]
+    forge(colours, "features.npy", as_npy(np.array([(0, True, 1), (0, False, 1)], record)))
+    with pytest.raises(BundleError, match=r"has 2 features a photo, the model 3"):
+        enroll(colours, "yellow", files_of(draw_class()), tmp_path / "out")
 
 
 BAD_UNITS = {

@@ -117,7 +117,7 @@ LAYERS = [
     ["scores"],
     ["bundle"],
     ["runtime"],
-    ["bench"],
+    ["audit", "bench"],
     ["service"],
     ["doctor", "enroll", "serve", "stream", "tune", "watch"],
     ["graph"],

@@ -14,6 +14,7 @@ from edgecat.errors import ConfigError, EdgecatError, StorageError
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
 # or torch, is imported when that command is used, so that `edgecat --help` is quick.
 COMMANDS = {
+    "audit": "Look for what is wrong in a folder of labelled photos.",
     "finetune": "Fine-tune a pretrained network on a folder of labelled photos.",
     "export": "Turn a finished run into a bundle: float and INT8 models, each proven.",
     "evaluate": "Measure a bundle's accuracy on labelled photos.",

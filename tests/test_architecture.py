@@ -117,7 +117,7 @@ LAYERS = [
     ["scores"],
     ["bundle"],
     ["runtime"],
-    ["audit", "bench"],
+    ["audit", "bench", "drift"],
     ["service"],
     ["doctor", "enroll", "serve", "stream", "tune", "watch"],
     ["graph"],

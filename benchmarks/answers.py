@@ -192,6 +192,32 @@ def _divergence(result: _Result) -> str:
     )
 
 
+def _audit_labels(result: _Result) -> str:
+    """Return how many wrong labels are found, and what leaving all in doubt out gains."""
+    wrong = [row for row in result["rows"] if row["num_wrong"]]
+    right = [row for row in result["rows"] if not row["num_wrong"]]
+
+    def gain(rows: list[_Result]) -> float:
+        scores = [row["test_top1_ratio"] for row in rows]
+        return 100 * mean(score["without doubts"] - score["all"] for score in scores)
+
+    return (
+        f"{100 * result['mean_found_in_first_ratio']:.0f} % of {wrong[0]['num_wrong']} stand in "
+        f"the first {100 * result['first_ratio']:.0f} % of the ranking ({len(wrong)} seeds); "
+        f"{mean(row['num_in_doubt'] for row in wrong):.0f} of {result['num_photos']:,} are in "
+        f"doubt, {mean(row['num_in_doubt'] for row in right):.0f} where no label was changed; "
+        f"without all of these a classifier gains {gain(wrong):+.1f} and {gain(right):+.1f} pp"
+    )
+
+
+def _audit_looks(result: _Result) -> str:
+    parts = []
+    for row in result["rows"]:
+        found = [f"{num} {name}" for name, num in row["found"].items() if num]
+        parts.append(f"{row['kind']}, {row['num_photos']:,}: {', '.join(found) or 'none'}")
+    return "; ".join(parts)
+
+
 def _watch_record(result: _Result) -> str:
     parts = [
         f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
@@ -218,6 +244,8 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
     "ranks": _ranks,
+    "audit_labels": _audit_labels,
+    "audit_looks": _audit_looks,
     "transfer": summarize,
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",

@@ -122,7 +122,7 @@ LAYERS = [
     ["scores"],
     ["bundle"],
     ["runtime"],
-    ["bench"],
+    ["audit", "bench", "drift"],
     ["service"],
     ["doctor", "enroll", "remote", "serve", "stream", "tune", "watch"],
     ["graph"],

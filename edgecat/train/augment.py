@@ -1,12 +1,23 @@
-"""What training does to a photo that nothing else does: a random crop, a mirror, other light."""
+"""What training does to a photo that nothing else does: a random crop, a mirror, other light.
 
+Chance is numpy's, pixels are torch's, on whatever device they lie: the views of a photo are the
+same with any number of threads, and alike on a processor and on a GPU.
+"""
+
+import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from edgecat.photos.pixels import Pixels
 from edgecat.train.recipe import Recipe
+from edgecat.train.vision import import_torchvision
+
+import_torchvision()  # also where its own import fails
+from torchvision.transforms.v2 import functional as vision  # noqa: E402
 
 # Aspect ratios of random crops. Source: Szegedy et al., "Going Deeper with Convolutions" (2014),
 # section 6; the default of torchvision's RandomResizedCrop.
@@ -15,46 +26,80 @@ _ASPECT_RANGE = (3 / 4, 4 / 3)
 # Brightness of R, G, B. Source: ITU-R BT.601, as in Pillow's conversion to grey.
 _GREY = np.array([0.299, 0.587, 0.114])
 
+# Contrast is changed around this grey, 0-255.
+_MIDDLE = 128
 
-def augment_photo(scaled: Pixels, recipe: Recipe, rng: np.random.Generator) -> Pixels:
-    """Return a random view of a photo.
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Which part of a photo is seen, and how.
+
+    Attributes:
+        box_px: Top, left, height and width of the part.
+        is_mirrored: Left and right change places.
+        light: float64 `[3, 4]`: R, G, B of the view from those of the photo and 1.
+    """
+
+    box_px: tuple[int, int, int, int]
+    is_mirrored: bool
+    light: npt.NDArray[np.float64]
+
+
+def draw_view(size_px: tuple[int, int], recipe: Recipe, rng: np.random.Generator) -> View:
+    """Return a random view.
 
     Args:
-        scaled: uint8 `[H, W, 3]`, RGB, as `scale_photo` returns it.
+        size_px: Height and width of the photo.
         recipe: How far to go.
         rng: The only source of chance.
-
-    Returns:
-        uint8 `[S, S, 3]`, RGB; S is the recipe's `crop_side_px`.
     """
-    image = Image.fromarray(scaled)
-    box = _random_box(image.size, recipe.crop_scale_min, rng)
-    side_px = recipe.crop_side_px
-    view = image.resize((side_px, side_px), Image.Resampling.BILINEAR, box=box)
-    if rng.random() < recipe.flip_ratio:
-        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if recipe.colour_jitter:
-        view = view.convert("RGB", _random_light(recipe.colour_jitter, rng))
-    return np.asarray(view)
+    box_px = _draw_box(size_px, recipe.crop_scale_min, rng)
+    is_mirrored = bool(rng.random() < recipe.flip_ratio)
+    return View(box_px, is_mirrored, _draw_light(recipe.colour_jitter, rng))
 
 
-def _random_box(
+def cut_view(photo: Tensor, view: View, side_px: int) -> Tensor:
+    """Return the part of a photo that a view sees, uint8 `[3, S, S]`, in the photo's own light.
+
+    Args:
+        photo: uint8 `[H, W, 3]`, RGB, as `scale_photo` returns it.
+        view: What is seen.
+        side_px: S.
+    """
+    maps = photo.permute(2, 0, 1)
+    part: Tensor = vision.resized_crop(maps, *view.box_px, [side_px, side_px], antialias=True)
+    return part.flip(2) if view.is_mirrored else part
+
+
+def light_views(parts: Tensor, views: Sequence[View]) -> Tensor:
+    """Return views in their light: uint8 `[N, S, S, 3]`, RGB.
+
+    Args:
+        parts: uint8 `[N, 3, S, S]`, as `cut_view` returns each.
+        views: How each is seen.
+    """
+    lights = torch.from_numpy(np.stack([view.light for view in views])).to(parts.device).float()
+    lit = torch.baddbmm(lights[:, :, 3:], lights[:, :, :3], parts.contiguous().float().flatten(2))
+    return lit.round_().clamp_(0, 255).to(torch.uint8).view(parts.shape).permute(0, 2, 3, 1)
+
+
+def _draw_box(
     size_px: tuple[int, int], scale_min: float, rng: np.random.Generator
-) -> tuple[float, float, float, float]:
-    """Return left, top, right, bottom of a crop with a random area, shape and place."""
-    width_px, height_px = size_px
+) -> tuple[int, int, int, int]:
+    """Return top, left, height, width of a crop with a random area, shape and place."""
+    height_px, width_px = size_px
     area_px = width_px * height_px * rng.uniform(scale_min, 1)
     aspect = math.exp(rng.uniform(*np.log(_ASPECT_RANGE)))
-    crop_width_px = min(width_px, math.sqrt(area_px * aspect))
-    crop_height_px = min(height_px, math.sqrt(area_px / aspect))
-    left_px = rng.uniform(0, width_px - crop_width_px)
-    top_px = rng.uniform(0, height_px - crop_height_px)
-    return left_px, top_px, left_px + crop_width_px, top_px + crop_height_px
+    crop_width_px = min(width_px, max(1, round(math.sqrt(area_px * aspect))))
+    crop_height_px = min(height_px, max(1, round(math.sqrt(area_px / aspect))))
+    left_px = rng.integers(0, width_px - crop_width_px, endpoint=True)
+    top_px = rng.integers(0, height_px - crop_height_px, endpoint=True)
+    return int(top_px), int(left_px), crop_height_px, crop_width_px
 
 
-def _random_light(most: float, rng: np.random.Generator) -> tuple[float, ...]:
+def _draw_light(most: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Return brightness, contrast and saturation as one matrix: 3 rows of R, G, B, offset."""
     brightness, contrast, saturation = rng.uniform(1 - most, 1 + most, 3)
     mix = saturation * np.eye(3) + (1 - saturation) * _GREY
-    rows = np.concatenate([brightness * contrast * mix, np.full((3, 1), 128 * (1 - contrast))], 1)
-    return tuple(rows.ravel())
+    offset = np.full((3, 1), _MIDDLE * (1 - contrast))
+    return np.concatenate([brightness * contrast * mix, offset], 1)

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgecat.photos.pixels import Pixels
 from edgecat.scores.metrics import Indices
-from edgecat.train.augment import augment_photo
+from edgecat.train.augment import View, cut_view, draw_view, light_views
 from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.sampling import draw_photos
 from edgecat.train.session import Session
@@ -61,23 +60,25 @@ def make_batches(
     order = rng.permutation(np.concatenate([drawn_ones, len(data.targets) + data.chosen]))
     repeats = _count_repeats(order)
 
-    def view(index: int, repeat: int) -> Pixels:
-        # The first view of a photo has the chance that it had before there were others.
-        words = [session.seed, epoch, index, repeat] if repeat else [session.seed, epoch, index]
-        return augment_photo(data.scaled(index), recipe, np.random.default_rng(words))
+    def cut(index: int, repeat: int) -> tuple[Tensor, View]:
+        photo = session.store.read(index)
+        rng = np.random.default_rng([session.seed, epoch, index, repeat])
+        view = draw_view((photo.shape[0], photo.shape[1]), recipe, rng)
+        return cut_view(photo, view, recipe.crop_side_px), view
 
-    def submit(pool: ThreadPoolExecutor, places: Indices) -> list[Future[Pixels]]:
+    def submit(pool: ThreadPoolExecutor, places: Indices) -> list[Future[tuple[Tensor, View]]]:
         pairs = zip(order[places].tolist(), repeats[places].tolist(), strict=True)
-        return [pool.submit(view, index, repeat) for index, repeat in pairs]
+        return [pool.submit(cut, index, repeat) for index, repeat in pairs]
 
     batches = np.array_split(np.arange(len(order)), session.steps_per_epoch)
     parts = [places[ranks.span(len(places))] for places in batches]
     with ThreadPoolExecutor(share_threads(ranks)) as pool:
         ahead = submit(pool, parts[0])
         for places, following in zip(parts, [*parts[1:], parts[0][:0]], strict=True):
-            views, ahead = ahead, submit(pool, following)
+            cuts, ahead = ahead, submit(pool, following)
+            pieces, views = zip(*(future.result() for future in cuts), strict=True)
             yield Batch(
-                torch.from_numpy(np.stack([future.result() for future in views])),
+                light_views(torch.stack(pieces), views),
                 torch.from_numpy(data.targets_of(order[places])),
                 None if answers is None else answers[places],
             )

@@ -88,7 +88,8 @@ class PhotoCache:
     def attach(self, file: Path) -> None:
         """Read pixels from this file from now on."""
         if self.num_kept:
-            self._bytes = np.memmap(file, np.uint8, mode="r")
+            # "c": torch takes no array that is read-only. What is written to it reaches no file.
+            self._bytes = np.memmap(file, np.uint8, mode="c")
 
     def to_index(self) -> dict[str, Any]:
         """Return where each photo lies, for another process of this machine, as JSON has it."""

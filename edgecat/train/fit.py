@@ -27,6 +27,7 @@ from edgecat.train.parent import (
     measure_val_top1,
     open_parent,
 )
+from edgecat.train.photo_store import PhotoStore
 from edgecat.train.ranks import Ranks
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
@@ -114,7 +115,8 @@ def fit(
         progress.say(f"{job.run}: this run is finished already; nothing to resume")
         ranks.tell(None)
         return record
-    session = Session(job.run, job.recipe, job.seed, data, progress, has_board=job.has_board)
+    store = PhotoStore(data, start.device)
+    session = Session(job.run, job.recipe, job.seed, data, store, progress, has_board=job.has_board)
     ranks.span(session.smallest_batch)  # refuses more ranks than it has photos
     ranks.tell(data.chosen.tolist())
     with atomic.storage_errors(job.run):

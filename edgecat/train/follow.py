@@ -16,6 +16,7 @@ from edgecat.train.data import TrainingData
 from edgecat.train.fit import Start, memory_errors
 from edgecat.train.learner import build_learner
 from edgecat.train.loop import begin, train
+from edgecat.train.photo_store import PhotoStore
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher_answers import TeacherAnswers
@@ -40,7 +41,8 @@ def follow(
     chosen = ranks.hear()
     if chosen is not None:  # else the run was finished before
         data = dataclasses.replace(data, unlabelled=unlabelled, chosen=np.array(chosen, np.int64))
-        session = Session(job.run, job.recipe, job.seed, data, progress)
+        store = PhotoStore(data, start.device)
+        session = Session(job.run, job.recipe, job.seed, data, store, progress)
         learner = build_learner(start.network, job.recipe, start.device, ranks)
         state = begin(session, learner)
         if job.teacher:

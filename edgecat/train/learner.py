@@ -86,7 +86,7 @@ def _build_optimizer(network: PhotoNetwork, recipe: Recipe) -> torch.optim.AdamW
         }
         for is_head, is_matrix in itertools.product((False, True), repeat=2)
     ]
-    return torch.optim.AdamW(groups, lr=0.0)
+    return torch.optim.AdamW(groups, lr=0.0, fused=True)
 
 
 def set_rates(optimizer: torch.optim.AdamW, done_steps: int, num_steps: int, warmup: float) -> None:

@@ -27,9 +27,9 @@ class Preset:
     teacher: str | None = None
 
 
-# Who has a teacher can learn from smaller crops, and does not stop early: it learns more the longer
-# it is taught ("patience", arXiv 2106.05237).
-_TAUGHT = {"crop_scale_min": 0.25}
+# Who has a teacher can learn from smaller crops and at a higher rate, and does not stop early: it
+# learns more the longer it is taught ("patience", arXiv 2106.05237).
+_TAUGHT = {"crop_scale_min": 0.25, "backbone_rate": 1e-3, "ema_decay": 0.99}
 
 #: What is taken unless another one is asked for.
 FAST = "fast"

@@ -7,6 +7,7 @@ import numpy as np
 
 from edgecat.progress import Progress
 from edgecat.train.data import TrainingData
+from edgecat.train.photo_store import PhotoStore
 from edgecat.train.recipe import Recipe
 from edgecat.train.teacher_answers import TeacherAnswers
 
@@ -20,6 +21,7 @@ class Session:
         recipe: Every number of the training.
         seed: Of all chance.
         data: The photos.
+        store: The same, where training computes.
         progress: Told of each step.
         answers: A teacher's, to the same views; None to learn from labels only.
         has_board: Whether TensorBoard is written for.
@@ -29,6 +31,7 @@ class Session:
     recipe: Recipe
     seed: int
     data: TrainingData
+    store: PhotoStore
     progress: Progress
     answers: TeacherAnswers | None = None
     has_board: bool = False

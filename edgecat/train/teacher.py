@@ -24,6 +24,7 @@ from edgecat.train.data import TrainingData
 from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import TEACHER_CACHES
 from edgecat.train.network import PhotoNetwork, predict_logits
+from edgecat.train.photo_store import PhotoStore
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord, TeacherRecord
 from edgecat.train.session import Session
@@ -31,7 +32,7 @@ from edgecat.train.teacher_answers import TeacherAnswers, make_key
 
 # What a view is made of; and this edgecat's way of making them, counted up when that changes.
 _VIEW_KEYS = ("crop_side_px", "crop_scale_min", "flip_ratio", "colour_jitter", "balance_ratio")
-_VIEWS_VERSION = 1
+_VIEWS_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,14 +119,14 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Tea
         return answers
     num_steps = len(epochs) * session.steps_per_epoch
     with (
-        _open_views(session, spec, recipe) as views,
+        _open_views(session, spec, recipe, device) as views,
         session.progress.phase("teacher's answers", num_steps) as step,
     ):
         answer = _open_network(teacher.network, device, recipe.crop_side_px)
         for epoch in epochs:
             parts: list[Logits] = []
             for batch in make_batches(views, epoch):
-                parts.append(answer(batch.photos.numpy()))
+                parts.append(answer(batch.photos.cpu().numpy()))
                 step()
             answers.save(epoch, np.concatenate(parts))
     return answers
@@ -142,7 +143,9 @@ def _size_views(teacher: Teacher, session: Session) -> tuple[InputSpec, Recipe]:
 
 
 @contextlib.contextmanager
-def _open_views(session: Session, spec: InputSpec, recipe: Recipe) -> Iterator[Session]:
+def _open_views(
+    session: Session, spec: InputSpec, recipe: Recipe, device: torch.device
+) -> Iterator[Session]:
     """Yield the run with photos of another size; those of its own are not decoded again."""
     data, progress = session.data, session.progress
     if spec == data.cache.spec:
@@ -159,7 +162,8 @@ def _open_views(session: Session, spec: InputSpec, recipe: Recipe) -> Iterator[S
         unlabelled = data.unlabelled and decode(data.unlabelled, TEACHER_CACHES[1])
         cache = decode(data.cache, TEACHER_CACHES[0])
         resized = dataclasses.replace(data, cache=cache, unlabelled=unlabelled)
-        yield dataclasses.replace(session, data=resized, recipe=recipe)
+        store = PhotoStore(resized, device)
+        yield dataclasses.replace(session, data=resized, store=store, recipe=recipe)
 
 
 def _make_key(teacher: Teacher, session: Session, spec: InputSpec, recipe: Recipe) -> str:

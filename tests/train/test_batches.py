@@ -12,6 +12,7 @@ from edgecat.train.batches import make_batches  # noqa: E402
 from edgecat.train.cache import open_cache  # noqa: E402
 from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.job import Job  # noqa: E402
+from edgecat.train.photo_store import PhotoStore  # noqa: E402
 from edgecat.train.session import Session  # noqa: E402
 
 NUM_FEW, NUM_MANY = 3, 28  # of 5 and 40 photos, those to train with
@@ -25,7 +26,9 @@ def session(draw_reds, quick, tmp_path_factory):
     job = Job(photos, folder / "r", recipe=dataclasses.replace(quick, balance_ratio=1.0))
     found = load_training_folder(photos).photos
     with open_cache(folder / "pixels.cache", found, IMAGENET, Silent(), skip_broken=False) as cache:
-        yield Session(job.run, job.recipe, 0, split_data(photos, cache, job), Silent())
+        data = split_data(photos, cache, job)
+        store = PhotoStore(data, torch.device("cpu"))
+        yield Session(job.run, job.recipe, 0, data, store, Silent())
 
 
 def epoch_of(session, epoch):

@@ -21,6 +21,7 @@ from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
 from edgecat.train.parent import inherit, inherit_recipe  # noqa: E402
+from edgecat.train.photo_store import PhotoStore  # noqa: E402
 from edgecat.train.run import TeacherRecord, load_run, load_split  # noqa: E402
 from edgecat.train.session import Session  # noqa: E402
 from edgecat.train.teacher import ask_teacher, open_teacher  # noqa: E402
@@ -180,7 +181,8 @@ def open_session(photos, job, tmp_path):
             opened = open_cache(file, found, spec, Silent(), skip_broken=False)
             data = split_data(photos, stack.enter_context(opened), job)
             recipe = dataclasses.replace(job.recipe, crop_side_px=side_px, num_views=2)
-            return Session(tmp_path, recipe, job.seed, data, Silent())
+            store = PhotoStore(data, torch.device("cpu"))
+            return Session(tmp_path, recipe, job.seed, data, store, Silent())
 
         yield open_at
 

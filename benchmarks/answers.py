@@ -4,6 +4,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
+from benchmarks.peers.table import summarize_peers
 from benchmarks.transfer.claims import summarize
 
 _MB = 1e6
@@ -18,6 +19,34 @@ def _not_cats(result: _Result) -> str:
         of_measure.setdefault(row["measure"], []).append(100 * row["rejected_ratio"])
     parts = [f"{title} {mean(ratios):.0f} %" for title, ratios in of_measure.items()]
     return f"of {result['num_strangers']} strangers, told by {', '.join(parts)}"
+
+
+def _pointing(result: _Result) -> str:
+    parts = [
+        f"`{row['variant']}` {100 * row['hit_ratio']:.0f} % of {row['num']} ({100 * low:.0f} to "
+        f"{100 * high:.0f})"
+        for row in result["rows"]
+        for low, high in [row["hit_interval_ratio"]]
+    ]
+    return f"{', '.join(parts)}; by chance {100 * result['chance_ratio']:.0f} %"
+
+
+def _enroll(result: _Result) -> str:
+    parts = [
+        f"{row['label']} {100 * row['found_ratio']:.0f} % ({row['lost_pp']:+.1f} pp)"
+        for row in sorted(result["rows"], key=lambda row: row["label"])
+    ]
+    found = mean(row["found_ratio"] for row in result["rows"])
+    lost = mean(row["lost_pp"] for row in result["rows"])
+    return (
+        f"{len(parts)} of 12 breeds, found (lost by the others): {', '.join(parts)}; mean "
+        f"{100 * found:.0f} % ({lost:+.1f} pp)"
+    )
+
+
+def _explain_time(result: _Result) -> str:
+    parts = [f"`{row['variant']}` {row['ratio_to_predict']:.2f}x" for row in result["rows"]]
+    return f"to `predict`: {', '.join(parts)}"
 
 
 def _openvino_places(result: _Result) -> str:
@@ -192,6 +221,9 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
     "not_cats": _not_cats,
+    "pointing": _pointing,
+    "enroll": _enroll,
+    "explain_time": _explain_time,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",
     "naive_int8": lambda r: ", ".join(
         f"{row['recipe']} {100 * row['change']['top1_ratio']:.1f} %" for row in r["rows"]
@@ -206,6 +238,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "openvino_places": _openvino_places,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
+    "peers": summarize_peers,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

@@ -1,10 +1,13 @@
 """Write the tables of all pages, and the folders' answers, from the raw results.
 
+And the README's list of what `edgecat help` has, from the pages themselves.
+
 python -m benchmarks.readme_table
 
 `tests/test_readme.py` fails when tables and results differ.
 """
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -14,15 +17,18 @@ from typing import Any
 import click
 
 from benchmarks.answers import ANSWERS
+from benchmarks.peers.table import format_peers
 from benchmarks.results import list_results, load_results
-from benchmarks.transfer.claims import format_page, summarize
+from benchmarks.transfer.claims import format_page
 from edgecat.bundle import schema1
+from edgecat.cli.pages import load_pages, title_of
 
 README = Path(__file__).parent.parent / "README.md"
 INT8 = Path(__file__).parent / "int8" / "INT8.md"
 TRANSFER = Path(__file__).parent / "transfer" / "README.md"
+PEERS = Path(__file__).parent / "peers" / "README.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
-
+_PAGES = re.compile(r"(<!-- pages: .*? -->\n).*?(<!-- end of pages -->)", re.DOTALL)
 _ANSWER = re.compile(r"(<!-- answer: (\w+) -->).*?(<!-- end of answer -->)")
 
 _SHARES = ("kept", "rejected")
@@ -40,14 +46,23 @@ _VARIANTS = (
 def format_results() -> str:
     """Return the table and the sentences below it."""
     parts = [_format_export(result) for result in load_results("export_cats")]
-    parts += [_format_naive(result) for result in load_results("naive_int8")]
-    sentences = [_format_finetune(result) for result in load_results("finetune_cats_cpu")]
-    sentences += [_format_time(result) for result in load_results("finetune_time_cpu")]
-    sentences += [_format_cli(result) for result in load_results("cli_time")]
-    sentences += [_format_not_cats(result) for result in load_results("not_cats")]
-    sentences += [_format_pis(result) for result in load_results("ncnn_pis")]
-    sentences += [_format_transfer(result) for result in load_results("transfer")]
-    return "\n".join([*parts, " ".join(sentences) + "\n"])
+    sentences = [
+        f"- {format_sentence(result)}"
+        for name, format_sentence in _SENTENCES.items()
+        for result in load_results(name)
+    ]
+    return "\n".join([*parts, *sentences, ""])
+
+
+def format_pages() -> str:
+    """Return the table of all topics of `edgecat help`, two in a row."""
+    cells = [
+        f"[`{topic}`](edgecat/docs/{topic}.md) | {title_of(page)}"
+        for topic, page in load_pages().items()
+    ]
+    left, right = cells[::2], cells[1::2]
+    rows = [f"| {a} | {b} |" for a, b in itertools.zip_longest(left, right, fillvalue="|")]
+    return "\n".join(["| topic | | topic | |", "|---|---|---|---|", *rows, ""])
 
 
 def format_int8() -> str:
@@ -64,8 +79,19 @@ def format_transfer() -> str:
     return "\n".join(format_page(result) for result in load_results("transfer"))
 
 
+def format_race() -> str:
+    """Return the table of benchmarks/peers/README.md."""
+    parts = [format_peers(result) for result in load_results("peers")]
+    return "\n".join(parts) or "Not measured yet.\n"
+
+
 #: Pages with tables, and what stands between their marks.
-TABLES = {README: format_results, INT8: format_int8, TRANSFER: format_transfer}
+TABLES = {
+    README: format_results,
+    INT8: format_int8,
+    TRANSFER: format_transfer,
+    PEERS: format_race,
+}
 
 #: Pages with an answer for each raw result.
 ANSWERED = sorted(Path(__file__).parent.glob("*/README.md"))
@@ -76,6 +102,7 @@ def update(page: Path) -> str:
     text = page.read_text()
     if page in TABLES:
         text = _MARKS.sub(lambda match: f"{match[1]}{TABLES[page]()}{match[2]}", text)
+    text = _PAGES.sub(lambda match: f"{match[1]}{format_pages()}{match[2]}", text)
     return _ANSWER.sub(lambda match: f"{match[1]}{_format_answer(match[2])}{match[3]}", text)
 
 
@@ -234,15 +261,8 @@ def _format_finetune(result: dict[str, Any]) -> str:
 
 def _format_time(result: dict[str, Any]) -> str:
     return (
-        f"With the machine to itself ({result['device']}), decoding included, that takes "
-        f"{result['median_duration_s']:.0f} s."
-    )
-
-
-def _format_transfer(result: dict[str, Any]) -> str:
-    return (
-        "[Transfer learning, its claims and limits](benchmarks/transfer/README.md): "
-        f"{summarize(result)}."
+        f"That takes {result['median_duration_s']:.0f} s with the machine to itself "
+        f"({result['device']}), decoding included."
     )
 
 
@@ -254,8 +274,8 @@ def _format_naive(result: dict[str, Any]) -> str:
     ]
     num = result["rows"][0]["change"]["num_images"]
     return (
-        "For comparison, `onnxruntime.quantization.quantize_static` on the same model of seed 0 "
-        f"(n = {num}): {'; '.join(parts)}.\n"
+        "INT8 by `onnxruntime.quantization.quantize_static`, on the same model of seed 0 "
+        f"(n = {num}): {'; '.join(parts)}."
     )
 
 
@@ -297,6 +317,17 @@ def _format_pis(result: dict[str, Any]) -> str:
         f"milliseconds: {'; '.join(parts)}. `ncnn-fp16` names the same breed on "
         f"{100 * half['agreement_ratio']:.1f} % of {half['num_images']} photos."
     )
+
+
+# Below the README's table: what stands for a raw result, in this order.
+_SENTENCES = {
+    "naive_int8": _format_naive,
+    "not_cats": _format_not_cats,
+    "finetune_cats_cpu": _format_finetune,
+    "finetune_time_cpu": _format_time,
+    "cli_time": _format_cli,
+    "ncnn_pis": _format_pis,
+}
 
 
 @click.command()

@@ -186,6 +186,43 @@ def build_colour_model(onnx, side_px):
 
 
 @pytest.fixture(scope="session")
+def patch_model():
+    """A real, tiny ONNX model with a map of 7 x 7 mean colours, and a head of two layers on it."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    rng = np.random.default_rng(0)
+    weights = {
+        "first.weight": np.vstack([np.eye(3), np.full((2, 3), -0.5)]) / 16,
+        "first.bias": rng.normal(0, 0.1, 5),
+        "last.weight": np.hstack([np.eye(3), rng.normal(0, 0.1, (3, 2))]),
+        "last.bias": rng.normal(0, 0.1, 3),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["image"], ["floats"], to=kinds.FLOAT),
+            helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
+            helper.make_node(
+                "AveragePool", ["planes"], ["patches"], kernel_shape=[32, 32], strides=[32, 32]
+            ),
+            helper.make_node("GlobalAveragePool", ["patches"], ["mean"]),
+            helper.make_node("Flatten", ["mean"], ["features"]),
+            helper.make_node("Gemm", ["features", "first.weight", "first.bias"], ["a"], transB=1),
+            helper.make_node("HardSwish", ["a"], ["b"]),
+            helper.make_node("Gemm", ["b", "last.weight", "last.bias"], ["logits"], transB=1),
+        ],
+        "patches",
+        [helper.make_tensor_value_info("image", kinds.UINT8, ["N", 224, 224, 3])],
+        [
+            helper.make_tensor_value_info("logits", kinds.FLOAT, ["N", 3]),
+            helper.make_tensor_value_info("features", kinds.FLOAT, ["N", 3]),
+        ],
+        [onnx.numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, ir_version=8, opset_imports=opsets).SerializeToString()
+
+
+@pytest.fixture(scope="session")
 def overflowing_model(colour_model):
     """A model that is infinitely far from an answer where a colour's mean is 200."""
     onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")

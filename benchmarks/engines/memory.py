@@ -50,7 +50,7 @@ _MEMORY_OPTIONS = {
 _CHILD = """
 import importlib, json, statistics, sys, time
 import numpy as np
-from edgecat.bench.cold import peak_rss_bytes
+from edgecat.machine.memory import peak_rss_bytes
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.engines import onnxruntime as engines
 

@@ -70,7 +70,7 @@ np.save(out, np.concatenate(logits))
 # Opens a variant and answers a photo, as a device does when it starts.
 _START = """
 import importlib, json, sys, time
-from edgecat.bench.cold import peak_rss_bytes
+from edgecat.machine.memory import peak_rss_bytes
 from edgecat.runtime.classifier import Classifier
 bundle, variant, photo = sys.argv[1:]
 importlib.import_module(variant.split("-")[0])

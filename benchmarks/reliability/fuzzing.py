@@ -9,7 +9,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from edgecat.bench.cold import peak_rss_bytes
+from edgecat.machine.memory import peak_rss_bytes
 
 # No case may compute for longer. Processor time, so that a busy machine is no hang.
 MAX_CPU_S = 2.0

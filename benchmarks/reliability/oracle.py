@@ -84,6 +84,6 @@ def find_lie(bundle: Path) -> str | None:
         verdict = variant.get("verdict")
         if verdict is not None and not 1e-3 <= verdict["latency_ratio"] <= 1e3:
             return "latency_ratio"
-    if manifest.get("schema_version", 2) not in (1, 2):
+    if manifest.get("schema_version", 2) not in (1, 2, 3):
         return "schema_version"
     return None

@@ -5,12 +5,11 @@ outside, from the start of the process to this answer.
 """
 
 import json
-import resource
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from edgecat.machine.memory import peak_rss_bytes
 from edgecat.runtime.classifier import Classifier
 
 
@@ -20,18 +19,6 @@ def main(bundle: str, variant: str, threads: str) -> None:
         side_px = classifier.bundle.spec.input.shorter_side_px
         classifier.predict(np.full((side_px, side_px, 3), 128, np.uint8))
     sys.stdout.write(json.dumps({"peak_rss_bytes": peak_rss_bytes()}) + "\n")
-
-
-def peak_rss_bytes() -> int:
-    """Return this process's peak memory.
-
-    Not from `getrusage` on Linux: its peak is handed down by the process that started this one.
-    """
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS, in bytes
 
 
 if __name__ == "__main__":

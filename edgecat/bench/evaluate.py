@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,13 +59,15 @@ class Answered:
         split: Which of the photos count, "test" or "all".
         targets: int64 `[N]`, their classes.
         logits: float32 `[N, K]` of each variant.
-        hashes: The photos' SHA-256.
+        photos: Where they are.
+        hashes: Their SHA-256.
         num_seen: How many of these photos the model was trained or tuned on.
     """
 
     split: str
     targets: Indices
     logits: tuple[Logits, ...]
+    photos: tuple[LabelledPhoto, ...]
     hashes: tuple[str, ...]
     num_seen: int
 
@@ -143,7 +146,8 @@ def answer_known_photos(
         split=chosen,
         targets=answers.targets[keep],
         logits=tuple(logits[keep] for logits in answers.logits),
-        hashes=tuple(np.array(answers.hashes)[keep].tolist()),
+        photos=tuple(itertools.compress(answers.photos, keep)),
+        hashes=tuple(itertools.compress(answers.hashes, keep)),
         num_seen=int(was_trained[keep].sum()),
     )
 

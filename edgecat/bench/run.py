@@ -112,7 +112,7 @@ def run_benchmark(
     progress, before = progress or Silent(), read_conditions()
     bundle = load_bundle(name)
     plan = _make_plan(num_rounds, certainty)
-    with _open_all(bundle, threads) as (engines, skipped):
+    with open_all(bundle, threads) as (engines, skipped):
         scores = _evaluate(bundle, engines, data, progress)
         warm = _measure_warm(engines, bundle.spec.input, plan, progress)
     cold = _measure_cold(bundle, list(warm), threads, progress)
@@ -166,7 +166,7 @@ def _find_margins(warm: Mapping[str, Warm]) -> list[float]:
 
 
 @contextlib.contextmanager
-def _open_all(bundle: Bundle, threads: int) -> Iterator[tuple[dict[str, Engine], dict[str, str]]]:
+def open_all(bundle: Bundle, threads: int) -> Iterator[tuple[dict[str, Engine], dict[str, str]]]:
     """Open every variant that this machine can run for a block; say of the others why not.
 
     Raises:
@@ -281,7 +281,7 @@ def _describe(
         throughput_ips=1e3 * BATCH_SIZE / statistics.median(measured.batches_ms),
         cold_start_ms=cold.start_ms,
         peak_rss_bytes=cold.peak_rss_bytes,
-        size_bytes=sum(spec.files[file].size_bytes for file in spec.variant(variant).files),
+        size_bytes=spec.size_bytes(spec.variant(variant)),
         ratio_to_fp32=statistics.median(ratios) if ratios else None,
         ratio_interval=median_interval(ratios) if ratios else None,
         top1_ratio=score.top1_ratio if score else None,

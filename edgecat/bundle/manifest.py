@@ -22,7 +22,11 @@ from edgecat.scores.bounds import (
 )
 from edgecat.strict import build, read_json, to_json
 
-SCHEMA_VERSION, SCHEMA_MINOR = 2, 1
+SCHEMA_VERSION, SCHEMA_MINOR = 2, 2
+
+#: Of a bundle with enrolled classes, whose models alone have too few logits: an older runtime has
+#: to refuse it. All others stay readable there.
+ENROLLED_VERSION = 3
 
 #: The files of a bundle that its manifest does not name: the manifest, and the signature of it.
 NOT_IN_MANIFEST = ("bundle.json", "bundle.sig")
@@ -167,6 +171,8 @@ class ModelSpec:
         input: The expected pixels.
         temperature: What logits are divided by before the softmax, 1/20 to 20.
         ood: How photos of known classes are told from others; None where the model cannot.
+        enrolled: The file with the units of classes that were enrolled after the export, the last
+            of the labels (`edgecat.bundle.enrolled`); None without any.
         provenance: Where the model is from: data, weights, licence, recipe, seed, versions.
         release: Which of its owner's releases it is; None where nobody has signed it.
         schema_version: Of this manifest's form; another one has other keys, or means others.
@@ -181,6 +187,7 @@ class ModelSpec:
     input: InputSpec = IMAGENET
     temperature: float = 1.0
     ood: OodSpec | None = None
+    enrolled: str | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     release: Release | None = None
     schema_version: int = SCHEMA_VERSION
@@ -213,6 +220,13 @@ class ModelSpec:
                 raise ValueError(f"variant {variant.name} has an ood_threshold, but no 'ood'")
         if self.ood is not None and self.ood.file not in self.files:
             raise ValueError(f"ood: file {self.ood.file!r} is not in 'files'")
+        if self.enrolled is not None and self.enrolled not in self.files:
+            raise ValueError(f"enrolled: file {self.enrolled!r} is not in 'files'")
+        if (self.schema_version == ENROLLED_VERSION) != (self.enrolled is not None):
+            raise ValueError(
+                f"schema_version {self.schema_version}: {ENROLLED_VERSION} is that of bundles with "
+                "'enrolled', and of no others"
+            )
 
     def variant(self, name: str) -> Variant:
         """Return the variant of this name.
@@ -226,6 +240,10 @@ class ModelSpec:
         raise BundleError(
             f"{self.name}: no variant {name!r}; it has {', '.join(v.name for v in self.variants)}"
         )
+
+    def size_bytes(self, variant: Variant) -> int:
+        """Return the size of a variant's files."""
+        return sum(self.files[file].size_bytes for file in variant.files)
 
     @property
     def reference(self) -> str:
@@ -271,11 +289,11 @@ class ModelSpec:
         values = read_json(text, where, BundleError)
         # First of all: the keys of another version would be called unknown.
         version = values.get("schema_version") if isinstance(values, Mapping) else None
-        if isinstance(version, int) and version != SCHEMA_VERSION:
+        if isinstance(version, int) and version not in (SCHEMA_VERSION, ENROLLED_VERSION):
             if version != 1:
                 raise BundleError(
                     f"{where}: schema_version {version}, but this edgecat reads 1 to "
-                    f"{SCHEMA_VERSION}; export the run again with this version"
+                    f"{ENROLLED_VERSION}; export the run again with this version"
                 )
             values = schema1.upgrade(values)
         minor = values.get("schema_minor") if isinstance(values, Mapping) else None

@@ -93,10 +93,13 @@ class Interface:
     Attributes:
         side_px: Of the photos.
         has_features: Whether it tells what its last layer reads.
+        map_blob: The blob whose mean over height and width its features are; "" where they are
+            no such mean, or it has none.
     """
 
     side_px: int
     has_features: bool
+    map_blob: str
 
 
 def write_param(layers: Sequence[Layer]) -> bytes:
@@ -137,7 +140,17 @@ def check_files(param: bytes, numbers: bytes) -> Interface:
     shapes = _follow_shapes(layers)
     _check_ends(layers, shapes)
     _check_numbers(layers, numbers)
-    return Interface(shapes[IMAGE].side, FEATURES in shapes)
+    return Interface(shapes[IMAGE].side, FEATURES in shapes, _find_map(layers))
+
+
+def _find_map(layers: Sequence[Layer]) -> str:
+    name = FEATURES
+    for layer in reversed(layers):
+        if name in layer.outputs and layer.kind in ("Split", "Pooling"):
+            (name,) = layer.inputs
+            if layer.kind == "Pooling":
+                return name
+    return ""
 
 
 def _write_layer(layer: Layer) -> str:

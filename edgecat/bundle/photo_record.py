@@ -55,6 +55,11 @@ class PhotoRecord:
         return to_json(dataclasses.asdict(self), indent=0) + "\n"
 
 
+def shorten_hashes(hashes: Sequence[str]) -> tuple[str, ...]:
+    """Return the digits of hex SHA-256s that are recorded."""
+    return tuple(sha256[:_NUM_DIGITS] for sha256 in hashes)
+
+
 def record_photos(split: Split, calibration: Sequence[int]) -> PhotoRecord:
     """Return the lists of a split.
 
@@ -64,7 +69,7 @@ def record_photos(split: Split, calibration: Sequence[int]) -> PhotoRecord:
     """
 
     def digits(positions: Sequence[int]) -> tuple[str, ...]:
-        return tuple(split.photos[i].sha256[:_NUM_DIGITS] for i in positions)
+        return shorten_hashes([split.photos[i].sha256 for i in positions])
 
     return PhotoRecord(
         train=digits(split.indices("train")),

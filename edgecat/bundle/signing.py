@@ -40,7 +40,9 @@ def sign_bundle(path: Path, key: Path, *, number: int | None = None) -> Release:
         release = next_release(bundle.spec.release, number)
     except ValueError as error:
         raise BundleError(f"{path}: --release: {error}") from error
-    manifest = dataclasses.replace(bundle.spec, release=release).to_json().encode()
+    # All keys of this minor version are written, so it is this one from now on.
+    spec = dataclasses.replace(bundle.spec, release=release, schema_minor=SCHEMA_MINOR)
+    manifest = spec.to_json().encode()
     signed = dataclasses.replace(bundle, manifest=manifest, signature=sign(manifest, key))
     with new_bundle(bundle.path) as folder:
         for file, data in signed.contents():

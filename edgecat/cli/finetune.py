@@ -7,6 +7,7 @@ import click
 from click.core import ParameterSource
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import list_option
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import ConfigError
 from edgecat.train.architecture import ARCHITECTURES, default_arch
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on where a stopped run in the same folder was; after a divergence with other rates.",
 )
+@list_option
 @click.option(
     "--skip-broken",
     is_flag=True,
@@ -160,6 +162,7 @@ def command(
     recipe_file: Path | None,
     settings: tuple[str, ...],
     resume: bool,
+    photo_list: Path | None,
     skip_broken: bool,
     conflicts: str,
 ) -> None:
@@ -193,6 +196,7 @@ def command(
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
+      edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
       edgecat finetune photos --out runs/lean --from runs/best --edit no-se --edit no-hidden-head
     """
@@ -222,6 +226,7 @@ def command(
         skip_broken=skip_broken,
         conflicts=conflicts,
         init=init,
+        photo_list=photo_list,
     )
     if parent is not None:
         job = inherit(job, parent, edits)

@@ -1,6 +1,7 @@
 """The command `edgecat help`."""
 
 import difflib
+import shutil
 import sys
 
 import click
@@ -8,6 +9,9 @@ import click
 from edgecat.cli.main import COMMANDS, cli
 from edgecat.cli.pages import format_page, load_pages, title_of
 from edgecat.errors import ConfigError
+
+# Columns; longer lines of text are hard to read.
+_MAX_WIDTH = 100
 
 
 @click.command("help", short_help=COMMANDS["help"])
@@ -30,7 +34,7 @@ def command(context: click.Context, topic: str | None) -> None:
     elif topic in pages:
         _show(pages[topic])
     elif topic in COMMANDS:
-        click.echo(_help_of(topic, context))
+        click.echo(_help_of(topic, context, pages))
     else:
         raise ConfigError(f"edgecat help {topic}: no such topic; {_hint(topic, list(pages))}")
 
@@ -39,22 +43,25 @@ def _list_topics(pages: dict[str, str]) -> str:
     formatter = click.HelpFormatter()
     with formatter.section("Topics, each a page: edgecat help TOPIC"):
         formatter.write_dl([(topic, title_of(page)) for topic, page in pages.items()])
-    formatter.write_paragraph()
-    formatter.write_text("All options of a command: edgecat COMMAND --help.")
-    return formatter.getvalue().rstrip()
+    return f"{formatter.getvalue()}\nAll options of a command: edgecat COMMAND --help"
 
 
 def _show(page: str) -> None:
     if sys.stdout.isatty():
-        click.echo_via_pager(format_page(page))
+        columns = shutil.get_terminal_size().columns
+        click.echo_via_pager(format_page(page, min(columns, _MAX_WIDTH)))
     else:
         click.echo(page, nl=False)
 
 
-def _help_of(name: str, context: click.Context) -> str:
+def _help_of(name: str, context: click.Context, pages: dict[str, str]) -> str:
+    """Return what a command's --help prints, and the pages that use it."""
     named = cli.get_command(context, name)
     assert named is not None  # it stands in COMMANDS
-    return named.get_help(click.Context(named, context.parent, info_name=name))
+    text = named.get_help(click.Context(named, context.parent, info_name=name))
+    topics = [topic for topic, page in pages.items() if f"edgecat {name} " in page]
+    examples = f"\n\nWith examples: edgecat help {', '.join(topics)}" if topics else ""
+    return text + examples
 
 
 def _hint(topic: str, topics: list[str]) -> str:

@@ -38,8 +38,8 @@ def command(bundle: str, signer: Path | None, allow_older: bool, as_json: bool) 
     if spec.ood is not None:
         click.echo(f"calls other things unknown; keeps {percent(KEPT_RATIO)} of known ones")
     for variant in spec.variants:
-        size_bytes = sum(spec.files[file].size_bytes for file in variant.files)
-        click.echo(f"\n{variant.name}  {size_bytes / 1e6:.2f} MB  {', '.join(variant.files)}")
+        size_mb = spec.size_bytes(variant) / 1e6
+        click.echo(f"\n{variant.name}  {size_mb:.2f} MB  {', '.join(variant.files)}")
         if score := variant.score:
             num_right = round(score.top1_ratio * score.num_images)
             low, high = score.drop_interval_pp

@@ -19,7 +19,11 @@ COMMANDS = {
     "evaluate": "Measure a bundle's accuracy on labelled photos.",
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
     "compare": "Say what is faster, slower, better or worse in a later benchmark.",
+    "report": "Show all that is known of a model on one page, and write its card.",
     "predict": "Say what photos show.",
+    "explain": "Show where in photos a bundle sees a class.",
+    "enroll": "Add a class to a bundle from a few photos, on the device.",
+    "embed": "Write the feature vectors of photos, for search and clustering.",
     "doctor": "Say whether this machine is fit, and prove a bundle's answers on it.",
     "tune": "Measure on this device which variant is fastest, and use it from now on.",
     "serve": "Answer photos over HTTP, with a page for people.",
@@ -38,18 +42,16 @@ COMMANDS = {
 BROKEN_PIPE = 141
 
 # What the base install lacks, and the extra that brings it.
-_EXTRAS = dict.fromkeys(
-    (
-        "torch",
-        "torchvision",
-        "onnx",
-        "onnxscript",
-        "safetensors",
-        "matplotlib",
-        "anyascii",
+_EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "matplotlib", "anyascii"),
+        "train",
     ),
-    "train",
-) | dict.fromkeys(("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve")
+    **dict.fromkeys(("jinja2", "markupsafe"), "report"),
+    **dict.fromkeys(
+        ("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve"
+    ),
+}
 
 
 class _LazyGroup(click.Group):

@@ -24,6 +24,15 @@ power_save_option = click.option(
     "--power-save", is_flag=True, help="Threads that wait for work sleep."
 )
 
+list_option = click.option(
+    "--list",
+    "photo_list",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Use the photos of DATA that this file names, a path a line, and leave the others out; "
+    "'edgecat audit DATA --apply FILE' writes one.",
+)
+
 allow_older_option = click.option(
     "--allow-older",
     is_flag=True,

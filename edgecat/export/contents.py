@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.bundle.golden import GOLDEN_FILE
+from edgecat.bundle.known_features import KNOWN_FEATURES_FILE
 from edgecat.bundle.manifest import FileRecord, ModelSpec, OodSpec
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
 from edgecat.bundle.store import new_bundle, write_manifest
@@ -78,6 +79,7 @@ def _list_files(contents: Contents) -> dict[str, bytes]:
         PHOTO_RECORD_FILE: record.to_json().encode(),
         STATISTICS_FILE: contents.graph.files[1],
         OOD_FILE: contents.rated.detector.to_bytes(),
+        KNOWN_FEATURES_FILE: contents.rated.known.to_bytes(),
         GOLDEN_FILE: contents.rated.golden.to_json().encode(),
     }
     for model in contents.models:
@@ -102,15 +104,9 @@ def _describe_proofs(contents: Contents) -> dict[str, Any]:
 
 def _describe_origin(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return where a model is from; nothing of the machine that made it."""
-    record = checkpoint.record
-    return {
-        "weights": Path(record.weights).name,
-        "num_tensors_loaded": record.num_loaded,
-        "random_parameters": list(record.random),
-        "seed": record.seed,
-        "recipe": dataclasses.asdict(record.recipe),
-        "data_sha256": record.data_sha256,
-        "num_photos": record.num_photos,
+    origin = checkpoint.record.to_provenance()
+    packages = {name: version(name) for name in ("onnx", *list_packages())}
+    return origin | {
         "num_near_duplicates": checkpoint.split.num_duplicates,
-        "versions": record.versions | {name: version(name) for name in ("onnx", *list_packages())},
+        "versions": origin["versions"] | packages,
     }

@@ -21,10 +21,14 @@ class FittedDetector:
         detector: What it knows of the features of known classes.
         thresholds: The OOD score above which each variant calls a photo unknown, in the order of
             the models; each has one of its own, since rounding moves features, too.
+        train: float32 `[N, F]`, the float model's features of the photos that it learned from.
+        held_out: The same of those that the thresholds were chosen by.
     """
 
     detector: OodDetector
     thresholds: tuple[float, ...]
+    train: Features
+    held_out: Features
 
 
 def fit_to_models(
@@ -38,30 +42,11 @@ def fit_to_models(
         validation: uint8 `[N, H, W, 3]`, RGB: what the thresholds are chosen by.
     """
     with open_all(models) as engines:
-        detector = learn_detector(engines[0], calibration)
-        thresholds = [find_threshold(engine, detector, validation) for engine in engines]
-    return FittedDetector(detector, tuple(thresholds))
-
-
-def learn_detector(engine: Engine, photos: Pixels) -> OodDetector:
-    """Fit a detector to the features of known classes.
-
-    Args:
-        engine: The float model.
-        photos: uint8 `[N, H, W, 3]`, RGB: training photos, of every class.
-    """
-    return fit_detector(*answer_with_features(engine, photos))
-
-
-def find_threshold(engine: Engine, detector: OodDetector, photos: Pixels) -> float:
-    """Return the OOD score above which a variant calls a photo unknown.
-
-    Args:
-        engine: The variant.
-        detector: What `learn_detector` learned from the float model.
-        photos: uint8 `[N, H, W, 3]`, RGB: validation photos.
-    """
-    return choose_threshold(detector.ood_score(*answer_with_features(engine, photos)))
+        logits, train = answer_with_features(engines[0], calibration)
+        detector = fit_detector(logits, train)
+        answers = [answer_with_features(engine, validation) for engine in engines]
+    thresholds = tuple(choose_threshold(detector.ood_score(*answer)) for answer in answers)
+    return FittedDetector(detector, thresholds, train, held_out=answers[0][1])
 
 
 def answer_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Features]:

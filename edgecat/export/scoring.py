@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat.bundle.golden import Golden
+from edgecat.bundle.known_features import KnownFeatures, LabelledFeatures
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.score import Flips, Score
 from edgecat.bundle.verdict import Verdict, describe_worth
@@ -23,6 +24,7 @@ from edgecat.quantize.step import ValidationSet
 from edgecat.scores import metrics
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
 from edgecat.scores.evaluation import Evaluation, score
+from edgecat.scores.metrics import Indices
 from edgecat.scores.ood import OodDetector
 
 
@@ -35,12 +37,14 @@ class RatedModels:
         temperature: What logits are divided by before the softmax.
         detector: Tells photos of known classes from others.
         golden: The golden photos and each variant's answers.
+        known: How photos of its classes look to the float model.
     """
 
     variants: tuple[Variant, ...]
     temperature: float
     detector: OodDetector
     golden: Golden
+    known: KnownFeatures
 
 
 def rate_models(
@@ -78,7 +82,19 @@ def rate_models(
     for variant in variants:
         worth = describe_worth(variant.verdict, variant.instruction_ratios, variants[0].name)
         progress.say(f"{variant.name}: {worth}")
-    return RatedModels(variants, temperature, fitted.detector, answer_golden(models, spec))
+    known = KnownFeatures(
+        train=LabelledFeatures(fitted.train, _list_targets(source)),
+        held_out=LabelledFeatures(fitted.held_out, validation.targets),
+    )
+    golden = answer_golden(models, spec)
+    return RatedModels(variants, temperature, fitted.detector, golden, known)
+
+
+def _list_targets(source: Source) -> Indices:
+    """Return the classes of the photos that set ranges: int64 `[N]`."""
+    labels, photos = source.checkpoint.record.labels, source.checkpoint.split.photos
+    targets = [labels.index(photos[position].label) for position in source.sets.calibration]
+    return np.array(targets, np.int64)
 
 
 def give_verdicts(

@@ -1,6 +1,10 @@
-"""How much memory is left for this process: the machine's, or what its control groups grant."""
+"""How much memory is left for this process, and the most that it has taken.
+
+Left is the machine's, or what its control groups grant.
+"""
 
 import dataclasses
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +39,18 @@ def read_free_memory(root: Path = Path("/")) -> FreeMemory | None:
     """
     found = [*_read_machine(root), *_read_groups(root)]
     return min(found, key=lambda free: free.size_bytes, default=None)
+
+
+def peak_rss_bytes() -> int:
+    """Return this process's peak memory.
+
+    Not from `getrusage` on Linux: its peak is handed down by the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS, in bytes
 
 
 def _read_machine(root: Path) -> Iterator[FreeMemory]:

@@ -12,6 +12,7 @@ from edgecat.errors import DatasetError, ImageError
 from edgecat.photos.decode import read_photo
 from edgecat.photos.labels import label_of
 from edgecat.photos.layout import Layout, understand
+from edgecat.photos.photo_list import check_listed, load_list
 from edgecat.photos.split import check_classes
 from edgecat.photos.tree import list_folder
 from edgecat.photos.zipped import PhotoZip
@@ -68,8 +69,12 @@ class PhotoFolder:
         """Return the photo at a path from the root, whether it is there or not."""
         return LabelledPhoto(self.root / path, label, zipped=self.zipped)
 
+    def path_of(self, photo: LabelledPhoto) -> str:
+        """Return the path of one of its photos from the root, with `/`."""
+        return photo.path.relative_to(self.root).as_posix()
 
-def load_folder(data: Path) -> PhotoFolder:
+
+def load_folder(data: Path, photo_list: Path | None = None) -> PhotoFolder:
     """List the photos of a data set and say how its folders were understood.
 
     Accepted are a sub-folder per class; the same below folders named as splits ("train", "Valid",
@@ -77,9 +82,15 @@ def load_folder(data: Path) -> PhotoFolder:
     else; and a zip file of any of these. Every file below a class folder counts as a photo, but
     hidden ones and the usual litter of operating systems; what is none is found by `read_photos`.
 
+    Args:
+        data: The folder or zip file.
+        photo_list: A file that says which of the photos to use, see `edgecat.photos.photo_list`;
+            None for all.
+
     Raises:
         DatasetError: No such folder, no photo in it, a zip file that is not safe, folders that
-            cannot be understood, or class folders with names that make no label.
+            cannot be understood, class folders with names that make no label, or a list that does
+            not read or names what is not there.
     """
     zipped = PhotoZip(data) if data.is_file() else None
     if zipped is None and not data.is_dir():
@@ -98,17 +109,35 @@ def load_folder(data: Path) -> PhotoFolder:
             f"{data}: no photos; it must hold one sub-folder per class with the class's photos in "
             "it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
         )
-    return PhotoFolder(root, photos, _describe(data, layout, photos), layout.notes, zipped)
+    folder = PhotoFolder(root, photos, _describe(data, layout, photos), layout.notes, zipped)
+    return folder if photo_list is None else _keep_listed(folder, photo_list)
 
 
-def load_training_folder(data: Path) -> PhotoFolder:
+def _keep_listed(folder: PhotoFolder, photo_list: Path) -> PhotoFolder:
+    """Return a data set with those of its photos that a list names.
+
+    Raises:
+        DatasetError: The list does not read, is empty, or names what is not there.
+    """
+    paths = [folder.path_of(photo) for photo in folder.photos]
+    listed = check_listed(load_list(photo_list), paths, f"--list {photo_list}, {folder.root}")
+    kept = tuple(p for p, path in zip(folder.photos, paths, strict=True) if path in listed)
+    note = f"{photo_list}: {len(kept)} of {len(paths)} photos are listed, the others are left out"
+    return dataclasses.replace(folder, photos=kept, notes=(*folder.notes, note))
+
+
+def load_training_folder(data: Path, photo_list: Path | None = None) -> PhotoFolder:
     """List the photos of a data set to learn from; its notes say what is missing from its splits.
+
+    Args:
+        data: As for `load_folder`.
+        photo_list: The same.
 
     Raises:
         DatasetError: As `load_folder`; fewer than two classes, or too few photos in one; a ready
             split without photos to train with, or with classes that have none, all named.
     """
-    folder = load_folder(data)
+    folder = load_folder(data, photo_list)
     notes = _check_splits(folder, data)
     check_classes(count_labels(folder.photos))
     return dataclasses.replace(folder, notes=(*folder.notes, *notes))

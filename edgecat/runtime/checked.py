@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from edgecat.errors import EngineError, NotFiniteError
 from edgecat.photos.pixels import Pixels
+from edgecat.scores.heat import FeatureMap
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
@@ -51,6 +52,22 @@ class CheckedEngine:
             self._check("features", features, len(batch)),
         )
 
+    def run_with_map(self, batch: Pixels) -> tuple[Logits, Features, FeatureMap]:
+        """Return logits, features and what these are the mean of, float32 `[N, F, h, w]`.
+
+        Raises:
+            EngineError: As `run`; or the engine tells no map.
+            NotFiniteError: As `run`.
+        """
+        from edgecat.runtime.engine import run_with_map
+
+        logits, features, feature_map = run_with_map(self._engine, batch)
+        return (
+            self._check("logits", logits, len(batch)),
+            self._check("features", features, len(batch)),
+            self._check("feature map", feature_map, len(batch), num_axes=4),
+        )
+
     def describe(self) -> dict[str, Any]:
         """Return what the engine says of itself."""
         return self._engine.describe()
@@ -60,9 +77,9 @@ class CheckedEngine:
         self._engine.close()
 
     def _check(
-        self, what: str, found: npt.NDArray[np.float32], num_photos: int
+        self, what: str, found: npt.NDArray[np.float32], num_photos: int, *, num_axes: int = 2
     ) -> npt.NDArray[np.float32]:
-        if found.dtype != np.float32 or found.ndim != 2 or len(found) != num_photos:
+        if found.dtype != np.float32 or found.ndim != num_axes or len(found) != num_photos:
             raise EngineError(
                 f"{self.name}: {what} of {num_photos} photos are {found.dtype}"
                 f"{list(found.shape)}, expected float32 with a row a photo; export it again"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from edgecat.bundle.store import Bundle
-from edgecat.errors import EngineError
+from edgecat.errors import BundleError, EngineError
 from edgecat.machine.cores import count_threads
 from edgecat.runtime.engine import Engine, open_model
 from edgecat.runtime.target import detect_target
@@ -146,8 +146,9 @@ def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
     files = _Files(bundle, chosen.files)
     engine = open_model(chosen, files, choice.threads, power_save=power_save)
     try:
+        engine = _add_enrolled(engine, bundle)
         _try_out(engine, bundle)
-    except EngineError:
+    except (BundleError, EngineError):
         engine.close()
         raise
     return engine
@@ -174,6 +175,21 @@ class _Files(Sequence[bytes]):
             BundleError: It is missing or changed.
         """
         return self._bundle.read(self._names[place])
+
+
+def _add_enrolled(engine: Engine, bundle: Bundle) -> Engine:
+    """Return a bundle's engine with the classes that were enrolled after the export.
+
+    Raises:
+        BundleError: Their file is damaged.
+    """
+    if bundle.spec.enrolled is None:
+        return engine
+    from edgecat.bundle.enrolled import load_enrolled  # numpy, as below
+    from edgecat.runtime.enrolled import EnrolledEngine
+
+    units = load_enrolled(bundle)
+    return engine if units is None else EnrolledEngine(engine, units)
 
 
 def _try_out(engine: Engine, bundle: Bundle) -> None:

@@ -1,22 +1,28 @@
 """The runtime: a bundle in, answers out. Knows numpy, Pillow and one inference engine."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edgecat.bundle.head import load_head
 from edgecat.bundle.ood import load_detector
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError
 from edgecat.photos.decode import Photo
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.runtime.choice import AtMost, Choice, open_choice
-from edgecat.runtime.engine import Engine
+from edgecat.runtime.engine import Engine, run_with_map
+from edgecat.runtime.explanation import Explanation
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
 from edgecat.scores import metrics
+from edgecat.scores.head import Head
+from edgecat.scores.heat import class_heat
 from edgecat.scores.metrics import Logits
+from edgecat.scores.ood import Features
 
 
 class Classifier:
@@ -106,12 +112,7 @@ class Classifier:
         answer = self.answer(pixels)
         answered = time.perf_counter()
         prediction = self.combine([answer], top=top)
-        stage_ms = StageTimes(
-            pixels=1e3 * (read - started),
-            model=1e3 * (answered - read),
-            scores=1e3 * (time.perf_counter() - answered),
-        )
-        return dataclasses.replace(prediction, stage_ms=stage_ms)
+        return dataclasses.replace(prediction, stage_ms=_tell_times(started, read, answered))
 
     def load_pixels(self, photo: Photo) -> Pixels:
         """Return a photo as the model takes it: uint8 `[side, side, 3]`, RGB.
@@ -128,7 +129,43 @@ class Classifier:
         """Return what the model computes for what `load_pixels` returned."""
         if self._detector is None:
             return Answer(self.engine.run(pixels[None])[0], ood_score=None)
-        logits, features = self.engine.run_with_features(pixels[None])
+        return self._judge(*self.engine.run_with_features(pixels[None]))
+
+    def explain(self, photo: Photo, *, label: str | None = None, top: int = 5) -> Explanation:
+        """Say what one photo shows, and where the evidence for a class lies in it.
+
+        Args:
+            photo: As for `predict`.
+            label: The class; None for the likeliest.
+            top: As for `predict`.
+
+        Raises:
+            ImageError: The photo cannot be read.
+            ConfigError: There is no such class, or `top` is below 1.
+            EngineError: The variant tells no map to explain its answers by.
+            BundleError: The bundle's head cannot be read.
+        """
+        if label is not None and label not in self.labels:
+            raise ConfigError(f"--label {label!r}: the classes are {', '.join(self.labels)}")
+        _check_top(top)
+        started = time.perf_counter()
+        pixels = self.load_pixels(photo)
+        read = time.perf_counter()
+        logits, features, feature_map = run_with_map(self.engine, pixels[None])
+        answered = time.perf_counter()
+        prediction = self.combine([self._judge(logits, features)], top=top)
+        shown = label if label is not None else prediction.label
+        heat = class_heat(self._head, feature_map[0], self.labels.index(shown))
+        stage_ms = _tell_times(started, read, answered)
+        return Explanation(dataclasses.replace(prediction, stage_ms=stage_ms), shown, heat, pixels)
+
+    @functools.cached_property
+    def _head(self) -> Head:
+        return load_head(self.bundle)
+
+    def _judge(self, logits: Logits, features: Features) -> Answer:
+        if self._detector is None:
+            return Answer(logits[0], ood_score=None)
         return Answer(logits[0], float(self._detector.ood_score(logits, features)[0]))
 
     def combine(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
@@ -171,6 +208,15 @@ class Classifier:
     def __exit__(self, *exception: object) -> None:
         """Close."""
         self.close()
+
+
+def _tell_times(started: float, read: float, answered: float) -> StageTimes:
+    """Return where the time went until now; the moments are those of `time.perf_counter`."""
+    return StageTimes(
+        pixels=1e3 * (read - started),
+        model=1e3 * (answered - read),
+        scores=1e3 * (time.perf_counter() - answered),
+    )
 
 
 def _check_top(top: int) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import ConfigError, EngineError
@@ -12,6 +12,7 @@ from edgecat.runtime.precision import Precision
 
 if TYPE_CHECKING:  # what is known of an engine is asked for where nothing may be loaded
     from edgecat.photos.pixels import Pixels
+    from edgecat.scores.heat import FeatureMap
     from edgecat.scores.metrics import Logits
     from edgecat.scores.ood import Features
 
@@ -40,6 +41,20 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give the model's memory back."""
+
+
+@runtime_checkable
+class MapEngine(Protocol):
+    """What an engine may offer besides, so that answers can be explained."""
+
+    def run_with_map(self, batch: "Pixels") -> "tuple[Logits, Features, FeatureMap]":
+        """Return logits, features and what these are the mean of, float32 `[N, F, h, w]`.
+
+        What it takes more than `run_with_features` is prepared when it is called first.
+
+        Args:
+            batch: As for `Engine.run`. The model must have both outputs.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +188,33 @@ def open_model(
     find_precision(variant)
     engine = find_engine(variant).open(variant, files, threads or count_threads(), power_save)
     return CheckedEngine(engine)
+
+
+def describe_no_features(name: str) -> str:
+    """Return the message for a variant that has only logits."""
+    return f"{name}: tells no features; export the run again with this edgecat"
+
+
+def describe_no_map(name: str, reason: str) -> str:
+    """Return the message for a variant whose features are no mean of a map."""
+    return (
+        f"{name}: has no map to explain its answers by ({reason}); export a network whose head "
+        "reads the mean of its last map"
+    )
+
+
+def run_with_map(engine: Engine, batch: "Pixels") -> "tuple[Logits, Features, FeatureMap]":
+    """Return what `MapEngine.run_with_map` does.
+
+    Raises:
+        EngineError: The engine does not offer it, or the model's features are no mean of a map.
+    """
+    if not isinstance(engine, MapEngine):
+        raise EngineError(
+            f"{engine.name}: this engine tells no feature map, so its answers cannot be explained; "
+            "choose another --variant"
+        )
+    return engine.run_with_map(batch)
 
 
 def reference_name() -> str:

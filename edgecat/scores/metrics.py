@@ -18,6 +18,9 @@ _Z95 = 1.959963984540054
 #: begins at 70 %.
 MIN_MEANINGFUL = 10
 
+#: Of `bin_by_confidence`.
+NUM_BINS = 15
+
 # Classes that a warning names.
 _MAX_NAMED = 8
 
@@ -193,19 +196,33 @@ def mcnemar_p(num_worse: int, num_better: int) -> float:
     return min(1.0, float(2 * sum(math.comb(num, count) for count in fewer) / 2**num))
 
 
+def bin_by_confidence(logits: Logits, targets: Indices) -> npt.NDArray[np.float64]:
+    """Sort photos into 15 equal bins of their answer's probability, from 0 to 1.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017 (15 bins).
+
+    Returns:
+        float64 `[3, 15]`: of each bin the photos, the sum of their answers' probabilities, and how
+        many are right.
+    """
+    confidence = softmax(logits).max(axis=1)
+    is_right = logits.argmax(axis=1) == targets
+    bins = np.minimum((confidence * NUM_BINS).astype(np.int64), NUM_BINS - 1)
+    weights = (np.ones(len(targets)), confidence, is_right)
+    return np.stack([np.bincount(bins, weights=each, minlength=NUM_BINS) for each in weights])
+
+
 def calibration_error_ratio(logits: Logits, targets: Indices) -> float:
     """Return how far confidence and accuracy are apart on average, 0-1; of none, 0.
 
-    Photos are sorted into 15 equal bins by their answer's probability; the gaps between the mean
-    probability and the share of right answers are averaged, weighted by the photos in a bin.
-    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017 (15 bins).
+    The gaps between the mean probability and the share of right answers in each bin of
+    `bin_by_confidence` are averaged, weighted by the photos in a bin.
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
     if not len(targets):
         return 0.0
-    confidence = softmax(logits).max(axis=1)
-    gains = (logits.argmax(axis=1) == targets) - confidence
-    bins = np.minimum((confidence * 15).astype(np.int64), 14)
-    return float(np.abs(np.bincount(bins, weights=gains, minlength=15)).sum() / len(targets))
+    _, confidence, num_right = bin_by_confidence(logits, targets)
+    return float(np.abs(num_right - confidence).sum() / len(targets))
 
 
 def fit_temperature(logits: Logits, targets: Indices) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat.errors import BundleError
+from edgecat.scores.arrays import read_array
 from edgecat.scores.bounds import RESIDUAL_WEIGHTS
 from edgecat.scores.metrics import Logits
 
@@ -80,11 +81,7 @@ class OodDetector:
         Raises:
             BundleError: It is something else, or has numbers that are not finite.
         """
-        try:
-            # Not np.load, which opens a zip of arrays, too.
-            rows = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, OSError, EOFError, MemoryError) as error:
-            raise BundleError(f"{where}: cannot be read ({error}); export it again") from error
+        rows = read_array(data, where)
         if rows.dtype != np.float16 or rows.ndim != 2 or len(rows) < 2:
             raise BundleError(
                 f"{where}: {rows.dtype}{list(rows.shape)}, expected float16 of two axes and at "

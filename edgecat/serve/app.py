@@ -1,6 +1,7 @@
 """The web application: what is at which address, and how every error is told."""
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,9 +14,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from edgecat.errors import EdgecatError, ImageError, UnsupportedImageError
-from edgecat.runtime.prediction import Prediction
-from edgecat.serve.body import read_head, read_photo
+from edgecat.errors import (
+    BundleError,
+    EdgecatError,
+    EngineError,
+    ImageError,
+    NotFiniteError,
+    UnsupportedImageError,
+)
+from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.explanation import encode_png
+from edgecat.serve.body import read_head, read_photo, wants_heat
 from edgecat.serve.limits import Limits
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import METRICS_TYPE, Metrics
@@ -82,19 +91,18 @@ class PhotoService:
         return answer
 
     async def _answer(self, request: Request) -> dict[str, object]:
-        head = read_head(request, self._limits)
+        head, with_heat = read_head(request, self._limits), wants_heat(request)
         client = request.client.host if request.client else ""
         async with self._line.place(client) as place:
             request.state.place = place  # its connection is not closed for another's sake
             hold = partial(self._line.hold, place)
             photo = await read_photo(request, head, self._limits, hold)
-            return await self._line.answer(place, partial(self._predict, photo))
+            return await self._line.answer(place, partial(self._predict, photo, with_heat))
 
-    def _predict(self, photo: bytes) -> dict[str, object]:
+    def _predict(self, photo: bytes, with_heat: bool) -> dict[str, object]:
         current = self._classifier.current
-        prediction: Prediction = current.predict(photo)
-        names = {"bundle": current.bundle.spec.name, "variant": current.variant}
-        return prediction.to_dict() | names
+        answer = _explain(current, photo) if with_heat else current.predict(photo).to_dict()
+        return answer | {"bundle": current.bundle.spec.name, "variant": current.variant}
 
     async def show_model(self, request: Request) -> Response:
         """Answer GET /v1/model."""
@@ -166,6 +174,29 @@ def build_app(service: PhotoService, door: Middleware, upkeep: Upkeep) -> Starle
     )
     app.router.redirect_slashes = False  # an address that is not there is refused, not guessed
     return app
+
+
+def _explain(classifier: Classifier, photo: bytes) -> dict[str, object]:
+    """Return the answer to a photo, and where the evidence lies, as a picture, too.
+
+    Raises:
+        Refusal: The model cannot tell where.
+        NotFiniteError: It has no answer to this photo.
+    """
+    try:
+        explanation = classifier.explain(photo)
+    except NotFiniteError:
+        raise
+    except (BundleError, EngineError) as error:
+        text = "this model cannot show where it sees a class; ask without ?heat=1"
+        raise Refusal(501, "no_heat", text) from error
+    png = base64.b64encode(encode_png(explanation.draw_overlay())).decode()
+    heat = {
+        "label": explanation.label,
+        "text": explanation.describe(),
+        "picture": f"data:image/png;base64,{png}",
+    }
+    return explanation.prediction.to_dict() | {"heat": heat}
 
 
 def _to_refusal(request: Request, error: Exception) -> Refusal:

@@ -56,6 +56,18 @@ def read_head(request: Request, limits: Limits) -> BodyHead:
     return BodyHead(is_form, num_bytes)
 
 
+def wants_heat(request: Request) -> bool:
+    """Return whether a request asks for the evidence, too: by `?heat=1`.
+
+    Raises:
+        Refusal: Another value, or another question.
+    """
+    asked = request.query_params.multi_items()
+    if asked not in ([], [("heat", "1")]):
+        raise Refusal(400, "bad_query", "behind /v1/predict nothing but ?heat=1 is accepted")
+    return bool(asked)
+
+
 async def read_photo(
     request: Request, head: BodyHead, limits: Limits, hold: Callable[[int], object]
 ) -> bytes:

@@ -29,6 +29,7 @@ _ANYWHERE: _Refusals = (
 _WITHOUT_TOKEN: _Refusals = ((401, "unauthorized", "the server asks for a token"),)
 _OF_A_PHOTO: _Refusals = (
     (400, "no_photo", "the body is empty"),
+    (400, "bad_query", "a question other than ?heat=1"),
     (400, "bad_form", "the form cannot be read, or is not one with one file"),
     (408, "too_slow", "the body did not arrive in time"),
     (413, "too_large", "the body is larger than the server or a photo may have"),
@@ -36,6 +37,7 @@ _OF_A_PHOTO: _Refusals = (
     (415, "unsupported_photo", "a photo in a format that this server cannot read"),
     (422, "not_a_photo", "no photo, a broken one, or one with too many pixels"),
     (500, "no_answer", "the model has no answer to this photo"),
+    (501, "no_heat", "the model cannot show where it sees a class"),
     (503, "busy", "too many photos wait; send it again after Retry-After"),
     (503, "made_room", "a slow photo, or the last of many of one client, made room for another"),
     (503, "no_room", "photos under way take too much memory; send it again after Retry-After"),
@@ -84,6 +86,11 @@ _PREDICTION = {
         **_PREDICTION["properties"],
         "bundle": {**_TEXT, "description": "The name of the bundle that answered."},
         "variant": {**_TEXT, "description": "The variant in use: <engine>-<precision>."},
+        "heat": {
+            **_object(label=_TEXT, text=_TEXT, picture=_TEXT),
+            "description": "With ?heat=1: the class whose evidence is shown, where most of it lies "
+            "in words, and a data: URL of a PNG, what the model saw under the heat.",
+        },
     },
     "required": ["answer", *_PREDICTION["required"], "bundle", "variant"],
 }
@@ -127,12 +134,20 @@ _PHOTO = {
     },
 }
 
+_HEAT = {
+    "name": "heat",
+    "in": "query",
+    "required": False,
+    "schema": {"const": "1"},
+    "description": "Show where in the photo the evidence lies, too.",
+}
+
 _PATHS: dict[str, dict[str, dict[str, Any]]] = {
     "/v1/predict": {
         "post": _operation(
             "predict", "Say what a photo shows.", _json(_ref("Prediction")),
             _ANYWHERE, _WITHOUT_TOKEN, _OF_A_PHOTO,
-        ) | {"requestBody": _PHOTO}
+        ) | {"requestBody": _PHOTO, "parameters": [_HEAT]}
     },
     "/v1/model": {
         "get": _operation(

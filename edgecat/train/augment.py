@@ -92,9 +92,11 @@ def _draw_box(
     aspect = math.exp(rng.uniform(*np.log(_ASPECT_RANGE)))
     crop_width_px = min(width_px, max(1, round(math.sqrt(area_px * aspect))))
     crop_height_px = min(height_px, max(1, round(math.sqrt(area_px / aspect))))
-    left_px = rng.integers(0, width_px - crop_width_px, endpoint=True)
-    top_px = rng.integers(0, height_px - crop_height_px, endpoint=True)
-    return int(top_px), int(left_px), crop_height_px, crop_width_px
+    # Uniform, not `integers`: at another size the same chance gives the same part of the photo,
+    # which is what a teacher of another input sees.
+    left_px = round(rng.uniform(0, width_px - crop_width_px))
+    top_px = round(rng.uniform(0, height_px - crop_height_px))
+    return top_px, left_px, crop_height_px, crop_width_px
 
 
 def _draw_light(most: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:

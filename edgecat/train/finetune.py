@@ -54,7 +54,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
 
 def _finetune(job: Job, ranks: Ranks, device: torch.device, progress: Progress) -> RunRecord:
     """Fine-tune with other ranks, of which all but the first one follow."""
-    folder = load_training_folder(job.data)
+    folder = load_training_folder(job.data, job.photo_list)
     for line in (folder.understood, *folder.notes):
         progress.say(line)
     counts = count_labels(folder.photos)

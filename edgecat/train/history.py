@@ -3,11 +3,22 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecat import atomic
+from edgecat.errors import TrainError
 from edgecat.train.divergence import Row, is_lost
+from edgecat.train.run import METRICS
+
+#: A row for each epoch.
+History = tuple[Row, ...]
+
+# Columns that every edgecat wrote.
+_ALWAYS = ("epoch", "train_loss", "val_loss", "val_top1_ratio")
+
+# 10,000 epochs of 200 classes are 20 MB.
+_MAX_BYTES = 32 * 2**20
 
 
 def is_kept(history: Sequence[Row], num_val: int) -> bool:
@@ -45,6 +56,52 @@ def write_metrics(history: Sequence[Row], path: Path) -> None:
     table.writeheader()
     table.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
     atomic.write_text(path, text.getvalue())
+
+
+def read_metrics(run: Path) -> History:
+    """Read a run's metrics.csv; nothing where no epoch has ended yet.
+
+    Raises:
+        TrainError: It cannot be read, or is not what `write_metrics` wrote.
+    """
+    path = run / METRICS
+    if not path.exists():
+        return ()
+    try:
+        return tuple(map(_read_row, csv.DictReader(io.StringIO(_read_text(path)), strict=True)))
+    except (OSError, ValueError, csv.Error) as error:
+        raise TrainError(
+            f"{path}: not the epochs of a run ({error}); a run that goes on writes it anew: "
+            "edgecat finetune ... --resume"
+        ) from error
+
+
+def _read_text(path: Path) -> str:
+    """Return a file's text.
+
+    Raises:
+        ValueError: It is larger than any such file, or not UTF-8.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise ValueError(f"larger than {_MAX_BYTES // 2**20} MiB")
+    return data.decode()
+
+
+def _read_row(texts: Mapping[str | None, str | None]) -> Row:
+    """Return a line's numbers; what an older edgecat did not measure is left out.
+
+    Raises:
+        ValueError: A line that was cut off or has too many columns, a text, or the first columns
+            are not there.
+    """
+    if None in texts or None in texts.values():
+        raise ValueError("a line has more or fewer columns than the first")
+    row = {str(name): float(text) for name, text in texts.items() if text}
+    if missing := [name for name in _ALWAYS if name not in row]:
+        raise ValueError(f"no {', '.join(missing)}")
+    return row
 
 
 def describe_duration(duration_s: float) -> str:

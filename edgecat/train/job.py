@@ -60,6 +60,8 @@ class Job:
         init: Which layers start from the weights: one of `edgecat.train.inits.INITS`.
         parent: The finished run whose network is edited and learns on, if it is one: see
             `edgecat.train.parent.inherit`.
+        photo_list: File that says which of the photos to use (`edgecat.photos.photo_list`); None
+            for all.
     """
 
     data: Path
@@ -79,6 +81,7 @@ class Job:
     conflicts: str = "stop"
     init: str = "transfer"
     parent: Path | None = None
+    photo_list: Path | None = None
 
 
 def check_job(job: Job) -> None:

@@ -14,6 +14,9 @@ class PhotoStore:
     """Photos on a device: each is moved there when it is first asked for, as long as there is room.
 
     On a processor nothing is moved: the decoded photos are in its memory already.
+
+    Attributes:
+        device: Where they are wanted.
     """
 
     def __init__(self, data: TrainingData, device: torch.device) -> None:
@@ -23,7 +26,8 @@ class PhotoStore:
             data: Where they come from.
             device: Where they are wanted.
         """
-        self._data, self._device = data, device
+        self.device = device
+        self._data = data
         self._kept: dict[int, Tensor] = {}
         self._room_bytes = 0
         if device.type == "cuda":
@@ -39,7 +43,7 @@ class PhotoStore:
         if (kept := self._kept.get(index)) is not None:
             return kept
         pixels = np.require(self._data.scaled(index), requirements="W")
-        photo = torch.from_numpy(pixels).to(self._device)
+        photo = torch.from_numpy(pixels).to(self.device)
         if photo.nbytes <= self._room_bytes:
             self._room_bytes -= photo.nbytes
             self._kept[index] = photo

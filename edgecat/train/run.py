@@ -225,6 +225,21 @@ class RunRecord:
             getattr(self.recipe, name) == rate for name, rate in self.divergences[-1].rates.items()
         )
 
+    def to_provenance(self) -> dict[str, Any]:
+        """Return where the network is from as plain values; nothing of the machine that made it."""
+        teacher = dataclasses.asdict(self.teacher) if self.teacher else {}
+        return {
+            "weights": Path(self.weights).name,
+            "num_tensors_loaded": self.num_loaded,
+            "random_parameters": list(self.random),
+            "seed": self.seed,
+            "recipe": dataclasses.asdict(self.recipe),
+            "teacher": teacher and teacher | {"weights": Path(teacher["weights"]).name},
+            "data_sha256": self.data_sha256,
+            "num_photos": self.num_photos,
+            "versions": self.versions,
+        }
+
     def save(self, run: Path) -> None:
         """Write the record into the run's folder.
 

@@ -119,7 +119,7 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Tea
         return answers
     num_steps = len(epochs) * session.steps_per_epoch
     with (
-        _open_views(session, spec, recipe, device) as views,
+        _open_views(session, spec, recipe) as views,
         session.progress.phase("teacher's answers", num_steps) as step,
     ):
         answer = _open_network(teacher.network, device, recipe.crop_side_px)
@@ -143,9 +143,7 @@ def _size_views(teacher: Teacher, session: Session) -> tuple[InputSpec, Recipe]:
 
 
 @contextlib.contextmanager
-def _open_views(
-    session: Session, spec: InputSpec, recipe: Recipe, device: torch.device
-) -> Iterator[Session]:
+def _open_views(session: Session, spec: InputSpec, recipe: Recipe) -> Iterator[Session]:
     """Yield the run with photos of another size; those of its own are not decoded again."""
     data, progress = session.data, session.progress
     if spec == data.cache.spec:
@@ -162,7 +160,7 @@ def _open_views(
         unlabelled = data.unlabelled and decode(data.unlabelled, TEACHER_CACHES[1])
         cache = decode(data.cache, TEACHER_CACHES[0])
         resized = dataclasses.replace(data, cache=cache, unlabelled=unlabelled)
-        store = PhotoStore(resized, device)
+        store = PhotoStore(resized, session.store.device)
         yield dataclasses.replace(session, data=resized, store=store, recipe=recipe)
 
 

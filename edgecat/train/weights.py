@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import BatchNorm2d
 
+from edgecat.bundle.enrolled import load_enrolled
 from edgecat.bundle.store import find_bundle, load_bundle, released_names
 from edgecat.errors import BundleError, WeightsError
 from edgecat.train import run as runs
@@ -117,7 +118,9 @@ def load_labels(source: str) -> tuple[str, ...] | None:
         TrainError: The run's record does not read.
     """
     if source in released_names() or Path(source).is_dir():
-        return load_bundle(find_bundle(source)).spec.labels
+        bundle = load_bundle(find_bundle(source))
+        units = load_enrolled(bundle)  # of classes that the network was not trained on
+        return bundle.spec.labels[: len(bundle.spec.labels) - (len(units.biases) if units else 0)]
     if Path(source).name == runs.MODEL and (Path(source).parent / runs.RECORD).exists():
         return runs.load_run(Path(source).parent).labels
     return None

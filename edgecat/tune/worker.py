@@ -5,20 +5,13 @@ other down; and one that crashes takes nobody with it.
 """
 
 import dataclasses
-import gc
-import itertools
-from functools import partial
 
-from edgecat.bench.clock import time_ms
+from edgecat.bench.turn import Turn
 from edgecat.bundle.store import Bundle
 from edgecat.photos.pixels import Pixels
 from edgecat.runtime.apart import Apart
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.selftest import run_self_test
-
-# Photos of a turn. The first ones are not timed: the caches hold another variant's weights, and its
-# threads may still spin.
-_NUM_UNTIMED, _NUM_TIMED = 2, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +44,7 @@ class Timer:
         """
         self._engine = open_engine(bundle, candidate.variant, candidate.threads)
         run_self_test(bundle, self._engine)
-        self._photos = itertools.cycle([photos[i : i + 1] for i in range(len(photos))])
-        gc.disable()  # nobody pays for litter; this process does nothing else
+        self._turn = Turn(self._engine.run, [photos[i : i + 1] for i in range(len(photos))])
 
     def describe_precision(self) -> str:
         """Return what the engine says that it computes in."""
@@ -61,10 +53,7 @@ class Timer:
 
     def measure_ms(self) -> list[float]:
         """Return the milliseconds of each timed photo of a turn."""
-        for _ in range(_NUM_UNTIMED):
-            self._engine.run(next(self._photos))
-        batches = [next(self._photos) for _ in range(_NUM_TIMED)]
-        return [time_ms(partial(self._engine.run, batch)) for batch in batches]
+        return self._turn.measure_ms()
 
 
 def start_timer(bundle: Bundle, candidate: Candidate, photos: Pixels) -> Apart:

@@ -48,7 +48,7 @@ NUMBERS = bytes(NUM_BYTES)
 
 def test_what_is_written_is_read_and_may_be_loaded():
     assert read_param(PARAM) == LAYERS
-    assert check_files(PARAM, NUMBERS) == Interface(SIDE_PX, has_features=True)
+    assert check_files(PARAM, NUMBERS) == Interface(SIDE_PX, has_features=True, map_blob="12")
 
 
 def test_a_model_may_do_without_features():

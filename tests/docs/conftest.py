@@ -1,6 +1,7 @@
 """The folder in which each page's examples run: what a reader has after the README's first lines.
 
     photos/          three classes of 16 drawings each: Bengal, Persian, Siamese
+    neighbour/       ten drawings of a Sphynx, which the bundle does not know
     camera/          five drawings as a camera leaves them, without labels
     cat.jpg          one more drawing, of a Siamese
     runs/first/      the run of `edgecat finetune photos --out runs/first`, shorter
@@ -23,7 +24,7 @@ from edgecat.photos.drawings import draw_cat, draw_dataset
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("Bengal", "Persian", "Siamese")
-NUM_PER_CLASS, NUM_IN_CAMERA = 16, 5
+NUM_PER_CLASS, NUM_IN_CAMERA, NUM_OF_NEIGHBOUR = 16, 5, 10
 
 MAKE = (
     # Three classes of drawings are learned in two epochs.
@@ -62,6 +63,9 @@ def _home(tmp_path_factory):
     for number in range(NUM_IN_CAMERA):
         draw_cat(CLASSES[number % 3], rng).save(folder / "camera" / f"{number:03}.jpg")
     draw_cat("Siamese", rng).save(folder / "cat.jpg")
+    (folder / "neighbour").mkdir()
+    for number in range(NUM_OF_NEIGHBOUR):
+        draw_cat("Sphynx", rng).save(folder / "neighbour" / f"{number:03}.jpg")
     for command in MAKE:
         code, printed = run(command, folder)
         assert code == 0, printed

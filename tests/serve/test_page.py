@@ -1,51 +1,27 @@
 """The page in a real browser, at the size of a phone and of a desk."""
 
-import os
-import shutil
-
 import pytest
 
 from edgecat.serve.page import load_page
+from tests.browser import SIZES, open_window
+from tests.conftest import write_bundle
 from tests.serve.conftest import draw, running
 from tests.serve.test_door import TOKEN, guarded, token_file  # noqa: F401
 
 pytestmark = pytest.mark.slow  # starts a browser
 
-SIZES = {"phone": (390, 844), "desk": (1280, 800)}
 TIMEOUT_S = 30
 
 
 @pytest.fixture(scope="module")
 def chromium():
     """A function that gives a headless window of a size."""
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing:
-        reason = f"needs {' and '.join(missing)} (apt-get install chromium chromium-driver)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (edgecat[dev])")
     windows = {}
 
     def give_window(kind):
         if kind not in windows:
             windows[kind] = open_window(kind)
         return Page(windows[kind])
-
-    def open_window(kind):
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium")
-        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-            options.add_argument(argument)
-        width, height = SIZES[kind]
-        if kind == "phone":
-            metrics = {"width": width, "height": height, "pixelRatio": 2, "touch": True}
-            options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(shutil.which("chromedriver"))
-        window = webdriver.Chrome(options, service)
-        window.set_window_size(width, height)
-        return window
 
     yield give_window
     for window in windows.values():
@@ -156,6 +132,28 @@ def test_a_screen_reader_is_told(page, served, photo):
     assert page.find("pick").accessible_name == "Choose photo"
     assert page.find("photo").accessible_name == "The photo you chose"
     assert page.run("document.documentElement.lang") == "en"
+
+
+def test_why_is_shown_and_told(page, tmp_path_factory, patch_model, photo):
+    files = {"model.onnx": patch_model}
+    with running(write_bundle(tmp_path_factory.mktemp("why"), files=files)) as explaining:
+        page.open(explaining)
+        page.find("pick").send_keys(str(photo))
+        page.wait_for("status", "red, in ")
+        assert not page.find("reason").is_displayed()
+        assert page.find("why").size["height"] >= 44
+        page.find("why").click()
+        page.wait_for("where", "speaks for red")
+        page.run("document.getElementById('heat').decode().then(() => 1)")
+        assert page.run("document.getElementById('heat').naturalWidth") == 224
+        assert "seen most at" in page.find("heat").accessible_name
+        assert page.run("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        page.run(
+            """show({answer: "red", is_known: true, label: "red", probability: 0.4, variant: "v",
+                     top: [], stage_ms: {pixels: 1, model: 2, scores: 0}}, 12)"""
+        )
+        assert not page.find("reason").is_displayed()  # the next photo has no heat yet
+    assert page.complaints() == []
 
 
 def test_a_broken_photo_is_explained(page, served, tmp_path):

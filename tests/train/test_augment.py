@@ -89,3 +89,14 @@ def test_each_view_of_a_batch_has_its_own_light(scaled):
     together = light_views(parts, drawn)
     alone = [light_views(part[None], [one])[0] for part, one in zip(parts, drawn, strict=True)]
     assert torch.equal(together, torch.stack(alone))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_chance_sees_the_same_part_of_a_photo_of_another_size(seed):
+    small, large = (
+        draw_view(size, Recipe(crop_scale_min=0.25), np.random.default_rng(seed))
+        for size in ((128, 200), (256, 400))
+    )
+    assert np.abs(2 * np.array(small.box_px) - large.box_px).max() <= 2  # rounded, twice
+    assert small.is_mirrored == large.is_mirrored
+    assert np.array_equal(small.light, large.light)

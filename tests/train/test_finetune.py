@@ -330,6 +330,17 @@ def test_resume_refuses_other_photos(job, record, tmp_path, draw_reds):
         finetune(dataclasses.replace(job, run=tmp_path / "r", data=others, resume=True))
 
 
+def test_only_listed_photos_are_learned_from_and_resume_wants_the_same_list(job, quick, tmp_path):
+    paths = sorted(path.relative_to(job.data).as_posix() for path in job.data.glob("*/*"))
+    kept = [path for number, path in enumerate(paths) if number % 10 < 6]
+    (tmp_path / "list").write_text("\n".join(kept))
+    listed = dataclasses.replace(job, run=tmp_path / "r", photo_list=tmp_path / "list")
+    finetune(listed)
+    assert sorted(photo.path for photo in load_split(tmp_path / "r").photos) == kept
+    with pytest.raises(TrainError, match="--resume needs the same photos"):
+        finetune(dataclasses.replace(listed, resume=True, photo_list=None))
+
+
 def test_a_run_of_another_version_is_refused(job, record, tmp_path):
     shutil.copytree(job.run, tmp_path / "r")
     text = (tmp_path / "r" / "run.json").read_text()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.ncnn_file import FEATURES, IMAGE, LOGITS, Interface, check_files
 from edgecat.errors import EngineError
-from edgecat.runtime.engine import EngineEntry
+from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
 from edgecat.runtime.precision import FP16, FP32, Precision
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecat.photos.pixels import Pixels
+    from edgecat.scores.heat import FeatureMap
     from edgecat.scores.metrics import Logits
     from edgecat.scores.ood import Features
 
@@ -89,9 +90,27 @@ class NcnnEngine:
         return self._answer(batch, LOGITS)[0]
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`.
+
+        Raises:
+            EngineError: The model has no features.
+        """
+        if not self._interface.has_features:
+            raise EngineError(describe_no_features(self.name))
         features, logits = self._answer(batch, FEATURES, LOGITS)
         return logits, features
+
+    def run_with_map(self, batch: "Pixels") -> "tuple[Logits, Features, FeatureMap]":
+        """Return logits, features and the map whose mean these are, float32 `[N, F, h, w]`.
+
+        Raises:
+            EngineError: The features are no mean of a map.
+        """
+        if not self._interface.map_blob:
+            raise EngineError(describe_no_map(self.name, "its features are no mean"))
+        blobs = (self._interface.map_blob, FEATURES, LOGITS)
+        feature_map, features, logits = self._answer(batch, *blobs)
+        return logits, features, feature_map
 
     def describe(self) -> dict[str, Any]:
         """Return version, threads and the precision: ncnn reports none of what it chose."""

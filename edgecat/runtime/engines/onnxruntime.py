@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU."""
 
+import functools
 import json
 import os
 import tempfile
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.onnx_file import names_other_files
 from edgecat.errors import BundleError, EngineError
-from edgecat.runtime.engine import EngineEntry, KnownFault
+from edgecat.runtime.engine import EngineEntry, KnownFault, describe_no_features, describe_no_map
 from edgecat.runtime.precision import FP32, INT8
 
 if TYPE_CHECKING:
     from edgecat.photos.pixels import Pixels
+    from edgecat.scores.heat import FeatureMap
     from edgecat.scores.metrics import Logits
     from edgecat.scores.ood import Features
 
@@ -68,7 +70,7 @@ class OnnxRuntimeEngine:
         self._threads, self._spins = threads, not power_save
         self._model = files[0]
         self._check_self_contained()
-        self._session = self._open(onnxruntime.SessionOptions())
+        self._session = self._open(onnxruntime.SessionOptions(), self._model)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         is_ours = [output.name for output in outputs[1:]] in ([], [FEATURES_NAME])
         if len(inputs) != 1 or not is_ours or inputs[0].type != "tensor(uint8)":
@@ -76,6 +78,7 @@ class OnnxRuntimeEngine:
                 f"{variant.name}: takes {[(i.name, i.type) for i in inputs]}; an edgecat model "
                 "takes one uint8 [N, H, W, 3]; export it again"
             )
+        self._has_features = len(outputs) > 1
         self._input, self._shape = inputs[0].name, inputs[0].shape[1:]
 
     def run(self, batch: "Pixels") -> "Logits":
@@ -84,9 +87,20 @@ class OnnxRuntimeEngine:
         return logits
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`.
+
+        Raises:
+            EngineError: The model has no features.
+        """
+        if not self._has_features:
+            raise EngineError(describe_no_features(self.name))
         logits, features = self._session.run(None, {self._input: batch})
         return logits, features
+
+    def run_with_map(self, batch: "Pixels") -> "tuple[Logits, Features, FeatureMap]":
+        """Return logits, features and the map whose mean these are, float32 `[N, F, h, w]`."""
+        logits, features, feature_map = self._map_session.run(None, {self._input: batch})
+        return logits, features, feature_map
 
     def describe(self) -> dict[str, Any]:
         """Return version, threads and what the multiplications really ran in.
@@ -101,7 +115,7 @@ class OnnxRuntimeEngine:
             options = onnxruntime.SessionOptions()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
-            session = self._open(options)
+            session = self._open(options, self._model)
             blank = np.zeros((1, *self._shape), np.uint8)
             session.run(None, {self._input: blank})
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
@@ -124,6 +138,24 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Give the model's memory back."""
         self._session = None
+        self.__dict__.pop("_map_session", None)
+
+    @functools.cached_property
+    def _map_session(self) -> Any:
+        """The model once more, with the map as its third output.
+
+        Raises:
+            EngineError: Its features are no mean of a map.
+        """
+        from edgecat.bundle.onnx_graph import add_output, find_mean, read_graph
+        from edgecat.scores.ood import FEATURES_NAME
+
+        try:
+            name = find_mean(read_graph(self._model), FEATURES_NAME)
+        except ValueError as error:
+            raise EngineError(describe_no_map(self.name, str(error))) from error
+        options = import_onnxruntime().SessionOptions()
+        return self._open(options, add_output(self._model, name))
 
     def _check_self_contained(self) -> None:
         try:
@@ -138,7 +170,7 @@ class OnnxRuntimeEngine:
                 "vouches; export it again"
             )
 
-    def _open(self, options: Any) -> Any:
+    def _open(self, options: Any, model: bytes) -> Any:
         onnxruntime = import_onnxruntime()
         # The form that was checked, and not ONNX Runtime's own, in which nobody has looked.
         options.add_session_config_entry("session.load_model_format", "ONNX")
@@ -151,7 +183,7 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3  # warnings about the graph are of no use to a user
         try:
             return onnxruntime.InferenceSession(
-                self._model,
+                model,
                 options,
                 providers=["CPUExecutionProvider"],
                 enable_fallback=0,  # it would try again, and print that to standard output

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
-from edgecat.runtime.engine import EngineEntry
+from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
 from edgecat.runtime.precision import BF16, FP32, INT8, INT8_BF16, Precision
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgecat.photos.pixels import Pixels
+    from edgecat.scores.heat import FeatureMap
     from edgecat.scores.metrics import Logits
     from edgecat.scores.ood import Features
 
@@ -34,6 +35,9 @@ _XML = b"<?xml "
 
 # Layers that multiply: their precision is what "the model runs in int8" means.
 _MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
+
+# Operators that take the mean over height and width.
+_MEANS = ("ReduceMean", "AvgPool")
 
 # What computes in bf16 all that is not integer.
 _IN_BF16 = (BF16, INT8_BF16)
@@ -95,7 +99,7 @@ class OpenVinoEngine:
             )
         try:
             self._model = core.read_model(io.BytesIO(_unpack(files[0])), io.BytesIO(files[1]))
-            self._requests = {1: self._compile(1)}
+            self._requests = {(1, False): self._compile(1)}
         except (RuntimeError, IndexError, TypeError, OSError, EOFError, zlib.error) as error:
             raise EngineError(
                 f"{variant.name}: OpenVINO {self._version} refuses the model "
@@ -108,18 +112,27 @@ class OpenVinoEngine:
         return self._outputs(batch, 1)[0]
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
-        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`."""
+        """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`.
+
+        Raises:
+            EngineError: The model has no features.
+        """
+        if len(self._model.outputs) < 2:
+            raise EngineError(describe_no_features(self.name))
         logits, features = self._outputs(batch, 2)
         return logits, features
 
+    def run_with_map(self, batch: "Pixels") -> "tuple[Logits, Features, FeatureMap]":
+        """Return logits, features and the map whose mean these are, float32 `[N, F, h, w]`."""
+        logits, features, feature_map = self._outputs(batch, 3)
+        return logits, features, feature_map
+
     def describe(self) -> dict[str, Any]:
         """Return version, threads and the precision of the compiled layers that multiply."""
+        compiled = self._requests[1, False].get_compiled_model()
         precisions = Counter(
             str(info["runtimePrecision"].astype(str))
-            for info in (
-                node.get_rt_info()
-                for node in self._requests[1].get_compiled_model().get_runtime_model().get_ops()
-            )
+            for info in (node.get_rt_info() for node in compiled.get_runtime_model().get_ops())
             if info["layerType"].astype(str) in _MULTIPLYING
         )
         return {
@@ -136,24 +149,26 @@ class OpenVinoEngine:
     def _outputs(self, batch: "Pixels", num_outputs: int) -> "list[npt.NDArray[np.float32]]":
         import numpy as np
 
-        size = 1 if len(batch) == 1 else _ANY
+        size, with_map = 1 if len(batch) == 1 else _ANY, num_outputs > 2
         # Two threads in one request would get each other's answers.
         with self._running:
-            if size not in self._requests:
-                self._requests[size] = self._compile(size)
-            request = self._requests[size]
+            if (size, with_map) not in self._requests:
+                self._requests[size, with_map] = self._compile(size, with_map=with_map)
+            request = self._requests[size, with_map]
             request.infer([np.ascontiguousarray(batch)], share_inputs=True)
             # Copies: the request's own tensors are overwritten by the next call.
             tensors = [request.get_output_tensor(i).data for i in range(num_outputs)]
             return [np.array(tensor, np.float32) for tensor in tensors]
 
-    def _compile(self, size: int) -> Any:
+    def _compile(self, size: int, *, with_map: bool = False) -> Any:
         """Compile for batches of a size.
 
         Single photos, what a device answers, get a model of their own: with a batch of any size
         OpenVINO plans less ahead and is slower.
         """
         model = self._model.clone()
+        if with_map:
+            model.add_outputs([self._find_map(model)])
         model.reshape([size, *list(model.input().get_partial_shape())[1:]])
         settings = {
             "INFERENCE_PRECISION_HINT": self._hint,
@@ -161,6 +176,20 @@ class OpenVinoEngine:
             "NUM_STREAMS": "1",
         }
         return self._core.compile_model(model, "CPU", settings).create_infer_request()
+
+    def _find_map(self, model: Any) -> Any:
+        """Return the output of the operator whose mean over height and width the features are.
+
+        Raises:
+            EngineError: They are no such mean.
+        """
+        operator = model.outputs[-1].get_node()
+        while operator.get_type_name() not in _MEANS:
+            if not operator.inputs() or operator.get_type_name() in _MULTIPLYING:
+                reason = f"its features are the result of a {operator.get_type_name()}"
+                raise EngineError(describe_no_map(self.name, reason))
+            operator = operator.input_value(0).get_node()
+        return operator.input_value(0)
 
 
 def _unpack(graph: bytes) -> bytes:

@@ -1,0 +1,96 @@
+"""What runs in a peer's environment: it makes a model, or answers and times photos when asked.
+
+python -m benchmarks.peers.child make  NAME MATERIAL MADE
+python -m benchmarks.peers.child once  NAME MATERIAL MADE THREADS
+python -m benchmarks.peers.child serve NAME MATERIAL MADE THREADS
+
+The last one reads a line of JSON, ["method", argument, ...], and answers with one, until its input
+ends. An environment needs numpy and the peer's library; of edgecat, whose source is on the path, it
+imports what needs no more than that: the one clock.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from benchmarks.peers.material import Material
+from benchmarks.peers.peer import Model, find_peer
+from edgecat.bench.turn import Turn
+from edgecat.machine.memory import peak_rss_bytes
+
+# Photos that are timed, again and again.
+_NUM_TIMED = 32
+
+
+class Answerer:
+    """An open model that answers the material's photos."""
+
+    def __init__(self, model: Model, material: Material) -> None:
+        """Take turns from now on."""
+        self._model, self._material = model, material
+        photos = np.array(material.load_photos()[:_NUM_TIMED])
+        inputs = [model.prepare(photos[i : i + 1]) for i in range(len(photos))]
+        self._turn = Turn(model.run, inputs)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the precision, and what is installed here."""
+        versions = {one.metadata["Name"]: one.version for one in distributions()}
+        return {"precision": self._model.precision, "versions": dict(sorted(versions.items()))}
+
+    def measure_ms(self) -> list[float]:
+        """Return the milliseconds of each photo of a turn."""
+        return self._turn.measure_ms()
+
+    def answer(self, out: str) -> None:
+        """Write the logits of all photos, one by one answered."""
+        photos = self._material.load_photos()
+        np.save(out, np.stack([answer(self._model, photos[i]) for i in range(len(photos))]))
+
+
+def answer(model: Model, photo: np.ndarray) -> np.ndarray:
+    """Return a photo's logits, float32 `[K]`, for uint8 `[H, W, 3]`, RGB."""
+    return np.array(model.run(model.prepare(np.array(photo)[None])), np.float32).reshape(-1)
+
+
+def serve(answerer: Answerer, answers: TextIO) -> None:
+    """Do what is asked until nobody asks any more."""
+    for line in sys.stdin:
+        method, *arguments = json.loads(line)
+        result = getattr(answerer, method)(*arguments)
+        answers.write(json.dumps(result) + "\n")
+        answers.flush()
+
+
+@contextlib.contextmanager
+def own_output() -> Any:
+    """Open standard output for this file alone: what libraries print goes to standard error."""
+    with os.fdopen(os.dup(1), "w") as output:
+        os.dup2(2, 1)
+        yield output
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Do one of the three things above."""
+    action, name, folder, made, *threads = arguments
+    peer, material = find_peer(name), Material(Path(folder))
+    with own_output() as output:
+        if action == "make":
+            peer.make(material, Path(made))
+            return
+        model = peer.open(material, Path(made), int(threads[0]))
+        if action == "serve":
+            serve(Answerer(model, material), output)
+        else:
+            answer(model, material.load_photos()[0])
+            output.write(json.dumps({"peak_rss_bytes": peak_rss_bytes()}) + "\n")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

@@ -1,0 +1,67 @@
+"""The command `edgecat embed`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import opening_options
+from edgecat.cli.output import TerminalProgress, print_json
+
+
+@click.command("embed", short_help=COMMANDS["embed"])
+@click.argument("bundle")
+@click.argument(
+    "photos", nargs=-1, required=True, metavar="PHOTO|DIR...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File of the vectors, .npy; the photos' names stand in a .names.json beside it.",
+)
+@opening_options
+@click.option("--json", "as_json", is_flag=True, help="Print the names as JSON.")
+@click.pass_context
+def command(
+    context: click.Context,
+    bundle: str,
+    photos: tuple[Path, ...],
+    out: Path,
+    opening: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Write the feature vectors of photos, for search and clustering.
+
+    Photos that look alike to the model have vectors of nearly the same direction. Of a folder every
+    file below it is taken. A broken photo is reported and left out, and the exit code is 4.
+
+    \b
+      edgecat embed cats12 holiday/ --out holiday.npy
+    """
+    from edgecat.errors import ConfigError, ImageError
+    from edgecat.runtime.classifier import Classifier
+    from edgecat.runtime.embedding import embed, list_photos
+
+    if out.suffix != ".npy":
+        raise ConfigError(f"--out {out}: give it a name that ends in .npy")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
+    failures = []
+
+    def note_broken(photo: Path, problem: str) -> None:
+        failures.append({"photo": str(photo), "error": problem})
+        click.echo(f"error: {photo}: {problem}", err=True)
+
+    with Classifier.open(bundle, **opening) as classifier:
+        found = embed(classifier, [*list_photos(photos)], TerminalProgress(), note_broken)
+    if found.photos:
+        names = found.write(out)
+        if not as_json:
+            num_photos, num_features = found.features.shape
+            click.echo(f"{out}: {num_photos} photos, {num_features} numbers each; names: {names}")
+    if as_json:
+        print_json(found.describe() | {"errors": failures})
+    if failures or not found.photos:
+        context.exit(ImageError.exit_code)

@@ -1,0 +1,83 @@
+"""The command `edgecat explain`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import opening_options
+from edgecat.cli.output import percent, print_json
+
+
+@click.command("explain", short_help=COMMANDS["explain"])
+@click.argument("bundle")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="explained",
+    show_default=True,
+    help="Folder for the pictures, made if it is not there.",
+)
+@click.option("--label", help="The class to look for; default: each photo's likeliest.")
+@opening_options
+@click.option("--json", "as_json", is_flag=True, help="Print answers and heat as JSON.")
+@click.pass_context
+def command(
+    context: click.Context,
+    bundle: str,
+    images: tuple[str, ...],
+    out: Path,
+    label: str | None,
+    opening: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Show where in photos a bundle sees a class: a picture of each, beside what the model saw.
+
+    The brighter, the more that place speaks for the class (a class activation map). A broken photo
+    is reported, the others are explained, and the exit code is 4.
+
+    \b
+      edgecat explain cats12 cat.jpg
+      edgecat explain cats12 cat.jpg --label Siamese --out why
+    """
+    from edgecat.errors import ImageError
+    from edgecat.photos.decode import describe_fault, read_photo
+    from edgecat.runtime.classifier import Classifier
+    from edgecat.runtime.picture_file import PictureFolder
+
+    explained, failures = [], []
+    with Classifier.open(bundle, **opening) as classifier:
+        pictures = PictureFolder(out)
+        for image in images:
+            try:
+                explanation = classifier.explain(read_photo(Path(image)), label=label)
+            except ImageError as error:
+                reason = f"{image}: {describe_fault(error, image)}"
+                failures.append({"image": image, "error": reason})
+                click.echo(f"error: {reason}", err=True)
+                continue
+            picture = pictures.write(Path(image), explanation.draw())
+            prediction = explanation.prediction
+            explained.append(
+                {"image": image, "answer": prediction.answer, "probability": prediction.probability}
+                | explanation.to_dict()
+                | {"picture": str(picture)}
+            )
+            if not as_json:
+                click.echo(
+                    f"{image}: {prediction.answer} {percent(prediction.probability)}; "
+                    f"{explanation.describe()}: {picture}"
+                )
+        if as_json:
+            print_json(
+                {
+                    "bundle": classifier.bundle.spec.name,
+                    "variant": classifier.variant,
+                    "explanations": explained,
+                    "errors": failures,
+                }
+            )
+    if failures:
+        context.exit(ImageError.exit_code)

@@ -1,0 +1,93 @@
+"""The few numbers that matter most."""
+
+from collections.abc import Iterator
+
+from edgecat.bench.report import Row
+from edgecat.bundle.manifest import ModelSpec
+from edgecat.report.facts import Facts, Model
+from edgecat.report.parts import Missing, Section, Tally, Text
+from edgecat.report.wording import megabytes, points, share
+from edgecat.scores.metrics import describe_small_classes
+
+# Labels that the first lines name; the others stand further down.
+_MAX_NAMED = 20
+
+
+def build(facts: Facts) -> Section | Missing:
+    """Return what a reader in a hurry needs."""
+    numbers = [*_list_numbers(facts)]
+    texts = [Text(text) for text in _describe(facts)]
+    return Section("glance", "At a glance", "", (Tally(tuple(numbers)), *texts))
+
+
+def _list_numbers(facts: Facts) -> Iterator[tuple[str, str, str]]:
+    model = facts.model
+    accuracy = model.accuracy if model else None
+    if accuracy is not None:
+        low, high = accuracy.interval_ratio
+        yield (
+            "Top-1 right",
+            share(accuracy.top1_ratio),
+            f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; {accuracy.photos}",
+        )
+        if accuracy.macro_f1_ratio is not None:
+            yield "Macro F1", share(accuracy.macro_f1_ratio), "each class of the same weight"
+    if facts.sources.bundle is not None:
+        yield from _list_of_bundle(facts.sources.bundle.spec)
+    rows = [
+        row
+        for report in facts.sources.results
+        for row in report.rows
+        if model is None or report.settings.get("bundle") == model.name  # not a peer's
+    ]
+    if rows:
+        yield _find_fastest(rows)
+
+
+def _list_of_bundle(spec: ModelSpec) -> Iterator[tuple[str, str, str]]:
+    smallest = min(spec.variants, key=spec.size_bytes)
+    score = smallest.score
+    basis = smallest.name
+    if score is not None and smallest.name != spec.reference:
+        basis += f"; loses {points(score.drop_pp, score.drop_interval_pp)} of top-1"
+    yield "Smallest variant", megabytes(spec.size_bytes(smallest)), basis
+
+
+def _find_fastest(rows: list[Row]) -> tuple[str, str, str]:
+    fastest = min(rows, key=lambda row: row.latency_ms["p50"])
+    threads = f"{fastest.threads} thread{'s' if fastest.threads > 1 else ''}"
+    return (
+        "Fastest variant",
+        f"{fastest.latency_ms['p50']:.1f} ms",
+        f"{fastest.variant}, {threads}, a photo already decoded, median",
+    )
+
+
+def _describe(facts: Facts) -> Iterator[str]:
+    if facts.model is not None:
+        yield _describe_model(facts.model)
+        accuracy = facts.model.accuracy
+        if accuracy is not None:
+            counts = {label: one.num_images for label, one in accuracy.per_class.items()}
+            if warning := describe_small_classes(counts):
+                yield warning
+    if facts.answers is not None and facts.answers.num_seen:
+        yield (
+            f"CAREFUL: the model was trained on {facts.answers.num_seen} of the photos that it "
+            "answered for this report, so it is no measure of what it does with new ones."
+        )
+    if facts.sources.run is not None and facts.sources.run.record.outcome is None:
+        yield (
+            "This run has not finished, so its test photos have not been looked at. Go on with it: "
+            "edgecat finetune ... --resume"
+        )
+    for report in facts.sources.results:
+        if report.noise.verdict != "quiet":
+            measured = report.settings.get("bundle", "a result")
+            yield f"Times of {measured} are {report.noise.describe()}."
+
+
+def _describe_model(model: Model) -> str:
+    named = ", ".join(model.labels[:_MAX_NAMED])
+    more = f" and {len(model.labels) - _MAX_NAMED} more" if len(model.labels) > _MAX_NAMED else ""
+    return f"{model.arch}, which tells {len(model.labels)} classes apart: {named}{more}."

@@ -1,0 +1,239 @@
+"""What each section shows of what was given, and where it is missing."""
+
+import numpy as np
+import pytest
+
+from edgecat.errors import BundleError, DatasetError
+from edgecat.progress import Silent
+from edgecat.report.answers import Photos, answer_photos
+from edgecat.report.facts import collect_facts
+from edgecat.report.page import build_sections
+from edgecat.report.parts import Bar, Gallery, Matrix, Table
+from edgecat.report.sections import confusion, unknown
+from edgecat.report.sections.tradeoff import Point, find_front
+from edgecat.report.sources import load_sources
+from tests.report.conftest import (
+    FP32,
+    INT8,
+    build,
+    build_search,
+    random_answers,
+    write_rated_bundle,
+    write_results,
+    write_run,
+)
+
+RECORDS_OF = {
+    "run": {"glance", "classes", "training", "provenance"},
+    "bundle": {"glance", "variants", "tradeoff", "flips", "classes", "search", "provenance"},
+    "result": {"glance", "tradeoff", "latency"},
+}
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A run, its bundle and a result, without photos."""
+    bundle = write_rated_bundle(tmp_path, {"other.onnx": b"no model either"})
+    return {
+        "run": write_run(tmp_path / "run"),
+        "bundle": bundle,
+        "result": write_results(tmp_path / "result.json"),
+    }
+
+
+@pytest.mark.parametrize(
+    "kinds", [("run",), ("bundle",), ("result",), ("run", "bundle"), ("run", "bundle", "result")]
+)
+def test_records_make_their_sections_and_the_rest_is_named(given, kinds):
+    sections, missing = build([given[kind] for kind in kinds])
+    assert sections.keys() == set().union(*(RECORDS_OF[kind] for kind in kinds))
+    assert len(sections) + len(missing) == 13
+    assert "Reliability" in missing
+
+
+def test_photos_answer_what_records_do_not(colour_bundle, colour_photos):
+    sections, _ = build([colour_bundle], Photos(colour_photos), Silent())
+    (matrix,) = sections["confusion"].parts
+    assert matrix == Matrix(
+        f"12 all photos, answered by {FP32}",
+        ("red", "green", "blue"),
+        ((3, 1, 0), (0, 4, 0), (0, 0, 4)),
+    )
+    (mistakes,) = sections["mistakes"].parts
+    assert [tile.alt for tile in mistakes.tiles] == ["red3.png, a photo of red"]
+    assert mistakes.tiles[0].image.startswith("data:image/jpeg;base64,")
+    assert dict(mistakes.tiles[0].facts)["Answer"].startswith("green")
+    rows = {row[0]: row[1:] for row in sections["classes"].parts[0].rows}
+    assert rows["red"][1].value_ratio == 0.75
+    assert rows["green"][2].value_ratio == 0.8
+    assert "reliability" in sections
+
+
+def test_a_flip_shows_the_truth_and_both_answers(colour_bundle, colour_photos):
+    sections, _ = build([colour_bundle], Photos(colour_photos), Silent())
+    (gallery,) = sections["flips"].parts
+    assert isinstance(gallery, Gallery)
+    assert gallery.title.startswith(f"{INT8}: 3 of 12 answers change, 3 right ones lost, 0 gained")
+    for tile in gallery.tiles:
+        said = dict(tile.facts)
+        assert said["Truth"] == "red"
+        assert said[FP32].startswith("red,")
+        assert not said[INT8].startswith("red,")
+
+
+def test_without_photos_flips_are_counts(given):
+    sections, _ = build([given["bundle"]])
+    (table,) = sections["flips"].parts
+    assert table.rows == (("red", "2", "1"),)
+
+
+def test_photos_are_left_out_on_demand(colour_bundle, colour_photos):
+    sources = load_sources([str(colour_bundle)])
+    answers = answer_photos(sources, Photos(colour_photos), Silent())
+    sections, missing = build_sections(collect_facts(sources, answers, shows_photos=False))
+    assert not any(isinstance(part, Gallery) for each in sections for part in each.parts)
+    assert "Worst mistakes" in {each.title for each in missing}
+    assert {"confusion", "flips"} <= {each.name for each in sections}
+
+
+def test_photos_that_train_are_said_to_be_known(tmp_path, colour_models, colour_photos):
+    import hashlib
+
+    from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, PhotoRecord
+
+    photo = (colour_photos / "red" / "red0.png").read_bytes()
+    record = PhotoRecord(train=(hashlib.sha256(photo).hexdigest()[:16],))
+    files = colour_models | {PHOTO_RECORD_FILE: record.to_json().encode()}
+    bundle = write_rated_bundle(tmp_path, files, temperature=20.0)
+    sections, _ = build([bundle], Photos(colour_photos), Silent())
+    texts = [part.text for part in sections["glance"].parts if hasattr(part, "text")]
+    assert any("trained on 1 of the photos" in text for text in texts)
+
+
+def test_photos_of_other_classes_or_broken_ones_are_refused(colour_bundle, colour_photos):
+    (colour_photos / "blue" / "broken.jpg").write_bytes(b"no photo")
+    with pytest.raises(DatasetError, match=r"broken\.jpg"):
+        build([colour_bundle], Photos(colour_photos), Silent())
+    sections, _ = build([colour_bundle], Photos(colour_photos, skip_broken=True), Silent())
+    assert sum(map(sum, sections["confusion"].parts[0].counts)) == 12
+    (colour_photos / "blue").rename(colour_photos / "violet")
+    with pytest.raises(DatasetError, match="violet"):
+        build([colour_bundle], Photos(colour_photos), Silent())
+
+
+def test_without_a_folder_of_others_its_option_is_named(tmp_path, colour_photos):
+    from edgecat.photos.drawings import draw_cat
+
+    (tmp_path / "cats" / "Bengal").mkdir(parents=True)
+    draw_cat("Bengal", np.random.default_rng(0)).save(tmp_path / "cats" / "Bengal" / "1.png")
+    photos = Photos(tmp_path / "cats", others=tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="--others"):
+        build(["cats12"], photos, Silent())
+    sections, _ = build(["cats12"], Photos(tmp_path / "cats", colour_photos), Silent())
+    (figure,) = sections["unknown"].parts
+    assert [row[:2] for row in figure.table.rows] == [("known", "1"), ("others", "12")]
+
+
+def test_known_and_other_photos_are_counted_by_the_threshold(given):
+    answers = random_answers(("red", "green", "blue"))
+    facts = collect_facts(load_sources([str(given["bundle"])]), answers, shows_photos=True)
+    (figure,) = unknown.build(facts).parts
+    known, others = figure.table.rows
+    assert known[2].endswith(f"({100 * (answers.ood.known > 1).mean():.1f})")
+    assert others[2].endswith(f"({100 * (answers.ood.others > 1).mean():.1f})")
+
+
+@pytest.mark.parametrize(("num_classes", "kind"), [(2, Matrix), (30, Matrix), (31, Table)])
+def test_many_classes_are_listed_by_pairs(tmp_path, num_classes, kind):
+    labels = tuple(f"class {number:03d}" for number in range(num_classes))
+    facts = collect_facts(
+        load_sources([str(write_run(tmp_path / "run", labels))]),
+        random_answers(labels),
+        shows_photos=False,
+    )
+    (part,) = confusion.build(facts).parts
+    assert isinstance(part, kind)
+
+
+def test_pairs_of_many_classes_are_the_most_frequent_and_no_right_answers(tmp_path):
+    labels = tuple(f"class {number:03d}" for number in range(200))
+    answers = random_answers(labels, num_images=2000)
+    logits = answers.models[0].logits
+    of_seven = answers.targets == 7
+    logits[of_seven] = 0
+    logits[of_seven, 9] = 1
+    facts = collect_facts(
+        load_sources([str(write_run(tmp_path / "run", labels))]), answers, shows_photos=False
+    )
+    (table,) = confusion.build(facts).parts
+    num = int(of_seven.sum())
+    assert table.rows[0] == ("class 007", "class 009", f"{num} of {num}")
+    assert all(true != told for true, told, _ in table.rows)
+
+
+def test_the_front_is_what_nothing_beats():
+    def point(name, latency, top1_ratio):
+        return Point("b", name, latency, top1_ratio, (0.0, 1.0))
+
+    fast, best = point("fast", 1, 0.8), point("best", 4, 0.9)
+    beaten, equal = point("beaten", 2, 0.7), point("equal", 5, 0.9)
+    assert find_front([equal, beaten, best, fast]) == [fast, best]
+
+
+def test_machines_are_not_mixed_and_bundles_are_named(tmp_path):
+    results = [write_results(tmp_path / "a.json"), write_results(tmp_path / "b.json", "peer", 3.0)]
+    sections, _ = build(results)
+    (figure,) = sections["tradeoff"].parts
+    assert {row[1] for row in figure.table.rows} == {"colours", "peer"}
+    results[1].write_text(results[1].read_text().replace("Cortex-A76", "Cortex-A53"))
+    sections, _ = build(results)
+    assert len(sections["tradeoff"].parts) == 2
+
+
+def test_a_result_without_accuracy_takes_the_bundles_if_it_is_of_the_same_files(tmp_path):
+    large = b"x" * 6_000_000
+    write_rated_bundle(tmp_path, {"model.onnx": large, "other.onnx": b"small"}, name="colours")
+    result = write_results(tmp_path / "a.json", top1=None)
+    sections, _ = build([tmp_path / "colours", result])
+    (figure,) = sections["tradeoff"].parts
+    assert [row[0] for row in figure.table.rows] == [f"1: {FP32}"]
+
+
+def test_intervals_hold_what_was_measured(given):
+    sections, _ = build([given["run"]])
+    for row in sections["classes"].parts[0].rows:
+        for bar in row[2:]:
+            assert isinstance(bar, Bar)
+            assert 0 <= bar.low_ratio <= bar.value_ratio <= bar.high_ratio <= 1
+
+
+def test_a_search_tells_each_step_and_which_was_taken(given):
+    sections, _ = build([given["bundle"]])
+    (figure,) = sections["search"].parts
+    assert [(row[0], row[-1]) for row in figure.table.rows] == [
+        ("1: min-max ranges", "no"),
+        ("2: stem in float", "yes"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "search", [3, {INT8: 3}, {INT8: {"chosen": "x"}}, {INT8: build_search() | {"steps": [1]}}]
+)
+def test_a_search_that_is_none_is_named(tmp_path, search):
+    bundle = write_rated_bundle(tmp_path, {"other.onnx": b""}, provenance={"search": search})
+    with pytest.raises(BundleError, match="search"):
+        build([bundle])
+
+
+def test_an_unfinished_run_says_so(tmp_path):
+    sections, _ = build([write_run(tmp_path / "run", outcome=None)])
+    assert any("not finished" in getattr(part, "text", "") for part in sections["glance"].parts)
+    assert "training" in sections
+
+
+def test_origin_names_nothing_of_the_machine(given):
+    sections, _ = build([given["run"]])
+    text = str(sections["provenance"])
+    assert "start.pth" in text
+    assert "/home/me" not in text
+    assert "/nowhere" not in text

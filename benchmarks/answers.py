@@ -4,6 +4,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
+from benchmarks.peers.pis import summarize_pis
 from benchmarks.peers.table import summarize_peers
 from benchmarks.transfer.claims import summarize
 
@@ -191,6 +192,32 @@ def _divergence(result: _Result) -> str:
     )
 
 
+def _audit_labels(result: _Result) -> str:
+    """Return how many wrong labels are found, and what leaving all in doubt out gains."""
+    wrong = [row for row in result["rows"] if row["num_wrong"]]
+    right = [row for row in result["rows"] if not row["num_wrong"]]
+
+    def gain(rows: list[_Result]) -> float:
+        scores = [row["test_top1_ratio"] for row in rows]
+        return 100 * mean(score["without doubts"] - score["all"] for score in scores)
+
+    return (
+        f"{100 * result['mean_found_in_first_ratio']:.0f} % of {wrong[0]['num_wrong']} stand in "
+        f"the first {100 * result['first_ratio']:.0f} % of the ranking ({len(wrong)} seeds); "
+        f"{mean(row['num_in_doubt'] for row in wrong):.0f} of {result['num_photos']:,} are in "
+        f"doubt, {mean(row['num_in_doubt'] for row in right):.0f} where no label was changed; "
+        f"without all of these a classifier gains {gain(wrong):+.1f} and {gain(right):+.1f} pp"
+    )
+
+
+def _audit_looks(result: _Result) -> str:
+    parts = []
+    for row in result["rows"]:
+        found = [f"{num} {name}" for name, num in row["found"].items() if num]
+        parts.append(f"{row['kind']}, {row['num_photos']:,}: {', '.join(found) or 'none'}")
+    return "; ".join(parts)
+
+
 def _watch_record(result: _Result) -> str:
     parts = [
         f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
@@ -208,15 +235,26 @@ def _record(counts: _Result) -> str:
     )
 
 
+def _predicted_latency(result: _Result) -> str:
+    errors = result["error_ratio"]
+    return (
+        f"{len(result['networks'])} networks: half of them within {100 * errors['median']:.1f} %, "
+        f"90 % within {100 * errors['p90']:.1f} %, rank correlation "
+        f"{result['rank_correlation']:.3f}"
+    )
+
+
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
-    "finetune_best": _finetune_taught,
+    "finetune_good": _finetune_taught,
     "recipe": _recipe,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
     "ranks": _ranks,
+    "audit_labels": _audit_labels,
+    "audit_looks": _audit_looks,
     "transfer": summarize,
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
@@ -236,9 +274,11 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     ),
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
+    "predicted_latency": _predicted_latency,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,
+    "peers_pis": summarize_pis,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

@@ -21,7 +21,8 @@
     │   └── AccuracyLost        12   an INT8 model that lost more accuracy than allowed
     ├── StorageError            13   the disk: full, read-only, no permission
     ├── DeviceError             15   this machine: `edgecat doctor` found a problem
-    └── RegressError            22   a result of `edgecat compare` that is worse than allowed
+    ├── RegressError            22   a result of `edgecat compare` that is worse than allowed
+    └── DriftError              23   photos that do not look like those of the training
 
 A message says what was given, what is accepted and the command that mends it. Exit code 2 is
 also what click uses for a wrong command line. As in every shell 130 is Ctrl-C, and 141 that nobody
@@ -156,6 +157,12 @@ class DeviceError(EdgecatError):
     """A machine that is not fit to run a bundle."""
 
     exit_code = 15
+
+
+class DriftError(EdgecatError):
+    """Photos that do not look like those that a model was trained on."""
+
+    exit_code = 23
 
 
 class RegressError(EdgecatError):

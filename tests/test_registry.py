@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from edgecat.audit.check import CHECKS as PHOTO_CHECKS
 from edgecat.doctor.check import CHECKS
 from edgecat.errors import ConfigError, EngineError
 from edgecat.export.maker import MAKERS
@@ -23,6 +24,7 @@ ALL = {
     "recipes": RECIPES,
     "passes": PASSES,
     "checks": CHECKS,
+    "photo checks": PHOTO_CHECKS,
 }
 
 
@@ -52,7 +54,9 @@ def test_every_engine_computes_exactly_in_the_first_of_its_precisions():
         assert entry.precisions[0].made == "exact"
 
 
-@pytest.mark.parametrize("registry", [PASSES, CHECKS], ids=["passes", "checks"])
+@pytest.mark.parametrize(
+    "registry", [PASSES, CHECKS, PHOTO_CHECKS], ids=["passes", "checks", "photo checks"]
+)
 def test_places_in_an_order_are_taken_once(registry):
     places = [entry.place for entry in registry.load_all().values()]
     assert len(set(places)) == len(places)

@@ -210,9 +210,11 @@ def test_predict_prints_what_it_promises(bundle, photos, capsys):
     assert (result["bundle"], result["variant"]) == ("first", preferred[0])
     assert (result["choice"]["variant"], result["choice"]["origin"]) == (preferred[0], "rule")
     (answer,) = result["predictions"]
-    keys = ["image", "answer", "label", "probability", "top", "is_known", "stage_ms", "notes"]
+    keys = ["image", "answer", "label", "probability", "top", "is_known", "stage_ms"]
+    keys += ["ood_score", "notes"]
     assert list(answer) == keys
     assert isinstance(answer["is_known"], bool)
+    assert isinstance(answer["ood_score"], float)
     assert answer["image"] == image
     assert answer["label"] == "Maine Coon" == answer["top"][0]["label"]
     assert answer["probability"] == answer["top"][0]["probability"] > 1 / 3

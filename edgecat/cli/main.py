@@ -14,7 +14,9 @@ from edgecat.errors import ConfigError, EdgecatError, StorageError
 # Name -> module and the line that `edgecat --help` shows. A command's module, and with it numpy
 # or torch, is imported when that command is used, so that `edgecat --help` is quick.
 COMMANDS = {
+    "audit": "Look for what is wrong in a folder of labelled photos.",
     "finetune": "Fine-tune a pretrained network on a folder of labelled photos.",
+    "edits": "Measure which edits of a network make it quicker on this machine.",
     "export": "Turn a finished run into a bundle: float and INT8 models, each proven.",
     "evaluate": "Measure a bundle's accuracy on labelled photos.",
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",
@@ -30,6 +32,7 @@ COMMANDS = {
     "serve": "Answer photos over HTTP, with a page for people.",
     "watch": "Classify photos as they arrive in a folder, each once.",
     "stream": "Classify the newest frame of a camera, JPEG frames on standard input.",
+    "drift": "Say whether the photos of the last week look like those of the training.",
     "inspect": "Show what is in a bundle and where it is from.",
     "bundle": "Make one file of a bundle, and a bundle of that file.",
     "keygen": "Make a pair of keys to sign bundles with.",

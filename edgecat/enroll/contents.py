@@ -24,6 +24,7 @@ from edgecat.bundle.manifest import (
     Variant,
 )
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, load_photo_record, shorten_hashes
+from edgecat.bundle.reference import REFERENCE_FILE
 from edgecat.bundle.store import Bundle, new_bundle, write_manifest
 from edgecat.enroll.fitting import Material, Unit
 from edgecat.enroll.proof import ProvenVariants
@@ -129,7 +130,9 @@ def _list_files(before: Bundle, added: Addition, detector: OodDetector) -> dict[
         for file in variant.files
     }
     models = {file for variant in spec.variants for file in variant.files}
-    files = {name: before.read(name) for name in spec.files if name not in models - kept}
+    # Nor how the classes before were answered: scores and shares are others with one class more.
+    left = {*(models - kept), REFERENCE_FILE}
+    files = {name: before.read(name) for name in spec.files if name not in left}
     record = load_photo_record(before)
     trained = (*record.train, *shorten_hashes(added.hashes))
     files |= {

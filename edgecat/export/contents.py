@@ -9,6 +9,7 @@ from edgecat.bundle.golden import GOLDEN_FILE
 from edgecat.bundle.known_features import KNOWN_FEATURES_FILE
 from edgecat.bundle.manifest import FileRecord, ModelSpec, OodSpec
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
+from edgecat.bundle.reference import REFERENCE_FILE
 from edgecat.bundle.store import new_bundle, write_manifest
 from edgecat.export.floats import FloatGraph, ProvenFloats
 from edgecat.export.int8 import Int8Models
@@ -80,6 +81,7 @@ def _list_files(contents: Contents) -> dict[str, bytes]:
         STATISTICS_FILE: contents.graph.files[1],
         OOD_FILE: contents.rated.detector.to_bytes(),
         KNOWN_FEATURES_FILE: contents.rated.known.to_bytes(),
+        REFERENCE_FILE: contents.rated.reference.to_json().encode(),
         GOLDEN_FILE: contents.rated.golden.to_json().encode(),
     }
     for model in contents.models:

@@ -1,13 +1,17 @@
 """Fit a bundle's out-of-distribution detector, and find where "unknown" begins."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from edgecat.bundle.reference import Answered, Reference
 from edgecat.photos.pixels import Pixels
 from edgecat.quantize.model import Model, open_all
 from edgecat.runtime.engine import Engine
+from edgecat.runtime.prediction import UNKNOWN
 from edgecat.scores.answers import batches_of
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features, OodDetector, choose_threshold, fit_detector
@@ -23,12 +27,31 @@ class FittedDetector:
             the models; each has one of its own, since rounding moves features, too.
         train: float32 `[N, F]`, the float model's features of the photos that it learned from.
         held_out: The same of those that the thresholds were chosen by.
+        answers: What each model answered to these: logits, float32 `[N, K]`, and OOD scores,
+            float64 `[N]`.
     """
 
     detector: OodDetector
     thresholds: tuple[float, ...]
     train: Features
     held_out: Features
+    answers: tuple[tuple[Logits, npt.NDArray[np.float64]], ...]
+
+    def to_reference(self, names: Sequence[str], labels: Sequence[str]) -> Reference:
+        """Return how photos of known classes are answered, for later comparison.
+
+        Args:
+            names: Of the models' variants.
+            labels: In the order of the logits.
+        """
+        return Reference(
+            {
+                name: _count_answers(*answer, threshold, labels)
+                for name, answer, threshold in zip(
+                    names, self.answers, self.thresholds, strict=True
+                )
+            }
+        )
 
 
 def fit_to_models(
@@ -45,8 +68,22 @@ def fit_to_models(
         logits, train = answer_with_features(engines[0], calibration)
         detector = fit_detector(logits, train)
         answers = [answer_with_features(engine, validation) for engine in engines]
-    thresholds = tuple(choose_threshold(detector.ood_score(*answer)) for answer in answers)
-    return FittedDetector(detector, thresholds, train, held_out=answers[0][1])
+    scored = tuple((logits, detector.ood_score(logits, found)) for logits, found in answers)
+    thresholds = tuple(choose_threshold(scores) for _, scores in scored)
+    return FittedDetector(detector, thresholds, train, held_out=answers[0][1], answers=scored)
+
+
+def _count_answers(
+    logits: Logits, scores: npt.NDArray[np.float64], threshold: float, labels: Sequence[str]
+) -> Answered:
+    """Return scores and answers as a bundle's reference holds them."""
+    likely = (labels[i] for i in logits.argmax(axis=1))
+    told = (
+        label if score <= threshold else UNKNOWN
+        for label, score in zip(likely, scores, strict=True)
+    )
+    # Six digits: a score's own noise is larger, and the file a third of the size.
+    return Answered(tuple(round(float(score), 6) for score in np.sort(scores)), dict(Counter(told)))
 
 
 def answer_with_features(engine: Engine, photos: Pixels) -> tuple[Logits, Features]:

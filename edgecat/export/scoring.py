@@ -9,6 +9,7 @@ import numpy.typing as npt
 from edgecat.bundle.golden import Golden
 from edgecat.bundle.known_features import KnownFeatures, LabelledFeatures
 from edgecat.bundle.manifest import Variant
+from edgecat.bundle.reference import Reference
 from edgecat.bundle.score import Flips, Score
 from edgecat.bundle.verdict import Verdict, describe_worth
 from edgecat.export.golden import answer_golden
@@ -38,6 +39,7 @@ class RatedModels:
         detector: Tells photos of known classes from others.
         golden: The golden photos and each variant's answers.
         known: How photos of its classes look to the float model.
+        reference: How its models answer validation photos.
     """
 
     variants: tuple[Variant, ...]
@@ -45,6 +47,7 @@ class RatedModels:
     detector: OodDetector
     golden: Golden
     known: KnownFeatures
+    reference: Reference
 
 
 def rate_models(
@@ -87,7 +90,9 @@ def rate_models(
         held_out=LabelledFeatures(fitted.held_out, validation.targets),
     )
     golden = answer_golden(models, spec)
-    return RatedModels(variants, temperature, fitted.detector, golden, known)
+    labels = source.checkpoint.record.labels
+    reference = fitted.to_reference([model.variant.name for model in models], labels)
+    return RatedModels(variants, temperature, fitted.detector, golden, known, reference)
 
 
 def _list_targets(source: Source) -> Indices:

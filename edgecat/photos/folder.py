@@ -5,7 +5,7 @@
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgecat.errors import DatasetError, ImageError
@@ -16,6 +16,10 @@ from edgecat.photos.photo_list import check_listed, load_list
 from edgecat.photos.split import check_classes
 from edgecat.photos.tree import list_folder
 from edgecat.photos.zipped import PhotoZip
+
+#: The largest class has this many times the photos of the smallest: from there on classes count as
+#: unequal. Below it nothing is said and every photo is seen once an epoch.
+UNEQUAL_RATIO = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +189,15 @@ def find_photos(data: Path) -> tuple[LabelledPhoto, ...]:
 def count_labels(photos: Sequence[LabelledPhoto]) -> dict[str, int]:
     """Return the number of photos of each label, sorted by label."""
     return dict(sorted(Counter(photo.label for photo in photos).items()))
+
+
+def are_unequal(nums: Collection[int]) -> bool:
+    """Return whether some class has many more photos than another.
+
+    Args:
+        nums: Photos of each class, 1 or more.
+    """
+    return max(nums) >= UNEQUAL_RATIO * min(nums)
 
 
 def _describe(data: Path, layout: Layout, photos: Sequence[LabelledPhoto]) -> str:

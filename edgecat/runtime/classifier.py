@@ -198,15 +198,20 @@ class Classifier:
         probabilities = metrics.softmax(logits, self.bundle.spec.temperature).mean(axis=0)
         best = probabilities.argsort()[::-1][:top]
         guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
+        found = [answer.ood_score for answer in answers if answer.ood_score is not None]
+        ood_score = sum(found) / len(found) if found else None
         return Prediction(
-            guesses[0].label, guesses[0].probability, guesses, self._is_known(answers)
+            guesses[0].label,
+            guesses[0].probability,
+            guesses,
+            is_known=self._is_known(ood_score),
+            ood_score=ood_score,
         )
 
-    def _is_known(self, answers: Sequence[Answer]) -> bool | None:
-        found = [answer.ood_score for answer in answers if answer.ood_score is not None]
-        if self._threshold is None or not found:
+    def _is_known(self, ood_score: float | None) -> bool | None:
+        if self._threshold is None or ood_score is None:
             return None
-        return sum(found) / len(found) <= self._threshold
+        return ood_score <= self._threshold
 
     def compute_logits(self, batch: Pixels) -> Logits:
         """Return float32 logits `[N, K]` for uint8 `[N, side, side, 3]`, RGB."""

@@ -62,6 +62,8 @@ class Prediction:
         is_known: Whether the photo shows one of the known classes at all; None where the bundle
             has no threshold to tell.
         stage_ms: Where the time went; None where several photos were averaged.
+        ood_score: How far the photo is from those of the known classes, the larger the farther;
+            None where the bundle has no detector.
     """
 
     label: str
@@ -69,6 +71,7 @@ class Prediction:
     top: tuple[Guess, ...]
     is_known: bool | None = None
     stage_ms: StageTimes | None = None
+    ood_score: float | None = None
 
     @property
     def answer(self) -> str:

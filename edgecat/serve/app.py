@@ -102,6 +102,7 @@ class PhotoService:
     def _predict(self, photo: bytes, with_heat: bool) -> dict[str, object]:
         current = self._classifier.current
         answer = _explain(current, photo) if with_heat else current.predict(photo).to_dict()
+        self._metrics.count_prediction(str(answer["answer"]), answer["ood_score"])
         return answer | {"bundle": current.bundle.spec.name, "variant": current.variant}
 
     async def show_model(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    Summary,
     generate_latest,
 )
 
@@ -43,6 +44,17 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
+        self._answers = Counter(
+            "edgecat_answers",
+            "Photos by what they were answered with: a class, or unknown.",
+            ["answer"],
+            registry=self._registry,
+        )
+        self._ood_score = Summary(
+            "edgecat_ood_score",
+            "How far photos are from those of the known classes; their mean is sum by count.",
+            registry=self._registry,
+        )
         self._queue = Gauge(
             "edgecat_queue_length",
             "Requests that wait for the worker or send their photo.",
@@ -64,6 +76,17 @@ class Metrics:
         """Count a photo that was answered."""
         self._requests.labels("answered").inc()
         self._latency.observe(duration_s)
+
+    def count_prediction(self, answer: str, ood_score: object) -> None:
+        """Count what a photo was answered with.
+
+        Args:
+            answer: The class, or "unknown".
+            ood_score: None where the bundle has no detector.
+        """
+        self._answers.labels(answer).inc()
+        if isinstance(ood_score, float):
+            self._ood_score.observe(ood_score)
 
     def count_refusal(self, code: str) -> None:
         """Count a request that was refused or cut off, by the code of its error."""

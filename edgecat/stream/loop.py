@@ -68,6 +68,7 @@ def stream(
             line |= current.combine(answers).to_dict()
             del line["stage_ms"]
             line["num_frames"] = len(answers)
+            line |= {"bundle": current.bundle.spec.name, "variant": current.variant}
         line["delay_ms"] = 1e3 * (time.monotonic() - frame.complete_s)
         line["num_dropped"] = mailbox.num_dropped
         on_line(line)

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from edgecat.photos.folder import count_labels, load_training_folder
+from edgecat.photos.folder import are_unequal, count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
 from edgecat.train.allocator import keep_freed_memory
@@ -18,7 +18,7 @@ from edgecat.train.lock import lock_run
 from edgecat.train.ranks import Ranks, join, read_ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import RunRecord, measure_versions
-from edgecat.train.sampling import are_unequal, describe_unequal
+from edgecat.train.sampling import describe_unequal
 from edgecat.train.shared_cache import open_shared_cache
 from edgecat.train.threads import limit_threads
 from edgecat.train.unlabelled import open_unlabelled

@@ -1,23 +1,11 @@
 """Which training photos an epoch sees, and how often, where some classes have many more."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
+from edgecat.photos.folder import are_unequal
 from edgecat.scores.metrics import Indices
-
-#: The largest class has this many times the photos of the smallest: from there on classes count as
-#: unequal. Below it nothing is said and every photo is seen once an epoch.
-UNEQUAL_RATIO = 3
-
-
-def are_unequal(nums: Collection[int]) -> bool:
-    """Return whether some class has many more photos than another.
-
-    Args:
-        nums: Training photos of each class, 1 or more.
-    """
-    return max(nums) >= UNEQUAL_RATIO * min(nums)
 
 
 def describe_unequal(counts: Mapping[str, int], balance_ratio: float) -> str:

@@ -138,6 +138,8 @@ def test_of_several_answers_the_mean_ood_score_decides(red_alone):
     strange = red_alone.answer(load_pixels(flat("blue")))
     known = red_alone.answer(load_pixels(flat("red")))
     assert red_alone.combine([known]).is_known
+    mean_score = (known.ood_score + strange.ood_score) / 2
+    assert red_alone.combine([known, strange]).ood_score == pytest.approx(mean_score)
     assert not red_alone.combine([known, strange, strange]).is_known
 
 
@@ -148,7 +150,8 @@ def test_without_a_threshold_nothing_is_called_unknown(colours):
 
 def test_an_answer_becomes_plain_values(colours):
     values = colours.predict(flat("red"), top=2).to_dict()
-    assert set(values) == {"answer", "label", "probability", "top", "is_known", "stage_ms"}
+    keys = ["answer", "label", "probability", "top", "is_known", "stage_ms", "ood_score"]
+    assert list(values) == keys
     assert [set(guess) for guess in values["top"]] == [{"label", "probability"}] * 2
     assert set(values["stage_ms"]) == {"pixels", "model", "scores"}
     assert all(duration_ms >= 0 for duration_ms in values["stage_ms"].values())

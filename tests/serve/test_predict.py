@@ -250,6 +250,8 @@ def test_metrics_count_what_happens(colours):
         'edgecat_requests_total{outcome="answered"} 1.0',
         'edgecat_requests_total{outcome="not_a_photo"} 1.0',
         'edgecat_answer_seconds_bucket{le="+Inf"} 1.0',
+        'edgecat_answers_total{answer="red"} 1.0',
+        "edgecat_ood_score_count 0.0",  # this model has no detector
         "edgecat_queue_length 0.0",
         "edgecat_refused_total 0.0",
     ):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from edgecat.train.sampling import are_unequal, describe_unequal, draw_photos
+from edgecat.photos.folder import are_unequal
+from edgecat.train.sampling import describe_unequal, draw_photos
 
 FEW, MANY = 6, 40
 UNEQUAL = np.array([0] * FEW + [1] * MANY)

@@ -1,0 +1,145 @@
+"""Photos of late and those that a bundle was trained on, side by side."""
+
+import dataclasses
+import datetime
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from edgecat.bundle.manifest import ModelSpec
+from edgecat.bundle.reference import Answered
+from edgecat.drift.results import Results
+from edgecat.runtime.prediction import UNKNOWN
+from edgecat.scores.drift import ALPHA, compare_scores, compare_shares, count_photos_to_notice
+
+#: What must be noticed: one photo in so many shows none of the known classes.
+STRANGE_RATIO = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """What `edgecat drift --json` prints.
+
+    Attributes:
+        bundle: Its name.
+        variant: Which of its variants answered.
+        num_photos: Answers that were compared.
+        num_reference: Photos that they were compared with.
+        since: When the first of them was answered; None where no line says.
+        until: The last.
+        scores_p: How likely OOD scores differ so much by chance, 0-1.
+        shares_p: The same of the shares of classes.
+        median_score: Of the photos.
+        reference_median_score: Of the reference.
+        share_ratios: By answer, "unknown" among them, the share of the photos and of the reference.
+        num_to_notice: From how many photos it is noticed, four times in five, that a tenth of them
+            show none of the classes; None where no number is enough for so small a reference.
+        left_out: Why other lines did not count, and how many.
+    """
+
+    bundle: str
+    variant: str
+    num_photos: int
+    num_reference: int
+    since: datetime.datetime | None
+    until: datetime.datetime | None
+    scores_p: float
+    shares_p: float
+    median_score: float
+    reference_median_score: float
+    share_ratios: dict[str, tuple[float, float]]
+    num_to_notice: int | None
+    left_out: dict[str, int]
+
+    @property
+    def is_stranger(self) -> bool:
+        """Return whether the photos lie farther from the known classes than the reference does."""
+        return self.scores_p < ALPHA and self.median_score > self.reference_median_score
+
+    def describe(self) -> list[str]:
+        """Return the lines that people read."""
+        span = (
+            f", {self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M}"
+            if self.since and self.until
+            else ""
+        )
+        left = [f"not compared: {num} {why}" for why, num in self.left_out.items()]
+        where = "farther from" if self.median_score > self.reference_median_score else "nearer to"
+        scores = (
+            f"differ (p {self.scores_p:.4f}): {where} the known classes than the photos of the "
+            "training"
+            if self.scores_p < ALPHA
+            else f"no difference found (p {self.scores_p:.2f})"
+        )
+        shares = "differ" if self.shares_p < ALPHA else "no difference found"
+        most = sorted(self.share_ratios.items(), key=lambda item: item[1][1] - item[1][0])
+        return [
+            f"{self.bundle}, {self.variant}: {self.num_photos} photos{span}; compared with "
+            f"{self.num_reference} of the training",
+            *left,
+            f"OOD scores: {scores}; median {self.median_score:.2f}, of the training "
+            f"{self.reference_median_score:.2f}",
+            f"classes: {shares} (p {self.shares_p:.4f}); most more often: "
+            + ", ".join(
+                f"{label} {100 * now:.0f} % ({100 * then:.0f} %)" for label, (now, then) in most[:3]
+            ),
+            self._describe_power(),
+        ]
+
+    def _describe_power(self) -> str:
+        if self.num_to_notice is None:
+            return (
+                f"of {self.num_reference} photos of the training no number is enough to notice it"
+            )
+        few = "; these are too few" if self.num_photos < self.num_to_notice else ""
+        return (
+            f"from {self.num_to_notice} photos on it would be noticed if one in "
+            f"{1 / STRANGE_RATIO:.0f} showed none of the classes (four times in five){few}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        values = dataclasses.asdict(self) | {"is_stranger": self.is_stranger}
+        for name in ("since", "until"):
+            values[name] = values[name] and values[name].isoformat()
+        return values
+
+
+def compare(spec: ModelSpec, reference: Answered, results: Results) -> Drift:
+    """Compare answers with a bundle's reference.
+
+    Args:
+        spec: Of the bundle.
+        reference: What the variant answered to photos like those of the training.
+        results: What it answered of late.
+    """
+    scores = np.array([result.ood_score for result in results.found])
+    expected = np.array(reference.ood_scores)
+    answers = Counter(result.answer for result in results.found)
+    names = sorted({*spec.labels, UNKNOWN, *answers, *reference.num_answers})
+    counts = [np.array([num[name] for name in names]) for num in (_all(reference), answers)]
+    before, now = (np.repeat(np.arange(len(names)), count) for count in counts)
+    shares = [count / count.sum() for count in counts]
+    times = [result.time for result in results.found if result.time is not None]
+    return Drift(
+        bundle=spec.name,
+        variant=results.variant,
+        num_photos=len(scores),
+        num_reference=len(expected),
+        since=min(times, default=None),
+        until=max(times, default=None),
+        scores_p=compare_scores(expected, scores),
+        shares_p=compare_shares(before, now),
+        median_score=float(np.median(scores)),
+        reference_median_score=float(np.median(expected)),
+        share_ratios={
+            name: (float(shares[1][i]), float(shares[0][i])) for i, name in enumerate(names)
+        },
+        num_to_notice=count_photos_to_notice(len(expected), STRANGE_RATIO),
+        left_out=dict(results.left_out),
+    )
+
+
+def _all(reference: Answered) -> Counter[str]:
+    return Counter(reference.num_answers)

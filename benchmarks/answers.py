@@ -4,6 +4,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
+from benchmarks.peers.pis import summarize_pis
 from benchmarks.peers.table import summarize_peers
 from benchmarks.transfer.claims import summarize
 
@@ -234,10 +235,19 @@ def _record(counts: _Result) -> str:
     )
 
 
+def _predicted_latency(result: _Result) -> str:
+    errors = result["error_ratio"]
+    return (
+        f"{len(result['networks'])} networks: half of them within {100 * errors['median']:.1f} %, "
+        f"90 % within {100 * errors['p90']:.1f} %, rank correlation "
+        f"{result['rank_correlation']:.3f}"
+    )
+
+
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
-    "finetune_best": _finetune_taught,
+    "finetune_good": _finetune_taught,
     "recipe": _recipe,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
@@ -264,9 +274,11 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     ),
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
+    "predicted_latency": _predicted_latency,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,
+    "peers_pis": summarize_pis,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

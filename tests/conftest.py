@@ -26,10 +26,12 @@ _skipped_for_shared = []
 
 @pytest.fixture(autouse=True)
 def state(tmp_path_factory, monkeypatch):
-    """Where this test's device remembers which releases it has used."""
+    """Where this test's device remembers what it has learned, and keeps what it can make again."""
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
-    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    for name in ("STATE_DIRECTORY", "CACHE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
     return folder / "edgecat"
 
 
@@ -89,10 +91,10 @@ def make_timing():
     return build_timing
 
 
-def build_timing(variant, threads, ratio, unfit=""):
+def build_timing(variant, threads, ratio, unfit="", device="CPU"):
     latency_ms = {"p50": 2 * ratio, "p95": 3 * ratio, "p99": 4 * ratio}
     interval = (0.99 * ratio, 1.01 * ratio)
-    return Timing(variant, threads, "fp32", latency_ms, ratio, interval, 20, 100, unfit)
+    return Timing(variant, threads, "fp32", latency_ms, ratio, interval, 20, 100, unfit, device)
 
 
 @pytest.fixture
@@ -105,6 +107,7 @@ def make_tuning():
         values = {
             "variant": best.variant,
             "threads": best.threads,
+            "device": best.device,
             "setting": describe_setting(bundle),
             "reference": "onnxruntime-fp32 with 1 thread",
             "date": "2026-11-28T10:20:30Z",

@@ -42,14 +42,25 @@ def is_within(module, *packages):
 
 # Library -> the modules that may import it; a package stands for all in it.
 LIBRARIES = {
-    "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize"],
+    "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize", "edgecat.optimize"],
     "torchvision": ["edgecat.train"],
     "timm": ["edgecat.train.timm_networks"],
     "safetensors": ["edgecat.train", "edgecat.export", "edgecat.quantize.calibrate"],
-    "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
+    "onnx": [
+        "edgecat.graph",
+        "edgecat.optimize",
+        "edgecat.export",
+        "edgecat.quantize",
+        "edgecat.train.unfold",
+    ],
     "onnxscript": [],
     "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize"],
-    "openvino": ["edgecat.runtime.engines.openvino", "edgecat.graph", "edgecat.quantize"],
+    "openvino": [
+        "edgecat.runtime.engines.openvino",
+        "edgecat.runtime.openvino_devices",
+        "edgecat.graph",
+        "edgecat.quantize",
+    ],
     "ncnn": ["edgecat.runtime.engines.ncnn"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],
@@ -90,7 +101,7 @@ def test_nothing_else_is_imported_at_all():
 OWN_JSON = {
     "edgecat.strict",
     "edgecat.runtime.engines.onnxruntime",
-    "edgecat.bench.run",
+    "edgecat.bench.cold_starts",
     "edgecat.watch.photo",
     "edgecat.export.cache",
 }
@@ -119,11 +130,12 @@ LAYERS = [
     ["runtime"],
     ["audit", "bench", "drift"],
     ["service"],
-    ["doctor", "enroll", "serve", "stream", "tune", "watch"],
+    ["doctor", "enroll", "remote", "serve", "stream", "tune", "watch"],
     ["graph"],
     ["train"],
     ["quantize"],
     ["export"],
+    ["optimize"],
     ["report"],
     ["demo"],
     ["cli"],

@@ -1,7 +1,7 @@
 """Fine-tune on real cats, several seeds; write what it took and what came out.
 
 python -m benchmarks.accuracy.finetune_cats ../shared/cats --weights BACKBONE.pth --work runs
-python -m benchmarks.accuracy.finetune_cats ... --preset best --work runs/best --name finetune_best
+python -m benchmarks.accuracy.finetune_cats ... --preset good --work runs/good --name finetune_good
 
 Runs are kept in --work and not made again; on a machine with CUDA, --device cuda. The three runs
 of finetune_cats_cpu.json shared the machine with other work, so their seconds mean little; one run

@@ -58,7 +58,7 @@ def main(data: Path, work: Path) -> None:
             refused = str(error).replace(str(bundle), bundle.name)
             click.echo(refused, err=True)
         spec = load_bundle(bundle).spec
-        report = run_benchmark(bundle, data=data, threads=1, progress=TerminalProgress())
+        report = run_benchmark(bundle, data=data, progress=TerminalProgress())
         rows.append(
             {
                 "run": run.name,

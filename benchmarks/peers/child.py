@@ -3,10 +3,12 @@
 python -m benchmarks.peers.child make  NAME MATERIAL MADE
 python -m benchmarks.peers.child once  NAME MATERIAL MADE THREADS
 python -m benchmarks.peers.child serve NAME MATERIAL MADE THREADS
+python -m benchmarks.peers.child count NAME MATERIAL MADE NUM_PHOTOS OUT.npy
 
-The last one reads a line of JSON, ["method", argument, ...], and answers with one, until its input
-ends. An environment needs numpy and the peer's library; of edgecat, whose source is on the path, it
-imports what needs no more than that: the one clock.
+"serve" reads a line of JSON, ["method", argument, ...], and answers with one, until its input ends.
+"count" writes logits; around the first photos it calls os.getppid(), at which an emulator may say
+how many instructions it has come to. An environment needs numpy and the peer's library; of edgecat,
+whose source is on the path, this imports what needs no more than that: the one clock.
 """
 
 import contextlib
@@ -27,6 +29,9 @@ from edgecat.machine.memory import peak_rss_bytes
 
 # Photos that are timed, again and again.
 _NUM_TIMED = 32
+
+#: Photos whose instructions are counted.
+NUM_COUNTED = 3
 
 
 class Answerer:
@@ -68,6 +73,19 @@ def serve(answerer: Answerer, answers: TextIO) -> None:
         answers.flush()
 
 
+def count(model: Model, material: Material, num_photos: int, out: str) -> None:
+    """Write the logits of some photos, evenly drawn, float32 `[num_photos, K]`."""
+    photos = material.load_photos()
+    photos = photos[:: max(1, len(photos) // num_photos)][:num_photos]
+    inputs = [model.prepare(np.array(photo)[None]) for photo in photos]
+    model.run(inputs[0])  # the first one costs what is done once
+    os.getppid()
+    for one in inputs[:NUM_COUNTED]:
+        model.run(one)
+    os.getppid()
+    np.save(out, np.stack([np.array(model.run(one), np.float32).reshape(-1) for one in inputs]))
+
+
 @contextlib.contextmanager
 def own_output() -> Any:
     """Open standard output for this file alone: what libraries print goes to standard error."""
@@ -77,16 +95,18 @@ def own_output() -> Any:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Do one of the three things above."""
-    action, name, folder, made, *threads = arguments
+    """Do one of the things above."""
+    action, name, folder, made, *rest = arguments
     peer, material = find_peer(name), Material(Path(folder))
     with own_output() as output:
         if action == "make":
             peer.make(material, Path(made))
             return
-        model = peer.open(material, Path(made), int(threads[0]))
+        model = peer.open(material, Path(made), 1 if action == "count" else int(rest[0]))
         if action == "serve":
             serve(Answerer(model, material), output)
+        elif action == "count":
+            count(model, material, int(rest[0]), rest[1])
         else:
             answer(model, material.load_photos()[0])
             output.write(json.dumps({"peak_rss_bytes": peak_rss_bytes()}) + "\n")

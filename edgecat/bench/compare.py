@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecat.bench.report import SCHEMA_VERSION, Report, Row
 from edgecat.errors import ConfigError
+from edgecat.runtime.device import CPU
 from edgecat.scores.metrics import paired_interval_pp
 from edgecat.strict import build, read_json
 
@@ -18,7 +19,7 @@ _MAX_BYTES = 64 * 2**20
 
 # What has to be the same for times, and for accuracies, to be comparable.
 _HOST = ("cpu", "machine", "num_cpus", "num_usable_cores", "features")
-_SETTINGS = ("threads", "order")
+_SETTINGS = ("threads", "device", "order")
 _PHOTOS = ("split", "photos_sha256")
 
 _NOTE = (
@@ -165,7 +166,8 @@ def find_differences(before: Report, after: Report) -> tuple[str, ...]:
     settings = (*_SETTINGS, *_PHOTOS) if measured else _SETTINGS
     return (
         *_differ(before.host, after.host, _HOST),
-        *_differ(before.settings, after.settings, settings),
+        # Results of before there was a choice of device are of the CPU.
+        *_differ({"device": CPU} | before.settings, {"device": CPU} | after.settings, settings),
         *(
             f"the {name} result is {report.noise.describe()}"
             for name, report in (("earlier", before), ("later", after))

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgecat.machine.conditions import Conditions
 from edgecat.machine.noise import Noise
+from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.precision import INT8
 from edgecat.scores.bounds import check_interval, check_within
 from edgecat.scores.class_score import ClassScore
@@ -39,6 +40,7 @@ class Row:
         num_images: Photos it was measured on.
         macro_f1_ratio: Mean F1 of the classes on them, each of the same weight, 0-1.
         per_class: By label, recall, precision and number of photos.
+        device: What the engine says it computes on.
         right: Which photos it has right, "1", or wrong, "0", sorted by the photos' hashes.
     """
 
@@ -58,6 +60,7 @@ class Row:
     num_images: int | None = None
     macro_f1_ratio: float | None = None
     per_class: dict[str, ClassScore] | None = None
+    device: str = CPU
     right: str | None = None
 
     def __post_init__(self) -> None:
@@ -187,7 +190,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         low, high = row.top1_interval_ratio
         top1 = f"{100 * low:.1f}-{100 * high:.1f} ({100 * row.top1_ratio:.1f})"
     return (
-        row.variant,
+        name_on(row.variant, row.device),
         *(f"{row.latency_ms[name]:.2f}" for name in ("p50", "p95", "p99")),
         f"{row.ratio_to_fp32:.2f}x" if row.ratio_to_fp32 else "-",
         f"{row.throughput_ips:.0f}",

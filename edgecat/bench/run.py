@@ -2,12 +2,8 @@
 
 import contextlib
 import dataclasses
-import json
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgecat.bench.clock import (
@@ -17,19 +13,21 @@ from edgecat.bench.clock import (
     percentiles,
     ratios_by_round,
 )
+from edgecat.bench.cold_starts import NUM_COLD_STARTS, Cold, measure_cold
 from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bench.host import describe_host
 from edgecat.bench.latency import measure_latencies_ms, time_engines
 from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.errors import ConfigError, EngineError
+from edgecat.errors import ConfigError, EngineError, SelfTestError
 from edgecat.machine.conditions import read_conditions
 from edgecat.machine.noise import judge_noise
 from edgecat.photos.input import InputSpec
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.choice import open_engine
-from edgecat.runtime.engine import Engine, exact_name
+from edgecat.runtime.device import CPU, Resources
+from edgecat.runtime.engine import Engine, check_device, exact_name
 from edgecat.scores.evaluation import Evaluation
 
 # Rounds: p99 needs at least 100 to be more than the maximum.
@@ -37,7 +35,9 @@ NUM_ROUNDS = 200
 NUM_WARMUP = 50  # at most
 NUM_BATCH_ROUNDS = 20
 BATCH_SIZE = 8
-NUM_COLD_STARTS = 3
+
+#: What the latency of single photos is compared with on all machines.
+ONE_THREAD = Resources(threads=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,33 +59,22 @@ class Warm:
 
     Attributes:
         precision: What it says it computes in.
+        device: What it says it computes on.
         latencies_ms: Of each single photo.
         batches_ms: Of each batch of `BATCH_SIZE`.
     """
 
     precision: str
+    device: str
     latencies_ms: list[float]
     batches_ms: list[float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Cold:
-    """A variant measured in fresh processes.
-
-    Attributes:
-        start_ms: From the start of the process to its first answer, median.
-        peak_rss_bytes: The largest of these processes.
-    """
-
-    start_ms: float
-    peak_rss_bytes: int
 
 
 def run_benchmark(
     name: str | Path,
     *,
     data: Path | None = None,
-    threads: int = 1,
+    resources: Resources = ONE_THREAD,
     num_rounds: int = NUM_ROUNDS,
     certainty: Certainty | None = None,
     progress: Progress | None = None,
@@ -95,33 +84,35 @@ def run_benchmark(
     Args:
         name: A bundle's folder or a released model's name.
         data: Labelled photos to measure the accuracy on, as `edgecat.bench.evaluate.evaluate` does.
-        threads: To compute with. With more than one, the thread pools of all variants share the
-            cores, and waiting threads spin, which slows others down. The report says so.
+        resources: To compute with. With more threads than one, the thread pools of all variants
+            share the cores, and waiting threads spin, which slows others down. The report says so.
         num_rounds: Timed single photos of each variant; with `certainty`, at least.
         certainty: Go on until the ratios are certain; None to end after `num_rounds`.
         progress: Told of each step.
 
     Raises:
         BundleError: No bundle, or a damaged one.
-        EngineError: None of the variants runs here.
+        EngineError: None of the variants runs here, or the device is not there.
         DatasetError: `data` is no data set for this model.
-        ConfigError: `threads` is below 1.
+        ConfigError: The threads are below 1, or nobody knows the device.
     """
     if num_rounds < 1:
         raise ConfigError(f"num_rounds {num_rounds}: must be at least 1")
     progress, before = progress or Silent(), read_conditions()
-    bundle = load_bundle(name)
+    bundle, threads = load_bundle(name), resources.threads
+    check_device(bundle.spec.variants, resources.device)
     plan = _make_plan(num_rounds, certainty)
-    with open_all(bundle, threads) as (engines, skipped):
+    with open_all(bundle, resources) as (engines, skipped):
         scores = _evaluate(bundle, engines, data, progress)
         warm = _measure_warm(engines, bundle.spec.input, plan, progress)
-    cold = _measure_cold(bundle, list(warm), threads, progress)
+    cold = measure_cold(bundle, list(warm), resources, progress)
     rows = [
         _describe(bundle.spec, variant, threads, warm, cold[variant], scores) for variant in warm
     ]
     settings = {
         "bundle": bundle.spec.name,
         "threads": threads,
+        "device": resources.device,
         "num_rounds": len(next(iter(warm.values())).latencies_ms),
         "certainty": None if certainty is None else dataclasses.asdict(certainty),
         "num_warmup": plan.max_warmup,
@@ -166,7 +157,9 @@ def _find_margins(warm: Mapping[str, Warm]) -> list[float]:
 
 
 @contextlib.contextmanager
-def open_all(bundle: Bundle, threads: int) -> Iterator[tuple[dict[str, Engine], dict[str, str]]]:
+def open_all(
+    bundle: Bundle, resources: Resources
+) -> Iterator[tuple[dict[str, Engine], dict[str, str]]]:
     """Open every variant that this machine can run for a block; say of the others why not.
 
     Raises:
@@ -177,8 +170,10 @@ def open_all(bundle: Bundle, threads: int) -> Iterator[tuple[dict[str, Engine], 
     with contextlib.ExitStack() as stack:
         for variant in bundle.spec.variants:
             try:
-                engine = open_engine(bundle, variant.name, threads)
-            except EngineError as error:
+                engine = open_engine(
+                    bundle, variant.name, resources.threads, device=resources.device
+                )
+            except (EngineError, SelfTestError) as error:
                 skipped[variant.name] = str(error)
             else:
                 engines[variant.name] = stack.enter_context(contextlib.closing(engine))
@@ -229,37 +224,16 @@ def _measure_warm(
         batches = measure_latencies_ms(
             engines, spec, NUM_BATCH_ROUNDS, 2, size=BATCH_SIZE, on_round=step
         )
+    found = {name: engine.describe() for name, engine in engines.items()}
     return {
-        name: Warm(engine.describe()["effective_precision"], latencies[name], batches[name])
-        for name, engine in engines.items()
+        name: Warm(
+            found[name]["effective_precision"],
+            found[name].get("device", CPU),
+            latencies[name],
+            batches[name],
+        )
+        for name in engines
     }
-
-
-def _measure_cold(
-    bundle: Bundle, variants: Sequence[str], threads: int, progress: Progress
-) -> dict[str, Cold]:
-    """Measure fresh processes that open a variant and answer one photo."""
-    with progress.phase("cold starts", len(variants) * NUM_COLD_STARTS) as step:
-        return {name: _start_cold(bundle, name, threads, step) for name in variants}
-
-
-def _start_cold(bundle: Bundle, variant: str, threads: int, step: Callable[[], object]) -> Cold:
-    """Start fresh processes.
-
-    Raises:
-        EngineError: One failed.
-    """
-    command = [sys.executable, "-m", "edgecat.bench.cold", str(bundle.path), variant, str(threads)]
-    times_ms, peaks = [], []
-    for _ in range(NUM_COLD_STARTS):
-        started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        times_ms.append(1e3 * (time.perf_counter() - started))
-        if done.returncode:
-            raise EngineError(f"{variant}: a fresh process failed: {done.stderr.strip()[-500:]}")
-        peaks.append(json.loads(done.stdout)["peak_rss_bytes"])
-        step()
-    return Cold(statistics.median(times_ms), max(peaks))
 
 
 def _describe(
@@ -276,6 +250,7 @@ def _describe(
         variant=variant,
         threads=threads,
         precision=measured.precision,
+        device=measured.device,
         latency_ms=percentiles(measured.latencies_ms),
         latency_interval_ms=median_interval(measured.latencies_ms),
         throughput_ips=1e3 * BATCH_SIZE / statistics.median(measured.batches_ms),

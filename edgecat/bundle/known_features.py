@@ -66,9 +66,11 @@ def load_known_features(bundle: Bundle) -> KnownFeatures:
     num_features = records.dtype["features"].shape[0] if _is_ours(records) else 0
     if not num_features or records.dtype != _record(num_features):
         raise BundleError(f"{where}: is no list of features; export it again")
-    if not np.isfinite(records["features"]).all() or _is_outside(records, bundle):
-        raise BundleError(f"{where}: has numbers that no export writes; export it again")
     is_held_out = records["is_held_out"]
+    has_both = 0 < is_held_out.sum() < len(records)
+    is_within = bool((records["target"] < len(bundle.spec.labels)).all())
+    if not (has_both and is_within and np.isfinite(records["features"]).all()):
+        raise BundleError(f"{where}: has numbers that no export writes; export it again")
     return KnownFeatures(_unpack(records[~is_held_out]), _unpack(records[is_held_out]))
 
 
@@ -84,10 +86,6 @@ def _is_ours(records: np.ndarray[tuple[int, ...], np.dtype[np.void]]) -> bool:
         and "features" in names
         and (len(records.dtype["features"].shape) == 1)
     )
-
-
-def _is_outside(records: np.ndarray[tuple[int, ...], np.dtype[np.void]], bundle: Bundle) -> bool:
-    return not len(records) or int(records["target"].max()) >= len(bundle.spec.labels)
 
 
 def _pack(

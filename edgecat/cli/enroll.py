@@ -37,14 +37,16 @@ def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_jso
         return
     unit = found.unit
     click.echo(
-        f"{out}: {found.label!r} from {found.num_photos} photos; {unit.num_found} of them are "
-        f"found when they are left out in turn"
+        f"{out}: {found.label!r} from {found.num_photos} photos, of which {unit.num_found} are "
+        "found when left out in turn"
     )
     click.echo(
         f"of {unit.num_held_out} photos of the other classes it takes {unit.num_claimed} "
         f"({percent(unit.num_claimed / max(1, unit.num_held_out))}); most like it before: "
         f"{unit.nearest}"
     )
+    if warning := unit.warn(found.num_photos):
+        click.echo(warning)
     if found.num_duplicates:
         click.echo(f"{found.num_duplicates} photos are nearly equal to another and do not count")
     click.echo(f"variants: {', '.join(found.proven.names)}")

@@ -5,7 +5,13 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import allow_older_option, signer_option, threads_option, variant_option
+from edgecat.cli.options import (
+    allow_older_option,
+    device_option,
+    signer_option,
+    threads_option,
+    variant_option,
+)
 from edgecat.cli.output import TerminalProgress, percent, print_json
 
 
@@ -20,6 +26,7 @@ from edgecat.cli.output import TerminalProgress, percent, print_json
     "that the model was trained on, else all.",
 )
 @threads_option
+@device_option
 @signer_option
 @allow_older_option
 @click.option(
@@ -34,6 +41,7 @@ def command(
     variant: str | None,
     split: str | None,
     threads: int | None,
+    device: str | None,
     signer: Path | None,
     allow_older: bool,
     skip_broken: bool,
@@ -50,7 +58,7 @@ def command(
     from edgecat.runtime.choice import open_engine
 
     loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
-    engine = open_engine(loaded, variant, threads)
+    engine = open_engine(loaded, variant, threads, device=device)
     (result,) = evaluate(
         loaded, [engine], data, split=split, skip_broken=skip_broken, progress=TerminalProgress()
     )

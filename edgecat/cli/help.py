@@ -67,4 +67,4 @@ def _help_of(name: str, context: click.Context, pages: dict[str, str]) -> str:
 def _hint(topic: str, topics: list[str]) -> str:
     near = difflib.get_close_matches(topic.lower(), [*topics, *COMMANDS], n=1)
     did_you_mean = f"did you mean {near[0]!r}? " if near else ""
-    return f"{did_you_mean}There are: {', '.join(topics)}"
+    return f"{did_you_mean}topics: {', '.join(topics)}"

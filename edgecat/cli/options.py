@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edgecat.errors import ConfigError
+
 variant_option = click.option(
     "--variant",
     help="One of those that 'edgecat inspect' shows; default: the fastest that 'edgecat tune' "
@@ -18,6 +20,25 @@ threads_option = click.option(
     type=int,
     help="Default: what 'edgecat tune' measured here, or else one per core that affinity and CPU "
     "quota leave.",
+)
+
+device_option = click.option(
+    "--device",
+    metavar="CPU|GPU|NPU|AUTO|HETERO:...",
+    help="What to compute on, where the variant's engine has it; default: where 'edgecat tune' "
+    "found it the fastest, or else the CPU.",
+)
+
+host_option = click.option(
+    "--host",
+    metavar="USER@DEVICE",
+    help="Measure on that machine, over ssh with a key of yours: it asks for no password.",
+)
+
+install_option = click.option(
+    "--install",
+    is_flag=True,
+    help="With --host: put this edgecat there first, for as long as it takes.",
 )
 
 power_save_option = click.option(
@@ -48,6 +69,21 @@ signer_option = click.option(
 )
 
 
+def check_host_options(host: str | None, data: Path | None, *, install: bool) -> None:
+    """Refuse what does not go together with --host, or without it.
+
+    Raises:
+        ConfigError: Photos, or --install without a host.
+    """
+    if install and host is None:
+        raise ConfigError("--install: puts edgecat on the machine of --host, which is not given")
+    if host is not None and data is not None:
+        raise ConfigError(
+            f"--data {data}: photos do not travel; leave it out with --host, and measure the "
+            "accuracy here, or log in there"
+        )
+
+
 def opening_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of how a bundle is opened, and hand them on as one: `opening`.
 
@@ -67,6 +103,7 @@ def opening_options(command: Callable[..., None]) -> Callable[..., None]:
 _OPENING = {
     "variant": variant_option,
     "threads": threads_option,
+    "device": device_option,
     "power_save": power_save_option,
     "signer": signer_option,
     "allow_older": allow_older_option,

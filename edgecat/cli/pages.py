@@ -31,7 +31,7 @@ def format_page(page: str, width: int) -> str:
     parts: list[str] = []
     for index, part in enumerate(_BLOCK.split(page)):
         parts += [_format_code(part)] if index % 2 else _format_text(part, width)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _format_code(code: str) -> str:

@@ -75,6 +75,7 @@ def command(
                     "bundle": classifier.bundle.spec.name,
                     "variant": classifier.variant,
                     "choice": dataclasses.asdict(classifier.choice),
+                    "precision": classifier.precision,
                     "predictions": answers,
                     "errors": failures,
                 }

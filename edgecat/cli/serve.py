@@ -7,7 +7,13 @@ from traceback import format_exception
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import allow_older_option, power_save_option, signer_option, variant_option
+from edgecat.cli.options import (
+    allow_older_option,
+    device_option,
+    power_save_option,
+    signer_option,
+    variant_option,
+)
 from edgecat.cli.output import TerminalProgress
 
 
@@ -54,6 +60,7 @@ from edgecat.cli.output import TerminalProgress
     type=click.IntRange(1),
     help="Of the model; default: the fastest that edgecat tune measured, or all cores, but one.",
 )
+@device_option
 @power_save_option
 @signer_option
 @allow_older_option
@@ -66,6 +73,7 @@ def command(
     max_body_mb: int,
     max_waiting: int,
     threads: int | None,
+    device: str | None,
     power_save: bool,
     signer: Path | None,
     allow_older: bool,
@@ -105,10 +113,9 @@ def command(
 
         limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
         address = Address(host, port, token_file)
-        options = {"threads": threads or AtMost(choose_threads()), "power_save": power_save}
-        classifier = LiveClassifier(
-            bundle, variant, signer=signer, allow_older=allow_older, **options
-        )
+        options = {"signer": signer, "allow_older": allow_older, "device": device}
+        most = threads or AtMost(choose_threads())
+        classifier = LiveClassifier(bundle, variant, threads=most, power_save=power_save, **options)
         _show_only_mistakes()
         serve(classifier, address, limits, signals, TerminalProgress().say)
 

@@ -2,12 +2,22 @@
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import allow_older_option, signer_option
-from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.options import (
+    allow_older_option,
+    check_host_options,
+    host_option,
+    install_option,
+    signer_option,
+)
+from edgecat.cli.output import TerminalProgress, escape, print_json
+
+if TYPE_CHECKING:
+    from edgecat.runtime.tuning import Tuning
 
 
 @click.command("tune", short_help=COMMANDS["tune"])
@@ -26,6 +36,15 @@ from edgecat.cli.output import TerminalProgress, print_json
     help="Labelled photos, a folder or a .zip: measure the accuracy too, and choose no variant "
     "that loses more than the bundle's budget.",
 )
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="GPU|NPU|AUTO|HETERO:...",
+    help="To measure on beside the CPU, where a variant's engine has it; once for each.",
+)
+@host_option
+@install_option
 @signer_option
 @allow_older_option
 @click.option("--json", "as_json", is_flag=True, help="Print all that was measured as JSON.")
@@ -35,6 +54,9 @@ def command(
     bundle: str,
     seconds: float,
     data: Path | None,
+    devices: tuple[str, ...],
+    host: str | None,
+    install: bool,
     signer: Path | None,
     allow_older: bool,
     as_json: bool,
@@ -53,30 +75,57 @@ def command(
     choose by the bundle's verdicts again, remove the file.
 
     Let the machine do nothing else meanwhile. Ctrl-C keeps what was measured so far. A variant
-    that does not ship to this kind of processor is chosen only if --data proves it.
+    that does not ship to this kind of processor is chosen only if --data proves it; so is one on
+    another device than the CPU.
+
+    With --host it is measured on another machine, and only shown: nothing is left there.
 
     \b
       edgecat tune first.edgecat
       edgecat tune first.edgecat --data photos --seconds 120
+      edgecat tune first.edgecat --data photos --device GPU --device NPU
+      edgecat tune first.edgecat --host pi@raspberrypi --install
     """
     from edgecat.bundle.store import load_bundle
     from edgecat.runtime.tuned import keep_tuning
     from edgecat.service.process import INTERRUPTED
     from edgecat.service.signals import Signals
     from edgecat.tune.job import TuneJob, tune
-    from edgecat.tune.report import format_tuning
 
+    check_host_options(host, data, install=install)
+    if host is not None:
+        from edgecat.remote.measure import tune_there
+
+        load_bundle(bundle, signer=signer, allow_older=allow_older)
+        options = ["--seconds", str(seconds), *(f"--device={device}" for device in devices)]
+        found = tune_there(bundle, host, options, TerminalProgress(), install=install)
+        _show(found, None, as_json=as_json)
+        return
     loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     with Signals() as signals:
-        job = TuneJob(loaded, seconds, data, is_stopping=lambda: signals.is_stopping)
+        job = TuneJob(
+            loaded,
+            seconds,
+            data,
+            tuple(dict.fromkeys(("CPU", *map(str.upper, devices)))),
+            is_stopping=lambda: signals.is_stopping,
+        )
         tuning = tune(job, TerminalProgress())
         if tuning is None:
             click.echo("stopped before anything was measured; nothing was changed", err=True)
             context.exit(INTERRUPTED)
         path = keep_tuning(loaded, tuning)
-    if as_json:
-        print_json({"file": str(path)} | dataclasses.asdict(tuning))
-    else:
-        click.echo(format_tuning(tuning))
-        click.echo(f"kept in {path}", err=True)
+    _show(tuning, path, as_json=as_json)
     context.exit(INTERRUPTED if signals.is_stopping else 0)
+
+
+def _show(tuning: "Tuning", path: Path | None, *, as_json: bool) -> None:
+    """Print a tuning, and where it is kept; None for nowhere."""
+    from edgecat.tune.report import format_tuning
+
+    if as_json:
+        print_json({"file": path and str(path)} | dataclasses.asdict(tuning))
+        return
+    click.echo(escape(format_tuning(tuning)))
+    kept = f"kept in {path}" if path else "not kept; to have it used there, run edgecat tune there"
+    click.echo(kept, err=True)

@@ -10,6 +10,7 @@ from edgecat.doctor.machine import Machine
 from edgecat.errors import BundleError, EngineError, StorageError
 from edgecat.machine.cores import read_cores
 from edgecat.runtime.apart import CrashError, run_apart
+from edgecat.runtime.engine import runs_here
 from edgecat.runtime.target import tell_target
 from edgecat.runtime.tuned import find_tuning
 from edgecat.runtime.tuning import Timing, Tuning
@@ -52,7 +53,8 @@ def check_bundle(
     for variant in (*preferred, *others):
         outcome = _try(bundle, variant)
         ships = variant in preferred
-        yield _judge(variant, outcome, ships=ships, is_needed=ships and taken is None)
+        is_needed = ships and taken is None and not _is_for_others(spec, variant, outcome)
+        yield _judge(variant, outcome, ships=ships, is_needed=is_needed)
         if ships and taken is None and not isinstance(outcome, EngineError):
             taken = variant
     if kept.dropped:
@@ -89,6 +91,19 @@ def _try(bundle: Bundle, variant: str) -> str | BundleError | EngineError:
     return passed
 
 
+def _is_for_others(spec: ModelSpec, variant: str, outcome: object) -> bool:
+    """Return whether a variant does not open since this processor does not compute so.
+
+    Nobody can mend that, and the next one is taken.
+    """
+    if not isinstance(outcome, EngineError) or isinstance(outcome, CrashError):
+        return False
+    try:
+        return not run_apart(variant, lambda: runs_here(spec.variant(variant)))
+    except EngineError:  # its engine is not installed, or not known
+        return False
+
+
 def _judge(
     variant: str, outcome: str | BundleError | EngineError, *, ships: bool, is_needed: bool
 ) -> Finding:
@@ -115,7 +130,7 @@ def _judge(
 def _describe_tuning(tuning: Tuning, best: Timing) -> Finding:
     """Say what `Classifier.open` takes where it was measured."""
     found = (
-        f"{best.variant}, threads: {best.threads}, the fastest as measured here on {tuning.date} "
+        f"{best.place}, threads: {best.threads}, the fastest as measured here on {tuning.date} "
         f"({best.ratio:.2f}x the latency of {tuning.reference})"
     )
     if tuning.is_partial:

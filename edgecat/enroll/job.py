@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from edgecat.bundle.head import load_head
-from edgecat.bundle.known_features import LabelledFeatures, load_known_features
+from edgecat.bundle.known_features import (
+    KNOWN_FEATURES_FILE,
+    KnownFeatures,
+    LabelledFeatures,
+    load_known_features,
+)
 from edgecat.bundle.store import Bundle, check_replaceable, load_bundle
 from edgecat.enroll.contents import Addition, write_enrolled_bundle
 from edgecat.enroll.fitting import Material, Unit, fit_unit
@@ -102,6 +107,7 @@ def enroll(
     before = load_bundle(bundle)
     label = _check_label(label, before.spec.labels)
     known, head = load_known_features(before), load_head(before)
+    _check_fit(before, known, head)
     photos = load_new_photos(files, before.spec.input, progress)
     logits, features = _answer(before, photos.pixels, head)
     old, held_out = _see(known.train, head), _see(known.held_out, head)
@@ -134,6 +140,20 @@ def _check_label(label: str, labels: Sequence[str]) -> str:
             "teach the model more about a class it knows, fine-tune it"
         )
     return label
+
+
+def _check_fit(bundle: Bundle, known: KnownFeatures, head: Head) -> None:
+    """Refuse features that are not those which the model's head reads.
+
+    Raises:
+        BundleError: They are another model's.
+    """
+    num_features, num_read = known.train.features.shape[1], head.layers[0].weights.shape[1]
+    if num_features != num_read:
+        raise BundleError(
+            f"{bundle.path}: {KNOWN_FEATURES_FILE} has {num_features} features a photo, the model "
+            f"{num_read}; export the run again"
+        )
 
 
 def _answer(bundle: Bundle, photos: Pixels, head: Head) -> tuple[Logits, Features]:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -35,6 +36,19 @@ class ProvenVariants:
     golden: Golden
 
 
+@dataclasses.dataclass(frozen=True)
+class _Answers:
+    """What a variant answers.
+
+    Attributes:
+        new: float32 `[N, K + 1]`, to the photos of the new class.
+        golden: float32 `[K + 1]` each, to the golden photos.
+    """
+
+    new: Logits
+    golden: tuple[Logits, ...]
+
+
 def prove_variants(
     bundle: Bundle, unit: Layer, photos: Pixels, progress: Progress
 ) -> ProvenVariants:
@@ -49,41 +63,53 @@ def prove_variants(
     Raises:
         EngineError: The float model does not open here.
         SelfTestError: It answers otherwise here than where it was exported.
-        ParityError: Never of the float model, with which the others are compared.
     """
-    golden = load_golden(bundle)
-    drawn = [load_pixels(base64.b64decode(one.base64), bundle.spec.input) for one in golden.photos]
-    seen = np.concatenate([photos, *(pixels[None] for pixels in drawn)])
-    answers: dict[str, Logits] = {}
+    reference, *others = (variant.name for variant in bundle.spec.variants)
+    answers = {reference: _answer(bundle, reference, unit, photos)}
+    progress.say(f"{reference}: proven with the new class")
     left_out = {}
-    for variant in bundle.spec.variants:
+    for name in others:
         try:
-            logits = _answer(bundle, variant.name, unit, seen)
-            if answers:
-                expected = answers[bundle.spec.reference][: len(photos)]
-                _compare(bundle, variant.name, expected, logits[: len(photos)])
-            answers[variant.name] = logits
-            progress.say(f"{variant.name}: proven with the new class")
+            found = _answer(bundle, name, unit, photos)
+            _compare(bundle, name, answers[reference].new, found.new)
         except (EngineError, SelfTestError, ParityError) as error:
-            if not answers:
-                raise
-            left_out[variant.name] = str(error)
+            left_out[name] = str(error)
             progress.say(f"left out: {error}")
-    renewed = tuple(
-        dataclasses.replace(
-            one, logits={name: _to_texts(all_[len(photos) + i]) for name, all_ in answers.items()}
-        )
-        for i, one in enumerate(golden.photos)
-    )
-    return ProvenVariants(tuple(answers), left_out, Golden(renewed))
+        else:
+            answers[name] = found
+            progress.say(f"{name}: proven with the new class")
+    return ProvenVariants(tuple(answers), left_out, _renew(load_golden(bundle), answers))
 
 
-def _answer(bundle: Bundle, name: str, unit: Layer, photos: Pixels) -> Logits:
-    """Return a variant's logits, float32 `[N, K + 1]`, once it has passed its self-test."""
+def _answer(bundle: Bundle, name: str, unit: Layer, photos: Pixels) -> _Answers:
+    """Return what a variant answers with the new class, once it has passed its self-test."""
     with contextlib.closing(open_engine(bundle, name)) as engine:
         run_self_test(bundle, engine)
+        golden = [
+            load_pixels(base64.b64decode(photo.base64), bundle.spec.input)
+            for photo in load_golden(bundle).photos
+        ]
         enrolled = EnrolledEngine(engine, unit)
-        return np.concatenate([enrolled.run(photo[None]) for photo in photos])
+        return _Answers(
+            new=np.concatenate([enrolled.run(photo[None]) for photo in photos]),
+            golden=tuple(enrolled.run(photo[None])[0] for photo in golden),
+        )
+
+
+def _renew(golden: Golden, answers: Mapping[str, _Answers]) -> Golden:
+    """Return the golden photos with new answers, by the variants' names."""
+    photos = (
+        dataclasses.replace(
+            photo,
+            # The shortest text that is this float32: as a float64 it would be twice as long.
+            logits={
+                name: tuple(float(str(logit)) for logit in found.golden[place])
+                for name, found in answers.items()
+            },
+        )
+        for place, photo in enumerate(golden.photos)
+    )
+    return Golden(tuple(photos))
 
 
 def _compare(bundle: Bundle, name: str, expected: Logits, found: Logits) -> None:
@@ -105,8 +131,3 @@ def _compare(bundle: Bundle, name: str, expected: Logits, found: Logits) -> None
             f"{bundle.spec.reference} finds {100 * change.reference_top1_ratio:.0f} %; logits are "
             f"up to {gap:.2g} apart"
         )
-
-
-def _to_texts(logits: Logits) -> tuple[float, ...]:
-    # The shortest text that is this float32: as a float64 it would be twice as long.
-    return tuple(float(str(logit)) for logit in logits)

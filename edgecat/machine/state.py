@@ -1,4 +1,7 @@
-"""Where this device keeps what it has learned: a folder that outlives bundles and updates."""
+"""Where this device keeps what it has learned: a folder that outlives bundles and updates.
+
+And where it keeps what it can make again.
+"""
 
 import os
 from pathlib import Path
@@ -12,15 +15,36 @@ def find_state_folder() -> Path:
     Raises:
         StorageError: The user has no home.
     """
-    # systemd.exec(5): where a unit may write; several are parted by colons.
-    if systemd := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+    return _find("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
+
+
+def find_cache_folder() -> Path:
+    """Return the folder of what may be deleted at any time, as `find_state_folder` does.
+
+    Raises:
+        StorageError: The user has no home.
+    """
+    return _find("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache")
+
+
+def _find(of_unit: str, of_user: str, below_home: str) -> Path:
+    """Return a folder that an environment variable names, or one below the user's home.
+
+    Args:
+        of_unit: systemd.exec(5): where a unit may write; several are parted by colons.
+        of_user: XDG Base Directory Specification: a relative path counts as none.
+        below_home: Where there is neither.
+
+    Raises:
+        StorageError: The user has no home.
+    """
+    if systemd := os.environ.get(of_unit, "").partition(":")[0]:
         return Path(systemd)
-    # XDG Base Directory Specification: a relative path counts as none.
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    given = Path(os.environ.get(of_user, ""))
     try:
-        return (state if state.is_absolute() else Path.home() / ".local/state") / "edgecat"
+        return (given if given.is_absolute() else Path.home() / below_home) / "edgecat"
     except RuntimeError as error:
         raise StorageError(
-            f"no folder to keep anything in ({error}); let XDG_STATE_HOME name one that lasts and "
+            f"no folder to keep anything in ({error}); let {of_user} name one that lasts and "
             "that this user may write to"
         ) from error

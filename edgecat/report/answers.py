@@ -13,7 +13,7 @@ from edgecat.bench.run import open_all
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.ood import load_detector
 from edgecat.bundle.store import Bundle
-from edgecat.errors import DatasetError
+from edgecat.errors import ConfigError, DatasetError
 from edgecat.machine.cores import count_threads
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.input import InputSpec
@@ -22,6 +22,8 @@ from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.tree import list_folder
 from edgecat.progress import Progress
 from edgecat.report.sources import Run, Sources
+from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import Engine
 from edgecat.scores.metrics import Indices, Logits
 from edgecat.scores.ood import OodDetector
@@ -50,7 +52,8 @@ class ModelAnswers:
 
     Attributes:
         name: Of the variant; of a run's network, "checkpoint".
-        logits: float32 `[N, K]`, divided by the temperature: as sure as a user sees it.
+        logits: float32 `[N, K]`, divided by the bundle's temperature, so that it is as sure as a
+            user sees it; a checkpoint has none.
     """
 
     name: str
@@ -106,18 +109,33 @@ def answer_photos(sources: Sources, photos: Photos, progress: Progress) -> Answe
         progress: Told of each photo.
 
     Raises:
+        ConfigError: Nothing that was given could answer them.
         DatasetError: They are not photos of these classes, or broken, or no longer the run's.
         EngineError: No variant runs here.
     """
     data = photos.data or _find_run_photos(sources.run)
+    if photos.others is not None and (sources.bundle is None or data is None):
+        raise ConfigError("--others needs a bundle that tells strangers, and --data; give both")
     if data is None:
         return None
-    photos = dataclasses.replace(photos, data=data)
     if sources.bundle is not None:
         return _answer_by_bundle(sources.bundle, data, photos, progress)
-    if sources.run is not None and sources.run.record.outcome is not None:
+    if sources.run is not None and sources.run.has_network:
         return _answer_by_run(sources.run, data, progress)
+    if photos.data is not None:
+        raise ConfigError(f"--data {data}: nothing to answer them; give a bundle or a finished run")
     return None
+
+
+def explain_photos(bundle: Bundle, variant: str, photos: Sequence[LabelledPhoto]) -> list[Pixels]:
+    """Return photos under the heat of the class that a variant answers: uint8 `[H, W, 3]`, RGB.
+
+    Raises:
+        EngineError: The variant tells no map to explain its answers by.
+        ImageError: A photo cannot be read any more.
+    """
+    with Classifier.open(bundle.path, variant) as classifier:
+        return [classifier.explain(photo.read()).draw_overlay() for photo in photos]
 
 
 def _find_run_photos(run: Run | None) -> Path | None:
@@ -126,7 +144,7 @@ def _find_run_photos(run: Run | None) -> Path | None:
 
 
 def _answer_by_bundle(bundle: Bundle, data: Path, photos: Photos, progress: Progress) -> Answers:
-    with open_all(bundle, count_threads()) as (engines, skipped):
+    with open_all(bundle, Resources(count_threads())) as (engines, skipped):
         for name, why in skipped.items():
             progress.say(f"not asked: {name}: {why}")
         opened = [*engines.values()]
@@ -163,9 +181,19 @@ def _score_strangeness(
     others: Path | None,
     progress: Progress,
 ) -> OodScores | None:
+    """Return OOD scores by a variant, if it can tell strangers.
+
+    Raises:
+        ConfigError: It cannot, but others were given.
+    """
     detector = load_detector(bundle)
     threshold = bundle.spec.variant(engine.name).ood_threshold
     if detector is None or threshold is None:
+        if others is not None:
+            raise ConfigError(
+                f"--others {others}: {bundle.path} cannot tell strangers; leave it out, or export "
+                "the run again"
+            )
         return None
     score = functools.partial(_score_photos, engine, detector, bundle.spec, progress)
     strangers = None if others is None else score(_list_others(others))

@@ -70,7 +70,7 @@ def _front(model: Model) -> dict[str, Any]:
         **_name_licence(_licences(model)),
         "library_name": "edgecat",
         "pipeline_tag": "image-classification",
-        "tags": ["edgecat", "image-classification", "onnx", model.arch],
+        "tags": ["edgecat", "image-classification", model.arch],
     }
     accuracy = model.accuracy
     if accuracy is not None:

@@ -91,7 +91,7 @@ def _describe_model(sources: Sources, answers: Answers | None) -> Model | None:
 
 
 def _from_answers(answers: Answers | None, labels: tuple[str, ...]) -> Accuracy | None:
-    if answers is None:
+    if answers is None or answers.num_seen:  # what it was trained on is no measure
         return None
     first = answers.models[0]
     found = score(first.name, answers.split, labels, answers.targets, first.logits)

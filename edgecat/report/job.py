@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecat import atomic
+from edgecat.bundle.store import MANIFEST
 from edgecat.errors import ConfigError
 from edgecat.progress import Progress, Silent
 from edgecat.report.answers import Photos, answer_photos
@@ -28,6 +29,29 @@ class Output:
     page: Path
     card: Path | None = None
     shows_photos: bool = True
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse, before any work, files that cannot be written, or that should not.
+
+        Args:
+            names: What is read: it is not written over.
+
+        Raises:
+            ConfigError: A file that is none, is read, stands in a bundle, or in no folder.
+        """
+        if self.card is not None and self.card.resolve() == self.page.resolve():
+            raise ConfigError(f"--card {self.card}: the page is of this name; give another one")
+        read = {Path(name).resolve() for name in names}
+        for path in filter(None, (self.page, self.card)):
+            if not path.parent.is_dir():
+                raise ConfigError(f"{path}: there is no folder {path.parent}; make it first")
+            if path.is_dir() or path.resolve() in read:
+                what = "a folder" if path.is_dir() else "what the report is made of"
+                raise ConfigError(f"{path}: {what}; give another name")
+            if (path.parent / MANIFEST).exists():
+                raise ConfigError(
+                    f"{path}: a bundle holds only what 'edgecat export' wrote; write beside it"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +90,7 @@ def make_report(
         DatasetError: Photos that do not fit.
         StorageError: The disk is full.
     """
-    for path in filter(None, (output.page, output.card)):
-        _check_target(path)
+    output.check(names)
     sources = load_sources(names)
     answers = answer_photos(sources, photos or Photos(), progress or Silent())
     facts = collect_facts(sources, answers, shows_photos=output.shows_photos)
@@ -78,15 +101,3 @@ def make_report(
     if output.card is not None:
         atomic.write_text(output.card, card)
     return Written(len(sections), len(page.encode()), tuple(missing))
-
-
-def _check_target(path: Path) -> None:
-    """Refuse, before any work, a file that cannot be written.
-
-    Raises:
-        ConfigError: Its folder is not there, or it is a folder itself.
-    """
-    if not path.parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise ConfigError(f"{path}: a folder; give the name of a file in it")

@@ -64,8 +64,8 @@ def render_page(facts: Facts, sections: Sequence[Section], missing: Sequence[Mis
     )
     style = Markup(environment.get_template("page.css").render())
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("page.html").render(
-        title=name_report(facts),
+    page = environment.get_template("page.html").render(
+        title=_name_report(facts),
         policy=_POLICY.format(style=f"'sha256-{digest}'"),
         style=style,
         sections=sections,
@@ -73,9 +73,10 @@ def render_page(facts: Facts, sections: Sequence[Section], missing: Sequence[Mis
         version=__version__,
         date=datetime.now(UTC).date().isoformat(),
     )
+    return page.encode(errors="replace").decode()  # names of files may be no Unicode
 
 
-def name_report(facts: Facts) -> str:
+def _name_report(facts: Facts) -> str:
     """Return what the report is about: the model, or whose benchmarks it shows."""
     if facts.model is not None:
         return facts.model.name

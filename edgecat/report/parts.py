@@ -69,11 +69,13 @@ class Tile:
         image: A `data:` address.
         alt: The photo in words.
         facts: Terms and what they are for this photo.
+        heat: The photo under a heat map, a `data:` address; "" where there is none.
     """
 
     image: str
     alt: str
     facts: tuple[tuple[str, str], ...]
+    heat: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

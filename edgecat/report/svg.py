@@ -35,6 +35,12 @@ _KEPT = {
     "font-weight", "text-anchor",
 }  # fmt: skip
 
+# What is about the file, and what the policy forbids.
+_LEFT_OUT = {f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"}
+
+# Source: XML 1.0, production 2: the characters that a document may have.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 # A hundredth of a point is less than any screen shows.
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"url\(#(.+?)\)")
@@ -50,12 +56,10 @@ def embed_svg(drawn: str, name: str, title: str, description: str) -> Markup:
         description: What there is to see, for them.
     """
     ElementTree.register_namespace("", _SVG)
-    root = ElementTree.fromstring(drawn)
-    for child in [child for child in root if child.tag.endswith(("metadata", "style"))]:
-        root.remove(child)
-    for parent in root.iter(f"{{{_SVG}}}defs"):
-        for style in parent.findall(f"{{{_SVG}}}style"):
-            parent.remove(style)
+    root = ElementTree.fromstring(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", drawn))
+    for parent in [*root.iter()]:
+        for child in [child for child in parent if child.tag in _LEFT_OUT]:
+            parent.remove(child)
     used = _find_references(root)
     for element in root.iter():
         _embed(element, name, used)
@@ -80,7 +84,7 @@ def _find_references(root: ElementTree.Element) -> set[str]:
 
 
 def _embed(element: ElementTree.Element, name: str, used: set[str]) -> None:
-    """Make an element's style attributes and classes, and its references the page's own."""
+    """Turn an element's style into attributes and classes, and make its ids unlike any other's."""
     attributes = element.attrib
     if attributes.get("id") in used:
         attributes["id"] = f"{name}-{attributes['id']}"

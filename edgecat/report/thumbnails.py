@@ -7,14 +7,14 @@ from PIL import Image
 
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.input import InputSpec
-from edgecat.photos.pixels import load_pixels
+from edgecat.photos.pixels import Pixels, load_pixels
 
 # What a tile shows on a phone with two pixels a point; 10 kB each, so that 100 make a megabyte.
 _SIDE_PX, _QUALITY = 240, 80
 
 
 def embed_photo(photo: LabelledPhoto, spec: InputSpec) -> str:
-    """Return the part of a photo that the model sees as a `data:` address of a JPEG.
+    """Return the part of a photo that the model sees, as `embed_pixels`.
 
     Args:
         photo: One that could be read before.
@@ -23,7 +23,16 @@ def embed_photo(photo: LabelledPhoto, spec: InputSpec) -> str:
     Raises:
         ImageError: It cannot be read any more.
     """
-    image = Image.fromarray(load_pixels(photo.read(), spec))
+    return embed_pixels(load_pixels(photo.read(), spec))
+
+
+def embed_pixels(pixels: Pixels) -> str:
+    """Return a picture as a `data:` address of a small JPEG.
+
+    Args:
+        pixels: uint8 `[H, W, 3]`, RGB.
+    """
+    image = Image.fromarray(pixels)
     image.thumbnail((_SIDE_PX, _SIDE_PX))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=_QUALITY, optimize=True)

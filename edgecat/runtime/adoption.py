@@ -4,11 +4,12 @@ from pathlib import Path
 
 from edgecat.bundle.store import Bundle
 from edgecat.bundle.used_releases import find_used_release, remember_release
+from edgecat.runtime.device import CPU
 from edgecat.runtime.engine import Engine
 from edgecat.runtime.selftest import run_self_test
 
 
-def adopt_release(bundle: Bundle, engine: Engine, signer: Path) -> None:
+def adopt_release(bundle: Bundle, engine: Engine, signer: Path, device: str = CPU) -> None:
     """Remember a bundle's release as the newest that was used here, if it is.
 
     Not before its self-test: a broken bundle with a high number would lock out all good ones.
@@ -17,6 +18,7 @@ def adopt_release(bundle: Bundle, engine: Engine, signer: Path) -> None:
         bundle: Verified, and signed by the owner of `signer`. Without a number, nothing is done.
         engine: One of its variants, open.
         signer: Public key, a PEM file.
+        device: On which the engine is.
 
     Raises:
         SelfTestError: As `run_self_test`.
@@ -27,5 +29,5 @@ def adopt_release(bundle: Bundle, engine: Engine, signer: Path) -> None:
     release, used = bundle.spec.release, find_used_release(signer)
     if release is None or (used is not None and used.release == release):
         return
-    run_self_test(bundle, engine)
+    run_self_test(bundle, engine, device)
     remember_release(release, bundle.manifest, signer, str(bundle.path))

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from edgecat.errors import EngineError, NotFiniteError
 from edgecat.photos.pixels import Pixels
+from edgecat.runtime.operators import OperatorTime, profile_operators
 from edgecat.scores.heat import FeatureMap
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
@@ -71,6 +72,14 @@ class CheckedEngine:
     def describe(self) -> dict[str, Any]:
         """Return what the engine says of itself."""
         return self._engine.describe()
+
+    def profile(self, photo: Pixels, num_runs: int) -> tuple[OperatorTime, ...]:
+        """Return the time of each operator, as `edgecat.runtime.operators.ProfilingEngine` does.
+
+        Raises:
+            EngineError: The engine's library does not tell.
+        """
+        return profile_operators(self._engine, photo, num_runs)
 
     def close(self) -> None:
         """Give the model's memory back."""

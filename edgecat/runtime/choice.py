@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from edgecat.bundle.store import Bundle
-from edgecat.errors import BundleError, EngineError
+from edgecat.errors import BundleError, EngineError, SelfTestError
 from edgecat.machine.cores import count_threads
-from edgecat.runtime.engine import Engine, open_model
+from edgecat.runtime.device import CPU, name_on
+from edgecat.runtime.engine import Engine, check_device, has_devices, open_model
 from edgecat.runtime.target import detect_target
 from edgecat.runtime.tuned import find_tuning
 
@@ -30,6 +31,7 @@ class Choice:
             machine; or a rule, made of what was measured where the bundle was exported.
         reason: The same in words.
         dropped: Why what was measured here does not count any more; "" if nothing was, or it does.
+        device: To compute on.
     """
 
     variant: str
@@ -37,12 +39,13 @@ class Choice:
     origin: Literal["asked", "measured", "rule"]
     reason: str
     dropped: str = ""
+    device: str = CPU
 
     def describe(self) -> str:
         """Return it as a line of text."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         dropped = f"; not by what was measured here: {self.dropped}" if self.dropped else ""
-        return f"{self.variant} with {threads}, {self.reason}{dropped}"
+        return f"{name_on(self.variant, self.device)} with {threads}, {self.reason}{dropped}"
 
     @property
     def news(self) -> str:
@@ -51,7 +54,10 @@ class Choice:
 
 
 def list_choices(
-    bundle: Bundle, variant: str | None = None, threads: int | AtMost | None = None
+    bundle: Bundle,
+    variant: str | None = None,
+    threads: int | AtMost | None = None,
+    device: str | None = None,
 ) -> Iterator[Choice]:
     """Yield what may be opened, the best first; nothing where nothing is worth running here.
 
@@ -59,25 +65,28 @@ def list_choices(
         bundle: Verified.
         variant: As for `open_engine`.
         threads: The same.
+        device: The same.
     """
     most = threads if isinstance(threads, AtMost) else AtMost(count_threads())
     given = threads if isinstance(threads, int) else None
     ruled = most.threads if given is None else given
+    place = device or CPU
     if variant is not None and given is not None:
-        yield Choice(variant, given, "asked", "asked for")
+        yield Choice(variant, given, "asked", "asked for", device=place)
         return
     found = find_tuning(bundle)
     if found.tuning is not None:
-        fastest = found.tuning.find(variant, given, most.threads)
+        fastest = found.tuning.find(variant, given, most.threads, device)
         if fastest is not None:
             yield Choice(
                 fastest.variant,
                 fastest.threads,
                 "asked" if variant else "measured",
                 f"{'asked for, threads ' if variant else ''}measured here on {found.tuning.date}",
+                device=fastest.device,
             )
     if variant is not None:
-        yield Choice(variant, ruled, "asked", "asked for", found.dropped)
+        yield Choice(variant, ruled, "asked", "asked for", found.dropped, place)
         return
     target = detect_target(bundle.spec.targets)
     rule = (
@@ -86,7 +95,8 @@ def list_choices(
         else "the bundle has no verdicts"
     )
     for name in bundle.spec.preferred_variants(target):
-        yield Choice(name, ruled, "rule", rule, found.dropped)
+        if place == CPU or has_devices(bundle.spec.variant(name)):
+            yield Choice(name, ruled, "rule", rule, found.dropped, place)
 
 
 def open_engine(
@@ -95,9 +105,10 @@ def open_engine(
     threads: int | AtMost | None = None,
     *,
     power_save: bool = False,
+    device: str | None = None,
 ) -> Engine:
     """Open a variant of a bundle, as `open_choice` does."""
-    return open_choice(bundle, variant, threads, power_save=power_save)[0]
+    return open_choice(bundle, variant, threads, power_save=power_save, device=device)[0]
 
 
 def open_choice(
@@ -106,6 +117,7 @@ def open_choice(
     threads: int | AtMost | None = None,
     *,
     power_save: bool = False,
+    device: str | None = None,
 ) -> tuple[Engine, Choice]:
     """Open a variant of a bundle, and say why this one.
 
@@ -117,18 +129,26 @@ def open_choice(
         threads: How many to compute with; None for as many as `edgecat tune` found the fastest, or
             else one per core that this process may use.
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
+        device: What to compute on, such as "GPU"; None for where `edgecat tune` found it the
+            fastest, or else the CPU. On another device than the CPU the bundle's golden photos are
+            answered first.
 
     Raises:
         BundleError: The bundle has no such variant, a file was changed meanwhile, or the model
             takes numbers from a file outside of the bundle.
-        EngineError: The engine is not installed, or refuses the model.
-        ConfigError: `threads` is below 1.
+        SelfTestError: The device answers otherwise than the machine that exported.
+        EngineError: The engine is not installed, has no such device, or refuses the model.
+        ConfigError: `threads` is below 1, or nobody knows the device.
     """
+    device = None if device is None else device.upper()
+    if device is not None:
+        named = bundle.spec.variants if variant is None else [bundle.spec.variant(variant)]
+        check_device(named, device)
     refusals = []
-    for choice in list_choices(bundle, variant, threads):
+    for choice in list_choices(bundle, variant, threads, device):
         try:
             return _open(bundle, choice, power_save), choice
-        except EngineError as error:
+        except (EngineError, SelfTestError) as error:
             if variant is not None:
                 raise
             refusals.append(str(error))
@@ -144,10 +164,14 @@ def open_choice(
 def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
     chosen = bundle.spec.variant(choice.variant)
     files = _Files(bundle, chosen.files)
-    engine = open_model(chosen, files, choice.threads, power_save=power_save)
+    engine = open_model(chosen, files, choice.threads, power_save=power_save, device=choice.device)
     try:
         engine = _add_enrolled(engine, bundle)
         _try_out(engine, bundle)
+        if choice.device != CPU:
+            from edgecat.runtime.selftest import run_self_test  # the self-test, only if needed
+
+            run_self_test(bundle, engine, choice.device)
     except (BundleError, EngineError):
         engine.close()
         raise

@@ -5,6 +5,7 @@ import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from edgecat.errors import ConfigError
 from edgecat.photos.decode import Photo
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.runtime.choice import AtMost, Choice, open_choice
+from edgecat.runtime.device import CPU
 from edgecat.runtime.engine import Engine, run_with_map
 from edgecat.runtime.explanation import Explanation
 from edgecat.runtime.prediction import Answer, Guess, Prediction, StageTimes
@@ -23,6 +25,14 @@ from edgecat.scores.head import Head
 from edgecat.scores.heat import class_heat
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
+
+
+class Wanted(TypedDict, total=False):
+    """How a model is to compute, where that is not left to what was measured, or to a rule."""
+
+    threads: int | AtMost | None
+    power_save: bool
+    device: str | None
 
 
 class Classifier:
@@ -49,16 +59,23 @@ class Classifier:
         self._detector = load_detector(bundle)
         self._threshold = bundle.spec.variant(engine.name).ood_threshold
 
+    @property
+    def precision(self) -> str | None:
+        """Return what another device than the CPU says that it computes in; None of the CPU."""
+        if self.choice.device == CPU:
+            return None
+        precision: str = self.engine.describe()["effective_precision"]
+        return precision
+
     @classmethod
     def open(
         cls,
         bundle: str | Path,
         variant: str | None = None,
         *,
-        threads: int | AtMost | None = None,
-        power_save: bool = False,
         signer: Path | None = None,
         allow_older: bool = False,
+        **wanted: Unpack[Wanted],
     ) -> "Classifier":
         """Open a bundle; every file's SHA-256 is checked.
 
@@ -67,31 +84,29 @@ class Classifier:
             variant: Such as "onnxruntime-int8"; None for the fastest, as `edgecat tune` measured it
                 on this machine; where nobody has, as the bundle's verdicts say for this processor,
                 of those whose engine is installed.
-            threads: How many to compute with; None for as many as `edgecat tune` found the fastest,
-                or else one per core that this process may use.
-            power_save: Threads that wait for work sleep, instead of asking for it in a loop: for
-                a photo now and then. Photos in a row take longer.
             signer: Public Ed25519 key, a PEM file, whose owner must have signed the bundle; None
                 to take any bundle, signed or not. The newest release of each owner is remembered
                 (`edgecat.bundle.used_releases`), and an older one is refused from then on.
             allow_older: Neither look for a newer release in that memory nor put this one there.
+            **wanted: `threads`, `power_save` and `device`, each as `open_choice` takes it.
 
         Raises:
             BundleError: No bundle, a damaged one, or one without that variant.
-            SelfTestError: A release that was not used here yet, and is answered otherwise here
-                than where it was exported.
+            SelfTestError: A release that was not used here yet, or another device than the CPU,
+                that answers otherwise here than where it was exported.
             SignatureError: Not signed by the owner of `signer`, or that key cannot be read.
             RollbackError: Older than the newest release of that owner that was used here.
             StorageError: That memory cannot be read or written.
-            EngineError: The variant's engine is not installed or refuses the model.
-            ConfigError: `threads` is below 1; `allow_older` without `signer`.
+            EngineError: The variant's engine is not installed, has no such device or refuses the
+                model.
+            ConfigError: `threads` is below 1; `allow_older` without `signer`; an unknown device.
         """
         loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
-        opened = cls(loaded, *open_choice(loaded, variant, threads, power_save=power_save))
+        opened = cls(loaded, *open_choice(loaded, variant, **wanted))
         if signer is not None and not allow_older:
             from edgecat.runtime.adoption import adopt_release  # the self-test, only if asked for
 
-            adopt_release(loaded, opened.engine, signer)
+            adopt_release(loaded, opened.engine, signer, opened.choice.device)
         return opened
 
     def predict(self, photo: Photo, *, top: int = 5) -> Prediction:

@@ -8,6 +8,7 @@ from edgecat.bundle.manifest import Variant
 from edgecat.errors import ConfigError, EngineError
 from edgecat.machine.cores import count_threads
 from edgecat.registry import Registry
+from edgecat.runtime.device import CPU, Devices, Resources
 from edgecat.runtime.precision import Precision
 
 if TYPE_CHECKING:  # what is known of an engine is asked for where nothing may be loaded
@@ -37,7 +38,10 @@ class Engine(Protocol):
         """
 
     def describe(self) -> dict[str, Any]:
-        """Return the library's "version", "threads" and the "effective_precision" it reports."""
+        """Return the library's "version", "threads" and the "effective_precision" it reports.
+
+        And "device", where it is another one than the CPU.
+        """
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -80,11 +84,11 @@ class EngineEntry:
         title: As its makers write it: "OpenVINO".
         package: Its library, as distribution and as module.
         requirement: What to `pip install` to have it.
-        open: Opens a variant's files, the graph first, with a number of threads, 1 or more; if the
-            last argument is true, threads that wait for work sleep. Raises `EngineError` where the
-            library is not installed, the processor cannot compute so, or the model is refused.
+        open: Opens a variant's files, the graph first. Raises `EngineError` where the library is
+            not installed, the processor or device cannot compute so, or the model is refused.
         precisions: What its models may compute in, the exact one first.
         offers: Whether it computes so on this processor.
+        devices: What it computes on beside the CPU; None for nothing.
         is_reference: Whether it runs the exported graph as it is. One engine does: graphs are
             checked with it, and other variants are measured against it.
         measured_on: By the name of a precision, the only families of targets that it was measured
@@ -100,9 +104,10 @@ class EngineEntry:
     title: str
     package: str
     requirement: str
-    open: Callable[[Variant, Sequence[bytes], int, bool], Engine]
+    open: Callable[[Variant, Sequence[bytes], Resources], Engine]
     precisions: tuple[Precision, ...]
     offers: Callable[[Precision], bool] = lambda precision: True
+    devices: Devices | None = None
     is_reference: bool = False
     measured_on: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     instruction_ratios: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
@@ -167,6 +172,7 @@ def open_model(
     threads: int | None = None,
     *,
     power_save: bool = False,
+    device: str = CPU,
 ) -> Engine:
     """Open model files that are in memory; every answer is checked (`CheckedEngine`).
 
@@ -175,19 +181,73 @@ def open_model(
         files: The graph first.
         threads: How many to compute with; None for as many as pay off here.
         power_save: Threads that wait for work sleep, instead of asking for it in a loop.
+        device: What to compute on.
 
     Raises:
         BundleError: The model takes numbers from a file that is not given here.
-        EngineError: The engine is not known or not installed, or refuses the model.
-        ConfigError: `threads` is below 1.
+        EngineError: The engine is not known or not installed, has no such device, or refuses the
+            model.
+        ConfigError: `threads` is below 1, or nobody knows the device.
     """
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads {threads}: must be at least 1")
     from edgecat.runtime.checked import CheckedEngine
 
     find_precision(variant)
-    engine = find_engine(variant).open(variant, files, threads or count_threads(), power_save)
-    return CheckedEngine(engine)
+    check_device([variant], device)
+    resources = Resources(threads or count_threads(), power_save, device)
+    return CheckedEngine(find_engine(variant).open(variant, files, resources))
+
+
+def check_device(variants: Sequence[Variant], device: str) -> None:
+    """Refuse a device that none of the variants' engines has.
+
+    Args:
+        variants: That may be opened; of some of them the engine may be unknown.
+        device: What to compute on.
+
+    Raises:
+        ConfigError: It is known to none of the engines that have devices.
+        EngineError: None of the engines has devices, or it is not there.
+    """
+    if device == CPU:
+        return
+    devices = [found for variant in variants if (found := _find_devices(variant)) is not None]
+    if not devices:
+        able = [entry for entry in ENGINES.load_all().values() if entry.devices is not None]
+        names = ", ".join(variant.name for variant in variants)
+        raise EngineError(
+            f"--device {device}: {names}: computes on the {CPU} only; leave --device out, or take "
+            f"a --variant of {' or '.join(entry.title for entry in able)}, if the bundle has one"
+        )
+    for found in dict.fromkeys(devices):
+        found.check(device)
+
+
+def _find_devices(variant: Variant) -> Devices | None:
+    return ENGINES.load(variant.engine).devices if variant.engine in ENGINES else None
+
+
+def has_devices(variant: Variant) -> bool:
+    """Return whether a variant's engine computes on other devices than the CPU."""
+    return _find_devices(variant) is not None
+
+
+def find_tolerance(variant: Variant, device: str = CPU) -> float:
+    """Return how far a logit of a variant may be from that of the machine that exported it.
+
+    Args:
+        variant: Whose.
+        device: Of this machine; one that computes floats in fewer bits is given as much more.
+
+    Raises:
+        EngineError: The engine is not known, or cannot compute so there.
+    """
+    precision, devices = find_precision(variant), _find_devices(variant)
+    if device == CPU or devices is None:
+        return precision.logit_tolerance
+    floats = devices.floats(precision, device)
+    return max(precision.logit_tolerance, floats.logit_tolerance)
 
 
 def describe_no_features(name: str) -> str:

@@ -50,8 +50,8 @@ class Explanation:
         """Return in words where the evidence is strongest."""
         left_ratio, top_ratio = find_hottest(self.heat)
         return (
-            f"{self.label} is seen most at {100 * left_ratio:.0f} % from the left and "
-            f"{100 * top_ratio:.0f} % from the top"
+            f"{self.label} is seen at {100 * left_ratio:.0f} % from left, "
+            f"{100 * top_ratio:.0f} % from top"
         )
 
     def to_dict(self) -> dict[str, Any]:

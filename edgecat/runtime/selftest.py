@@ -16,7 +16,8 @@ from edgecat.bundle.golden import GoldenPhoto, hash_pixels, load_golden
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, ImageError, SelfTestError
 from edgecat.photos.pixels import Pixels, load_pixels
-from edgecat.runtime.engine import Engine, find_engine, find_precision
+from edgecat.runtime.device import CPU, name_on
+from edgecat.runtime.engine import Engine, find_engine, find_tolerance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,19 +46,20 @@ class SelfTest:
         )
 
 
-def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
+def run_self_test(bundle: Bundle, engine: Engine, device: str = CPU) -> SelfTest:
     """Prove that this device answers a bundle's golden photos as the exporting machine did.
 
     Args:
         bundle: Verified. One of an older edgecat stores no golden photos: nothing is proven then.
         engine: One of its variants, open.
+        device: On which it is.
 
     Raises:
-        SelfTestError: Other pixels, or a logit further off than its precision's tolerance.
+        SelfTestError: Other pixels, or a logit further off than `find_tolerance` accepts.
         BundleError: The golden photos do not read, or there are no answers of this variant.
     """
     variant = bundle.spec.variant(engine.name)
-    tolerance = find_precision(variant).logit_tolerance
+    tolerance = find_tolerance(variant, device)
     golden = load_golden(bundle)
     gap = 0.0
     for photo in golden.photos:
@@ -72,9 +74,9 @@ def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
         this_gap = float(np.abs(logits - expected).max())
         if not this_gap <= tolerance:  # NaN neither
             raise SelfTestError(
-                f"{where}: logits of {engine.name} are up to {this_gap:.2g} from those of the "
-                f"machine that exported, accepted are {tolerance:g}: here it would answer "
-                "otherwise than was measured; choose another --variant, or install "
+                f"{where}: logits of {name_on(engine.name, device)} are up to {this_gap:.2g} from "
+                f"those of the machine that exported, accepted are {tolerance:g}: here it would "
+                "answer otherwise than was measured; choose another --variant, or install "
                 f"{_exported_with(bundle, find_engine(variant).package)}"
             )
         gap = max(gap, this_gap)

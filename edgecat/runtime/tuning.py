@@ -19,6 +19,7 @@ from edgecat.machine.cores import read_cores
 from edgecat.machine.cpu import list_features, name_processor, read_cpuinfo
 from edgecat.machine.noise import Noise
 from edgecat.machine.packages import list_versions
+from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.engine import find_engine
 from edgecat.scores.bounds import DROPS_PP, check_count, check_interval, check_within
 from edgecat.strict import build, read_json, to_json
@@ -95,6 +96,7 @@ class Timing:
         num_rounds: Of taking turns.
         num_photos: Timed, in all of them.
         unfit: Why it is not chosen, however fast; "" if it may be.
+        device: It computed on.
     """
 
     variant: str
@@ -106,6 +108,12 @@ class Timing:
     num_rounds: int
     num_photos: int
     unfit: str = ""
+    device: str = CPU
+
+    @property
+    def place(self) -> str:
+        """Return the variant, and the device if it is another one than the CPU."""
+        return name_on(self.variant, self.device)
 
     def __post_init__(self) -> None:
         """Check that each number can be what it is called.
@@ -162,8 +170,10 @@ class Tuning:
         before: The machine, before it began.
         after: And when it ended.
         noise: How far the times can be trusted.
-        accuracies: By variant, where labelled photos were given.
+        accuracies: By variant, as `edgecat.runtime.device.name_on` calls it, where labelled photos
+            were given.
         skipped: Variants that were not measured, and why.
+        device: On which it is.
         schema_version: Of this form; another one has other keys, or means others.
     """
 
@@ -179,6 +189,7 @@ class Tuning:
     noise: Noise
     accuracies: dict[str, Accuracy] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    device: str = CPU
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -192,18 +203,30 @@ class Tuning:
             raise ValueError(f"schema_version {self.schema_version}: read is {SCHEMA_VERSION}")
         datetime.datetime.strptime(self.date, "%Y-%m-%dT%H:%M:%SZ")
         found = find_fastest(self.timings)
-        if found is None or (found.variant, found.threads) != (self.variant, self.threads):
+        chosen = (self.variant, self.threads, self.device)
+        if found is None or (found.variant, found.threads, found.device) != chosen:
             raise ValueError("its choice is not what follows from its own measurements")
 
-    def find(self, variant: str | None, threads: int | None, max_threads: int) -> Timing | None:
+    def find(
+        self,
+        variant: str | None,
+        threads: int | None,
+        max_threads: int,
+        device: str | None = None,
+    ) -> Timing | None:
         """Return what is the fastest within what was asked for; None if that was not measured.
 
         Args:
             variant: As for `find_fastest`.
             threads: With no other number of threads; None for any.
             max_threads: As for `find_fastest`.
+            device: On no other one; None for any.
         """
-        timings = [each for each in self.timings if threads in (None, each.threads)]
+        timings = [
+            each
+            for each in self.timings
+            if threads in (None, each.threads) and device in (None, each.device)
+        ]
         return find_fastest(timings, variant, max_threads)
 
     def to_json(self) -> str:

@@ -19,6 +19,7 @@ def describe_model(classifier: Classifier) -> dict[str, Any]:
         "labels": list(spec.labels),
         "variant": variant.name,
         "choice": dataclasses.asdict(classifier.choice),
+        "precision": classifier.precision,
         "says_unknown": variant.ood_threshold is not None,
         "versions": {"edgecat": __version__} | list_versions((find_engine(variant).package,)),
         "schema_version": spec.schema_version,

@@ -101,6 +101,10 @@ _MODEL = _object(
     labels={"type": "array", "items": _TEXT, "description": "In the order of the model's output."},
     variant=_TEXT,
     choice={**schema_of(Choice), "description": "Why this variant answers, and with what."},
+    precision={
+        "anyOf": [_TEXT, {"type": "null"}],
+        "description": "What another device than the CPU says that it computes in.",
+    },
     says_unknown={**_YES_OR_NO, "description": "Whether it can tell photos of nothing it knows."},
     versions={
         "type": "object",

@@ -96,5 +96,5 @@ class LiveClassifier:
             raise BundleError(
                 f"{self.path}: cannot be read ({error.strerror}); lead it to a bundle that can be"
             ) from error
-        run_self_test(classifier.bundle, classifier.engine)
+        run_self_test(classifier.bundle, classifier.engine, classifier.choice.device)
         return classifier

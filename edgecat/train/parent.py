@@ -146,6 +146,17 @@ def _check_split(parent: Parent, data: TrainingData) -> None:
         )
 
 
+def describe_scores(record: RunRecord) -> list[str]:
+    """Return what a run that starts from another one tells at its end: the validation scores."""
+    if record.parent is None or record.edited_val_top1_ratio is None or record.outcome is None:
+        return []
+    before, now = record.parent.val_top1_ratio, record.outcome.val_top1_ratio
+    return [
+        f"validation top-1: {100 * before:.1f} % of {record.parent.run}, "
+        f"{100 * record.edited_val_top1_ratio:.1f} % edited, {100 * now:.1f} % now"
+    ]
+
+
 def measure_val_top1(network: PhotoNetwork, data: TrainingData, device: torch.device) -> float:
     """Return the share of validation photos that a network answers rightly, 0-1."""
     indices = data.indices("val")

@@ -227,18 +227,20 @@ class RunRecord:
 
     def to_provenance(self) -> dict[str, Any]:
         """Return where the network is from as plain values; nothing of the machine that made it."""
-        teacher = dataclasses.asdict(self.teacher) if self.teacher else {}
-        return {
+        origin = {
             "weights": Path(self.weights).name,
             "num_tensors_loaded": self.num_loaded,
             "random_parameters": list(self.random),
             "seed": self.seed,
             "recipe": dataclasses.asdict(self.recipe),
-            "teacher": teacher and teacher | {"weights": Path(teacher["weights"]).name},
             "data_sha256": self.data_sha256,
             "num_photos": self.num_photos,
             "versions": self.versions,
         }
+        if self.teacher is not None:
+            weights = Path(self.teacher.weights).name
+            origin["teacher"] = dataclasses.asdict(self.teacher) | {"weights": weights}
+        return origin
 
     def save(self, run: Path) -> None:
         """Write the record into the run's folder.

@@ -9,36 +9,37 @@ from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle
 from edgecat.errors import ConfigError
 from edgecat.progress import Progress
-from edgecat.runtime.choice import open_engine
+from edgecat.runtime.device import CPU
 from edgecat.runtime.engine import find_precision
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP, AccuracyChange, compare_accuracy
+from edgecat.tune.worker import Candidate
 
 
 def measure_changes(
-    bundle: Bundle, variants: Sequence[str], data: Path, progress: Progress
+    bundle: Bundle, opened: Sequence[Candidate], data: Path, progress: Progress
 ) -> dict[str, AccuracyChange]:
-    """Return how the accuracy of each variant differs from that of an exact one.
+    """Return how the accuracy of each variant differs from that of an exact one, by its `place`.
 
     Args:
         bundle: Verified.
-        variants: Those that open here.
+        opened: Those that open here.
         data: Labelled photos, as for `edgecat.bench.evaluate.evaluate`.
         progress: Told of each photo.
 
     Raises:
-        ConfigError: None of the variants is exact.
+        ConfigError: None of the variants on the CPU is exact.
         DatasetError: As `edgecat.bench.evaluate.evaluate`.
     """
-    exact = _find_exact(bundle.spec, variants)
+    exact = _find_exact(bundle.spec, [each.variant for each in opened if each.device == CPU])
     with contextlib.ExitStack() as stack:
         engines = [
-            stack.enter_context(contextlib.closing(open_engine(bundle, name, 1)))
-            for name in variants
+            stack.enter_context(contextlib.closing(candidate.open(bundle))) for candidate in opened
         ]
         answers = answer_known_photos(bundle, engines, data, progress=progress)
-    logits = dict(zip(variants, answers.logits, strict=True))
+    logits = dict(zip((each.place for each in opened), answers.logits, strict=True))
     return {
-        name: compare_accuracy(logits[exact], logits[name], answers.targets) for name in variants
+        place: compare_accuracy(logits[exact], found, answers.targets)
+        for place, found in logits.items()
     }
 
 

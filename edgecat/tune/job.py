@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import datetime
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.progress import Progress
 from edgecat.runtime.apart import run_apart
+from edgecat.runtime.device import CPU
+from edgecat.runtime.engine import check_device, has_devices
 from edgecat.runtime.target import detect_target
 from edgecat.runtime.tuning import Accuracy, Timing, Tuning, describe_setting, find_fastest
 from edgecat.scores.compare import AccuracyChange
@@ -42,12 +45,14 @@ class TuneJob:
         bundle: Verified.
         seconds: What opening and timing may take; self-tests and `data` come on top.
         data: Labelled photos, to measure the accuracy on and to be timed; None for neither.
+        devices: On each of which those variants are measured whose engine has it.
         is_stopping: Whether somebody asked for the end.
     """
 
     bundle: Bundle
     seconds: float
     data: Path | None = None
+    devices: tuple[str, ...] = (CPU,)
     is_stopping: Callable[[], bool] = lambda: False
 
 
@@ -65,18 +70,21 @@ def tune(job: TuneJob, progress: Progress) -> Tuning | None:
 
     Raises:
         EngineError: None of the variants opens and passes its self-test here, or none of those may
-            be chosen.
+            be chosen; a device is not there.
         DatasetError: `data` is no data set for this model.
-        ConfigError: No float variant opens to measure the others' accuracy against.
+        ConfigError: No float variant opens to measure the others' accuracy against; a device that
+            nobody knows.
     """
+    _check_devices(job)
     before, photos = read_conditions(), _load_photos(job)
     opened, skipped = _try_variants(job, photos, progress)
     changes = _measure_changes(job, opened, progress)
     if job.is_stopping():
         return None
-    candidates = _list_candidates(job.bundle.spec, opened)
+    candidates = _list_candidates(opened)
     most = max(candidate.threads for candidate in candidates)
-    progress.say(f"timing {', '.join(opened)}; threads: 1 to {most}; at most {job.seconds:g} s")
+    places = ", ".join(candidate.place for candidate in opened)
+    progress.say(f"timing {places}; threads: 1 to {most}; at most {job.seconds:g} s")
     with progress.phase("timing, seconds", round(job.seconds)) as step:
         race = Race(job.bundle, photos, job.seconds, job.is_stopping, step)
         outcome = run_race(race, candidates[0], candidates[1:])
@@ -89,6 +97,7 @@ def tune(job: TuneJob, progress: Progress) -> Tuning | None:
     return Tuning(
         variant=best.variant,
         threads=best.threads,
+        device=best.device,
         setting=setting,
         reference=candidates[0].describe(),
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -102,12 +111,24 @@ def tune(job: TuneJob, progress: Progress) -> Tuning | None:
     )
 
 
+def _check_devices(job: TuneJob) -> None:
+    """Refuse devices that are not there; asked apart: a library that is loaded starts threads.
+
+    Raises:
+        EngineError: One is not there.
+        ConfigError: Nobody knows one.
+    """
+    for device in job.devices:
+        if device != CPU:
+            run_apart(device, partial(check_device, job.bundle.spec.variants, device))
+
+
 def _rate(
     spec: ModelSpec, outcome: Outcome, changes: dict[str, AccuracyChange]
 ) -> tuple[Timing, ...]:
     """Return what was timed, the fastest first, each with what speaks against it."""
     timings = [
-        dataclasses.replace(timing, unfit=_find_unfit(spec, timing.variant, changes))
+        dataclasses.replace(timing, unfit=_find_unfit(spec, timing, changes))
         for timing in outcome.timings.values()
     ]
     return tuple(sorted(timings, key=lambda timing: timing.ratio))
@@ -121,7 +142,7 @@ def _choose(timings: Sequence[Timing]) -> Timing:
     """
     best = find_fastest(timings)
     if best is None:
-        reasons = dict.fromkeys(f"{timing.variant}: {timing.unfit}" for timing in timings)
+        reasons = dict.fromkeys(f"{timing.place}: {timing.unfit}" for timing in timings)
         raise EngineError(f"none of the variants may be chosen here: {'; '.join(reasons)}")
     return best
 
@@ -158,31 +179,42 @@ def _load_photos(job: TuneJob) -> Pixels:
 
 def _try_variants(
     job: TuneJob, photos: Pixels, progress: Progress
-) -> tuple[list[str], dict[str, str]]:
+) -> tuple[list[Candidate], dict[str, str]]:
     """Return the variants that open and pass their self-test, and of the others why not.
 
     Raises:
         EngineError: None does.
     """
-    opened: list[str] = []
+    opened: list[Candidate] = []
     skipped: dict[str, str] = {}
-    names = _order(job.bundle.spec)
-    with progress.phase("self-tests", len(names)) as step:
-        for name in names:
+    candidates = _place(job)
+    with progress.phase("self-tests", len(candidates)) as step:
+        for candidate in candidates:
             if job.is_stopping():
-                skipped[name] = "not tried: somebody asked for the end"
+                skipped[candidate.place] = "not tried: somebody asked for the end"
                 continue
             try:
-                with start_timer(job.bundle, Candidate(name, 1), photos) as timer:
+                with start_timer(job.bundle, candidate, photos) as timer:
                     timer.call("describe_precision")
             except (BundleError, EngineError) as error:
-                skipped[name] = str(error)
+                skipped[candidate.place] = str(error)
             else:
-                opened.append(name)
+                opened.append(candidate)
             step()
     if not opened and not job.is_stopping():
         raise EngineError("; ".join(skipped.values()))
     return opened, skipped
+
+
+def _place(job: TuneJob) -> list[Candidate]:
+    """Return every variant with one thread, on each device that its engine has."""
+    spec = job.bundle.spec
+    return [
+        Candidate(name, 1, device)
+        for device in job.devices
+        for name in _order(spec)
+        if device == CPU or has_devices(spec.variant(name))
+    ]
 
 
 def _order(spec: ModelSpec) -> list[str]:
@@ -192,41 +224,50 @@ def _order(spec: ModelSpec) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _list_candidates(spec: ModelSpec, opened: Sequence[str]) -> list[Candidate]:
-    """Return what is timed: the first one, with one thread, is the reference."""
+def _list_candidates(opened: Sequence[Candidate]) -> list[Candidate]:
+    """Return what is timed: the first one, with one thread, is the reference.
+
+    More threads are tried on the CPU only: another device is fed by one.
+    """
     most = count_threads()
     doublings = [2**power for power in range(most.bit_length()) if _MAX_EACH < 2**power < most]
     numbers = [*range(1, min(most, _MAX_EACH) + 1), *doublings, most]
-    return [Candidate(name, threads) for name in opened for threads in dict.fromkeys(numbers)]
+    return [
+        dataclasses.replace(candidate, threads=threads)
+        for candidate in opened
+        for threads in (dict.fromkeys(numbers) if candidate.device == CPU else (1,))
+    ]
 
 
 def _measure_changes(
-    job: TuneJob, opened: Sequence[str], progress: Progress
+    job: TuneJob, opened: Sequence[Candidate], progress: Progress
 ) -> dict[str, AccuracyChange]:
     data = job.data
     if data is None or job.is_stopping():
         return {}
-    progress.say(f"accuracy of {', '.join(opened)} on {data}")
+    progress.say(f"accuracy of {', '.join(each.place for each in opened)} on {data}")
     found: dict[str, AccuracyChange] = run_apart(
         "accuracy", lambda: measure_changes(job.bundle, opened, data, progress)
     )
     return found
 
 
-def _find_unfit(spec: ModelSpec, variant: str, changes: dict[str, AccuracyChange]) -> str:
+def _find_unfit(spec: ModelSpec, timing: Timing, changes: dict[str, AccuracyChange]) -> str:
     """Return why a variant is not chosen, however fast; "" if it may be.
 
     What labelled photos prove here counts more than what the exporting machine took to be so.
     """
-    if variant in changes:
-        change, allowed_pp = changes[variant], find_max_drop_pp(spec)
+    if timing.place in changes:
+        change, allowed_pp = changes[timing.place], find_max_drop_pp(spec)
         if change.is_within(allowed_pp):
             return ""
         return (
             f"loses {change.drop_pp:.1f} pp on {change.num_images} photos, allowed are "
             f"{allowed_pp:g}"
         )
-    verdict, target = spec.variant(variant).verdict, detect_target(spec.targets)
+    if timing.device != CPU:
+        return f"nobody measured its answers on {timing.device}; prove it with --data PHOTOS"
+    verdict, target = spec.variant(timing.variant).verdict, detect_target(spec.targets)
     if verdict is None or target in verdict.ships_to:
         return ""
     reason = verdict.reasons.get(target, "it was not judged for it")

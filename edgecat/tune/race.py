@@ -196,6 +196,7 @@ def _describe(
         ratio_interval=median_interval(ratios_by_round(own_ms, reference_ms)),
         num_rounds=len(turns),
         num_photos=len(all_ms),
+        device=candidate.device,
     )
 
 

@@ -1,14 +1,15 @@
 """What `edgecat tune` found out, for people."""
 
 from edgecat.bench.report import format_table
+from edgecat.runtime.device import name_on
 from edgecat.runtime.tuning import Accuracy, Timing, Tuning
 
 
 def format_tuning(tuning: Tuning) -> str:
     """Return a table, the fastest first, and what follows from it."""
     heads = ("variant", "threads", "p50 ms", "p95 ms", "p99 ms", "to reference", "n", "drop pp")
-    lines = [heads, *(_cells(one, tuning.accuracies.get(one.variant)) for one in tuning.timings)]
-    unfit = dict.fromkeys(f"{one.variant}: {one.unfit}" for one in tuning.timings if one.unfit)
+    lines = [heads, *(_cells(one, tuning.accuracies.get(one.place)) for one in tuning.timings)]
+    unfit = dict.fromkeys(f"{one.place}: {one.unfit}" for one in tuning.timings if one.unfit)
     setting = tuning.setting
     return "\n".join(
         [
@@ -22,7 +23,7 @@ def format_tuning(tuning: Tuning) -> str:
             *(f"not chosen: {line}" for line in unfit),
             *(f"not measured: {name}: {why}" for name, why in tuning.skipped.items()),
             *_list_warnings(tuning),
-            f"chosen: {tuning.variant}, threads: {tuning.threads}",
+            f"chosen: {name_on(tuning.variant, tuning.device)}, threads: {tuning.threads}",
         ]
     )
 
@@ -45,7 +46,7 @@ def _cells(timing: Timing, accuracy: Accuracy | None) -> tuple[str, ...]:
             f"({accuracy.drop_pp:+.1f}, n = {accuracy.num_images})"
         )
     return (
-        timing.variant,
+        timing.place,
         str(timing.threads),
         *(f"{timing.latency_ms[name]:.2f}" for name in ("p50", "p95", "p99")),
         f"{low:.2f}-{high:.2f} ({timing.ratio:.2f}x)",

@@ -11,19 +11,31 @@ from edgecat.bundle.store import Bundle
 from edgecat.photos.pixels import Pixels
 from edgecat.runtime.apart import Apart
 from edgecat.runtime.choice import open_engine
+from edgecat.runtime.device import CPU, name_on
+from edgecat.runtime.engine import Engine
 from edgecat.runtime.selftest import run_self_test
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A variant with a number of threads."""
+    """A variant with a number of threads, on a device."""
 
     variant: str
     threads: int
+    device: str = CPU
+
+    @property
+    def place(self) -> str:
+        """Return the variant, and the device if it is another one than the CPU."""
+        return name_on(self.variant, self.device)
 
     def describe(self) -> str:
         """Return it in words."""
-        return f"{self.variant} with {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.place} with {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def open(self, bundle: Bundle) -> Engine:
+        """Open it, as `edgecat.runtime.choice.open_engine` does."""
+        return open_engine(bundle, self.variant, self.threads, device=self.device)
 
 
 class Timer:
@@ -42,8 +54,8 @@ class Timer:
             EngineError: The same.
             SelfTestError: It answers otherwise here than where the bundle was exported.
         """
-        self._engine = open_engine(bundle, candidate.variant, candidate.threads)
-        run_self_test(bundle, self._engine)
+        self._engine = candidate.open(bundle)
+        run_self_test(bundle, self._engine, candidate.device)
         self._turn = Turn(self._engine.run, [photos[i : i + 1] for i in range(len(photos))])
 
     def describe_precision(self) -> str:

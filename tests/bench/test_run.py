@@ -8,6 +8,7 @@ import pytest
 from edgecat.bench.run import run_benchmark
 from edgecat.bundle.store import released_names
 from edgecat.errors import BundleError, ConfigError, EngineError
+from edgecat.runtime.device import Resources
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_cold_start_reports_its_own_memory_not_its_parents(tmp_path):
 
 @pytest.mark.slow
 def test_a_benchmark_measures_every_variant(colours):
-    report = run_benchmark(colours, threads=1, num_rounds=5)
+    report = run_benchmark(colours, num_rounds=5)
     (row,) = report.rows
     assert (row.variant, row.threads, row.precision) == ("onnxruntime-fp32", 1, "fp32")
     assert 0 < row.latency_ms["p50"] <= row.latency_ms["p95"] <= row.latency_ms["p99"]
@@ -49,18 +50,18 @@ def test_a_benchmark_measures_every_variant(colours):
 @pytest.mark.parametrize("threads", [0, -1])
 def test_less_than_one_thread_is_refused(colours, threads):
     with pytest.raises(ConfigError):
-        run_benchmark(colours, threads=threads)
+        run_benchmark(colours, resources=Resources(threads))
 
 
 @pytest.mark.parametrize("num_rounds", [0, -1])
 def test_less_than_one_round_is_refused(colours, num_rounds):
     with pytest.raises(ConfigError):
-        run_benchmark(colours, threads=1, num_rounds=num_rounds)
+        run_benchmark(colours, num_rounds=num_rounds)
 
 
 def test_a_bundle_of_which_nothing_runs_is_an_error(make_bundle):
     with pytest.raises(EngineError, match="refuses"):
-        run_benchmark(make_bundle(), threads=1)
+        run_benchmark(make_bundle())
 
 
 def test_no_bundle_is_an_error(tmp_path):

@@ -20,12 +20,12 @@ from edgecat.runtime.precision import FP32, INT8
 
 
 class PackedEngine:
-    def __init__(self, variant, files, threads, power_save):
+    def __init__(self, variant, files, resources):
         import onnxruntime
 
-        self.name, self._threads = variant.name, threads
+        self.name, self._threads = variant.name, resources.threads
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = resources.threads
         try:
             graph = zlib.decompress(files[0])
         except zlib.error as error:

@@ -73,7 +73,7 @@ def test_a_terminal_shows_a_page_without_the_marks_of_markdown():
     ],
 )
 def test_what_a_terminal_shows_of_markdown(markdown, shown):
-    assert format_page(markdown, width=20) == f"{shown}\n"
+    assert format_page(markdown, width=20) == shown
 
 
 def test_a_command_without_a_page_shows_its_options(capsys):

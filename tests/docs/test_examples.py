@@ -27,8 +27,9 @@ from tests.docs.conftest import run, start
 
 PAGES = load_pages()
 
+_RUN = ("console", "python")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
 _ANY_LINES, _ANY_TEXT = r"(?:.*\n)*?", r".*?"
 
 
@@ -98,7 +99,7 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(topic, make_home):
     pytest.importorskip("torch", reason="needs torch (edgecat[train])")
     blocks = _BLOCK.findall(PAGES[topic])
     consoles = [examples_of(text) for language, text in blocks if language == "console"]
-    home = make_home([example.command for block in consoles for example in block])
+    home = make_home("".join(text for language, text in blocks if language in _RUN))
     with contextlib.ExitStack() as services:
         for language, text in blocks:
             if language == "python":

@@ -14,7 +14,7 @@ PAGES = sorted(FOLDER.glob("*.md"))
 NAMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 TEXTS = [*PAGES, *sorted((ROOT / "deploy").rglob("*.md")), *(ROOT / name for name in NAMES)]
 
-MAX_LINES, MAX_WIDTH = 100, 100
+MAX_LINES, MAX_WIDTH = 100, 110
 MAX_TITLE = 60  # it stands in one line of a terminal, behind its topic
 
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)

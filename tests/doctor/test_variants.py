@@ -15,6 +15,7 @@ from edgecat.export.golden import build_golden
 from edgecat.machine.noise import Noise
 from edgecat.photos.input import IMAGENET
 from edgecat.runtime.choice import open_engine
+from edgecat.runtime.engine import runs_here
 from edgecat.runtime.target import TARGETS
 from edgecat.runtime.tuned import keep_tuning
 
@@ -114,6 +115,15 @@ def test_a_variant_that_does_not_open_is_told_and_another_one_taken(
     files = {"a.xml": b"<xml/>", "a.bin": b""}
     found = by_subject(make_golden_bundle((BROKEN, FP32), files=files), target)
     assert found["openvino-fp32"].status == status
+    assert found["choice"].found.startswith("onnxruntime-fp32, ")
+
+
+def test_what_this_processor_does_not_compute_in_is_no_trouble(make_golden_bundle):
+    pytest.importorskip("ncnn", reason="needs ncnn (edgecat[ncnn])")
+    half = Variant("ncnn-fp16", ("m.param", "m.bin"), verdict=ON_ARM)
+    files = {"m.param": b"no model", "m.bin": b""}
+    found = by_subject(make_golden_bundle((half, FP32), files=files), "arm")
+    assert found["ncnn-fp16"].status == ("warning" if runs_here(half) else "ok")
     assert found["choice"].found.startswith("onnxruntime-fp32, ")
 
 

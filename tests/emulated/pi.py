@@ -110,16 +110,17 @@ def open_pi(name: str, debian: str = "12") -> Pi:
     return Pi(name, sysroot, python, plugin / "count_instructions.so")
 
 
-def open_site(debian: str = "12") -> Path:
-    """Return a folder with all packages that edgecat needs on a Pi, cached or downloaded.
+def open_site(debian: str = "12", pins: Sequence[str] = ()) -> Path:
+    """Return a folder with packages for a Pi, cached or downloaded.
 
     Args:
         debian: A key of `RELEASES`.
+        pins: What to install, as pip takes it; none for all that edgecat needs.
 
     Raises:
         UnavailableError: The wheels are not to be had.
     """
-    pins = arm64.list_pins()
+    pins = pins or arm64.list_pins()
     return _cached(
         _cache() / f"debian{debian}" / f"site-{_hash(' '.join(pins))}",
         lambda folder: arm64.install_wheels(RELEASES[debian], folder, *pins),
@@ -156,12 +157,13 @@ def _compile_plugin(folder: Path) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--debian", type=click.Choice(list(RELEASES)), default="12", show_default=True)
+@click.option("--pin", "pins", multiple=True, help="Packages in place of edgecat's: numpy==2.4.6.")
 @click.argument("name", type=click.Choice(list(PROCESSORS)))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def main(debian: str, name: str, arguments: tuple[str, ...]) -> None:
+def main(debian: str, pins: tuple[str, ...], name: str, arguments: tuple[str, ...]) -> None:
     """Run an emulated Raspberry Pi's Python with ARGUMENTS."""
     try:
-        command, packages = open_pi(name, debian).command(arguments), [open_site(debian)]
+        command, packages = open_pi(name, debian).command(arguments), [open_site(debian, pins)]
     except UnavailableError as error:
         raise click.ClickException(str(error)) from None
     if ours := os.environ.get("PYTHONPATH"):

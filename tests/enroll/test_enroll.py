@@ -188,6 +188,12 @@ def test_photos_of_an_old_class_are_refused_and_it_is_named(colours, draw_class,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_class_that_few_of_its_photos_show_is_warned_of(enrolled):
+    unit = enrolled[0].unit
+    assert unit.warn(8) == ""
+    assert "hard to tell from" in dataclasses.replace(unit, num_found=6).warn(8)
+
+
 def test_a_bundle_without_features_of_its_photos_is_refused(draw_class, tmp_path):
     with pytest.raises(BundleError, match=r"has no features.npy.*export the run again"):
         enroll("cats12", "yellow", files_of(draw_class()), tmp_path / "out")
@@ -229,8 +235,10 @@ BAD_FEATURES = {
     "plain": as_npy(np.zeros((4, 3), np.float32)),
     "other fields": as_npy(np.zeros(4, [("target", "<u2"), ("features", "<f2")])),
     "two axes": as_npy(np.zeros((2, 2), RECORD)),
-    "a class too many": as_npy(np.array([(3, False, (1, 2, 3))], RECORD)),
-    "not finite": as_npy(np.array([(0, False, (1, np.nan, 3))], RECORD)),
+    "a class too many": as_npy(np.array([(0, True, (1, 2, 3)), (3, False, (1, 2, 3))], RECORD)),
+    "not finite": as_npy(np.array([(0, True, (1, 2, 3)), (0, False, (1, np.nan, 3))], RECORD)),
+    "none held out": as_npy(np.array([(0, False, (1, 2, 3))], RECORD)),
+    "all held out": as_npy(np.array([(0, True, (1, 2, 3))], RECORD)),
 }
 
 
@@ -239,6 +247,13 @@ def test_features_that_no_export_writes_are_refused(colours, data):
     forge(colours, "features.npy", data)
     with pytest.raises(BundleError, match=r"features\.npy"):
         load_known_features(load_bundle(colours))
+
+
+def test_features_of_another_model_are_refused(colours, draw_class, tmp_path):
+    record = [("target", "<u2"), ("is_held_out", "?"), ("features", "<f2", (2,))]
+    forge(colours, "features.npy", as_npy(np.array([(0, True, 1), (0, False, 1)], record)))
+    with pytest.raises(BundleError, match=r"has 2 features a photo, the model 3"):
+        enroll(colours, "yellow", files_of(draw_class()), tmp_path / "out")
 
 
 BAD_UNITS = {
@@ -276,7 +291,7 @@ def test_the_command_says_what_came_of_it(colours, draw_class, tmp_path, capsys)
     arguments = ["enroll", str(colours), "--add", "Neighbour's cat", str(folder)]
     assert _run([*arguments, "--out", str(out)]) == 0
     told = capsys.readouterr()
-    assert '"Neighbour\'s cat" from 8 photos; 8 of them are found when they are left' in told.out
+    assert '"Neighbour\'s cat" from 8 photos, of which 8 are found when left out in' in told.out
     assert f"edgecat predict {out} IMAGE" in told.out
     assert "left out: " in told.err
     assert "broken.jpg: not a photo" in told.err

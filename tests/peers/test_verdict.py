@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.peers.environments import last_line
 from benchmarks.peers.peer import list_peers
+from benchmarks.peers.pis import summarize_pis
 from benchmarks.peers.table import format_peers, summarize_peers
 from benchmarks.peers.verdict import compare, find_dominating
 
@@ -109,3 +110,24 @@ def test_of_pips_complaints_the_last_error_is_the_reason():
     said = "WARNING: old\nERROR: first\nERROR: No matching distribution found for x\nWARNING: y\n"
     assert last_line(said) == "ERROR: No matching distribution found for x"
     assert last_line("a\nlast\n\n") == "last"
+
+
+def test_on_a_pi_the_variant_with_fewest_instructions_of_those_as_good_is_named():
+    def make(name, agreement, ratio):
+        return {
+            "machine": "pi5",
+            "name": name,
+            "agreement_ratio": agreement,
+            "ratio": ratio,
+        }
+
+    rows = [
+        make("ncnn/fp32", 1.0, 0.30),
+        make("litert/int8", 0.9, 0.10),
+        make("edgecat/ncnn-fp32", 1.0, 0.29),
+        make("edgecat/ncnn-fp16", 0.99, 0.16),
+        {"machine": "pi5", "name": "ncnn/int8", "missing": "not in its wheel"},
+    ]
+    said = summarize_pis({"reference": "onnxruntime/default", "num_photos": 24, "rows": rows})
+    assert "`ncnn/fp32` 0.30x (`ncnn-fp32` 0.29x)" in said
+    assert "`litert/int8` 0.10x (`ncnn-fp16` 0.16x)" in said

@@ -135,15 +135,32 @@ def test_the_command_writes_the_page_and_the_card(tmp_path, capsys):
         (["nowhere", "--out", "r.html"], "nowhere: no such file"),
         (["RUN", "--out", "none/r.html"], "there is no folder none"),
         (["RUN", "--out", "."], "a folder"),
+        (["RESULT", "--out", "RESULT"], "what the report is made of"),
+        (["RUN", "--out", "r.html", "--card", "./r.html"], "the page is of this name"),
+        (["RUN", "--out", "b/r.html"], "write beside it"),
+        (["RESULT", "--out", "r.html", "--data", "."], "nothing to answer them"),
+        (["RUN", "--out", "r.html", "--others", "."], "needs a bundle"),
         (["RESULT", "--out", "r.html", "--card", "c.md"], "needs a run or a bundle"),
     ],
 )
 def test_the_command_refuses_before_it_writes(tmp_path, monkeypatch, capsys, arguments, told):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "bundle.json").write_text("{}")
     paths = {"RUN": write_run(tmp_path / "run"), "RESULT": write_results(tmp_path / "a.json")}
     assert _run(["report", *(str(paths.get(word, word)) for word in arguments)]) == 2
     assert told in capsys.readouterr().err
-    assert not (tmp_path / "r.html").exists()
+    assert not list(tmp_path.rglob("r.html"))
+
+
+def test_names_that_are_no_unicode_are_shown_as_far_as_they_can(tmp_path):
+    run = write_run(tmp_path / "r\udcff")
+    assert "<h1>r?</h1>" in render([run])
+
+
+def test_a_drawing_takes_any_text():
+    svg = draw("name", "\uffff", "\x01", 3, lambda axes: axes.plot([1, 2], label="a\x01\ufffe"))
+    assert "a\N{REPLACEMENT CHARACTER}" in svg
 
 
 def test_a_full_disk_leaves_the_old_page(tmp_path, largest_file):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgecat.errors import BundleError, DatasetError
+from edgecat.errors import BundleError, ConfigError, DatasetError
 from edgecat.progress import Silent
 from edgecat.report.answers import Photos, answer_photos
 from edgecat.report.facts import collect_facts
@@ -69,6 +69,23 @@ def test_photos_answer_what_records_do_not(colour_bundle, colour_photos):
     assert "reliability" in sections
 
 
+def test_mistakes_have_heat_maps_where_the_model_tells_them(tmp_path, colour_bundle, colour_photos):
+    sections, _ = build([colour_bundle], Photos(colour_photos), Silent())
+    assert "There are no heat maps: " in sections["mistakes"].lead
+    assert [tile.heat for tile in sections["mistakes"].parts[0].tiles] == [""]
+    folder = tmp_path / "cats" / "Bengal"
+    folder.mkdir(parents=True)
+    (folder / "blue.png").write_bytes((colour_photos / "blue" / "blue0.png").read_bytes())
+    (tmp_path / "cats" / "Sphynx").mkdir()
+    (tmp_path / "cats" / "Sphynx" / "blue.png").write_bytes((folder / "blue.png").read_bytes())
+    sections, _ = build(["cats12"], Photos(tmp_path / "cats"), Silent())
+    tiles = sections["mistakes"].parts[0].tiles
+    assert tiles
+    for tile in tiles:
+        assert tile.heat.startswith("data:image/jpeg;base64,")
+        assert tile.heat != tile.image
+
+
 def test_a_flip_shows_the_truth_and_both_answers(colour_bundle, colour_photos):
     sections, _ = build([colour_bundle], Photos(colour_photos), Silent())
     (gallery,) = sections["flips"].parts
@@ -108,6 +125,11 @@ def test_photos_that_train_are_said_to_be_known(tmp_path, colour_models, colour_
     sections, _ = build([bundle], Photos(colour_photos), Silent())
     texts = [part.text for part in sections["glance"].parts if hasattr(part, "text")]
     assert any("trained on 1 of the photos" in text for text in texts)
+
+
+def test_strangers_that_a_bundle_cannot_tell_are_refused(colour_bundle, colour_photos):
+    with pytest.raises(ConfigError, match="cannot tell strangers"):
+        build([colour_bundle], Photos(colour_photos, colour_photos), Silent())
 
 
 def test_photos_of_other_classes_or_broken_ones_are_refused(colour_bundle, colour_photos):

@@ -137,6 +137,8 @@ def test_a_damaged_bundle_is_named(tmp_path, bundle):
         ({"schema_version": None}, "no result of edgecat benchmark"),
         ({"surprise": 1}, "surprise"),
         ({"rows": 3}, "rows"),
+        ({"settings": {"bundle": "a\x1b[2Jb"}}, "control characters"),
+        ({"notes": ["\ud800"]}, "no Unicode"),
     ],
 )
 def test_results_that_do_not_read_are_named(tmp_path, changes, told):

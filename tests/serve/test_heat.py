@@ -24,7 +24,7 @@ def test_the_heat_comes_with_the_answer_where_it_is_asked_for(explaining):
     heat = answer.pop("heat")
     assert {**answer, "stage_ms": 0} == {**plain, "stage_ms": 0}
     assert heat["label"] == "red"
-    assert heat["text"].startswith("red is seen most at")
+    assert heat["text"].startswith("red is seen at")
     kind, _, data = heat["picture"].partition(",")
     assert kind == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (224, 224)

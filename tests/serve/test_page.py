@@ -146,7 +146,7 @@ def test_why_is_shown_and_told(page, tmp_path_factory, patch_model, photo):
         page.wait_for("where", "speaks for red")
         page.run("document.getElementById('heat').decode().then(() => 1)")
         assert page.run("document.getElementById('heat').naturalWidth") == 224
-        assert "seen most at" in page.find("heat").accessible_name
+        assert "seen at" in page.find("heat").accessible_name
         assert page.run("document.documentElement.scrollWidth - window.innerWidth") <= 0
         page.run(
             """show({answer: "red", is_known: true, label: "red", probability: 0.4, variant: "v",

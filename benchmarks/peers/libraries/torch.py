@@ -15,12 +15,11 @@ _WEIGHTS = "weights.pt"
 def build_network(material: Material) -> Any:
     """Return the network, with the run's weights, for inference."""
     import torch
-    import torchvision
 
-    facts = material.facts
-    network = torchvision.models.get_model(
-        facts["arch"], weights=None, num_classes=facts["num_classes"]
-    )
+    from edgecat.train.vision import import_torchvision  # beside a torch without CUDA, too
+
+    facts, models = material.facts, import_torchvision().models
+    network = models.get_model(facts["arch"], weights=None, num_classes=facts["num_classes"])
     weights = material.load_weights()
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return network.eval()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.report.answers import Answers, ModelAnswers
@@ -22,52 +23,52 @@ def build(facts: Facts) -> Section | Missing:
     advice = "a bundle with several variants, and for the photos --data DIR"
     if bundle is None or len(bundle.spec.variants) < 2:
         return Missing("Answers that change", advice)
-    parts: list[Part] = []
     if answers is not None and facts.shows_photos:
-        labels = bundle.spec.labels
-        for model in answers.models[1:]:
-            parts += _show(answers, model, labels)
+        reference, labels = answers.models[0].name, bundle.spec.labels
+        parts = [_show(answers, model, labels) for model in answers.models[1:]]
     else:
-        parts += _count(bundle.spec)
+        reference, parts = bundle.spec.reference, [*_count(bundle.spec)]
     if not parts:
         return Missing("Answers that change", advice)
     lead = (
-        f"What {bundle.spec.reference} and a smaller variant answer differently. Some changes lose "
-        "a right answer, some gain one; top-1 alone hides that they are many."
+        f"What {reference} and another variant answer differently. Some changes lose a right "
+        "answer, some gain one; top-1 alone hides how many there are."
     )
     return Section("flips", "Answers that change", lead, tuple(parts))
 
 
-def _show(answers: Answers, model: ModelAnswers, labels: tuple[str, ...]) -> Iterator[Part]:
-    reference = answers.models[0]
-    was, now = softmax(reference.logits), softmax(model.logits)
-    before, after = was.argmax(axis=1), now.argmax(axis=1)
+def _show(answers: Answers, model: ModelAnswers, labels: tuple[str, ...]) -> Part:
+    before, after = (each.logits.argmax(axis=1) for each in (answers.models[0], model))
+    was_right, is_right = before == answers.targets, after == answers.targets
     changed = np.flatnonzero(before != after)
     if not len(changed):
-        yield Text(f"{model.name} gives the same answer to all {len(answers.photos)} photos.")
-        return
+        return Text(f"{model.name} gives the same answer to all {len(answers.photos)} photos.")
     # Lost answers first, then gained ones, then those that were and are wrong.
-    order = sorted(
-        changed, key=lambda i: (before[i] != answers.targets[i], after[i] != answers.targets[i])
-    )
-    tiles = []
-    for i in order[:_MAX_TILES]:
-        truth, photo = labels[answers.targets[i]], answers.photos[i]
-        told = (
-            ("Truth", truth),
-            (reference.name, f"{labels[before[i]]}, {share(was[i, before[i]])}"),
-            (model.name, f"{labels[after[i]]}, {share(now[i, after[i]])}"),
-            ("Photo", name_photo(photo)),
-        )
-        alt = f"{name_photo(photo)}, a photo of {truth}"
-        tiles.append(Tile(embed_photo(photo, answers.input), alt, told))
-    lost = int((before[changed] == answers.targets[changed]).sum())
-    gained = int((after[changed] == answers.targets[changed]).sum())
+    order = sorted(changed, key=lambda i: (not was_right[i], not is_right[i]))
+    tiles = tuple(_tile(answers, model, int(i), labels) for i in order[:_MAX_TILES])
     title = (
-        f"{model.name}: {len(changed)} of {len(answers.photos)} answers change, {lost} right ones "
-        f"lost, {gained} gained; {len(tiles)} shown"
+        f"{model.name}: {len(changed)} of {len(answers.photos)} answers change, "
+        f"{was_right[changed].sum()} right ones lost, {is_right[changed].sum()} gained; "
+        f"{len(tiles)} shown"
     )
-    yield Gallery(title, tuple(tiles))
+    return Gallery(title, tiles)
+
+
+def _tile(answers: Answers, model: ModelAnswers, place: int, labels: tuple[str, ...]) -> Tile:
+    """Return a photo with both models' answers."""
+    photo, truth = answers.photos[place], labels[answers.targets[place]]
+    said = [
+        (each.name, _say(softmax(each.logits[place : place + 1])[0], labels))
+        for each in (answers.models[0], model)
+    ]
+    name = name_photo(photo)
+    facts = (("Truth", truth), *said, ("Photo", name))
+    return Tile(embed_photo(photo, answers.input), f"{name}, a photo of {truth}", facts)
+
+
+def _say(probabilities: npt.NDArray[np.float64], labels: tuple[str, ...]) -> str:
+    best = int(probabilities.argmax())
+    return f"{labels[best]}, {share(probabilities[best])}"
 
 
 def _count(spec: ModelSpec) -> Iterator[Part]:

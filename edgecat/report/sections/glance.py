@@ -15,9 +15,10 @@ _MAX_NAMED = 20
 
 def build(facts: Facts) -> Section | Missing:
     """Return what a reader in a hurry needs."""
-    numbers = [*_list_numbers(facts)]
+    numbers = tuple(_list_numbers(facts))
+    tally = (Tally(numbers),) if numbers else ()
     texts = [Text(text) for text in _describe(facts)]
-    return Section("glance", "At a glance", "", (Tally(tuple(numbers)), *texts))
+    return Section("glance", "At a glance", "", (*tally, *texts))
 
 
 def _list_numbers(facts: Facts) -> Iterator[tuple[str, str, str]]:

@@ -1,10 +1,15 @@
 """The worst mistakes: wrong, and sure of it."""
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from edgecat.errors import EngineError
+from edgecat.report.answers import Answers, explain_photos
 from edgecat.report.facts import Facts
 from edgecat.report.parts import Gallery, Missing, Section, Text, Tile
-from edgecat.report.thumbnails import embed_photo, name_photo
+from edgecat.report.thumbnails import embed_photo, embed_pixels, name_photo
 from edgecat.report.wording import share
 from edgecat.scores.metrics import softmax
 
@@ -19,24 +24,50 @@ def build(facts: Facts) -> Section | Missing:
             "Worst mistakes", "photos: --data DIR, with a bundle or a finished run, to be shown"
         )
     probabilities = softmax(answers.models[0].logits)
-    told = probabilities.argmax(axis=1)
+    is_wrong = probabilities.argmax(axis=1) != answers.targets
     surest = np.argsort(probabilities.max(axis=1))[::-1]
-    wrong = [int(i) for i in surest if told[i] != answers.targets[i]]
-    tiles = []
-    for i in wrong[:_MAX_TILES]:
-        truth, answer = int(answers.targets[i]), int(told[i])
-        name = name_photo(answers.photos[i])
-        said = (
-            ("Truth", f"{model.labels[truth]}, {share(probabilities[i, truth])}"),
-            ("Answer", f"{model.labels[answer]}, {share(probabilities[i, answer])}"),
-            ("Photo", name),
-        )
-        alt = f"{name}, a photo of {model.labels[truth]}"
-        tiles.append(Tile(embed_photo(answers.photos[i], answers.input), alt, said))
-    lead = (
-        f"{len(wrong)} of {len(answers.photos)} {answers.split} photos are answered wrongly by "
-        f"{answers.models[0].name}; those it was surest of come first. Look for wrong labels, too."
+    worst = [int(place) for place in surest if is_wrong[place]][:_MAX_TILES]
+    heats, why = _explain(facts, answers, worst)
+    tiles = tuple(
+        _tile(answers, place, probabilities[place], model.labels, heat)
+        for place, heat in zip(worst, heats, strict=True)
     )
-    shown = f"{len(tiles)} of {len(wrong)} mistakes"
-    parts = (Gallery(shown, tuple(tiles)),) if tiles else (Text("Not a single mistake."),)
+    num_wrong, name = int(is_wrong.sum()), answers.models[0].name
+    lead = (
+        f"{num_wrong} of {len(answers.photos)} {answers.split} photos are answered wrongly by "
+        f"{name}; those it was surest of come first. Look for wrong labels, too. {why}"
+    )
+    gallery = Gallery(f"{len(tiles)} of {num_wrong} mistakes", tiles)
+    parts = (gallery,) if tiles else (Text("Not a single mistake."),)
     return Section("mistakes", "Worst mistakes", lead, parts)
+
+
+def _explain(facts: Facts, answers: Answers, places: Sequence[int]) -> tuple[list[str], str]:
+    """Return a heat map of each photo, "" without any, and what is to be said of them."""
+    none, photos = [""] * len(places), [answers.photos[place] for place in places]
+    if facts.sources.bundle is None:
+        return none, "With a bundle, heat maps show where it sees its answer."
+    try:
+        heats = explain_photos(facts.sources.bundle, answers.models[0].name, photos)
+    except EngineError as error:
+        return none, f"There are no heat maps: {error}."
+    told = "The brighter the heat map, the more that place speaks for the answer."
+    return [embed_pixels(heat) for heat in heats], told
+
+
+def _tile(
+    answers: Answers,
+    place: int,
+    probabilities: npt.NDArray[np.float64],
+    labels: Sequence[str],
+    heat: str,
+) -> Tile:
+    photo, truth = answers.photos[place], int(answers.targets[place])
+    answer, name = int(probabilities.argmax()), name_photo(photo)
+    said = (
+        ("Truth", f"{labels[truth]}, {share(probabilities[truth])}"),
+        ("Answer", f"{labels[answer]}, {share(probabilities[answer])}"),
+        ("Photo", name),
+    )
+    alt = f"{name}, a photo of {labels[truth]}"
+    return Tile(embed_photo(photo, answers.input), alt, said, heat)

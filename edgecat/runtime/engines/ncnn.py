@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.ncnn_file import FEATURES, IMAGE, LOGITS, Interface, check_files
 from edgecat.errors import EngineError
+from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
 from edgecat.runtime.precision import FP16, FP32, Precision
 
@@ -46,31 +47,28 @@ class NcnnEngine:
         name: The variant's.
     """
 
-    def __init__(
-        self, variant: Variant, files: Sequence[bytes], threads: int, power_save: bool
-    ) -> None:
+    def __init__(self, variant: Variant, files: Sequence[bytes], resources: Resources) -> None:
         """Load a model.
 
         Args:
             variant: Of the engine "ncnn".
             files: The layers as text, then their numbers.
-            threads: To compute with, 1 or more.
-            power_save: Idle threads sleep at once, if this is the first model of ncnn in this
-                process. Otherwise they spin for some milliseconds after each photo.
+            resources: To save power, idle threads sleep at once, if this is the first model of ncnn
+                in this process. Otherwise they spin for some milliseconds after each photo.
 
         Raises:
             EngineError: ncnn is not installed, the files are not as edgecat writes them, or the
                 CPU lacks fp16.
         """
         try:
-            ncnn = import_ncnn(power_save=power_save)
+            ncnn = import_ncnn(power_save=resources.power_save)
         except ImportError as error:
             raise EngineError(
                 f"{variant.name}: ncnn is not installed; install it with "
                 "pip install 'edgecat[ncnn]', or choose another --variant"
             ) from error
         self.name = variant.name
-        self._library, self._threads = ncnn, threads
+        self._library, self._threads = ncnn, resources.threads
         self._is_half = variant.precision == FP16.name
         if self._is_half and not _offers(FP16):
             raise EngineError(

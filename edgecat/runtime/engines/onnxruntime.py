@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.onnx_file import names_other_files
 from edgecat.errors import BundleError, EngineError
+from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import EngineEntry, KnownFault, describe_no_features, describe_no_map
+from edgecat.runtime.operators import NUM_UNTIMED_RUNS, OperatorTime
 from edgecat.runtime.precision import FP32, INT8
 
 if TYPE_CHECKING:
@@ -48,16 +50,14 @@ class OnnxRuntimeEngine:
         name: The variant's.
     """
 
-    def __init__(
-        self, variant: Variant, files: Sequence[bytes], threads: int, power_save: bool
-    ) -> None:
+    def __init__(self, variant: Variant, files: Sequence[bytes], resources: Resources) -> None:
         """Load a model.
 
         Args:
             variant: Of the engine "onnxruntime".
             files: One ONNX file.
-            threads: To compute with, 1 or more.
-            power_save: Idle threads sleep. Otherwise they spin for a while after each photo.
+            resources: To save power, idle threads sleep. Otherwise they spin for a while after
+                each photo.
 
         Raises:
             BundleError: The model takes numbers from another file.
@@ -67,7 +67,7 @@ class OnnxRuntimeEngine:
 
         onnxruntime = import_onnxruntime()
         self.name = variant.name
-        self._threads, self._spins = threads, not power_save
+        self._threads, self._spins = resources.threads, not resources.power_save
         self._model = files[0]
         self._check_self_contained()
         self._session = self._open(onnxruntime.SessionOptions(), self._model)
@@ -111,22 +111,11 @@ class OnnxRuntimeEngine:
         import numpy as np
 
         onnxruntime = import_onnxruntime()
-        with tempfile.TemporaryDirectory() as folder:
-            options = onnxruntime.SessionOptions()
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder) / "profile")
-            session = self._open(options, self._model)
-            blank = np.zeros((1, *self._shape), np.uint8)
-            session.run(None, {self._input: blank})
-            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        events = self._run_profiled(np.zeros((1, *self._shape), np.uint8), 1)
         kernels = Counter(
             "int8" if event["args"]["op_name"].startswith(("QLinear", "QGemm")) else "fp32"
             for event in events
-            if event.get("cat") == "Node"
-            and event.get("args", {})
-            .get("op_name", "")
-            .removeprefix("QLinear")
-            .removeprefix("Fused")
+            if event["args"]["op_name"].removeprefix("QLinear").removeprefix("Fused")
             in ("Conv", "Gemm", "MatMul", "QGemm")
         )
         return {
@@ -134,6 +123,19 @@ class OnnxRuntimeEngine:
             "threads": self._threads,
             "effective_precision": _describe_kernels(kernels),
         }
+
+    def profile(self, photo: "Pixels", num_runs: int) -> tuple[OperatorTime, ...]:
+        """Return the time of each operator, as ONNX Runtime's profiler counts it."""
+        times: dict[str, list[float]] = {}
+        kinds = {}
+        for event in self._run_profiled(photo, NUM_UNTIMED_RUNS + num_runs):
+            name = event["name"].removesuffix("_kernel_time")
+            times.setdefault(name, []).append(float(event["dur"]))
+            kinds[name] = event["args"]["op_name"]
+        return tuple(
+            OperatorTime(name, kinds[name], "", tuple(found[-num_runs:]))
+            for name, found in times.items()
+        )
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -156,6 +158,22 @@ class OnnxRuntimeEngine:
             raise EngineError(describe_no_map(self.name, str(error))) from error
         options = import_onnxruntime().SessionOptions()
         return self._open(options, add_output(self._model, name))
+
+    def _run_profiled(self, photo: "Pixels", num_runs: int) -> list[dict[str, Any]]:
+        """Return what ONNX Runtime's profiler tells of the operators in a session of its own."""
+        onnxruntime = import_onnxruntime()
+        with tempfile.TemporaryDirectory() as folder:
+            options = onnxruntime.SessionOptions()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = self._open(options, self._model)
+            for _ in range(num_runs):
+                session.run(None, {self._input: photo})
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        return [
+            event for event in events
+            if event.get("cat") == "Node" and "op_name" in event.get("args", {})
+        ]  # fmt: skip
 
     def _check_self_contained(self) -> None:
         try:

@@ -1,6 +1,5 @@
-"""OpenVINO on the CPU."""
+"""OpenVINO, on the CPU or on another device that it has here."""
 
-import functools
 import gzip
 import io
 import threading
@@ -11,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import EngineError
-from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
-from edgecat.runtime.precision import BF16, FP32, INT8, INT8_BF16, Precision
+from edgecat.runtime.device import CPU, Resources
+from edgecat.runtime.engine import (
+    EngineEntry,
+    describe_no_features,
+    describe_no_map,
+    find_precision,
+)
+from edgecat.runtime.openvino_cache import prepare_cache
+from edgecat.runtime.openvino_devices import DEVICES, choose_settings, find_floats, open_core
+from edgecat.runtime.operators import NUM_UNTIMED_RUNS, OperatorTime
+from edgecat.runtime.precision import BF16, FP16, FP32, INT8, INT8_BF16, Precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,47 +44,31 @@ _XML = b"<?xml "
 # Layers that multiply: their precision is what "the model runs in int8" means.
 _MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 
+# How OpenVINO calls what a model computes in where it is not integer.
+_HINTS = {FP32: "f32", BF16: "bf16", FP16: "f16"}
+
 # Operators that take the mean over height and width.
 _MEANS = ("ReduceMean", "AvgPool")
 
-# What computes in bf16 all that is not integer.
-_IN_BF16 = (BF16, INT8_BF16)
-
-
-@functools.cache
-def open_core() -> Any:
-    """Return OpenVINO's core, the same one as long as the process lives.
-
-    Its CPU plugin gives the thread that loads it a stack for signals, and frees that memory with
-    the core. If that happens in another thread (`serve` goes over to a new bundle in one), the next
-    signal meets a stack that is gone: a SIGTERM ended the process by a segmentation fault.
-    """
-    import openvino
-
-    return openvino.Core()
-
 
 class OpenVinoEngine:
-    """A model in OpenVINO's CPU plugin.
+    """A model in OpenVINO.
 
     Attributes:
         name: The variant's.
     """
 
-    def __init__(
-        self, variant: Variant, files: Sequence[bytes], threads: int, power_save: bool
-    ) -> None:
+    def __init__(self, variant: Variant, files: Sequence[bytes], resources: Resources) -> None:
         """Load a model.
 
         Args:
             variant: Of the engine "openvino".
             files: The IR's XML, plain or packed by gzip, then its weights.
-            threads: To compute with, 1 or more.
-            power_save: Without effect: OpenVINO's threads sleep as soon as there is no work
-                (benchmarks/results/*/memory.json), and there is no property for it.
+            resources: To save power has no effect: OpenVINO's threads sleep as soon as there is no
+                work (benchmarks/results/*/memory.json), and there is no property for it.
 
         Raises:
-            EngineError: OpenVINO is not installed, refuses the model, or the CPU lacks bf16.
+            EngineError: OpenVINO is not installed, refuses the model, or the device lacks bf16.
         """
         try:
             import openvino
@@ -86,17 +78,14 @@ class OpenVinoEngine:
                 "pip install 'edgecat[openvino]', or choose another --variant"
             ) from error
         self.name = variant.name
-        self._threads = threads
+        self._resources = resources
         self._running = threading.Lock()
         self._version = openvino.__version__
         self._core = core = open_core()
         # Without a hint OpenVINO computes float models in bf16 or f16 where the CPU has it.
-        in_bf16 = variant.precision in [precision.name for precision in _IN_BF16]
-        self._hint = "bf16" if in_bf16 else "f32"
-        if in_bf16 and not _offers(BF16):
-            raise EngineError(
-                f"{variant.name}: this CPU has no bf16 arithmetic; choose another --variant"
-            )
+        self._floats = find_floats(find_precision(variant), resources.device)
+        # What a CPU compiles in a moment is not worth the disk.
+        self._cache = None if resources.device == CPU else prepare_cache()
         try:
             self._model = core.read_model(io.BytesIO(_unpack(files[0])), io.BytesIO(files[1]))
             self._requests = {(1, False): self._compile(1)}
@@ -129,17 +118,29 @@ class OpenVinoEngine:
 
     def describe(self) -> dict[str, Any]:
         """Return version, threads and the precision of the compiled layers that multiply."""
-        compiled = self._requests[1, False].get_compiled_model()
-        precisions = Counter(
-            str(info["runtimePrecision"].astype(str))
-            for info in (node.get_rt_info() for node in compiled.get_runtime_model().get_ops())
-            if info["layerType"].astype(str) in _MULTIPLYING
-        )
-        return {
+        model = self._requests[1, False].get_compiled_model()
+        found = {
             "version": self._version.split("-")[0],
-            "threads": self._threads,
-            "effective_precision": _describe_layers(precisions),
+            "threads": self._resources.threads,
+            "effective_precision": _describe_layers(_count_precisions(model)) or self._floats.name,
         }
+        if self._resources.device != CPU:
+            found["device"] = ", ".join(model.get_property("EXECUTION_DEVICES"))
+        return found
+
+    def profile(self, photo: "Pixels", num_runs: int) -> tuple[OperatorTime, ...]:
+        """Return the time of each operator, as OpenVINO counts it."""
+        request = self._compile(1, counts=True)
+        times: dict[str, list[float]] = {}
+        kinds = {}
+        for run in range(-NUM_UNTIMED_RUNS, num_runs):
+            request.infer([photo], share_inputs=True)
+            if run < 0:
+                continue
+            for found in request.get_profiling_info():
+                times.setdefault(found.node_name, []).append(1e6 * found.real_time.total_seconds())
+                kinds[found.node_name] = found.node_type, found.exec_type.rpartition("_")[2]
+        return tuple(OperatorTime(name, *kinds[name], tuple(times[name])) for name in times)
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -149,6 +150,9 @@ class OpenVinoEngine:
     def _outputs(self, batch: "Pixels", num_outputs: int) -> "list[npt.NDArray[np.float32]]":
         import numpy as np
 
+        if len(batch) > 1 and self._resources.device != CPU:  # an NPU takes no batch of any size
+            found = [self._outputs(batch[i : i + 1], num_outputs) for i in range(len(batch))]
+            return [np.concatenate(parts) for parts in zip(*found, strict=True)]
         size, with_map = 1 if len(batch) == 1 else _ANY, num_outputs > 2
         # Two threads in one request would get each other's answers.
         with self._running:
@@ -160,7 +164,7 @@ class OpenVinoEngine:
             tensors = [request.get_output_tensor(i).data for i in range(num_outputs)]
             return [np.array(tensor, np.float32) for tensor in tensors]
 
-    def _compile(self, size: int, *, with_map: bool = False) -> Any:
+    def _compile(self, size: int, *, with_map: bool = False, counts: bool = False) -> Any:
         """Compile for batches of a size.
 
         Single photos, what a device answers, get a model of their own: with a batch of any size
@@ -170,12 +174,16 @@ class OpenVinoEngine:
         if with_map:
             model.add_outputs([self._find_map(model)])
         model.reshape([size, *list(model.input().get_partial_shape())[1:]])
-        settings = {
-            "INFERENCE_PRECISION_HINT": self._hint,
-            "INFERENCE_NUM_THREADS": str(self._threads),
+        device = self._resources.device
+        settings = choose_settings(device, {
+            "INFERENCE_PRECISION_HINT": _HINTS[self._floats],
+            "INFERENCE_NUM_THREADS": str(self._resources.threads),
             "NUM_STREAMS": "1",
-        }
-        return self._core.compile_model(model, "CPU", settings).create_infer_request()
+            "PERF_COUNT": "YES" if counts else "NO",
+        })  # fmt: skip
+        if self._cache is not None:
+            settings["CACHE_DIR"] = str(self._cache)
+        return self._core.compile_model(model, device, settings).create_infer_request()
 
     def _find_map(self, model: Any) -> Any:
         """Return the output of the operator whose mean over height and width the features are.
@@ -208,6 +216,19 @@ def _unpack(graph: bytes) -> bytes:
     return graph
 
 
+def _count_precisions(model: Any) -> Counter[str]:
+    """Return how many layers that multiply compute in what; none where the device does not tell."""
+    try:
+        facts = [node.get_rt_info() for node in model.get_runtime_model().get_ops()]
+    except RuntimeError:
+        return Counter()
+    return Counter(
+        str(each["runtimePrecision"].astype(str))
+        for each in facts
+        if each["layerType"].astype(str) in _MULTIPLYING
+    )
+
+
 def _describe_layers(precisions: Counter[str]) -> str:
     """Return "fp32", or "int8+bf16 (34 of 54 convolutions and matrix products)"."""
     total = precisions.total()
@@ -220,9 +241,11 @@ def _describe_layers(precisions: Counter[str]) -> str:
 
 
 def _offers(precision: Precision) -> bool:
-    if precision not in _IN_BF16:
-        return True
-    return "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    try:
+        find_floats(precision, CPU)
+    except EngineError:
+        return False
+    return True
 
 
 ENTRY = EngineEntry(
@@ -232,6 +255,7 @@ ENTRY = EngineEntry(
     open=OpenVinoEngine,
     precisions=(FP32, BF16, INT8, INT8_BF16),
     offers=_offers,
+    devices=DEVICES,
     measured_on={INT8.name: ("x86",)},
     # Source: the tags of its wheels, of 2026: manylinux_2_35 for 64-bit Arm.
     min_glibc={"aarch64": "2.35"},

@@ -1,0 +1,61 @@
+"""Fresh processes that open a variant and answer one photo: how long, and how much memory."""
+
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from edgecat.bundle.store import Bundle
+from edgecat.errors import EngineError
+from edgecat.progress import Progress
+from edgecat.runtime.device import Resources
+
+NUM_COLD_STARTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Cold:
+    """A variant measured in fresh processes.
+
+    Attributes:
+        start_ms: From the start of the process to its first answer, median.
+        peak_rss_bytes: The largest of these processes.
+    """
+
+    start_ms: float
+    peak_rss_bytes: int
+
+
+def measure_cold(
+    bundle: Bundle, variants: Sequence[str], resources: Resources, progress: Progress
+) -> dict[str, Cold]:
+    """Measure fresh processes that open a variant and answer one photo."""
+    with progress.phase("cold starts", len(variants) * NUM_COLD_STARTS) as step:
+        return {name: _start_cold(bundle, name, resources, step) for name in variants}
+
+
+def _start_cold(
+    bundle: Bundle, variant: str, resources: Resources, step: Callable[[], object]
+) -> Cold:
+    """Start fresh processes.
+
+    Raises:
+        EngineError: One failed.
+    """
+    command = [
+        sys.executable, "-m", "edgecat.bench.cold",
+        str(bundle.path), variant, str(resources.threads), resources.device,
+    ]  # fmt: skip
+    times_ms, peaks = [], []
+    for _ in range(NUM_COLD_STARTS):
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        times_ms.append(1e3 * (time.perf_counter() - started))
+        if done.returncode:
+            raise EngineError(f"{variant}: a fresh process failed: {done.stderr.strip()[-500:]}")
+        peaks.append(json.loads(done.stdout)["peak_rss_bytes"])
+        step()
+    return Cold(statistics.median(times_ms), max(peaks))

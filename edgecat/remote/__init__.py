@@ -1,0 +1,1 @@
+"""A bundle on another machine, over OpenSSH: measured there, nothing left there."""

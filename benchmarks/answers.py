@@ -245,6 +245,15 @@ def _record(counts: _Result) -> str:
     )
 
 
+def _predicted_latency(result: _Result) -> str:
+    errors = result["error_ratio"]
+    return (
+        f"{len(result['networks'])} networks: half of them within {100 * errors['median']:.1f} %, "
+        f"90 % within {100 * errors['p90']:.1f} %, rank correlation "
+        f"{result['rank_correlation']:.3f}"
+    )
+
+
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
@@ -276,6 +285,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     ),
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
+    "predicted_latency": _predicted_latency,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,

@@ -42,11 +42,17 @@ def is_within(module, *packages):
 
 # Library -> the modules that may import it; a package stands for all in it.
 LIBRARIES = {
-    "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize"],
+    "torch": ["edgecat.train", "edgecat.export", "edgecat.quantize", "edgecat.optimize"],
     "torchvision": ["edgecat.train"],
     "timm": ["edgecat.train.timm_networks"],
     "safetensors": ["edgecat.train", "edgecat.export", "edgecat.quantize.calibrate"],
-    "onnx": ["edgecat.graph", "edgecat.export", "edgecat.quantize", "edgecat.train.unfold"],
+    "onnx": [
+        "edgecat.graph",
+        "edgecat.optimize",
+        "edgecat.export",
+        "edgecat.quantize",
+        "edgecat.train.unfold",
+    ],
     "onnxscript": [],
     "onnxruntime": ["edgecat.runtime.engines.onnxruntime", "edgecat.quantize"],
     "openvino": [
@@ -129,6 +135,7 @@ LAYERS = [
     ["train"],
     ["quantize"],
     ["export"],
+    ["optimize"],
     ["report"],
     ["demo"],
     ["cli"],

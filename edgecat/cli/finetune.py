@@ -204,7 +204,6 @@ def command(
     from edgecat.train.parent import inherit
     from edgecat.train.ranks import read_ranks
     from edgecat.train.recipe import describe_recipe, load_recipe
-    from edgecat.train.run import describe_outcome
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
@@ -235,8 +234,7 @@ def command(
         progress.say(describe_recipe(recipe_file, settings, preset=preset))
     record = _finetune(job, progress, is_first=is_first)
     if is_first:
-        lines = describe_outcome(record.outcome) if record.outcome is not None else []
-        click.echo("\n".join([*lines, *_describe_next(run)]))
+        click.echo("\n".join(_describe_end(record, run)))
 
 
 def _finetune(job: "Job", progress: TerminalProgress, *, is_first: bool) -> "RunRecord":
@@ -277,8 +275,13 @@ def _inherit_recipe(
     return inherit_recipe(load_run(parent))
 
 
-def _describe_next(run: Path) -> list[str]:
+def _describe_end(record: "RunRecord", run: Path) -> list[str]:
+    from edgecat.train.parent import describe_scores
+    from edgecat.train.run import describe_outcome
+
     return [
+        *describe_scores(record),
+        *(describe_outcome(record.outcome) if record.outcome is not None else []),
         f"look at {run / 'curves.png'} and {run / 'confusion.png'}",
         f"next: edgecat export {run} --out {run.name}.edgecat --int8",
     ]

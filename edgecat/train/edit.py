@@ -7,7 +7,7 @@ resuming, a teacher, export and bundles have no code for it.
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # `edgecat finetune --help` lists edits without torch
 
 #: What stands before each edit in a network's name.
 SEPARATOR = "+"
+
+#: The argument of an edit that changes all that it can.
+ALL = ""
 
 _NUMBERS = re.compile("[0-9]{1,4}(,[0-9]{1,4})*")
 
@@ -55,14 +58,18 @@ class Edit:
             training photos to the network; None where the weights will be replaced anyway.
             Names of layers that it leaves stay what they are. Raises `ConfigError` where the
             network has no such part.
+        propose: Returns the arguments that are worth a try on a network; some may not fit.
         amend: Returns what is then known of the network, by the argument.
+        scales_all: Whether it makes all of a network quicker, and not a part.
     """
 
     form: str
     about: str
     exact_when: str
     change: "Callable[[nn.Module, str, Look | None], None]"
+    propose: "Callable[[nn.Module], Iterable[object]]"
     amend: Callable[[Architecture, str], Architecture] = _keep
+    scales_all: bool = False
 
 
 #: By name, as in `--edit NAME:ARGUMENT`.

@@ -19,8 +19,9 @@ from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import Job
 from edgecat.train.look import TrainingPhotos
 from edgecat.train.network import PhotoNetwork, predict_both
+from edgecat.train.origins import ParentRecord
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import ParentRecord, RunRecord, load_run
+from edgecat.train.run import RunRecord, load_run
 from edgecat.train.weights import LoadedWeights
 
 
@@ -144,6 +145,17 @@ def _check_split(parent: Parent, data: TrainingData) -> None:
             "than in that run, so the two could not be compared; give the folder of its photos, "
             f"{parent.checkpoint.record.data}, or fine-tune that network again first"
         )
+
+
+def describe_scores(record: RunRecord) -> list[str]:
+    """Return what a run that starts from another one tells at its end: the validation scores."""
+    if record.parent is None or record.edited_val_top1_ratio is None or record.outcome is None:
+        return []
+    before, now = record.parent.val_top1_ratio, record.outcome.val_top1_ratio
+    return [
+        f"validation top-1: {100 * before:.1f} % of {record.parent.run}, "
+        f"{100 * record.edited_val_top1_ratio:.1f} % edited, {100 * now:.1f} % now"
+    ]
 
 
 def measure_val_top1(network: PhotoNetwork, data: TrainingData, device: torch.device) -> float:

@@ -20,9 +20,10 @@ from edgecat.train.cache import open_cache  # noqa: E402
 from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
-from edgecat.train.parent import inherit, inherit_recipe  # noqa: E402
+from edgecat.train.origins import TeacherRecord  # noqa: E402
+from edgecat.train.parent import describe_scores, inherit, inherit_recipe  # noqa: E402
 from edgecat.train.photo_store import PhotoStore  # noqa: E402
-from edgecat.train.run import TeacherRecord, load_run, load_split  # noqa: E402
+from edgecat.train.run import load_run, load_split  # noqa: E402
 from edgecat.train.session import Session  # noqa: E402
 from edgecat.train.teacher import ask_teacher, open_teacher  # noqa: E402
 
@@ -81,8 +82,11 @@ def test_the_record_tells_the_edits_the_parent_and_the_score_before_it_learned(l
     assert record.parent.val_top1_ratio == before.outcome.val_top1_ratio
     assert 0 <= record.edited_val_top1_ratio <= 1
     assert record.input.side_px == 128
-    said = f"edited, before it learns: {100 * record.edited_val_top1_ratio:.1f} %"
-    assert any(line.endswith(said) for line in lean[1])
+    edited = f"{100 * record.edited_val_top1_ratio:.1f} %"
+    assert any(line.endswith(f"edited, before it learns: {edited}") for line in lean[1])
+    (line,) = describe_scores(record)
+    assert f"{parent}, {edited} edited, " in line
+    assert describe_scores(before) == []
 
 
 def test_it_has_the_parents_split_and_recipe_and_its_head_does_not_learn_alone(lean, parent):

@@ -6,9 +6,13 @@ from edgecat.train.edit import Edit, Look, read_number
 from edgecat.train.mobilenet_blocks import choose_blocks, find_blocks
 
 
+def _find(network: nn.Module) -> list[int]:
+    return [number for number, block in find_blocks(network).items() if block.has_shortcut]
+
+
 def _change(network: nn.Module, argument: str, look: Look | None) -> None:
-    droppable = [n for n, block in find_blocks(network).items() if block.has_shortcut]
-    [block] = choose_blocks(network, droppable, [read_number(argument)], "block with a shortcut")
+    fitting = _find(network)
+    [block] = choose_blocks(network, fitting, [read_number(argument)], "block with a shortcut")
     network.get_submodule("features")[block.number] = nn.Identity()  # type: ignore[operator]
 
 
@@ -17,4 +21,5 @@ ENTRY = Edit(
     about="a residual block out",
     exact_when="where the block adds nothing",
     change=_change,
+    propose=_find,
 )

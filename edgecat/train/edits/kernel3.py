@@ -12,9 +12,15 @@ from edgecat.train.edit import Edit, Look, read_number
 from edgecat.train.mobilenet_blocks import choose_blocks, find_blocks
 
 
+def _find(network: nn.Module) -> list[int]:
+    return [n for n, b in find_blocks(network).items() if b.depthwise.conv.kernel_size == (5, 5)]
+
+
 def _change(network: nn.Module, argument: str, look: Look | None) -> None:
-    large = [n for n, b in find_blocks(network).items() if b.depthwise.conv.kernel_size == (5, 5)]
-    [block] = choose_blocks(network, large, [read_number(argument)], "block with a 5x5 convolution")
+    fitting = _find(network)
+    [block] = choose_blocks(
+        network, fitting, [read_number(argument)], "block with a 5x5 convolution"
+    )
     before = block.depthwise.conv
     after = nn.Conv2d(
         before.in_channels,
@@ -40,4 +46,5 @@ ENTRY = Edit(
     about="a 5x5 depthwise convolution becomes 3x3, its outer weights added to the inner ones",
     exact_when="where the outer weights are 0",
     change=_change,
+    propose=_find,
 )

@@ -6,6 +6,7 @@ projection. Widths are multiples of 16, in which processors compute; odd ones ar
 ones.
 """
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -17,11 +18,26 @@ from edgecat.train.mobilenet_blocks import Block, Layer, choose_blocks, find_blo
 
 _MULTIPLE = 16
 
+# Of a width that are worth a try.
+_PARTS = (0.75, 0.5)
+
+
+def _find(network: nn.Module) -> list[int]:
+    return [number for number, b in find_blocks(network).items() if b.expansion is not None]
+
+
+def _propose(network: nn.Module) -> Iterator[str]:
+    """Yield about three quarters and half of each width."""
+    for number in _find(network):
+        width = find_blocks(network)[number].depthwise.conv.out_channels
+        for num in sorted({round(part * width / _MULTIPLE) for part in _PARTS}):
+            yield f"{number}={num * _MULTIPLE}"
+
 
 def _change(network: nn.Module, argument: str, look: Look | None) -> None:
     number, _, width = argument.partition("=")
-    wide = [n for n, block in find_blocks(network).items() if block.expansion is not None]
-    [block] = choose_blocks(network, wide, [read_number(number)], "block with an expansion")
+    fitting = _find(network)
+    [block] = choose_blocks(network, fitting, [read_number(number)], "block with an expansion")
     num_before, num = block.depthwise.conv.out_channels, read_number(width)
     if num not in range(_MULTIPLE, num_before, _MULTIPLE):
         raise ConfigError(
@@ -85,4 +101,5 @@ ENTRY = Edit(
     about="a block's expansion cut to its most important channels",
     exact_when="where the channels that go are constant",
     change=_change,
+    propose=_propose,
 )

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecat.errors import ConfigError
 from edgecat.train.architecture import Architecture
-from edgecat.train.edit import Edit, Look, refuse_argument
+from edgecat.train.edit import ALL, Edit, Look, refuse_argument
 from edgecat.train.least_squares import LeastSquares
 from edgecat.train.mobilenet_blocks import find_parts
 
@@ -40,5 +40,6 @@ ENTRY = Edit(
     about="the head's hidden layer out, its logits fitted by least squares",
     exact_when="where the head is linear on every photo",
     change=_change,
+    propose=lambda network: [ALL],
     amend=_amend,
 )

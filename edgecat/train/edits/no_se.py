@@ -7,12 +7,17 @@ over training photos is multiplied into the projection, which reads these channe
 import torch
 from torch import Tensor, nn
 
-from edgecat.train.edit import Edit, Look, read_numbers
+from edgecat.train.edit import ALL, Edit, Look, read_numbers
 from edgecat.train.mobilenet_blocks import choose_blocks, find_blocks
 
 
+def _find(network: nn.Module) -> dict[int, nn.Module]:
+    """Return the gate of each block that has one."""
+    return {n: block.gate for n, block in find_blocks(network).items() if block.gate is not None}
+
+
 def _change(network: nn.Module, argument: str, look: Look | None) -> None:
-    gates = {n: block.gate for n, block in find_blocks(network).items() if block.gate is not None}
+    gates = _find(network)
     wanted = read_numbers(argument) if argument else tuple(gates)
     blocks = choose_blocks(network, gates, wanted, "block with squeeze-and-excitation")
     if look is not None:
@@ -35,4 +40,5 @@ ENTRY = Edit(
     about="squeeze-and-excitation out, its mean scale folded into the projection",
     exact_when="where it scales every photo alike",
     change=_change,
+    propose=lambda network: [ALL, *_find(network)],
 )

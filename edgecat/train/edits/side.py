@@ -34,5 +34,7 @@ ENTRY = Edit(
     about="another side of the input",
     exact_when="nowhere",
     change=_change,
+    propose=lambda network: _SIDES_PX,
+    scales_all=True,
     amend=_amend,
 )

@@ -1,0 +1,82 @@
+"""Predicted against measured latency of random networks of the space that edits span.
+
+python -m benchmarks.optimize.predicted_latency mobilenet_v3_small
+
+First what each edit saves alone, as `edgecat edits` measures it; then networks with several of
+them, at most one for each block, in turns with the network as it is.
+"""
+
+import dataclasses
+import statistics
+
+import click
+import numpy as np
+
+from benchmarks.results import write_result
+from edgecat.bench.clock import Plan, ratios_by_round
+from edgecat.optimize.savings import Savings, measure_savings
+from edgecat.optimize.space import list_edits
+from edgecat.optimize.timing import find_product, time_networks
+from edgecat.train.edit import join_name
+
+# Of issue H.
+_TARGETS = {"error_ratio": 0.05, "rank_correlation": 0.98}
+
+
+def draw_edits(savings: Savings, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return edits of different blocks, each taken or not; all that have no block count as one."""
+    by_block: dict[str, list[str]] = {}
+    for edit in savings.edits:
+        name, _, argument = edit.partition(":")
+        block = argument.partition("=")[0] if name != "side" else name
+        if argument or name == "no-hidden-head":
+            by_block.setdefault(block or name, []).append(edit)
+    return tuple(str(rng.choice(edits)) for edits in by_block.values() if rng.random() < 0.5)
+
+
+def correlate_ranks(one: list[float], other: list[float]) -> float:
+    """Return Spearman's rank correlation; no two values are equal."""
+    ranks = [np.argsort(np.argsort(values)) for values in (one, other)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+@click.command()
+@click.argument("arch")
+@click.option("--variant", default="onnxruntime-fp32", show_default=True)
+@click.option("--networks", default=50, show_default=True, help="How many random networks.")
+@click.option("--rounds", default=100, show_default=True, help="Timed photos of each.")
+@click.option("--seed", default=0, show_default=True)
+def main(arch: str, variant: str, networks: int, rounds: int, seed: int) -> None:
+    """Measure what edits save alone, then networks with several."""
+    product, plan = find_product(variant), Plan.fixed(rounds, rounds // 4)
+    savings = measure_savings(arch, list_edits(arch), product, plan)
+    rng = np.random.default_rng(seed)
+    found = [draw_edits(savings, rng) for _ in range(networks)]
+    drawn = {join_name(arch, edits): edits for edits in found}
+    drawn.pop(arch, None)
+    rows = []
+    for times in time_networks([arch, *drawn], product, plan):
+        for name in times.keys() - {arch}:
+            measured = statistics.median(ratios_by_round(times[name], times[arch]))
+            predicted = savings.predict_ratio(drawn[name])
+            rows.append({"edits": drawn[name], "predicted": predicted, "measured": measured})
+            print(f"{measured:.3f} measured, {predicted:.3f} predicted: {' '.join(drawn[name])}")
+    errors = [abs(row["predicted"] / row["measured"] - 1) for row in rows]
+    values = {
+        "savings": dataclasses.asdict(savings),
+        "networks": rows,
+        "error_ratio": {
+            "median": statistics.median(errors),
+            "p90": float(np.quantile(errors, 0.9)),
+            "max": max(errors),
+        },
+        "rank_correlation": correlate_ranks(
+            [row["predicted"] for row in rows], [row["measured"] for row in rows]
+        ),
+        "targets": _TARGETS,
+    }
+    write_result("predicted_latency", values)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The command `edgecat edits`."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgecat.optimize.savings import Savings
+
+
+@click.command("edits", short_help=COMMANDS["edits"])
+@click.argument("network", metavar="RUN|NETWORK")
+@click.option(
+    "--variant",
+    help="What to time: one of the float variants that an export makes. By default the first one.",
+)
+@click.option(
+    "--rounds",
+    default=50,
+    show_default=True,
+    type=click.IntRange(10, 10_000),
+    help="Timed photos of each edited network.",
+)
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the result to a file (- for standard output).",
+)
+def command(network: str, variant: str | None, rounds: int, file: Path | None) -> None:
+    """Measure which edits of a network make it quicker on this machine.
+
+    An edit takes operators out of a network that has learned: see "edgecat help optimize". Each
+    is tried alone, on a network with random weights, in turns with the network as it is; nothing is
+    trained. The ratio is the time with the edit by the time without it, with its 95 % interval.
+
+    \b
+      edgecat edits runs/best
+      edgecat edits mobilenet_v3_small --rounds 200 --json savings.json
+      edgecat finetune photos --out runs/lean --from runs/best --edit no-se
+    """
+    from edgecat.bench.clock import Plan
+    from edgecat.export.maker import list_products
+    from edgecat.optimize.savings import measure_savings
+    from edgecat.optimize.space import list_edits
+    from edgecat.optimize.timing import find_product
+    from edgecat.train.run import RECORD, load_run
+
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
+    arch = load_run(Path(network)).arch if (Path(network) / RECORD).exists() else network
+    product = find_product(variant or list_products()[0].variant.name)
+    plan = Plan(max_warmup=rounds, min_rounds=rounds, max_rounds=rounds)
+    savings = measure_savings(arch, list_edits(arch), product, plan, TerminalProgress())
+    if file is not None and str(file) == "-":
+        print_json(dataclasses.asdict(savings))
+        return
+    if file is not None:
+        savings.save(file)
+    click.echo("\n".join(_describe(savings)))
+
+
+def _describe(savings: "Savings") -> list[str]:
+    quickest = sorted(savings.edits.items(), key=lambda item: item[1].ratio)
+    width = max((len(edit) for edit in savings.edits), default=0)
+    rows = [
+        f"{edit:{width}}  {one.ratio:.2f} ({one.interval_ratio[0]:.2f} to "
+        f"{one.interval_ratio[1]:.2f})"
+        for edit, one in quickest
+    ]
+    return [
+        f"{savings.arch}, {savings.variant}, 1 thread, {savings.cpu}: {savings.latency_ms:.2f} ms",
+        "time with each edit, by the time without (95 % interval):",
+        *rows,
+        f"differences below {savings.margin_ratio:.2f} may be chance; more --rounds tell more",
+    ]

@@ -1,0 +1,1 @@
+"""Which edits make a trained network quicker on a machine, and by how much."""

@@ -1,0 +1,166 @@
+"""What each edit of a network saves on a machine: measured once, it ranks any number of networks.
+
+The time of a network is that of its blocks, so what edits of different blocks save adds up; and a
+smaller input makes all blocks quicker, so its ratio is one of what the others leave.
+"""
+
+import dataclasses
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgecat import atomic
+from edgecat.bench.clock import Plan, median_interval, ratios_by_round
+from edgecat.bench.host import describe_host
+from edgecat.errors import ConfigError
+from edgecat.export.maker import Product
+from edgecat.optimize.timing import time_networks
+from edgecat.progress import Progress, Silent
+from edgecat.runtime.engine import ENGINES
+from edgecat.strict import build, read_json, to_json
+from edgecat.train.edit import EDITS, join_name
+
+
+@dataclasses.dataclass(frozen=True)
+class Saving:
+    """What one edit does to the time of a photo.
+
+    Attributes:
+        ratio: Time with the edit by time without, median over rounds; below 1 it is quicker.
+        interval_ratio: Its 95 % interval.
+    """
+
+    ratio: float
+    interval_ratio: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Savings:
+    """What each edit of a network saves, measured with one thread.
+
+    Attributes:
+        arch: The network.
+        variant: What was timed.
+        latency_ms: Of the network as it is, median.
+        edits: By edit, as `--edit` takes it.
+        cpu: Where.
+        versions: Of the packages that compute.
+    """
+
+    arch: str
+    variant: str
+    latency_ms: float
+    edits: dict[str, Saving]
+    cpu: str
+    versions: dict[str, str]
+
+    def predict_ratio(self, edits: Iterable[str]) -> float:
+        """Return the time of the network with several edits by its time without.
+
+        Args:
+            edits: Some of `self.edits`.
+
+        Raises:
+            ConfigError: One was not measured.
+        """
+        saved, scale = 0.0, 1.0
+        for edit in edits:
+            if edit not in self.edits:
+                raise ConfigError(f"edit {edit}: not measured; known are {', '.join(self.edits)}")
+            ratio = self.edits[edit].ratio
+            if EDITS.load(edit.partition(":")[0]).scales_all:
+                scale *= ratio
+            else:
+                saved += 1 - ratio
+        return scale * (1 - saved)
+
+    @property
+    def margin_ratio(self) -> float:
+        """Return the widest half of an interval: what is smaller than that may be chance."""
+        return max(
+            ((high - low) / 2 for low, high in (one.interval_ratio for one in self.edits.values())),
+            default=0.0,
+        )
+
+    def check_here(self) -> None:
+        """Refuse savings that another machine, or another version, has.
+
+        Raises:
+            ConfigError: They were measured elsewhere; what differs is named.
+        """
+        here = _describe_setting(self.variant)
+        for name, measured in (("cpu", self.cpu), *self.versions.items()):
+            found = here.get(name)
+            if measured != found:
+                raise ConfigError(
+                    f"measured with {name} {measured}, but here it is {found}: other edits may pay "
+                    "there; measure here"
+                )
+
+    def save(self, file: Path) -> None:
+        """Write them as JSON.
+
+        Raises:
+            StorageError: The disk is full.
+        """
+        atomic.write_text(file, to_json(dataclasses.asdict(self), indent=1) + "\n")
+
+
+def load_savings(file: Path) -> Savings:
+    """Read what `Savings.save` wrote.
+
+    Raises:
+        ConfigError: No such file, or something else.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error})") from error
+    return build(Savings, read_json(data, str(file), ConfigError), str(file), ConfigError)
+
+
+def measure_savings(
+    arch: str,
+    edits: Iterable[str],
+    product: Product,
+    plan: Plan,
+    progress: Progress | None = None,
+) -> Savings:
+    """Measure what each edit alone saves, in turns with the network as it is.
+
+    Args:
+        arch: The network.
+        edits: As `edgecat.train.edit.apply_edit` knows them.
+        product: What to time, see `edgecat.optimize.timing.find_product`.
+        plan: How long; of each group of networks.
+        progress: Told of each network.
+
+    Raises:
+        ConfigError: An edit does not fit.
+        EngineError: The engine is not installed.
+    """
+    name_of = {join_name(arch, (edit,)): edit for edit in edits}
+    found: dict[str, Saving] = {}
+    latencies_ms: list[float] = []
+    with (progress or Silent()).phase("edits", len(name_of)) as step:
+        for times in time_networks([arch, *name_of], product, plan):
+            latencies_ms += times[arch]
+            for name in times.keys() - {arch}:
+                ratios = ratios_by_round(times[name], times[arch])
+                found[name] = Saving(statistics.median(ratios), median_interval(ratios))
+                step()
+    setting = _describe_setting(product.variant.name)
+    return Savings(
+        arch=arch,
+        variant=product.variant.name,
+        latency_ms=statistics.median(latencies_ms),
+        edits={edit: found[name] for name, edit in name_of.items()},
+        cpu=setting.pop("cpu"),
+        versions=setting,
+    )
+
+
+def _describe_setting(variant: str) -> dict[str, str]:
+    """Return what decides how long a photo takes: processor and the engine's version."""
+    host, package = describe_host(), ENGINES.load(variant.partition("-")[0]).package
+    return {"cpu": host["cpu"], package: host["versions"][package]}

@@ -1,0 +1,59 @@
+"""The edits that a network could have."""
+
+import torch
+from torch import nn
+
+from edgecat.errors import ConfigError
+from edgecat.train.architecture import find_architecture
+from edgecat.train.edit import ALL, EDITS, Edit, join_name
+
+# A class more or less takes no time that a clock could see.
+_NUM_CLASSES = 12
+
+# Of biases and scales, which all begin alike.
+_SPREAD = 0.01
+
+
+def build_random(arch: str) -> nn.Module:
+    """Return a network with random weights: a clock does not see which ones these are.
+
+    Raises:
+        ConfigError: There is no such network, or an edit does not fit it.
+    """
+    network = find_architecture(arch).build(_NUM_CLASSES).eval()
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point() and tensor.ndim == 1:
+            tensor += torch.rand_like(tensor) * _SPREAD  # equal ones are written to files once
+    return network
+
+
+def list_edits(arch: str) -> tuple[str, ...]:
+    """Return every edit that fits a network and that is worth a try, as `--edit` takes it.
+
+    Raises:
+        ConfigError: There is no such network.
+    """
+    network = build_random(arch)
+    return tuple(
+        text
+        for name, edit in EDITS.load_all().items()
+        for text in _write(name, edit, network)
+        if _fits(arch, text)
+    )
+
+
+def _write(name: str, edit: Edit, network: nn.Module) -> list[str]:
+    """Return what an edit proposes; nothing for a network that it does not know."""
+    try:
+        arguments = list(edit.propose(network))
+    except ConfigError:
+        return []
+    return [name if argument == ALL else f"{name}:{argument}" for argument in arguments]
+
+
+def _fits(arch: str, text: str) -> bool:
+    try:
+        build_random(join_name(arch, (text,)))
+    except ConfigError:
+        return False
+    return True

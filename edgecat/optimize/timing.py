@@ -1,0 +1,100 @@
+"""How long networks take, in turns, in an engine on this machine."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import onnx
+import torch
+
+from edgecat.bench.clock import Plan, take_turns, time_ms
+from edgecat.errors import ConfigError
+from edgecat.export.maker import MAKERS, Product, list_products
+from edgecat.export.to_onnx import INPUT_NAME, OPSET, OUTPUT_NAME
+from edgecat.graph.optimize import optimize_graph
+from edgecat.optimize.space import build_random
+from edgecat.quantize.model import Model
+from edgecat.runtime.engine import Engine
+from edgecat.train.architecture import find_architecture
+from edgecat.train.network import PhotoNetwork
+
+# Networks that are open at once: more would not stay in a processor's caches any better, and take
+# memory.
+_MAX_OPEN = 8
+
+
+def find_product(name: str) -> Product:
+    """Return a variant that can be timed.
+
+    Args:
+        name: Of a float variant that this machine computes itself.
+
+    Raises:
+        ConfigError: There is no such variant here.
+    """
+    here = [p for p in list_products() if p.precision.files.made == "exact" and p.runs_here]
+    for product in here:
+        if product.variant.name == name:
+            return product
+    known = ", ".join(product.variant.name for product in here)
+    raise ConfigError(f"--variant {name}: this machine can time {known}")
+
+
+def time_networks(
+    archs: Sequence[str], product: Product, plan: Plan
+) -> Iterator[Mapping[str, list[float]]]:
+    """Yield the milliseconds of a photo by name, round by round, a few networks at a time.
+
+    Args:
+        archs: Names, as `edgecat.train.architecture.find_architecture` knows them; the first one
+            takes part in each group, so that all can be compared with it.
+        product: What to time.
+        plan: Of each group.
+    """
+    first, *others = archs
+    for start in range(0, max(1, len(others)), _MAX_OPEN):
+        with contextlib.ExitStack() as stack:
+            actions = {}
+            for arch in (first, *others[start : start + _MAX_OPEN]):
+                engine = stack.enter_context(_build_model(arch, product).open(threads=1))
+                actions[arch] = partial(time_ms, partial(_answer, engine, arch))
+            yield take_turns(actions, plan)
+
+
+def _answer(engine: Engine, arch: str) -> None:
+    engine.run(np.zeros((1, *find_architecture(arch).input.shape), np.uint8))
+
+
+def _build_model(arch: str, product: Product) -> Model:
+    files = MAKERS.load(product.variant.engine).build(_build_graph(arch))
+    return Model(product.variant, tuple(files))
+
+
+def _build_graph(arch: str) -> onnx.ModelProto:
+    """Return a network with random weights as its export would have it, within a second.
+
+    torch's older exporter makes the same operators of it as the one that exports use, which takes
+    ten times as long.
+    """
+    architecture = find_architecture(arch)
+    network = PhotoNetwork(build_random(arch), architecture, architecture.input).eval()
+    network.memory_format = torch.contiguous_format
+    example = torch.zeros(1, *architecture.input.shape, dtype=torch.uint8)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (example,),
+            buffer,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_axes={INPUT_NAME: {0: "N"}, OUTPUT_NAME: {0: "N"}},
+        )
+    graph, _ = optimize_graph(onnx.load_model_from_string(buffer.getvalue()), example.numpy())
+    return graph

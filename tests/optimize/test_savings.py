@@ -1,0 +1,151 @@
+"""What edits save: which are tried, how savings add up, and what is refused."""
+
+import dataclasses
+import json
+
+import pytest
+
+pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+
+from edgecat.bench.clock import Plan
+from edgecat.cli.main import _run
+from edgecat.errors import ConfigError
+from edgecat.optimize.savings import Saving, Savings, load_savings, measure_savings
+from edgecat.optimize.space import build_random, list_edits
+from edgecat.optimize.timing import find_product
+from edgecat.train.edit import EDITS, join_name
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ARCH = "mobilenet_v3_small"
+
+# Half the side is a quarter of the work, and without blocks and head there is little left: no noise
+# of a busy machine hides that.
+MOST = ("side:128", "drop-block:3", "no-se", "no-hidden-head")
+
+SAVINGS = Savings(
+    arch=ARCH,
+    variant="onnxruntime-fp32",
+    latency_ms=1.5,
+    edits={
+        "no-se": Saving(0.8, (0.79, 0.81)),
+        "no-hidden-head": Saving(0.9, (0.88, 0.92)),
+        "side:160": Saving(0.5, (0.5, 0.5)),
+        "side:192": Saving(0.7, (0.7, 0.7)),
+    },
+    cpu="Another Processor",
+    versions={"onnxruntime": "0.1"},
+)
+
+
+def test_every_kind_of_edit_proposes_some_that_fit():
+    edits = list_edits(ARCH)
+    assert {edit.partition(":")[0] for edit in edits} == set(EDITS.names)
+    assert len(set(edits)) == len(edits)
+    for edit in ("no-se", "no-se:4", "drop-block:11", "narrow:4=48", "side:192", "relu:0"):
+        assert edit in edits
+    assert "side:224" not in edits  # as it is
+
+
+def test_an_edit_that_was_made_is_not_proposed_again():
+    edits = list_edits(join_name(ARCH, ("no-se", "no-hidden-head", "drop-block:6", "narrow:2=48")))
+    assert len(set(edits)) == len(edits)
+    assert not [edit for edit in edits if edit.startswith(("no-se", "no-hidden"))]
+    assert "drop-block:6" not in edits
+    assert "drop-block:5" in edits
+
+
+def test_all_that_is_proposed_fits_together_with_no_number_twice():
+    network = build_random(join_name(ARCH, ("no-se:4", "no-se:5", "narrow:4=48", "side:192")))
+    values = [tensor for tensor in network.parameters() if tensor.ndim == 1]
+    assert len({tuple(tensor.tolist()) for tensor in values}) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("edits", "ratio"),
+    [
+        ((), 1.0),
+        (("no-se",), 0.8),
+        (("no-se", "no-hidden-head"), 0.7),
+        (("side:160",), 0.5),
+        (("no-se", "no-hidden-head", "side:160"), 0.35),
+    ],
+)
+def test_savings_of_parts_add_up_and_a_smaller_input_scales_what_is_left(edits, ratio):
+    assert SAVINGS.predict_ratio(edits) == pytest.approx(ratio)
+
+
+def test_an_edit_that_was_not_measured_is_not_predicted():
+    with pytest.raises(ConfigError, match="edit relu: not measured; known are no-se, no-hidden"):
+        SAVINGS.predict_ratio(["relu"])
+
+
+def test_the_widest_interval_says_what_may_be_chance():
+    assert SAVINGS.margin_ratio == pytest.approx(0.02)
+    assert dataclasses.replace(SAVINGS, edits={}).margin_ratio == 0
+
+
+def test_savings_are_read_as_they_were_written_and_refused_on_another_machine(tmp_path):
+    SAVINGS.save(tmp_path / "s.json")
+    savings = load_savings(tmp_path / "s.json")
+    assert savings == SAVINGS
+    with pytest.raises(ConfigError, match="measured with cpu Another Processor, but here it is "):
+        savings.check_here()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"arch": "x", "arch": "y"}'])
+def test_a_file_that_holds_something_else_is_refused(tmp_path, text):
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"s\.json"):
+        load_savings(tmp_path / "s.json")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_savings(tmp_path / "none.json")
+
+
+@pytest.mark.slow
+def test_measured_savings_hold_here_and_a_much_smaller_network_is_quicker():
+    lean = join_name(ARCH, MOST)
+    product = find_product("onnxruntime-fp32")
+    savings = measure_savings(lean, ["side:256"], product, Plan.fixed(21, 5))
+    savings.check_here()
+    assert savings.edits["side:256"].ratio > 1
+    assert savings.latency_ms > 0
+
+
+@pytest.mark.slow
+def test_another_version_is_another_machine():
+    savings = measure_savings(ARCH, [], find_product("onnxruntime-fp32"), Plan.fixed(10, 2))
+    other = dataclasses.replace(savings, versions={"onnxruntime": "1.0"})
+    with pytest.raises(ConfigError, match=r"measured with onnxruntime 1\.0, but here it is "):
+        other.check_here()
+
+
+def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():
+    with pytest.raises(ConfigError, match="--variant onnxruntime-int8: this machine can time onnx"):
+        find_product("onnxruntime-int8")
+
+
+@pytest.mark.slow
+def test_the_command_lists_edits_and_writes_what_can_be_read_again(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("edgecat.optimize.space.list_edits", lambda arch: ("side:128",))
+    file = tmp_path / "s.json"
+    assert _run(["edits", ARCH, "--rounds", "10", "--json", str(file)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith(f"{ARCH}, onnxruntime-fp32, 1 thread, ")
+    assert shown[2].startswith("side:128  ")
+    assert load_savings(file).edits.keys() == {"side:128"}
+    assert json.loads(file.read_text())["arch"] == ARCH
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet18"], "network 'resnet18': accepted are mobilenet_v3_large, "),
+        ([ARCH, "--variant", "x"], "--variant x: this machine can time "),
+        ([ARCH, "--json", "nowhere/s.json"], "there is no folder nowhere"),
+        ([f"{ARCH}+no-sea"], "edit no-sea: accepted are "),
+    ],
+)
+def test_a_network_that_is_none_is_refused_before_anything_is_timed(arguments, message, capsys):
+    assert _run(["edits", *arguments]) == 2
+    assert message in capsys.readouterr().err

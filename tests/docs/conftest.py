@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecat.photos.drawings import draw_cat, draw_dataset
+from edgecat.photos.drawings import draw_cat
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("Bengal", "Persian", "Siamese")
@@ -57,10 +57,9 @@ def run(command, folder):
 def _drawn(tmp_path_factory):
     """The folder that grows by run and bundle once a page needs them."""
     folder = tmp_path_factory.mktemp("docs") / "home"
-    draw_dataset(folder / "photos", NUM_PER_CLASS)
-    for breed in (folder / "photos").iterdir():
-        if breed.name not in CLASSES:
-            shutil.rmtree(breed)
+    rng = np.random.default_rng(0)
+    for breed in CLASSES:
+        draw(folder / "photos" / breed, [breed] * NUM_PER_CLASS, rng)
     rng = np.random.default_rng(1)
     draw(folder / "camera", (CLASSES[number % 3] for number in range(NUM_IN_CAMERA)), rng)
     draw_cat("Siamese", rng).save(folder / "cat.jpg")
@@ -69,7 +68,7 @@ def _drawn(tmp_path_factory):
 
 
 def draw(folder, breeds, rng):
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number, breed in enumerate(breeds):
         draw_cat(breed, rng).save(folder / f"{number:03}.jpg")
 

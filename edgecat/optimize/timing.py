@@ -22,9 +22,9 @@ from edgecat.quantize.model import Model
 from edgecat.train.architecture import find_architecture
 from edgecat.train.network import PhotoNetwork
 
-# Networks that are open at once: more would not stay in a processor's caches any better, and take
-# memory.
-_MAX_OPEN = 8
+# Networks that take turns: the more there are, the fewer of its weights does each find in the
+# processor's caches, where a network that is alone has them.
+_MAX_OPEN = 3
 
 
 def find_product(name: str) -> Product:

@@ -218,6 +218,16 @@ def _audit_looks(result: _Result) -> str:
     return "; ".join(parts)
 
 
+def _report_page(result: _Result) -> str:
+    rows = result["rows"]
+    slowest_ms = max(row["median_ms"] for row in rows)
+    return (
+        f"{result['size_bytes'] / _MB:.2f} MB, opened in {slowest_ms:.0f} ms in the slowest of "
+        f"{len(rows)} windows, {sum(row['num_console'] for row in rows)} messages of the browser, "
+        f"{sum(row['num_grave'] for row in rows)} serious findings of axe-core"
+    )
+
+
 def _watch_record(result: _Result) -> str:
     parts = [
         f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
@@ -262,6 +272,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "pointing": _pointing,
     "enroll": _enroll,
     "explain_time": _explain_time,
+    "report_page": _report_page,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",
     "naive_int8": lambda r: ", ".join(
         f"{row['recipe']} {100 * row['change']['top1_ratio']:.1f} %" for row in r["rows"]

@@ -9,6 +9,7 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
+from edgecat.bundle.reference import load_reference
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.main import _run
 from edgecat.errors import AccuracyLost
@@ -124,6 +125,19 @@ def test_every_variant_passes_the_self_test_that_the_export_stored(bundle):
     for variant in filter(runs_here, loaded.spec.variants):
         result = run_self_test(loaded, open_engine(loaded, variant.name))
         assert result.num_photos == 3, variant.name
+
+
+def test_the_bundle_says_how_each_variant_answers_photos_of_the_training(bundle):
+    loaded = load_bundle(bundle)
+    reference = load_reference(loaded)
+    num_validation = loaded.spec.provenance["num_photos"]["val"]
+    assert list(reference.variants) == [variant.name for variant in loaded.spec.variants]
+    for variant in loaded.spec.variants:
+        answered = reference.of(variant.name)
+        assert len(answered.ood_scores) == num_validation
+        strange = sum(score > variant.ood_threshold + 1e-5 for score in answered.ood_scores)
+        assert answered.num_answers.get("unknown", 0) == strange
+        assert set(answered.num_answers) <= {*loaded.spec.labels, "unknown"}
 
 
 def test_the_proofs_stand_in_the_manifest(bundle):

@@ -30,11 +30,13 @@ class Found:
 
     Attributes:
         findings: The most important one first.
-        note: Why it did not look, or what to know of its findings; mostly "".
+        note: What to know of them; mostly "".
+        not_looked: Why it did not look; mostly "".
     """
 
     findings: tuple[Finding, ...]
     note: str = ""
+    not_looked: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +60,9 @@ class Check:
 CHECKS: Registry[Check] = Registry("edgecat.audit.checks", "check of photos")
 
 
-def found(findings: Iterable[Finding], note: str = "") -> Found:
-    """Return findings, and a note that is given only where there are some."""
-    kept = tuple(findings)
-    return Found(kept, note if kept else "")
+def found(findings: Iterable[Finding]) -> Found:
+    """Return findings of which nothing else need be known."""
+    return Found(tuple(findings))
 
 
 def look_at_each(

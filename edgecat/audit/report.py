@@ -29,12 +29,12 @@ class Checked:
 
     def describe(self) -> str:
         """Return the line of the table."""
-        if not self.found.findings:
-            return self.found.note or "none"
+        if self.found.not_looked:
+            return f"not looked for: {self.found.not_looked}"
         num = len(self.found.findings)
         photos = f" ({self.num_photos} photos)" if self.num_photos > num else ""
         note = f"; {self.found.note}" if self.found.note else ""
-        return f"{num}{photos}: {self.check.about}{note}"
+        return (f"{num}{photos}: {self.check.about}" if num else "none") + note
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Audit:
             "checks": {
                 one.name: {
                     "note": one.found.note,
+                    "not_looked": one.found.not_looked,
                     "findings": [dataclasses.asdict(finding) for finding in one.found.findings],
                 }
                 for one in self.checked

@@ -202,9 +202,7 @@ class ModelSpec:
         for name, value in vars(self).items():
             check_plain(value, name)
         if not _ARCH.fullmatch(self.arch):
-            raise ValueError(
-                f"arch {self.arch!r} is no name of small letters, digits and _, with edits behind +"
-            )
+            raise ValueError(f"arch {self.arch!r} is no name of small letters, digits and _")
         check_labels(self.labels)
         check_count("schema_minor", self.schema_minor)
         check_within("temperature", self.temperature, TEMPERATURES)

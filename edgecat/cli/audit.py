@@ -7,7 +7,8 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import list_option, threads_option, variant_option
-from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.output import TerminalProgress, escape, print_json
+from edgecat.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgecat.audit.features import FeatureModel
@@ -82,7 +83,7 @@ def command(
     for file in filter(None, (sheet, clean)):
         _check_place(file, data)
     if clean is not None and clean.exists():
-        raise click.UsageError(f"--apply {clean}: exists, maybe edited; give another name")
+        raise ConfigError(f"--apply {clean}: exists, maybe edited by you; give another name")
     progress, folder = TerminalProgress(), load_folder(data, photo_list)
     for line in (folder.understood, *folder.notes):
         progress.say(line)
@@ -122,15 +123,11 @@ def _check_place(file: Path, data: Path) -> None:
     Raises:
         ConfigError: The file lies there.
     """
-    from edgecat.errors import ConfigError
-
     if file.resolve().is_relative_to(data.resolve()):
         raise ConfigError(f"{file}: lies among the photos; give a place outside of {data}")
 
 
 def _print_check(one: "Checked") -> None:
-    from edgecat.cli.output import escape
-
     click.echo(escape(f"{one.check.title:<24}  {one.describe()}"))
     for finding in one.found.findings[:_NUM_NAMED]:
         photos = "  =  ".join(finding.photos[:_NUM_NAMED])

@@ -10,7 +10,7 @@ from typing import Any
 from edgecat.errors import ConfigError
 from edgecat.strict import read_json
 
-# Of a file with millions of lines the newest; half a minute of computing.
+# Of a file with millions of lines the newest: with more, less would not be noticed that matters.
 _MAX_RESULTS = 10_000
 
 # A line of `watch` has at most 64 KiB; what predict prints of 10,000 photos has 10 MB.

@@ -202,4 +202,4 @@ def _check_version(host: str, lines: Sequence[str]) -> None:
 
 def _find_version(lines: Sequence[str]) -> str:
     said = next((line for line in lines if line.startswith(_VERSION)), "")
-    return said.rpartition(" ")[2]
+    return said.removeprefix(_VERSION).rpartition(" ")[2]

@@ -19,8 +19,9 @@ from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import Job
 from edgecat.train.look import TrainingPhotos
 from edgecat.train.network import PhotoNetwork, predict_both
+from edgecat.train.origins import ParentRecord
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import ParentRecord, RunRecord, load_run
+from edgecat.train.run import RunRecord, load_run
 from edgecat.train.weights import LoadedWeights
 
 

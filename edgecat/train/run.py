@@ -30,6 +30,7 @@ from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
 from edgecat.train.divergence import Divergence
 from edgecat.train.inits import INITS, SCRATCH
+from edgecat.train.origins import ParentRecord, TeacherRecord, UnlabelledRecord
 from edgecat.train.recipe import Recipe
 
 RUN_VERSION = 1
@@ -93,67 +94,6 @@ def describe_outcome(outcome: Outcome) -> list[str]:
             describe_small_classes({k: c.num_images for k, c in outcome.test_per_class.items()}),
         ]
     return [line for line in lines if line]
-
-
-@dataclasses.dataclass(frozen=True)
-class TeacherRecord:
-    """The finished run whose network taught another one.
-
-    Attributes:
-        arch: Its network.
-        weights: What that started from.
-        model_sha256: Of its weights, hex.
-        val_top1_ratio: On the same validation photos, 0-1.
-        test_top1_ratio: On the same test photos, 0-1.
-    """
-
-    arch: str
-    weights: str
-    model_sha256: str
-    val_top1_ratio: float
-    test_top1_ratio: float
-
-
-@dataclasses.dataclass(frozen=True)
-class ParentRecord:
-    """The finished run whose network, edited, another one started from.
-
-    Attributes:
-        run: Its folder, absolute.
-        arch: Its network; that of the run is the same with further edits.
-        model_sha256: Of its weights, hex.
-        val_top1_ratio: On the same validation photos, 0-1.
-    """
-
-    run: str
-    arch: str
-    model_sha256: str
-    val_top1_ratio: float
-
-
-@dataclasses.dataclass(frozen=True)
-class UnlabelledRecord:
-    """Photos without labels that a teacher answered, too.
-
-    Attributes:
-        sha256: Of the list of the hashes of those that were learned from.
-        num_learned: How many these are.
-        num_duplicates: Photos left out, since they are nearly the same as others.
-        num_unknown: Photos left out, since the teacher takes them for none of the classes.
-    """
-
-    sha256: str
-    num_learned: int
-    num_duplicates: int
-    num_unknown: int
-
-    def __str__(self) -> str:
-        """Return the line that a run prints."""
-        return (
-            f"{self.num_learned} photos without labels are learned from; left out: "
-            f"{self.num_duplicates} near-duplicates, {self.num_unknown} that the teacher takes "
-            "for none of the classes"
-        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,9 +24,10 @@ from edgecat.train.data import TrainingData
 from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import TEACHER_CACHES
 from edgecat.train.network import PhotoNetwork, predict_logits
+from edgecat.train.origins import TeacherRecord
 from edgecat.train.photo_store import PhotoStore
 from edgecat.train.recipe import Recipe
-from edgecat.train.run import RunRecord, TeacherRecord
+from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher_answers import TeacherAnswers, make_key
 

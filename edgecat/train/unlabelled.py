@@ -25,8 +25,8 @@ from edgecat.scores.ood import choose_threshold, fit_detector
 from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
 from edgecat.train.network import PhotoNetwork, predict_both
+from edgecat.train.origins import UnlabelledRecord
 from edgecat.train.ranks import Ranks
-from edgecat.train.run import UnlabelledRecord
 from edgecat.train.shared_cache import open_shared_cache
 
 

@@ -73,9 +73,8 @@ def test_what_was_left_out_comes_back_when_its_number_sign_is_taken_away(run, sp
 
 def test_an_edited_list_is_not_overwritten(run, hues, tmp_path):
     (tmp_path / "list").write_text("red/1.jpg\n")
-    done = run(hues, "--apply", tmp_path / "list")
-    assert done.exit_code == 2
-    assert "exists, maybe edited; give another name" in done.output
+    with pytest.raises(ConfigError, match="exists, maybe edited by you; give another name"):
+        run(hues, "--apply", tmp_path / "list")
     assert (tmp_path / "list").read_text() == "red/1.jpg\n"
 
 

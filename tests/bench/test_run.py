@@ -22,7 +22,7 @@ def test_a_cold_start_reports_its_own_memory_not_its_parents(tmp_path):
         pytest.skip("needs edgecat/assets/cats12, not released yet")
     ballast = np.ones(300 * 2**20, np.uint8)  # in memory, not only promised
     done = subprocess.run(
-        [sys.executable, "-m", "edgecat.bench.cold", "cats12", "onnxruntime-fp32", "1"],
+        [sys.executable, "-m", "edgecat.bench.cold", "cats12", "onnxruntime-fp32", "1", "CPU"],
         capture_output=True,
         text=True,
         check=True,

@@ -11,6 +11,7 @@ import pytest
 from edgecat.bundle.known_features import load_known_features
 from edgecat.bundle.manifest import ModelSpec, Variant
 from edgecat.bundle.photo_record import load_photo_record
+from edgecat.bundle.reference import REFERENCE_FILE, Answered, Reference, load_reference
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.main import _run
 from edgecat.enroll.job import enroll
@@ -105,6 +106,17 @@ def test_a_second_class_is_added_to_the_first(enrolled, draw_class, tmp_path):
 def test_the_bundle_may_take_the_place_of_the_one_before(colours, draw_class):
     enroll(colours, "yellow", files_of(draw_class()), colours)
     assert load_bundle(colours).spec.labels[-1] == "yellow"
+
+
+def test_how_the_classes_before_were_answered_is_not_told_of_more_classes(
+    tmp_path, colour_files, draw_class
+):
+    reference = Reference({"onnxruntime-fp32": Answered((1.0,), {"red": 1})}).to_json().encode()
+    files = colour_files["files"] | {REFERENCE_FILE: reference}
+    bundle = write_bundle(tmp_path, name="told", **colour_files | {"files": files})
+    enroll(bundle, "yellow", files_of(draw_class()), tmp_path / "out")
+    with pytest.raises(BundleError, match="enrolled a class since"):
+        load_reference(load_bundle(tmp_path / "out"))
 
 
 def test_a_variant_that_does_not_run_here_is_left_out_with_its_files(

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 # What the script needs of a machine beside edgecat and Python.
-TOOLS = ("sh", "mktemp", "rm", "head", "cat", "kill", "setsid")
+TOOLS = ("sh", "mktemp", "rm", "head", "cat", "kill", "setsid", "chmod")
 
 
 @dataclasses.dataclass
@@ -97,11 +97,12 @@ def start(folder, temporary, variables):
     (folder / "authorized").write_text((folder / "user.pub").read_text())
     port = find_port()
     there = {"PATH": programs, "TMPDIR": temporary, "HOME": folder} | variables
+    settings = " ".join(f'"{name}={value}"' for name, value in there.items())
     (folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder / 'host'}\n"
         f"AuthorizedKeysFile {folder / 'authorized'}\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication yes\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
-        f"PidFile none\nSetEnv {' '.join(f'{name}={value}' for name, value in there.items())}\n"
+        f"PidFile none\nSetEnv {settings}\n"
     )
     for name, key in (("config", "user"), ("stranger", "other"), ("unknown", "user")):
         known = folder / f"known_{name}"
@@ -111,7 +112,8 @@ def start(folder, temporary, variables):
             f"IdentityFile {folder / key}\nIdentitiesOnly yes\nIdentityAgent none\n"
             f"UserKnownHostsFile {known}\nGlobalKnownHostsFile /dev/null\n"
         )
-    Path("/run/sshd").mkdir(exist_ok=True)  # where sshd locks itself in, as Debian's unit makes it
+    if os.geteuid() == 0:  # where sshd locks itself in, as Debian's unit makes it
+        Path("/run/sshd").mkdir(exist_ok=True)
     log = (folder / "sshd.log").open("wb")
     server = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log)
     wait_for(lambda: is_listening(port) or server.poll() is not None)

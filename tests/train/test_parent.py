@@ -20,9 +20,10 @@ from edgecat.train.cache import open_cache  # noqa: E402
 from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
+from edgecat.train.origins import TeacherRecord  # noqa: E402
 from edgecat.train.parent import describe_scores, inherit, inherit_recipe  # noqa: E402
 from edgecat.train.photo_store import PhotoStore  # noqa: E402
-from edgecat.train.run import TeacherRecord, load_run, load_split  # noqa: E402
+from edgecat.train.run import load_run, load_split  # noqa: E402
 from edgecat.train.session import Session  # noqa: E402
 from edgecat.train.teacher import ask_teacher, open_teacher  # noqa: E402
 

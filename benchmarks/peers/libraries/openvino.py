@@ -12,10 +12,10 @@ from benchmarks.peers.peer import Model, Peer
 _FILE = "model.xml"
 
 
-def _convert(material: Material, made: Path) -> None:
+def _convert(material: Material, made: Path, **options: bool) -> None:
     import openvino
 
-    openvino.save_model(openvino.convert_model(material.graph), made / _FILE)
+    openvino.save_model(openvino.convert_model(material.graph), made / _FILE, **options)
 
 
 def _quantize(material: Material, made: Path, **options: Any) -> None:
@@ -47,9 +47,12 @@ def _peer(setting: str, makes_in: str, make: Any = _convert, **properties: str) 
     return Peer(setting, make, partial(_open, **properties), makes_in, runs_in="openvino")
 
 
+# What it writes by itself has weights in fp16.
+_EXACT = partial(_convert, compress_to_fp16=False)
+
 ENTRY = (
     _peer("default", "openvino"),
-    _peer("f32", "openvino", INFERENCE_PRECISION_HINT="f32"),
+    _peer("f32", "openvino", _EXACT, INFERENCE_PRECISION_HINT="f32"),
     _peer("nncf-default", "nncf", _quantize),
     _peer("nncf-mixed", "nncf", partial(_quantize, preset="mixed")),
 )

@@ -10,7 +10,7 @@ def find_wrong_labels(survey: Survey) -> Found:
     judged = survey.judgement
     if judged is None:
         few = f"fewer than two classes have {MIN_PHOTOS} photos that differ"
-        return Found((), f"not looked for: {few}")
+        return Found((), not_looked=few)
     doubts = []
     for row in map(int, judged.in_doubt.nonzero()[0]):
         path = survey.path(int(judged.positions[row]))

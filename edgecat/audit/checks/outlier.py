@@ -6,15 +6,19 @@ from edgecat.audit.check import Check, Finding, Found
 from edgecat.audit.survey import Survey
 from edgecat.scores.ood import KEPT_RATIO
 
+# Classes that are named, of those that the bundle does not know.
+_NUM_NAMED = 5
+
 
 def find_outliers(survey: Survey) -> Found:
     """Photos that the bundle calls unknown, the strangest first."""
     scores, threshold = survey.ood_scores, survey.model.ood_threshold
     if scores is None or threshold is None:
-        return Found((), "not looked for: give a bundle of these classes with --bundle")
+        return Found((), not_looked="give a bundle of these classes with --bundle")
     others = sorted({photo.label for photo in survey.photos} - {*survey.model.labels})
     if others:
-        return Found((), f"not looked for: {survey.model.name} does not know {', '.join(others)}")
+        unknown = f"{survey.model.name} does not know {', '.join(others[:_NUM_NAMED])}"
+        return Found((), not_looked=unknown)
     strange = [int(i) for i in np.argsort(-scores) if scores[i] > threshold]
     return Found(
         tuple(Finding((survey.path(i),), f"OOD score {scores[i]:.1f}") for i in strange),

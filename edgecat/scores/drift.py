@@ -7,8 +7,8 @@ small samples do no harm.
 For scores the statistic looks at the upper end of the distribution, where strangers are: the
 quadratic upper-tail Anderson-Darling statistic. For classes it is Pearson's chi-square. What is
 noticed stands in benchmarks/results/*/drift.json.
-Source: Chernobai, Rachev, Fabozzi, "Composite Goodness-of-Fit Tests for Left-Truncated Loss Samples"
-(2005).
+Source: Chernobai, Rachev, Fabozzi, "Composite Goodness-of-Fit Tests for Left-Truncated Loss
+Samples" (2005).
 """
 
 from collections.abc import Callable

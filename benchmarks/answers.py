@@ -228,6 +228,14 @@ def _report_page(result: _Result) -> str:
     )
 
 
+def _drift(result: _Result) -> str:
+    parts = [
+        f"{row['num_strange']} strangers among {row['num_photos']} photos in {row['num_noticed']}"
+        for row in result["rows"]
+    ]
+    return f"noticed of {result['num_weeks']} weeks: {', '.join(parts)}"
+
+
 def _watch_record(result: _Result) -> str:
     parts = [
         f"{row['num_photos']:,} photos: start {row['start_s']:.2f} s (of the processor "
@@ -264,6 +272,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "divergence": _divergence,
     "ranks": _ranks,
     "audit_labels": _audit_labels,
+    "drift": _drift,
     "audit_looks": _audit_looks,
     "transfer": summarize,
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",

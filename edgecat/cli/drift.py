@@ -32,9 +32,9 @@ def command(
     and 'edgecat predict --json' print will do, too. The photos themselves are not needed.
 
     OOD scores and the shares of classes are compared with those of the validation photos of the
-    training, which travel in the bundle. If the scores say that the photos lie farther from the
-    known classes, the exit code is 23. Shares that differ are told, and are no error: a camera sees
-    one cat more often than others.
+    training, which travel in the bundle. If more photos lie far from the known classes than at the
+    training, by more than chance, the exit code is 23. Shares that differ are told, and are no
+    error: a camera sees one cat more often than others.
 
     \b
       edgecat drift results.jsonl --bundle first.edgecat
@@ -57,6 +57,6 @@ def command(
         click.echo(escape("\n".join(drift.describe())))
     if drift.is_stranger:
         raise DriftError(
-            f"these photos lie farther from the known classes than those of the training (p "
+            f"more photos lie far from the known classes than at the training (p "
             f"{drift.scores_p:.4f}): look at some; edgecat finetune on photos of this camera, too"
         )

@@ -12,6 +12,7 @@ from edgecat.bundle.reference import Answered
 from edgecat.drift.results import Results
 from edgecat.runtime.prediction import UNKNOWN
 from edgecat.scores.drift import ALPHA, compare_scores, compare_shares, count_photos_to_notice
+from edgecat.scores.ood import choose_threshold
 
 #: What must be noticed: one photo in so many shows none of the known classes.
 STRANGE_RATIO = 0.1
@@ -30,8 +31,8 @@ class Drift:
         until: The last.
         scores_p: How likely OOD scores differ so much by chance, 0-1.
         shares_p: The same of the shares of classes.
-        median_score: Of the photos.
-        reference_median_score: Of the reference.
+        strange_ratio: Share of the photos beyond the score that 95 % of the reference keep.
+        reference_strange_ratio: The same of the reference.
         share_ratios: By answer, "unknown" among them, the share of the photos and of the reference.
         num_to_notice: From how many photos it is noticed, four times in five, that a tenth of them
             show none of the classes; None where no number is enough for so small a reference.
@@ -46,16 +47,16 @@ class Drift:
     until: datetime.datetime | None
     scores_p: float
     shares_p: float
-    median_score: float
-    reference_median_score: float
+    strange_ratio: float
+    reference_strange_ratio: float
     share_ratios: dict[str, tuple[float, float]]
     num_to_notice: int | None
     left_out: dict[str, int]
 
     @property
     def is_stranger(self) -> bool:
-        """Return whether the photos lie farther from the known classes than the reference does."""
-        return self.scores_p < ALPHA and self.median_score > self.reference_median_score
+        """Return whether more photos lie far from the known classes than of the reference."""
+        return self.scores_p < ALPHA and self.strange_ratio > self.reference_strange_ratio
 
     def describe(self) -> list[str]:
         """Return the lines that people read."""
@@ -65,21 +66,16 @@ class Drift:
             else ""
         )
         left = [f"not compared: {num} {why}" for why, num in self.left_out.items()]
-        where = "farther from" if self.median_score > self.reference_median_score else "nearer to"
-        scores = (
-            f"differ (p {self.scores_p:.4f}): {where} the known classes than the photos of the "
-            "training"
-            if self.scores_p < ALPHA
-            else f"no difference found (p {self.scores_p:.2f})"
-        )
+        scores = "differ" if self.scores_p < ALPHA else "no difference found"
         shares = "differ" if self.shares_p < ALPHA else "no difference found"
         most = sorted(self.share_ratios.items(), key=lambda item: item[1][1] - item[1][0])
         return [
             f"{self.bundle}, {self.variant}: {self.num_photos} photos{span}; compared with "
             f"{self.num_reference} of the training",
             *left,
-            f"OOD scores: {scores}; median {self.median_score:.2f}, of the training "
-            f"{self.reference_median_score:.2f}",
+            f"OOD scores: {scores} (p {self.scores_p:.4f}); {100 * self.strange_ratio:.0f} % lie "
+            f"far from the known classes, of the training "
+            f"{100 * self.reference_strange_ratio:.0f} %",
             f"classes: {shares} (p {self.shares_p:.4f}); most more often: "
             + ", ".join(
                 f"{label} {100 * now:.0f} % ({100 * then:.0f} %)" for label, (now, then) in most[:3]
@@ -116,6 +112,7 @@ def compare(spec: ModelSpec, reference: Answered, results: Results) -> Drift:
     """
     scores = np.array([result.ood_score for result in results.found])
     expected = np.array(reference.ood_scores)
+    limit = choose_threshold(expected)
     answers = Counter(result.answer for result in results.found)
     names = sorted({*spec.labels, UNKNOWN, *answers, *reference.num_answers})
     counts = [np.array([num[name] for name in names]) for num in (_all(reference), answers)]
@@ -131,8 +128,8 @@ def compare(spec: ModelSpec, reference: Answered, results: Results) -> Drift:
         until=max(times, default=None),
         scores_p=compare_scores(expected, scores),
         shares_p=compare_shares(before, now),
-        median_score=float(np.median(scores)),
-        reference_median_score=float(np.median(expected)),
+        strange_ratio=float((scores > limit).mean()),
+        reference_strange_ratio=float((expected > limit).mean()),
         share_ratios={
             name: (float(shares[1][i]), float(shares[0][i])) for i, name in enumerate(names)
         },

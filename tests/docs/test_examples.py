@@ -29,7 +29,7 @@ PAGES = load_pages()
 
 _RUN = ("console", "python")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:e[+-]\d+)?")
 _ANY_LINES, _ANY_TEXT = r"(?:.*\n)*?", r".*?"
 
 
@@ -117,6 +117,7 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(topic, make_home):
     ("shown", "printed"),
     [
         (["cat.jpg: Siamese 97.1 %"], "cat.jpg: Siamese 8 %\n"),
+        (["drop +0.4 pp, within 2e-05"], "drop -1.1 pp, within 0.3\n"),
         (["a  b"], "a b\n\n"),
         (["first", "..."], "first\nsecond\nthird\n"),
         (["...", "last"], "last\n"),

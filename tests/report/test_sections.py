@@ -86,6 +86,13 @@ def test_mistakes_have_heat_maps_where_the_model_tells_them(tmp_path, colour_bun
         assert tile.heat != tile.image
 
 
+def test_a_model_without_mistakes_says_so(colour_bundle, colour_photos):
+    (colour_photos / "red" / "red3.png").unlink()
+    sections, _ = build([colour_bundle], Photos(colour_photos), Silent())
+    assert sections["mistakes"].lead == f"{FP32} answers each of 11 photos rightly (all)."
+    assert sections["mistakes"].parts == ()
+
+
 def test_a_flip_shows_the_truth_and_both_answers(colour_bundle, colour_photos):
     sections, _ = build([colour_bundle], Photos(colour_photos), Silent())
     (gallery,) = sections["flips"].parts

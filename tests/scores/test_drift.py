@@ -23,7 +23,7 @@ def test_scores_that_lie_higher_are_told_with_the_least_p_there_is():
 
 def test_strangers_at_the_end_of_the_distribution_are_told():
     recent = draw(1, 200)
-    recent[:40] += 8
+    recent[:20] += 8
     assert compare_scores(draw(0, 285), recent) < ALPHA
 
 

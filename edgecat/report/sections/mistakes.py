@@ -8,7 +8,7 @@ import numpy.typing as npt
 from edgecat.errors import EngineError
 from edgecat.report.answers import Answers, explain_photos
 from edgecat.report.facts import Facts
-from edgecat.report.parts import Gallery, Missing, Section, Text, Tile
+from edgecat.report.parts import Gallery, Missing, Section, Tile
 from edgecat.report.thumbnails import embed_photo, embed_pixels, name_photo
 from edgecat.report.wording import share
 from edgecat.scores.metrics import softmax
@@ -27,19 +27,22 @@ def build(facts: Facts) -> Section | Missing:
     is_wrong = probabilities.argmax(axis=1) != answers.targets
     surest = np.argsort(probabilities.max(axis=1))[::-1]
     worst = [int(place) for place in surest if is_wrong[place]][:_MAX_TILES]
+    name, num_photos = answers.models[0].name, len(answers.photos)
+    if not worst:
+        told = f"{name} answers each of {num_photos} photos rightly ({answers.split})."
+        return Section("mistakes", "Worst mistakes", told, ())
     heats, why = _explain(facts, answers, worst)
     tiles = tuple(
         _tile(answers, place, probabilities[place], model.labels, heat)
         for place, heat in zip(worst, heats, strict=True)
     )
-    num_wrong, name = int(is_wrong.sum()), answers.models[0].name
+    num_wrong = int(is_wrong.sum())
     lead = (
-        f"{num_wrong} of {len(answers.photos)} {answers.split} photos are answered wrongly by "
-        f"{name}; those it was surest of come first. Look for wrong labels, too. {why}"
+        f"{num_wrong} of {num_photos} {answers.split} photos are answered wrongly by {name}; those "
+        f"it was surest of come first. Look for wrong labels, too. {why}"
     )
     gallery = Gallery(f"{len(tiles)} of {num_wrong} mistakes", tiles)
-    parts = (gallery,) if tiles else (Text("Not a single mistake."),)
-    return Section("mistakes", "Worst mistakes", lead, parts)
+    return Section("mistakes", "Worst mistakes", lead, (gallery,))
 
 
 def _explain(facts: Facts, answers: Answers, places: Sequence[int]) -> tuple[list[str], str]:

@@ -9,8 +9,9 @@ A page's blocks, in order, in the folder of `conftest.py`:
 - `python`: runs as it stands.
 - All others (`text`, `yaml`, ...) are not run; `test_pages.py` checks their commands and options.
 
-What is shown and what is printed may differ in these (show no variant that a machine chooses): a line of `...` stands for any lines or none,
-`...` within a line for any text, a number for any number, blanks for any blanks.
+What is shown and what is printed may differ in these: a line of `...` stands for any lines or none,
+`...` within a line for any text, a number for any number, blanks for any blanks. A page shows `...`
+for the variant that a machine chooses: another one chooses another.
 """
 
 import contextlib

@@ -15,8 +15,6 @@ REQUIREMENTS = Path(__file__).parent / "requirements"
 # What was installed, by a copy of its requirements: an environment without it is not whole.
 _INSTALLED = "requirements.txt"
 
-_TIMEOUT_S = 3600
-
 
 @cache
 def open_environment(name: str, work: Path) -> Path:
@@ -52,14 +50,8 @@ def _install(python: Path, requirements: Path) -> None:
         *(sys.executable, "-m", "pip", "--python", str(python)),
         *("install", "--quiet", "--requirement", str(requirements)),
     ]
-    done = subprocess.run(
-        command,
-        env=os.environ | {"EDGECAT": str(PROJECT)},  # in the requirements of edgecat's own
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_TIMEOUT_S,
-    )
+    environment = os.environ | {"EDGECAT": str(PROJECT)}  # in the requirements of edgecat's own
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UnavailableError(f"pip: {last_line(done.stderr)}")
 

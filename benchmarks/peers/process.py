@@ -86,10 +86,13 @@ class Entrant:
         return [self.name, str(self.material.folder), str(made)]
 
     def _run(self, command: Sequence[str], folder: Path) -> str:
-        done = subprocess.run(
-            command, cwd=folder, env=make_environment(1), capture_output=True, text=True,
-            check=False, timeout=_TIMEOUT_S,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=make_environment(1), capture_output=True, text=True,
+                check=False, timeout=_TIMEOUT_S,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(f"not done after {_TIMEOUT_S} s") from error
         self.log().write_text(done.stderr)
         if done.returncode:
             raise UnavailableError(describe_end(done.returncode, done.stderr))

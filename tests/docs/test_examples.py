@@ -9,7 +9,7 @@ A page's blocks, in order, in the folder of `conftest.py`:
 - `python`: runs as it stands.
 - All others (`text`, `yaml`, ...) are not run; `test_pages.py` checks their commands and options.
 
-What is shown and what is printed may differ in these: a line of `...` stands for any lines or none,
+What is shown and what is printed may differ in these (show no variant that a machine chooses): a line of `...` stands for any lines or none,
 `...` within a line for any text, a number for any number, blanks for any blanks.
 """
 
@@ -29,7 +29,7 @@ PAGES = load_pages()
 
 _RUN = ("console", "python")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:e[+-]\d+)?")
 _ANY_LINES, _ANY_TEXT = r"(?:.*\n)*?", r".*?"
 
 
@@ -117,6 +117,7 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(topic, make_home):
     ("shown", "printed"),
     [
         (["cat.jpg: Siamese 97.1 %"], "cat.jpg: Siamese 8 %\n"),
+        (["drop +0.4 pp, within 2e-05"], "drop -1.1 pp, within 0.3\n"),
         (["a  b"], "a b\n\n"),
         (["first", "..."], "first\nsecond\nthird\n"),
         (["...", "last"], "last\n"),

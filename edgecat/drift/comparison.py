@@ -86,7 +86,8 @@ class Drift:
     def _describe_power(self) -> str:
         if self.num_to_notice is None:
             return (
-                f"of {self.num_reference} photos of the training no number is enough to notice it"
+                f"{self.num_reference} photos of the training are too few to notice one stranger "
+                f"in {1 / STRANGE_RATIO:.0f}, however many photos come"
             )
         few = "; these are too few" if self.num_photos < self.num_to_notice else ""
         return (

@@ -10,7 +10,8 @@ A page's blocks, in order, in the folder of `conftest.py`:
 - All others (`text`, `yaml`, ...) are not run; `test_pages.py` checks their commands and options.
 
 What is shown and what is printed may differ in these: a line of `...` stands for any lines or none,
-`...` within a line for any text, a number for any number, blanks for any blanks.
+`...` within a line for any text, a number for any number, blanks for any blanks. A page shows `...`
+for the variant that a machine chooses: another one chooses another.
 """
 
 import contextlib

@@ -174,8 +174,8 @@ def test_a_file_that_is_not_there_is_refused(drift, tmp_path):
         drift(tmp_path / "nowhere")
 
 
-def test_a_bundle_of_an_older_edgecat_is_refused_with_the_way_out(write):
-    arguments = ["drift", str(write(make_lines(5))), "--bundle", "cats12"]
+def test_a_bundle_of_an_older_edgecat_is_refused_with_the_way_out(make_bundle, write):
+    arguments = ["drift", str(write(make_lines(5))), "--bundle", str(make_bundle(name="older"))]
     done = CliRunner().invoke(cli_main.cli, arguments)
     assert isinstance(done.exception, BundleError)
     assert "edgecat export RUN --out BUNDLE" in str(done.exception)

@@ -18,13 +18,18 @@ def test_scores_of_one_distribution_have_any_p_equally_often():
 
 
 def test_scores_that_lie_higher_are_told_with_the_least_p_there_is():
-    assert compare_scores(draw(0, 200), draw(1, 200, shift=1)) == 1 / 2000
+    assert compare_scores(draw(0, 200), draw(1, 200, shift=1)) == 2 / 2000
 
 
 def test_strangers_at_the_end_of_the_distribution_are_told():
     recent = draw(1, 200)
     recent[:20] += 8
     assert compare_scores(draw(0, 285), recent) < ALPHA
+
+
+@pytest.mark.parametrize(("num_reference", "num_recent"), [(6, 40), (30, 300), (300, 30)])
+def test_that_all_are_strangers_is_told_however_small_a_sample_is(num_reference, num_recent):
+    assert compare_scores(draw(0, num_reference), draw(1, num_recent, shift=9)) < ALPHA
 
 
 def test_ties_are_no_difference():

@@ -27,7 +27,7 @@ def format_peers(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"`{result['arch']}`, {num['val']} validation and {num['test']} test photos; 1 thread, "
-        f"reference `{result['reference']}`; {host['cpu']} ({', '.join(host['features'])}). "
+        f"reference `{result['reference']}`; {host['cpu']} ({', '.join(host['features'])}); "
         f"{summarize_peers(result)}. {_describe_noise(measured)}.",
         "",
     ]

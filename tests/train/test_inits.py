@@ -207,7 +207,7 @@ def test_an_output_layer_of_other_classes_is_used_and_said(tmp_path, finished, l
     job, weights = finished
     others = tmp_path / "photos"
     shutil.copytree(job.data, others)
-    (others / "class_1").rename(others / "zebra")
+    (others / "class_1").rename(others / "class_1b")
     finetune(
         dataclasses.replace(job, data=others, run=tmp_path / "r", weights=weights, init="full"),
         listens,

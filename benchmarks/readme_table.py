@@ -266,6 +266,15 @@ def _format_time(result: dict[str, Any]) -> str:
     )
 
 
+def _format_taught(result: dict[str, Any]) -> str:
+    rows = result["rows"]
+    scores = [f"{100 * row['test_top1_ratio']:.1f} % (seed {row['seed']})" for row in rows]
+    return (
+        f"With a teacher (`--preset {result['preset']}`, extra `teacher`), the same photos: "
+        f"{', '.join(scores)}."
+    )
+
+
 def _format_naive(result: dict[str, Any]) -> str:
     parts = [
         f"{row['recipe']}: top-1 {100 * row['change']['top1_ratio']:.1f} % at "
@@ -325,6 +334,7 @@ _SENTENCES = {
     "not_cats": _format_not_cats,
     "finetune_cats_cpu": _format_finetune,
     "finetune_time_cpu": _format_time,
+    "finetune_good": _format_taught,
     "cli_time": _format_cli,
     "ncnn_pis": _format_pis,
 }

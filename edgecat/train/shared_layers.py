@@ -56,8 +56,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
         variance = (shares * (variances + (means - mean).square())).sum(0)
         self._note(mean.detach(), variance.detach(), nums.sum())
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        return maps * scale[:, None, None] + shift[:, None, None]
+        # The mean first: where it is large beside the deviation, products with it lose digits.
+        centred = maps - mean[:, None, None]
+        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None])
 
     def _note(self, mean: Tensor, variance: Tensor, num_values: Tensor) -> None:
         """Move the statistics that are used when nothing is learned, as BatchNorm does."""

@@ -1,7 +1,8 @@
-"""What each edit of a network saves on a machine: measured once, it ranks any number of networks.
+"""What each edit of a network saves on a machine.
 
-The time of a network is that of its blocks, so what edits of different blocks save adds up; and a
-smaller input makes all blocks quicker, so its ratio is one of what the others leave.
+The time of a network is that of its blocks, so what edits of different blocks save should add up;
+and a smaller input makes all blocks quicker, so its ratio is one of what the others leave. How far
+that holds, benchmarks/optimize/predicted_latency.py asks.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from edgecat.export.maker import Product
 from edgecat.optimize.timing import time_networks
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engine import ENGINES
-from edgecat.strict import build, read_json, to_json
+from edgecat.strict import to_json
 from edgecat.train.edit import EDITS, join_name
 
 
@@ -82,21 +83,6 @@ class Savings:
             default=0.0,
         )
 
-    def check_here(self) -> None:
-        """Refuse savings that another machine, or another version, has.
-
-        Raises:
-            ConfigError: They were measured elsewhere; what differs is named.
-        """
-        here = _describe_setting(self.variant)
-        for name, measured in (("cpu", self.cpu), *self.versions.items()):
-            found = here.get(name)
-            if measured != found:
-                raise ConfigError(
-                    f"measured with {name} {measured}, but here it is {found}: other edits may pay "
-                    "there; measure here"
-                )
-
     def save(self, file: Path) -> None:
         """Write them as JSON.
 
@@ -104,19 +90,6 @@ class Savings:
             StorageError: The disk is full.
         """
         atomic.write_text(file, to_json(dataclasses.asdict(self), indent=1) + "\n")
-
-
-def load_savings(file: Path) -> Savings:
-    """Read what `Savings.save` wrote.
-
-    Raises:
-        ConfigError: No such file, or something else.
-    """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error})") from error
-    return build(Savings, read_json(data, str(file), ConfigError), str(file), ConfigError)
 
 
 def measure_savings(

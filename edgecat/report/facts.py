@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from edgecat.bundle.score import Score
 from edgecat.photos.input import InputSpec
 from edgecat.report.answers import Answers
 from edgecat.report.sources import Sources
 from edgecat.scores.class_score import ClassScore
-from edgecat.scores.evaluation import score
+from edgecat.scores.evaluation import Evaluation, score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,12 +96,7 @@ def _from_answers(answers: Answers | None, labels: tuple[str, ...]) -> Accuracy 
         return None
     first = answers.models[0]
     found = score(first.name, answers.split, labels, answers.targets, first.logits)
-    return Accuracy(
-        found.split,
-        f"{found.num_images} {found.split} photos, answered for this report by {first.name}",
-        found.num_images, found.top1_ratio, found.top1_interval_ratio, found.macro_f1_ratio,
-        found.per_class,
-    )  # fmt: skip
+    return _from_score(found, f"answered for this report by {first.name}")
 
 
 def _from_bundle(sources: Sources) -> Accuracy | None:
@@ -108,12 +104,19 @@ def _from_bundle(sources: Sources) -> Accuracy | None:
     found = variant.score if variant else None
     if variant is None or found is None:
         return None
+    return _from_score(found, f"answered by {variant.name} at its export")
+
+
+def _from_score(found: Evaluation | Score, how: str) -> Accuracy:
     return Accuracy(
         found.split,
-        f"{found.num_images} {found.split} photos, answered by {variant.name} at its export",
-        found.num_images, found.top1_ratio, found.top1_interval_ratio, found.macro_f1_ratio,
+        f"{found.num_images} {found.split} photos, {how}",
+        found.num_images,
+        found.top1_ratio,
+        found.top1_interval_ratio,
+        found.macro_f1_ratio,
         found.per_class,
-    )  # fmt: skip
+    )
 
 
 def _from_run(sources: Sources) -> Accuracy | None:

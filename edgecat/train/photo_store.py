@@ -40,6 +40,7 @@ class PhotoStore:
         Args:
             index: As for `TrainingData.scaled`.
         """
+        # Without a lock: of threads that ask for a photo at once, each moves it, and one is kept.
         if (kept := self._kept.get(index)) is not None:
             return kept
         pixels = np.require(self._data.scaled(index), requirements="W")

@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+from importlib.metadata import version
 
 import pytest
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from edgecat.bench.clock import Plan
+from edgecat.bench.host import describe_host
 from edgecat.cli.main import _run
 from edgecat.errors import ConfigError
-from edgecat.optimize.savings import Saving, Savings, load_savings, measure_savings
+from edgecat.optimize.savings import Saving, Savings, measure_savings
 from edgecat.optimize.space import build_random, list_edits
 from edgecat.optimize.timing import find_product
 from edgecat.train.edit import EDITS, join_name
@@ -85,39 +87,13 @@ def test_the_widest_interval_says_what_may_be_chance():
     assert dataclasses.replace(SAVINGS, edits={}).margin_ratio == 0
 
 
-def test_savings_are_read_as_they_were_written_and_refused_on_another_machine(tmp_path):
-    SAVINGS.save(tmp_path / "s.json")
-    savings = load_savings(tmp_path / "s.json")
-    assert savings == SAVINGS
-    with pytest.raises(ConfigError, match="measured with cpu Another Processor, but here it is "):
-        savings.check_here()
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"arch": "x", "arch": "y"}'])
-def test_a_file_that_holds_something_else_is_refused(tmp_path, text):
-    (tmp_path / "s.json").write_text(text)
-    with pytest.raises(ConfigError, match=r"s\.json"):
-        load_savings(tmp_path / "s.json")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_savings(tmp_path / "none.json")
-
-
 @pytest.mark.slow
-def test_measured_savings_hold_here_and_a_much_smaller_network_is_quicker():
+def test_a_much_smaller_network_is_quicker():
     lean = join_name(ARCH, MOST)
     product = find_product("onnxruntime-fp32")
     savings = measure_savings(lean, ["side:256"], product, Plan.fixed(21, 5))
-    savings.check_here()
     assert savings.edits["side:256"].ratio > 1
     assert savings.latency_ms > 0
-
-
-@pytest.mark.slow
-def test_another_version_is_another_machine():
-    savings = measure_savings(ARCH, [], find_product("onnxruntime-fp32"), Plan.fixed(10, 2))
-    other = dataclasses.replace(savings, versions={"onnxruntime": "1.0"})
-    with pytest.raises(ConfigError, match=r"measured with onnxruntime 1\.0, but here it is "):
-        other.check_here()
 
 
 def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():
@@ -126,15 +102,17 @@ def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():
 
 
 @pytest.mark.slow
-def test_the_command_lists_edits_and_writes_what_can_be_read_again(tmp_path, capsys, monkeypatch):
+def test_the_command_lists_edits_and_says_where_they_hold(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("edgecat.optimize.space.list_edits", lambda arch: ("side:128",))
     file = tmp_path / "s.json"
     assert _run(["edits", ARCH, "--rounds", "10", "--json", str(file)]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith(f"{ARCH}, onnxruntime-fp32, 1 thread, ")
     assert shown[2].startswith("side:128  ")
-    assert load_savings(file).edits.keys() == {"side:128"}
-    assert json.loads(file.read_text())["arch"] == ARCH
+    written = json.loads(file.read_text())
+    assert written["edits"].keys() == {"side:128"}
+    assert (written["arch"], written["cpu"]) == (ARCH, describe_host()["cpu"])
+    assert written["versions"] == {"onnxruntime": version("onnxruntime")}
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,10 @@ from typing import Any
 
 from edgecat.errors import StorageError
 from edgecat.progress import Progress
-from edgecat.watch.database import Database
+from edgecat.service.database import Database
 from edgecat.watch.outbox import KeptLine, Outbox
 from edgecat.watch.photo import MAX_LINE_BYTES, Photo, Stamp, format_line
-from edgecat.watch.record import Record
+from edgecat.watch.record import RECORD, Record
 from edgecat.watch.results import RECORD_ENDING, ResultsFile
 from edgecat.watch.takeover import check_first_line, identify, read_on
 
@@ -105,7 +105,7 @@ class Journal:
             record = real.with_name(f"{real.name}{RECORD_ENDING}")
             if not record.exists():
                 check_first_line(self._results)
-            self._database = stack.enter_context(contextlib.closing(Database(record)))
+            self._database = stack.enter_context(contextlib.closing(Database(record, RECORD)))
             self._record = Record(self._database)
             self._outbox = Outbox(self._database)
             with self._storage_errors():

@@ -15,12 +15,12 @@ from edgecat.photos.decode import MAX_BYTES, describe_fault
 from edgecat.progress import Progress
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
+from edgecat.service.troubles import Troubles
 from edgecat.watch.arrivals import Arrival, Arrivals
 from edgecat.watch.inotify import Inotify
 from edgecat.watch.journal import Journal, JournalPlace
 from edgecat.watch.photo import Photo, Stamp
 from edgecat.watch.sweep import Sweep
-from edgecat.watch.troubles import Troubles
 
 # How often a line is tried again that could not be written.
 _RETRY_S = 1.0

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
-from edgecat.watch.database import Database
+from edgecat.service.database import Database
 
 #: How many are kept. What is written while logrotate copies and truncates the results file, which
 #: takes it seconds, is lost there; no device answers so many photos meanwhile.

@@ -8,8 +8,42 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from edgecat.watch.database import Database, wrap
+from edgecat.service.database import Database, Purpose, wrap
 from edgecat.watch.photo import Photo, Stamp, encode_name
+
+#: The file beside the results. `outbox` and `sweep` are explained in the files of these names.
+RECORD = Purpose(
+    schema="""
+        CREATE TABLE done (
+            photo BLOB NOT NULL,
+            number INTEGER NOT NULL,
+            inode INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            ctime_ns INTEGER,
+            sha256 BLOB NOT NULL,
+            missing_since INTEGER,
+            PRIMARY KEY (photo, number)
+        ) WITHOUT ROWID;
+        CREATE INDEX done_by_inode ON done (inode, photo);
+        CREATE TABLE outbox (
+            number INTEGER PRIMARY KEY,
+            line BLOB NOT NULL,
+            is_written INTEGER NOT NULL
+        );
+        CREATE TABLE sweep (number INTEGER NOT NULL, time_s INTEGER NOT NULL);
+        INSERT INTO sweep VALUES (0, CAST(strftime('%s', 'now') AS INTEGER));
+    """,
+    if_busy="another edgecat watch has this record; stop that one, or give --out another file",
+    if_closed="what is done is kept beside the results: give --out a file in a folder that may be "
+    "written",
+    if_full="nothing is lost: a photo without a line is answered once that is mended",
+    if_damaged="move it away, and what is done is learned from the results file once more (not "
+    "from rotated ones)",
+    if_unreadable="it tells what is done: make it readable, or give --out another file",
+    if_foreign="was not written by edgecat watch, which keeps its record there; give --out another "
+    "file, or move that one away",
+)
 
 _FORGET_SAME_FILE = "DELETE FROM done WHERE inode = :inode AND photo = :photo"
 _REMEMBER = """

@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from edgecat.watch.database import Database, wrap
+from edgecat.service.database import Database, wrap
 
 # A device without a clock may be set forwards or back by years: that makes one sweep at most.
 _EVERY_S = 24 * 3600

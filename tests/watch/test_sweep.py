@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 import edgecat.watch.sweep
-from edgecat.watch.database import Database
+from edgecat.service.database import Database
 from edgecat.watch.photo import Photo, Stamp
-from edgecat.watch.record import Record
+from edgecat.watch.record import RECORD, Record
 from edgecat.watch.sweep import _NUM_ROWS, _NUM_SWEEPS, Sweep
 
 DAY_S = 24 * 3600
@@ -17,7 +17,7 @@ DAY_S = 24 * 3600
 
 @pytest.fixture
 def database(tmp_path):
-    with contextlib.closing(Database(tmp_path / "results.jsonl.done.sqlite")) as opened:
+    with contextlib.closing(Database(tmp_path / "results.jsonl.done.sqlite", RECORD)) as opened:
         yield opened
 
 

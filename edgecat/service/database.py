@@ -1,4 +1,4 @@
-"""The SQLite file beside the results: whose it is, how it is opened, what goes wrong with it.
+"""A SQLite file of a service: whose it is, how it is opened, what goes wrong with it.
 
 **Settings, each with its reason.** A write-ahead log with `synchronous=FULL` flushes the disk once
 a transaction (a rollback journal: three times), and a transaction that is committed survives a
@@ -9,8 +9,9 @@ Source: sqlite.org/pragma.html, sqlite.org/wal.html.
 """
 
 import contextlib
+import dataclasses
 import sqlite3
-import time
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,47 +29,50 @@ PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 256;
 """
 
-# `done` and its index are explained in record.py, `outbox` in outbox.py, `sweep` in sweep.py.
-_SCHEMA = f"""
+_BEGIN = f"""
 BEGIN IMMEDIATE;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
-CREATE TABLE done (
-    photo BLOB NOT NULL,
-    number INTEGER NOT NULL,
-    inode INTEGER NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    ctime_ns INTEGER,
-    sha256 BLOB NOT NULL,
-    missing_since INTEGER,
-    PRIMARY KEY (photo, number)
-) WITHOUT ROWID;
-CREATE INDEX done_by_inode ON done (inode, photo);
-CREATE TABLE outbox (
-    number INTEGER PRIMARY KEY,
-    line BLOB NOT NULL,
-    is_written INTEGER NOT NULL
-);
-CREATE TABLE sweep (number INTEGER NOT NULL, time_s INTEGER NOT NULL);
-INSERT INTO sweep VALUES (0, {{now_s}});
-COMMIT;
 """
 
 
+@dataclasses.dataclass(frozen=True)
+class Purpose:
+    """What a database is for: its tables, and what to do when something is wrong with it.
+
+    Attributes:
+        schema: The statements that make its tables.
+        if_busy: Another process has it.
+        if_closed: It cannot be opened for writing.
+        if_full: It cannot be written.
+        if_damaged: It is damaged.
+        if_unreadable: It cannot be read.
+        if_foreign: The file is none of edgecat's.
+    """
+
+    schema: str
+    if_busy: str
+    if_closed: str
+    if_full: str
+    if_damaged: str
+    if_unreadable: str
+    if_foreign: str
+
+
 class Database:
-    """An open database. One process may have it, in one thread.
+    """An open database. One process may have it; its threads take turns.
 
     Attributes:
         path: Where it stands.
         sql: The connection; what is written stands within a `transaction`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, purpose: Purpose) -> None:
         """Open a database or begin one.
 
         Args:
             path: The file; its folder must exist.
+            purpose: What it is for.
 
         Raises:
             ConfigError: Another process has it, or it is none of edgecat's, is damaged or of a
@@ -76,14 +80,18 @@ class Database:
             StorageError: It cannot be read or written.
         """
         self.path = path
-        is_new = _is_new(path)
+        self._purpose = purpose
+        self._turn = threading.RLock()
+        is_new = self._is_new()
         with self.errors():
-            self.sql = sqlite3.connect(path, timeout=0, isolation_level=None)
+            self.sql = sqlite3.connect(
+                path, timeout=0, isolation_level=None, check_same_thread=False
+            )
         try:
             with self.errors():
                 self.sql.execute("PRAGMA locking_mode = EXCLUSIVE")
                 if is_new:  # before there is a write-ahead log, so that the header names its owner
-                    self.sql.executescript(_SCHEMA.format(now_s=int(time.time())))
+                    self.sql.executescript(_BEGIN + purpose.schema + "COMMIT;")
                 self.sql.executescript(_SETTINGS)
                 (version,) = self.sql.execute("PRAGMA user_version").fetchone()
             if version != _VERSION:
@@ -125,67 +133,59 @@ class Database:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Say what SQLite says in the words of edgecat.
+        """Have the connection for one's own, and say what SQLite says in the words of edgecat.
 
         Raises:
             ConfigError: Another process has the file, or it is damaged.
             StorageError: The disk is full, closed or broken.
         """
         try:
-            yield
+            with self._turn:
+                yield
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise ConfigError(
-                    f"{self.path}: another edgecat watch has this record; stop that one, or give "
-                    "--out another file"
-                ) from None
+                raise ConfigError(f"{self.path}: {self._purpose.if_busy}") from None
             if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
                 raise StorageError(
-                    f"{self.path}: cannot be opened for writing; what is done is kept beside the "
-                    "results: give --out a file in a folder that may be written"
+                    f"{self.path}: cannot be opened for writing; {self._purpose.if_closed}"
                 ) from None
             raise StorageError(
-                f"{self.path}: cannot be written ({error}); nothing is lost: a photo without a "
-                "line is answered once that is mended. Is the disk full (df -h)?"
+                f"{self.path}: cannot be written ({error}); {self._purpose.if_full}. Is the disk "
+                "full (df -h)?"
             ) from error
         except sqlite3.DatabaseError as error:
             raise ConfigError(
-                f"{self.path}: is damaged ({error}); move it away, and what is done is learned "
-                "from the results file once more (not from rotated ones)"
+                f"{self.path}: is damaged ({error}); {self._purpose.if_damaged}"
             ) from error
 
     def close(self) -> None:
         """Let another process have it."""
-        self.sql.close()
+        with self._turn:
+            self.sql.close()
+
+    def _is_new(self) -> bool:
+        """Return whether a database is still to be begun.
+
+        The file is looked at before SQLite does: that may write into a file as soon as it opens it.
+
+        Raises:
+            ConfigError: Another file stands there.
+            StorageError: It cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                header = file.read(_APPLICATION_ID_AT.stop)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: cannot be read ({error.strerror}); {self._purpose.if_unreadable}"
+            ) from error
+        if header and header[_APPLICATION_ID_AT] != _APPLICATION_ID.to_bytes(4, "big"):
+            raise ConfigError(f"{self.path}: {self._purpose.if_foreign}")
+        return not header
 
 
 def wrap(value: int) -> int:
     """Return a number as SQLite stores it, signed 64 bits: inodes are unsigned, times longer."""
     return (value + 2**63) % 2**64 - 2**63
-
-
-def _is_new(path: Path) -> bool:
-    """Return whether a database is still to be begun.
-
-    The file is looked at before SQLite does: that may write into a file as soon as it opens it.
-
-    Raises:
-        ConfigError: Another file stands there.
-        StorageError: It cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(_APPLICATION_ID_AT.stop)
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be read ({error.strerror}); it tells what is done: make it readable, "
-            "or give --out another file"
-        ) from error
-    if header and header[_APPLICATION_ID_AT] != _APPLICATION_ID.to_bytes(4, "big"):
-        raise ConfigError(
-            f"{path}: was not written by edgecat watch, which keeps its record there; give --out "
-            "another file, or move that one away"
-        )
-    return not header

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 from traceback import format_exception
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from edgecat.cli.options import (
     variant_option,
 )
 from edgecat.cli.output import TerminalProgress
+from edgecat.cli.sinks import open_outbox, outbox_options
 
 
 @click.command("serve", short_help=COMMANDS["serve"])
@@ -64,6 +66,7 @@ from edgecat.cli.output import TerminalProgress
 @power_save_option
 @signer_option
 @allow_older_option
+@outbox_options
 def command(
     bundle: str,
     variant: str | None,
@@ -77,6 +80,7 @@ def command(
     power_save: bool,
     signer: Path | None,
     allow_older: bool,
+    sinking: dict[str, Any],
 ) -> None:
     """Answer photos over HTTP, with a page for people.
 
@@ -100,13 +104,18 @@ def command(
     in front. Where the line, the memory or the connections are full, whoever holds most of them or
     is slow has to make room.
 
+    With --mqtt or --post each answer is told there, too (edgecat help home-automation).
+
     For machines: GET /openapi.json describes all there is, GET /v1/model the model in use,
     GET /healthz says that the server is well, GET /metrics counts (Prometheus).
     """
     from edgecat.service.signals import Signals
 
-    with Signals() as signals:  # before what takes time: a SIGHUP would end the process
+    progress = TerminalProgress()
+    # Signals first, before what takes time: a SIGHUP would end the process.
+    with Signals() as signals, open_outbox(sinking, "photos", progress) as tell:
         from edgecat.runtime.choice import AtMost
+        from edgecat.serve.app import Audience
         from edgecat.serve.limits import Limits
         from edgecat.serve.server import Address, choose_threads, serve
         from edgecat.service.live import LiveClassifier
@@ -117,7 +126,7 @@ def command(
         most = threads or AtMost(choose_threads())
         classifier = LiveClassifier(bundle, variant, threads=most, power_save=power_save, **options)
         _show_only_mistakes()
-        serve(classifier, address, limits, signals, TerminalProgress().say)
+        serve(classifier, address, limits, signals, Audience(progress.say, tell))
 
 
 class _Mistakes(logging.Handler):

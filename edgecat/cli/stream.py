@@ -3,7 +3,6 @@
 import os
 import stat
 import sys
-from functools import partial
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import opening_options
 from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.sinks import open_outbox, outbox_options
 
 
 @click.command("stream", short_help=COMMANDS["stream"])
@@ -23,12 +23,14 @@ from edgecat.cli.output import TerminalProgress, print_json
     help="How many frames to average; 1 for each frame alone.",
 )
 @opening_options
+@outbox_options
 @click.pass_context
 def command(
     context: click.Context,
     bundle: str,
     window: int,
     opening: dict[str, Any],
+    sinking: dict[str, Any],
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -41,6 +43,9 @@ def command(
     (cats12). Another bundle that takes its place is used from then on, if it is good; SIGHUP asks
     to open it again.
 
+    With --mqtt or --post each answer that is another one than the last is told there, too
+    (edgecat help home-automation).
+
     \b
       rpicam-vid --codec mjpeg -t 0 -o - | edgecat stream cats12
       ffmpeg -i rtsp://camera/1 -f mjpeg - | edgecat stream first.edgecat --window 10
@@ -50,6 +55,7 @@ def command(
     from edgecat.service.process import Service
     from edgecat.stream.loop import stream
     from edgecat.stream.mailbox import Mailbox
+    from edgecat.stream.news import News
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(
@@ -64,15 +70,17 @@ def command(
         # Not sys.stdin.buffer: its lock, held by a thread that waits, would spoil the exit.
         return os.read(source, size)
 
-    with Service(progress) as service:
+    with Service(progress) as service, open_outbox(sinking, "camera", progress) as tell:
+        news = None if tell is None else News(tell)
+
+        def pass_on(line: dict[str, Any]) -> None:
+            if news is not None:
+                news.hear(line)
+            print_json(line, is_line=True)
+
         classifier = LiveClassifier(bundle, **opening)
-        if news := classifier.current.choice.news:
-            progress.say(news)
-        stream(
-            classifier,
-            Mailbox(read, progress, drop=not is_recording),
-            service,
-            window=window,
-            on_line=partial(print_json, is_line=True),
-        )
+        if found := classifier.current.choice.news:
+            progress.say(found)
+        mailbox = Mailbox(read, progress, drop=not is_recording)
+        stream(classifier, mailbox, service, window=window, on_line=pass_on)
     context.exit(service.exit_code)

@@ -1,5 +1,6 @@
 """The command `edgecat watch`."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import opening_options
 from edgecat.cli.output import TerminalProgress, percent
+from edgecat.cli.sinks import Teller, build_sinks, sink_options
 
 
 @click.command("watch", short_help=COMMANDS["watch"])
@@ -46,6 +48,7 @@ from edgecat.cli.output import TerminalProgress, percent
     metavar="SECONDS",
     help="A file that is no photo and has not changed for so long is reported as broken.",
 )
+@sink_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -57,6 +60,7 @@ def command(
     once: bool,
     settle_s: float,
     patience_s: float,
+    sinking: dict[str, Any],
 ) -> None:
     """Classify photos as they arrive in a folder, each once.
 
@@ -71,16 +75,21 @@ def command(
     where it was, and each photo has one line. A file that is replaced by another content is a new
     photo; one that is renamed is not. What has been deleted for 30 days is forgotten.
 
+    With --mqtt each answer also goes to a broker. Nobody waits for that: while it is away, answers
+    wait on the disk, in the same file as what is done, and none is lost or told twice.
+
     Another bundle that takes the place of BUNDLE is used from then on, if it is good. SIGHUP asks
     to open it again; SIGTERM and Ctrl-C end after the photo under way.
 
     \b
       edgecat watch cats12 /srv/camera --out results.jsonl
       edgecat watch cats12 /srv/camera --out results.jsonl --once          from cron
+      edgecat watch cats12 /srv/camera --out results.jsonl --mqtt mqtts://homeassistant.local
     """
     from edgecat.errors import ConfigError, ImageError
     from edgecat.service.live import LiveClassifier
     from edgecat.service.process import Service
+    from edgecat.watch.content import load_photo
     from edgecat.watch.loop import WatchJob, watch
 
     if str(out) == "-":
@@ -89,6 +98,8 @@ def command(
             "Give a file, such as --out results.jsonl (or --out ./- for one of that name)"
         )
     progress = TerminalProgress()
+    teller = Teller(folder.resolve().name, out, functools.partial(load_photo, folder))
+    sinks = build_sinks(sinking, teller, progress.say)
     with Service(progress) as service:
         classifier = LiveClassifier(bundle, **opening)
         if news := classifier.current.choice.news:
@@ -102,7 +113,7 @@ def command(
             rotate_bytes=None if rotate_mb is None else rotate_mb * 2**20,
         )
         try:
-            outcome = watch(classifier, job, service, progress, on_line=_print_line)
+            outcome = watch(classifier, job, service, progress, on_line=_print_line, sinks=sinks)
         except BrokenPipeError:
             progress.say(
                 f"stopped: nobody reads standard output any more. All that was answered is in "

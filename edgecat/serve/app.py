@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import contextlib
+import dataclasses
+import datetime
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -36,6 +38,20 @@ from edgecat.serve.upkeep import Upkeep
 from edgecat.service.live import LiveClassifier
 
 
+@dataclasses.dataclass(frozen=True)
+class Audience:
+    """Who is told what happens.
+
+    Attributes:
+        say: Tells the operator what no client is told.
+        on_answer: Called with each answer, as plain values, by the thread that answers; None:
+            nobody but the client is told.
+    """
+
+    say: Callable[[str], object]
+    on_answer: Callable[[dict[str, object]], object] | None = None
+
+
 class PhotoService:
     """Answers requests with a classifier."""
 
@@ -45,7 +61,7 @@ class PhotoService:
         line: Line,
         limits: Limits,
         metrics: Metrics,
-        say: Callable[[str], object],
+        audience: Audience,
     ) -> None:
         """Join what answers take.
 
@@ -54,13 +70,13 @@ class PhotoService:
             line: Where photos wait for it.
             limits: What clients may ask at most.
             metrics: Counts what happens.
-            say: Tells the operator what no client is told.
+            audience: Is told what happens.
         """
         self._classifier = classifier
         self._line = line
         self._limits = limits
         self._metrics = metrics
-        self._say = say
+        self._audience = audience
         self._page, self._page_headers = load_page()
 
     async def predict(self, request: Request) -> Response:
@@ -78,14 +94,16 @@ class PhotoService:
         except ImageError as error:
             raise Refusal(422, "not_a_photo", str(error)) from error
         except EdgecatError as error:
-            self._say(f"a photo could not be answered: {error}")
+            self._audience.say(f"a photo could not be answered: {error}")
             text = "the model has no answer to this photo; the server's log says why"
             raise Refusal(500, "no_answer", text) from error
         except ClientDisconnect:
             self._metrics.count_refusal("cut_off")
             return Response()  # nobody is there to read it
         except asyncio.CancelledError:
-            self._say(f"not done after {self._limits.stop_s:g} s: a client is told to come again")
+            self._audience.say(
+                f"not done after {self._limits.stop_s:g} s: a client is told to come again"
+            )
             raise Refusal(503, "stopping", "the server is being stopped; send it again") from None
         self._metrics.count_answer(time.perf_counter() - started)
         return answer
@@ -103,7 +121,13 @@ class PhotoService:
         current = self._classifier.current
         answer = _explain(current, photo) if with_heat else current.predict(photo).to_dict()
         self._metrics.count_prediction(str(answer["answer"]), answer["ood_score"])
-        return answer | {"bundle": current.bundle.spec.name, "variant": current.variant}
+        told = answer | {"bundle": current.bundle.spec.name, "variant": current.variant}
+        if self._audience.on_answer is not None:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+            # The picture of where it was seen is for the client alone.
+            plain = {key: value for key, value in told.items() if key != "heat"}
+            self._audience.on_answer({"time": now} | plain)
+        return told
 
     async def show_model(self, request: Request) -> Response:
         """Answer GET /v1/model."""

@@ -1,14 +1,10 @@
 """Who may come in: looked at before anything else of a request is."""
 
 import hmac
-import os
-import stat
-from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edgecat.errors import ConfigError
 from edgecat.serve.limits import Limits
 from edgecat.serve.metrics import Metrics
 from edgecat.serve.refusal import Incoming, Refusal, RefusalResponse
@@ -19,45 +15,6 @@ OPEN_PATHS = ("/", "/healthz", "/openapi.json")
 
 #: What a client on the same machine calls it.
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-
-# 16 random letters and digits are 95 bits: nobody guesses that over a network.
-_MIN_TOKEN_CHARACTERS = 16
-_MAX_TOKEN_CHARACTERS = 1024
-
-_MEND = "make one: (umask 077; openssl rand -hex 32 > FILE)"
-
-
-def load_token(path: Path) -> str:
-    """Return the token in a file, which only its owner (and a group) may read.
-
-    A group may, because systemd's LoadCredential= gives a service its file that way.
-
-    Raises:
-        ConfigError: No such file, readable by everybody, or not one line of 16 or more characters.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_MAX_TOKEN_CHARACTERS + 2)
-    except OSError as error:
-        raise ConfigError(f"--token-file {path}: {error.strerror}; {_MEND}") from error
-    if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise ConfigError(
-            f"--token-file {path}: everybody on this machine may read or change it (mode "
-            f"{stat.S_IMODE(mode):04o}); chmod 600 {path}"
-        )
-    token = data.decode("latin-1").strip()
-    if not _MIN_TOKEN_CHARACTERS <= len(token) <= _MAX_TOKEN_CHARACTERS:
-        raise ConfigError(
-            f"--token-file {path}: its token has {len(token)} characters; accepted are "
-            f"{_MIN_TOKEN_CHARACTERS} to {_MAX_TOKEN_CHARACTERS}; {_MEND}"
-        )
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(
-            f"--token-file {path}: a token is one line of letters, digits and signs, without "
-            f"blanks; {_MEND}"
-        )
-    return token
 
 
 class Door:

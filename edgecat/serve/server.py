@@ -7,7 +7,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import cast
 
@@ -16,14 +16,15 @@ from starlette.middleware import Middleware
 
 from edgecat.errors import ConfigError
 from edgecat.machine.cores import count_threads
-from edgecat.serve.app import PhotoService, build_app
+from edgecat.serve.app import Audience, PhotoService, build_app
 from edgecat.serve.connection import guard_connections
-from edgecat.serve.door import LOOPBACK_NAMES, Door, load_token
+from edgecat.serve.door import LOOPBACK_NAMES, Door
 from edgecat.serve.limits import Limits
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import Metrics
 from edgecat.serve.upkeep import Upkeep
 from edgecat.service.live import LiveClassifier
+from edgecat.service.secret import load_token
 from edgecat.service.signals import Signals
 
 # What a machine says that has no IPv6, or has it switched off.
@@ -111,7 +112,7 @@ def serve(
     address: Address,
     limits: Limits,
     signals: Signals,
-    say: Callable[[str], object],
+    audience: Audience,
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads the bundle.
 
@@ -120,25 +121,25 @@ def serve(
         address: Where to listen.
         limits: What clients may ask at most.
         signals: Taken over.
-        say: Tells the operator what happens.
+        audience: Is told what happens.
 
     Raises:
         ConfigError: The token or the address is not accepted.
     """
     token = check_token(address)  # before anybody can connect
     listeners = listen(address)
-    server = build_server(classifier, address, token, limits, signals, say)
+    server = build_server(classifier, address, token, limits, signals, audience)
     port = listeners[0].getsockname()[1]
     current = classifier.current
-    say(
+    audience.say(
         f"serving {current.bundle.spec.name} ({current.variant}) at "
         f"http://{address.in_url}:{port}/, "
         f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
     )
     if current.choice.news:
-        say(current.choice.news)
+        audience.say(current.choice.news)
     server.run(sockets=listeners)
-    say("stopped")
+    audience.say("stopped")
 
 
 def build_server(
@@ -147,12 +148,12 @@ def build_server(
     token: str | None,
     limits: Limits,
     signals: Signals,
-    say: Callable[[str], object],
+    audience: Audience,
 ) -> uvicorn.Server:
     """Return a server to run on listening sockets."""
     metrics, line = Metrics(), Line(limits)
     metrics.watch_line(line)
-    upkeep = Upkeep(classifier, line, metrics, signals, say)
+    upkeep = Upkeep(classifier, line, metrics, signals, audience.say)
     # Each once, since a refusal lists them; 127.0.0.2 is one more.
     own_names = tuple(dict.fromkeys([*LOOPBACK_NAMES, address.in_url]))
     door = Middleware(
@@ -162,7 +163,7 @@ def build_server(
         token=token,
         host_names=own_names if address.is_loopback else None,
     )
-    app = build_app(PhotoService(classifier, line, limits, metrics, say), door, upkeep)
+    app = build_app(PhotoService(classifier, line, limits, metrics, audience), door, upkeep)
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], guard_connections(limits, metrics)),
@@ -190,7 +191,7 @@ def check_token(address: Address) -> str | None:
             file is not accepted.
     """
     if address.token_file is not None:
-        return load_token(address.token_file)
+        return load_token(address.token_file, option="--token-file")
     if not address.is_loopback:
         raise ConfigError(
             f"--host {address.host}: other machines can reach it, so clients need a token; add "

@@ -15,8 +15,8 @@ and time of change are those that are noted; the last one cannot be set by whoev
 
 **Each answer is written once.** Two files cannot be written in one step, so:
 
-1. One transaction of the record says that the photo is done and keeps its line in the *outbox*.
-   If it fails, nothing has happened, and the photo is answered later.
+1. One transaction of the record says that the photo is done and keeps its line in the *outbox* and
+   in the sinks' *queue*. If it fails, nothing has happened, and the photo is answered later.
 2. The line is appended to the results file and flushed to the disk.
 3. Only if the file then is the one at its path, and as long as it must be, the line counts as
    written; the next transaction notes that.
@@ -45,6 +45,7 @@ from typing import Any
 from edgecat.errors import StorageError
 from edgecat.progress import Progress
 from edgecat.service.database import Database
+from edgecat.sinks.queue import Queue
 from edgecat.watch.outbox import KeptLine, Outbox
 from edgecat.watch.photo import MAX_LINE_BYTES, Photo, Stamp, format_line
 from edgecat.watch.record import RECORD, Record
@@ -62,13 +63,14 @@ class JournalPlace:
     Attributes:
         out: The results file; its folder must exist.
         folder: The watched one.
-        rotate_bytes: A results file of this size is moved aside, and a new one begun; None to
-            leave that to others.
+        rotate_bytes: At this size a results file is moved aside and a new one begun; None: never.
+        sinks: The names of those that are told the lines, besides.
     """
 
     out: Path
     folder: Path
     rotate_bytes: int | None = None
+    sinks: tuple[str, ...] = ()
 
 
 class Journal:
@@ -76,6 +78,8 @@ class Journal:
 
     Attributes:
         num_answers: How many photos were answered, ever.
+        database: The record's file.
+        queue: In it, where each line waits until all sinks have taken it.
     """
 
     def __init__(
@@ -105,18 +109,14 @@ class Journal:
             record = real.with_name(f"{real.name}{RECORD_ENDING}")
             if not record.exists():
                 check_first_line(self._results)
-            self._database = stack.enter_context(contextlib.closing(Database(record, RECORD)))
-            self._record = Record(self._database)
-            self._outbox = Outbox(self._database)
+            self.database = stack.enter_context(contextlib.closing(Database(record, RECORD)))
+            self._record = Record(self.database)
+            self._outbox = Outbox(self.database)
+            self.queue = Queue(self.database, place.sinks)
             with self._storage_errors():
                 self._reconcile()
             self._open = stack.pop_all()
         self._own = os.path.relpath(real, os.path.realpath(place.folder))
-
-    @property
-    def database(self) -> Database:
-        """Return the record's file."""
-        return self._database
 
     def is_own(self, name: str) -> bool:
         """Return whether a name in the watched folder is the results', rotated or not."""
@@ -137,7 +137,7 @@ class Journal:
             StorageError: It was not noted.
         """
         if not self._record.is_known(photo.name, photo.stamp):
-            with self._database.transaction():
+            with self.database.transaction():
                 self._record.remember([photo])
 
     def add(self, photo: Photo, result: dict[str, Any]) -> None:
@@ -150,10 +150,11 @@ class Journal:
         Raises:
             StorageError: Nothing was noted.
         """
-        with self._database.transaction():
+        with self.database.transaction():
             self._outbox.mark_written(self._unnoted)
             self._record.remember([photo])
             line = self._outbox.put(format_line(photo, result), is_written=False)
+            self.queue.put(line.data)
         self._unnoted = []
         self._unwritten.append(line)
         self.num_answers = line.number
@@ -165,8 +166,7 @@ class Journal:
 
         Raises:
             StorageError: It could not be written; nothing of it is in the file, and it is kept.
-            ConfigError: Another file stands in the results file's place, or another process has
-                begun a new one.
+            ConfigError: Another file stands in its place, or another process has begun a new one.
         """
         with self._storage_errors():
             self._settle()
@@ -208,7 +208,7 @@ class Journal:
 
     def _note_written(self) -> None:
         if self._unnoted:
-            with self._database.transaction():
+            with self.database.transaction():
                 self._outbox.mark_written(self._unnoted)
             self._unnoted = []
 
@@ -245,13 +245,13 @@ class Journal:
         lines = read_on(self._results, start_bytes, unwritten)
         num_taken, last = 0, b""
         while batch := list(itertools.islice(lines, _BATCH_SIZE)):
-            with self._database.transaction():
+            with self.database.transaction():
                 self._record.remember(identify(photo, self._place.folder) for photo, _ in batch)
             num_taken += len(batch)
             last = batch[-1][1]
             self._on_step()
         if num_taken:
-            with self._database.transaction():
+            with self.database.transaction():
                 self._outbox.put(last, is_written=True, step=num_taken)
             self._progress.say(f"{self._place.out}: {num_taken} answers taken over into the record")
         return num_taken

@@ -3,27 +3,31 @@
 import contextlib
 import dataclasses
 import datetime
-import hashlib
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgecat.errors import ConfigError, ImageError, NotFiniteError, StorageError
-from edgecat.photos.decode import MAX_BYTES, describe_fault
+from edgecat.photos.decode import describe_fault
 from edgecat.progress import Progress
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
-from edgecat.service.troubles import Troubles
+from edgecat.sinks.courier import Couriers
+from edgecat.sinks.sink import Sink
 from edgecat.watch.arrivals import Arrival, Arrivals
+from edgecat.watch.content import read_content
 from edgecat.watch.inotify import Inotify
 from edgecat.watch.journal import Journal, JournalPlace
-from edgecat.watch.photo import Photo, Stamp
+from edgecat.watch.photo import Photo
 from edgecat.watch.sweep import Sweep
+from edgecat.watch.troubles import Troubles
 
 # How often a line is tried again that could not be written.
 _RETRY_S = 1.0
+
+# How long the end waits for sinks: what is left then waits for the next start.
+_FINISH_S, _FINISH_ONCE_S = 1.0, 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +75,7 @@ def watch(
     progress: Progress,
     *,
     on_line: Callable[[str, dict[str, Any]], object] = lambda photo, result: None,
+    sinks: Sequence[Sink] = (),
 ) -> Outcome:
     """Answer the photos of a folder as they arrive, until a signal or `job.once` ends it.
 
@@ -80,6 +85,7 @@ def watch(
         service: Entered; is attended once a second at least.
         progress: Told of troubles and their ends.
         on_line: Called with a photo's name and what its line says, once it is on the disk.
+        sinks: Who else is told the answers; nobody waits for them.
 
     Raises:
         ConfigError: No such folder, or a results file that is none or is in use.
@@ -88,7 +94,8 @@ def watch(
     if not job.folder.is_dir():
         raise ConfigError(f"{job.folder}: no such folder; give the one that photos arrive in")
     troubles = Troubles(progress)
-    place = JournalPlace(job.out, job.folder, job.rotate_bytes)
+    names = tuple(sink.name for sink in sinks)
+    place = JournalPlace(job.out, job.folder, job.rotate_bytes, names)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(
             contextlib.closing(Journal(place, progress, on_step=service.ask_for_time))
@@ -106,7 +113,15 @@ def watch(
             f"photos were answered before, answers go to {job.out}"
         )
         service.tell_ready()
-        watcher = _Watcher(classifier, job, service, arrivals, journal, troubles, on_line)
+        couriers = stack.enter_context(
+            Couriers(
+                journal.queue,
+                sinks,
+                progress,
+                patience_s=_FINISH_ONCE_S if job.once else _FINISH_S,
+            )
+        )
+        watcher = _Watcher(classifier, job, service, arrivals, journal, troubles, couriers, on_line)
         watcher.run()
         return watcher.outcome
 
@@ -119,6 +134,7 @@ class _Watcher:
     arrivals: Arrivals
     journal: Journal
     troubles: Troubles
+    couriers: Couriers
     on_line: Callable[[str, dict[str, Any]], object]
     outcome: Outcome = dataclasses.field(default_factory=Outcome)
 
@@ -143,7 +159,7 @@ class _Watcher:
 
     def _look_at(self, arrival: Arrival) -> None:
         try:
-            content = _read(self.job.folder / arrival.photo, arrival.stamp)
+            content = read_content(self.job.folder / arrival.photo, arrival.stamp)
         except FileNotFoundError:
             return  # it will not be found again either
         except OSError as error:
@@ -174,6 +190,7 @@ class _Watcher:
             self.outcome.num_broken += 1
         if self._persist(lambda: self.journal.add(photo, result)):
             self.arrivals.done(arrival.photo)
+            self.couriers.wake()
             if self._persist(self.journal.deliver):
                 self.on_line(arrival.photo, result)
 
@@ -208,36 +225,6 @@ class _Watcher:
             if self.job.once:
                 self.outcome.num_unreadable += 1
                 self.arrivals.done(arrival.photo)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Content:
-    """What is in a file: its SHA-256 is of all, `data` ends one byte above what is accepted."""
-
-    data: bytes
-    sha256: bytes
-
-    def photo(self) -> bytes:
-        if len(self.data) > MAX_BYTES:
-            raise ImageError(f"the photo: larger than {MAX_BYTES // 2**20} MiB")
-        return self.data
-
-
-def _read(path: Path, stamp: Stamp) -> _Content | None:
-    """Read a file; None if it is not, or not any more, what the stamp says."""
-    # Between look and open a file may become a link or a pipe: neither followed nor waited for.
-    with open(path, "rb", opener=_open_no_link) as file:
-        data = file.read(MAX_BYTES + 1)
-        digest = hashlib.sha256(data)
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-        if Stamp.of(os.fstat(file.fileno())) != stamp:
-            return None
-    return _Content(data, digest.digest())
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _open_inotify(stack: contextlib.ExitStack, progress: Progress) -> Inotify | None:

@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # Device -> the extras that it is given.
-EXTRAS = {"raspberry-pi": ["serve", "sign"], "intel": ["openvino", "serve", "sign"]}
+EXTRAS = {
+    "raspberry-pi": ["serve", "sign", "mqtt"],
+    "intel": ["openvino", "serve", "sign", "mqtt"],
+}
 
 
 def read_pins(path):

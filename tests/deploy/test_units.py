@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 UNITS = Path(__file__).parents[2] / "deploy/raspberry-pi/systemd"
+WITH_NETWORK = UNITS.parents[1] / "home-assistant/edgecat-watch.service.d"
 NAMES = ["edgecat-watch.service", "edgecat-serve.service"]
 
 # systemd's own scale from 0 to 10; its verdict on 3.0 is "OK", on an ordinary service 9.6 "UNSAFE".
@@ -19,11 +20,21 @@ MAX_EXPOSURE = 3.0
 
 @pytest.mark.parametrize("unit", NAMES)
 def test_a_unit_is_locked_in_and_has_no_unknown_keys(unit, tmp_path):
+    shutil.copytree(UNITS, tmp_path / "etc/systemd/system")
+    check_exposure(unit, tmp_path)
+
+
+def test_so_is_the_one_that_may_use_the_network(tmp_path):
+    units = shutil.copytree(UNITS, tmp_path / "etc/systemd/system")
+    shutil.copytree(WITH_NETWORK, units / WITH_NETWORK.name)
+    check_exposure("edgecat-watch.service", tmp_path)
+
+
+def check_exposure(unit, root):
     if not shutil.which("systemd-analyze"):
         assert not os.environ.get("CI"), "apt-get install systemd"
         pytest.skip("needs systemd-analyze (apt-get install systemd)")
-    shutil.copytree(UNITS, tmp_path / "etc/systemd/system")
-    analyze = ["systemd-analyze", "security", "--offline=true", f"--root={tmp_path}", "--no-pager"]
+    analyze = ["systemd-analyze", "security", "--offline=true", f"--root={root}", "--no-pager"]
     done = subprocess.run(
         [*analyze, f"--threshold={10 * MAX_EXPOSURE:.0f}", unit], capture_output=True, text=True
     )

@@ -14,6 +14,7 @@ from PIL import Image
 pytest.importorskip("uvicorn", reason="needs edgecat[serve]")
 pytest.importorskip("starlette", reason="needs edgecat[serve]")
 
+from edgecat.serve.app import Audience
 from edgecat.serve.limits import Limits
 from edgecat.serve.server import Address, build_server, check_token, listen
 from edgecat.service.live import LiveClassifier
@@ -98,7 +99,12 @@ def running(bundle, address=None, limits=None, variant=None):
     classifier = LiveClassifier(bundle, variant, threads=1)
     listeners = listen(address)
     server = build_server(
-        classifier, address, check_token(address), limits or Limits(), Signals(), said.append
+        classifier,
+        address,
+        check_token(address),
+        limits or Limits(),
+        Signals(),
+        Audience(said.append),
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": listeners})
     thread.start()

@@ -1,0 +1,66 @@
+"""Frigate's snapshots of cats, from its MQTT topics into a folder that `edgecat watch` reads.
+
+/opt/edgecat/venv/bin/python frigate_snapshots.py --mqtt mqtts://homeassistant.local \
+    --mqtt-login login --topic 'frigate/+/cat/snapshot' --out /srv/photos
+
+Each message is a JPEG: docs.frigate.video/integrations/mqtt. The broker keeps for this subscriber
+what comes while it is away (a session with QoS 1). What stands in the topics from before (retained)
+is passed over: it is old.
+"""
+
+import datetime
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import paho.mqtt.client
+import paho.mqtt.enums
+
+from edgecat.errors import EdgecatError
+from edgecat.sinks.broker import open_broker
+from edgecat.sinks.home_assistant import to_id
+
+
+def keep(message: Any, folder: Path) -> None:
+    """Write a snapshot under a name of camera and time; it is whole as soon as it has that name."""
+    if message.retain or not message.payload:
+        return
+    camera = to_id(message.topic.split("/")[-3])
+    time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    path = folder / f"{camera}-{time}.jpg"
+    hidden = path.with_name(f".{path.name}")  # which edgecat watch passes over
+    with hidden.open("wb") as file:
+        file.write(message.payload)
+        file.flush()
+        os.fsync(file.fileno())
+    hidden.rename(path)
+
+
+@click.command()
+@click.option("--mqtt", required=True, metavar="mqtts://HOST[:PORT]")
+@click.option("--mqtt-ca", type=click.Path(path_type=Path))
+@click.option("--mqtt-login", type=click.Path(path_type=Path))
+@click.option("--topic", default="frigate/+/cat/snapshot", show_default=True)
+@click.option("--out", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+def main(mqtt: str, mqtt_ca: Path | None, mqtt_login: Path | None, topic: str, out: Path) -> None:
+    """Keep snapshots until it is stopped."""
+    try:
+        broker = open_broker(mqtt, mqtt_ca, mqtt_login)
+    except EdgecatError as error:
+        sys.exit(f"error: {error}")
+    version = paho.mqtt.enums.CallbackAPIVersion.VERSION2
+    client = paho.mqtt.client.Client(version, f"snapshots-{to_id(str(out.resolve()))}", False)
+    if broker.tls is not None:
+        client.tls_set_context(broker.tls)
+    if broker.login is not None:
+        client.username_pw_set(broker.login.user, broker.login.password)
+    client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+    client.on_message = lambda client, data, message: keep(message, out)
+    client.connect_async(broker.address.host, broker.address.port)
+    client.loop_forever(retry_first_connection=True)
+
+
+if __name__ == "__main__":
+    main()

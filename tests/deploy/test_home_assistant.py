@@ -1,0 +1,75 @@
+"""deploy/home-assistant: the automation decides as it says, Frigate's snapshots become files."""
+
+import contextlib
+import datetime
+import subprocess
+import sys
+from pathlib import Path
+
+import jinja2
+import paho.mqtt.publish
+import pytest
+import yaml
+
+from benchmarks.reliability.mqtt_broker import BrokerProcess
+from tests.sinks.conftest import wait_until
+
+FOLDER = Path(__file__).parents[2] / "deploy/home-assistant"
+NOW = datetime.datetime(2026, 11, 28, 12, tzinfo=datetime.UTC)
+
+
+def decide(answer):
+    """Return whether the automation acts on an answer, by the templates of its conditions."""
+    automation = yaml.safe_load((FOLDER / "cat-flap.yaml").read_text())
+    environment = jinja2.Environment()
+    environment.globals |= {"now": lambda: NOW, "as_datetime": datetime.datetime.fromisoformat}
+    trigger = {"payload_json": answer}
+    rendered = [
+        environment.from_string(condition["value_template"]).render(trigger=trigger)
+        for condition in automation["conditions"]
+    ]
+    return rendered == ["True"] * len(rendered)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_known", "age_s", "acts"),
+    [
+        ("unknown", False, 1, True),
+        ("REX", True, 1, True),
+        ("TOMMY", True, 1, False),
+        ("TOMMY", None, 1, False),
+        ("unknown", False, 3600, False),
+    ],
+)
+def test_the_flap_is_locked_for_strangers_that_are_there_now(answer, is_known, age_s, acts):
+    time = (NOW - datetime.timedelta(seconds=age_s)).isoformat(timespec="milliseconds")
+    assert decide({"answer": answer, "is_known": is_known, "time": time}) == acts
+
+
+def test_a_broken_photo_locks_nothing():
+    assert not decide({"error": "damaged", "time": NOW.isoformat()})
+
+
+@pytest.mark.slow
+def test_snapshots_become_files_and_old_ones_do_not(tmp_path):
+    broker = BrokerProcess()
+    broker.start()
+    address = {"hostname": "127.0.0.1", "port": broker.port}
+    paho.mqtt.publish.single("frigate/yard/cat/snapshot", b"old", retain=True, **address)
+    command = [
+        sys.executable, str(FOLDER / "frigate_snapshots.py"),
+        "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--out", str(tmp_path),
+    ]  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        stack.callback(broker.kill)
+        process = stack.enter_context(subprocess.Popen(command))
+        stack.callback(process.kill)
+
+        def publish_until_it_is_there():
+            paho.mqtt.publish.single("frigate/a b/cat/snapshot", b"new", 1, **address)
+            return list(tmp_path.glob("*.jpg"))
+
+        wait_until(publish_until_it_is_there)
+        for path in tmp_path.glob("*.jpg"):
+            assert path.name.startswith("a-b-")
+            assert path.read_bytes() == b"new"

@@ -55,6 +55,7 @@ _EXTRAS = {
     **dict.fromkeys(
         ("uvicorn", "h11", "starlette", "python_multipart", "prometheus_client"), "serve"
     ),
+    "paho": "mqtt",
 }
 
 

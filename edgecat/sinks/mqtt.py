@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from edgecat.errors import ConfigError, ImageError
+from edgecat.errors import ImageError
 from edgecat.sinks.broker import Broker
 from edgecat.sinks.home_assistant import (
     BIRTH,
@@ -67,17 +67,10 @@ class MqttSink:
             broker: Which.
             device: What Home Assistant shows.
             load_photo: Returns the photo of a line of the queue, None if it is not there any more.
-
-        Raises:
-            ConfigError: paho-mqtt is not installed.
         """
-        try:
-            import paho.mqtt.client
-            import paho.mqtt.enums
-        except ImportError:
-            raise ConfigError(
-                "--mqtt: needs paho-mqtt, which is not installed; pip install 'edgecat[mqtt]'"
-            ) from None
+        import paho.mqtt.client
+        import paho.mqtt.enums
+
         self._mqtt = paho.mqtt.client
         self._callback_version = paho.mqtt.enums.CallbackAPIVersion.VERSION2
         self.address = str(broker.address)

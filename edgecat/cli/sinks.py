@@ -120,12 +120,13 @@ def open_outbox(
         ConfigError: As `build_sinks`, or no place for answers to wait.
     """
     path = sinking["outbox"]
-    sinks = build_sinks(sinking, Teller(name, path or Path(name), None), progress.say)
-    if (path is None) == bool(sinks):
+    has_sinks = sinking["mqtt"] is not None or sinking["post"] is not None
+    if has_sinks != (path is not None):
         raise ConfigError(
             "--outbox: belongs to --mqtt or --post, and they to it: answers wait in that file "
             "while nobody takes them; give both, such as --outbox outbox.sqlite"
         )
+    sinks = build_sinks(sinking, Teller(name, path or Path(name), None), progress.say)
     if path is None:
         yield None
         return

@@ -5,6 +5,7 @@ one before and that is noted on the disk. So, whatever is killed, a line that is
 twice in a row, with the same id and number; none is left out.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ class Courier(threading.Thread):
                 self._bear(f"{type(error).__name__}: {error}")
             else:
                 self._recover()
-        self._sink.hang_up(is_over=True)
+        self._hang_up(is_over=True)
 
     def wake(self) -> None:
         """Tell of a new line."""
@@ -108,10 +109,14 @@ class Courier(threading.Thread):
         if reason not in self._told:
             self._told.add(reason)
             self._progress.say(f"{self._sink.address}: {reason}; answers wait in the queue")
-        self._sink.hang_up(is_over=False)
-        self._is_connected = False
+        self._hang_up(is_over=False)
         self._stopping.wait(self._wait_s)
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
+
+    def _hang_up(self, *, is_over: bool) -> None:
+        self._is_connected = False
+        with contextlib.suppress(Exception):  # the connection is given up in any case
+            self._sink.hang_up(is_over=is_over)
 
     def _recover(self) -> None:
         """Tell that all is well, if it was not."""

@@ -70,6 +70,18 @@ def test_a_trouble_is_told_once_and_the_line_is_brought_once_it_is_over(open_que
     assert said[1] == "pocket://: well again"
 
 
+def test_a_sink_that_cannot_even_hang_up_is_tried_again(open_queue, said, monkeypatch):
+    queue, sink = open_queue("mqtt"), Pocket([Unreachable("away")])
+
+    def fail(**_):
+        raise IndexError
+
+    monkeypatch.setattr(sink, "hang_up", fail)
+    put(queue, 1)
+    with carry(queue, sink, said):
+        wait_until(lambda: sink.lines == [1])
+
+
 def test_after_a_failure_the_sink_is_connected_anew_with_the_last_lines(open_queue, said):
     queue, sink = open_queue("mqtt"), Pocket()
     put(queue, 1)

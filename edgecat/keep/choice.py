@@ -1,8 +1,9 @@
 """Which answered photos are worth a person's look: one rule, with its reasons."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-from edgecat.runtime.prediction import Prediction
+from edgecat.runtime.prediction import Guess, Prediction
 
 #: Why a photo is kept: it shows none of the known classes, the two likeliest ones are close, or it
 #: stands for all others.
@@ -30,14 +31,18 @@ def find_reason(prediction: Prediction, sha256: str) -> Reason | None:
     """
     if prediction.is_known is False:
         return "unknown"
-    if measure_margin(prediction) < UNSURE_MARGIN:
+    if measure_margin(prediction.top) < UNSURE_MARGIN:
         return "unsure"
     return "sample" if draw_from(sha256[:_NUM_DIGITS]) < SAMPLE_RATIO else None
 
 
-def measure_margin(prediction: Prediction) -> float:
-    """Return how far the likeliest class is before the next one, 0-1."""
-    first, *others = prediction.top
+def measure_margin(top: Sequence[Guess]) -> float:
+    """Return how far the likeliest class is before the next one, 0-1.
+
+    Args:
+        top: The likeliest classes, likeliest first; 1 or more.
+    """
+    first, *others = top
     return first.probability - (others[0].probability if others else 0.0)
 
 

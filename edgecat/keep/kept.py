@@ -53,6 +53,15 @@ class KeptAnswer:
     ood_score: float | None = None
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: No class is the likeliest.
+        """
+        if not self.top:
+            raise ValueError("top is empty")
+
 
 @dataclasses.dataclass(frozen=True)
 class KeptPhoto:

@@ -3,19 +3,23 @@
 import dataclasses
 import datetime
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgecat.errors import ConfigError, DatasetError, EdgecatError
+from edgecat.keep.choice import measure_margin
 from edgecat.keep.decisions import Decision, Kind, settle
-from edgecat.keep.kept import DECISIONS, KeptAnswer, KeptPhoto, list_kept, load_answer
+from edgecat.keep.kept import DECISIONS, PHOTOS, KeptAnswer, KeptPhoto, list_kept, load_answer
 from edgecat.photos.labels import check_new_label
 from edgecat.review.log import DecisionLog
 from edgecat.runtime.prediction import UNKNOWN
 
 #: Photos that a page is told of: the one to decide on, and those that it fetches ahead.
 NUM_AHEAD = 5
+
+# A batch is looked at in some minutes; within it photos are in an order that is quick to decide on.
+_BATCH_SIZE = 40
 
 _WHY_ORDER = ("unknown", "unsure", "sample")
 
@@ -41,19 +45,25 @@ class Item:
         """Return what photos like this one are called: those to which a model said the same."""
         if self.answer is None:
             return "no answer"
-        nearest = self.answer.top[0].label if self.answer.top else ""
         if self.answer.answer == UNKNOWN:
-            return f"{UNKNOWN}, nearest {nearest}"
+            return f"{UNKNOWN}, nearest {self.answer.top[0].label}"
         return self.answer.answer
 
     @property
-    def place(self) -> tuple[int, str, str, int, str]:
-        """Return what the order goes by: why it was kept, the group, what else it may be, time."""
-        if self.answer is None:
-            return len(_WHY_ORDER), "", "", self.photo.time_ns, self.photo.sha256
-        second = self.answer.top[1].label if len(self.answer.top) > 1 else ""
-        why = _WHY_ORDER.index(self.answer.why)
-        return why, self.group, second, self.photo.time_ns, self.photo.sha256
+    def why(self) -> int:
+        """Return the place in `_WHY_ORDER` of why it was kept; not known: behind all."""
+        return _WHY_ORDER.index(self.answer.why) if self.answer else len(_WHY_ORDER)
+
+    @property
+    def margin(self) -> float:
+        """Return how sure the model was, 0-1."""
+        return measure_margin(self.answer.top) if self.answer else 1.0
+
+    @property
+    def kin(self) -> tuple[int, str, str, int, str]:
+        """Return what puts like to like: why, the group, what else it may be, and the time."""
+        second = self.answer.top[1].label if self.answer and len(self.answer.top) > 1 else ""
+        return self.why, self.group, second, self.photo.time_ns, self.photo.sha256
 
     def to_card(self) -> dict[str, Any]:
         """Return what a page shows of it, as plain values."""
@@ -76,7 +86,7 @@ class Desk:
             say: Told of answers that do not read.
 
         Raises:
-            ConfigError: No photos were kept there.
+            ConfigError: The folder cannot be read.
         """
         self._folder, self._log, self._say = folder, log, say
         self._items: dict[str, Item] = {}  # in the order of the queue
@@ -90,17 +100,17 @@ class Desk:
         """Take up photos that were kept meanwhile, and drop those that are gone.
 
         Raises:
-            ConfigError: There is no such folder.
+            ConfigError: The folder cannot be read.
         """
         try:
             photos = list_kept(self._folder)
         except OSError as error:
             raise ConfigError(
-                f"{self._folder}: holds no kept photos ({error.strerror}); give the folder of "
-                "edgecat watch --keep DIR, or serve --keep DIR"
+                f"{self._folder}: cannot be read any more ({error.strerror}); end edgecat review, "
+                "and start it with the folder of the photos"
             ) from error
         found = [self._items.get(p.sha256) or Item(p, self._load_answer(p)) for p in photos]
-        self._items = {item.photo.sha256: item for item in sorted(found, key=lambda i: i.place)}
+        self._items = {item.photo.sha256: item for item in arrange(found)}
         answers = [item.answer for item in found if item.answer is not None]
         self._offer(sorted({guess.label for answer in answers for guess in answer.top}))
 
@@ -206,6 +216,26 @@ class Desk:
             return None
 
 
+def arrange(items: Iterable[Item]) -> list[Item]:
+    """Return photos in the order of the queue: batch by batch, the most instructive ones first.
+
+    Unknown and unsure ones by turns, of each the least sure first; then the sample. Whoever stops
+    early has decided on those that teach most. Within a batch like lies beside like.
+
+    Args:
+        items: In any order.
+    """
+    num_of: Counter[int] = Counter()
+    ranked = []
+    for item in sorted(items, key=lambda item: (item.margin, item.photo.sha256)):
+        is_instructive = item.why < _WHY_ORDER.index("sample")
+        ranked.append((not is_instructive, num_of[item.why], item.why, item))
+        num_of[item.why] += 1
+    queue = [item for *_, item in sorted(ranked, key=lambda row: row[:3])]
+    batches = [queue[i : i + _BATCH_SIZE] for i in range(0, len(queue), _BATCH_SIZE)]
+    return [item for batch in batches for item in sorted(batch, key=lambda item: item.kin)]
+
+
 def open_log(folder: Path, say: Callable[[str], object]) -> DecisionLog:
     """Open the decisions on the photos of a folder.
 
@@ -214,9 +244,10 @@ def open_log(folder: Path, say: Callable[[str], object]) -> DecisionLog:
         DatasetError: A line of the file is no decision.
         StorageError: It cannot be written.
     """
-    if not folder.is_dir():
+    if not (folder / PHOTOS).is_dir():  # or a file would be made in anybody's folder
         raise ConfigError(
-            f"{folder}: no such folder; give the one of edgecat watch --keep DIR, or serve --keep"
+            f"{folder}: holds no kept photos; give the folder of edgecat watch --keep DIR, or of "
+            "serve --keep DIR"
         )
     return DecisionLog(folder / DECISIONS, say)
 

@@ -152,6 +152,8 @@ def test_a_new_class_is_typed_and_has_a_key_from_then_on(page, review, folder):
 def test_keys_count_only_while_the_photo_is_seen(page, review, folder):
     page.open(review)
     page.wait_for_photo()
+    for kind in ("label", "skip", "remove"):
+        assert page.run(f"(seen = null, mayDecide('{kind}'))") is False
     page.run("(seen = null, decide('label', 'Bengal'))")
     page.run("(isBusy = true, decide('skip'), isBusy = false)")
     page.press("9", "z")  # keys of no label
@@ -183,6 +185,18 @@ def test_a_photo_that_is_gone_is_passed_over(page, review, folder):
     page.press_and_wait("1")
     page.wait_until(f"seen === '{left}'")
     assert page.text_of("far") == f"1 of {NUM - 1}"
+
+
+def test_a_photo_that_cannot_be_shown_can_be_left_out_and_gets_no_label(page, folder, hashes):
+    for path in (folder / PHOTOS).glob("*.png"):
+        path.write_bytes(b"changed")
+    with reviewing(folder) as server:
+        page.open(server)
+        page.wait_until("unseen === desk.next[0].sha256")
+        assert "not what was kept" in page.text_of("status")
+        assert page.run("mayDecide('label')") is False
+        page.press_and_wait("x")
+    assert [*holds(folder).values()] == ["remove"]
 
 
 def test_a_decision_of_another_page_is_told_and_the_next_photo_comes(page, review, folder):

@@ -277,10 +277,18 @@ def test_a_disk_that_fails_is_told_and_the_photo_stays(review, folder, hashes):
     assert review.look()["num_decided"] == 1
 
 
-def test_what_is_no_folder_of_kept_photos_is_refused(tmp_path, folder):
+def test_what_is_no_folder_of_kept_photos_is_refused_and_left_as_it_is(tmp_path, folder):
     for place in (folder, tmp_path):
         with pytest.raises(ConfigError, match="--keep"), reviewing(place):
             pass
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_folder_that_is_taken_away_is_told(review, folder):
+    folder.rename(folder.with_name("elsewhere"))
+    status, _, answer = review.ask("GET", "/v1/review")
+    assert (status, answer["error"]["code"]) == (422, "refused")
+    assert "cannot be read any more" in answer["error"]["message"]
 
 
 def test_a_file_edited_by_hand_is_refused_by_its_line(folder, hashes):

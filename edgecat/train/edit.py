@@ -5,6 +5,7 @@ A lean network is a network and its edits, and its name says both:
 resuming, a teacher, export and bundles have no code for it.
 """
 
+import copy
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,13 +32,15 @@ class Look(Protocol):
     """What shows training photos to a network."""
 
     def __call__(
-        self, network: "nn.Module", layers: "Sequence[nn.Module]"
+        self, network: "nn.Module", layers: "Sequence[nn.Module]", max_photos: int = 2048
     ) -> "Iterator[list[tuple[Tensor, Tensor]]]":
         """Yield what each layer read and what it made of it, batch by batch.
 
         Args:
             network: What `Architecture.build` returned; it learns nothing.
             layers: Of it.
+            max_photos: The most to show, evenly taken; means over more hardly change, and an edit
+                is to take seconds.
         """
 
 
@@ -60,6 +63,8 @@ class Edit:
             network has no such part.
         propose: Returns the arguments that are worth a try on a network; some may not fit.
         amend: Returns what is then known of the network, by the argument.
+        changes_layers: Whether it changes layers of blocks, so that what they made before is to be
+            fitted by their projections, see `edgecat.train.refit`.
         scales_all: Whether it makes all of a network quicker, and not a part.
     """
 
@@ -69,6 +74,7 @@ class Edit:
     change: "Callable[[nn.Module, str, Look | None], None]"
     propose: "Callable[[nn.Module], Iterable[object]]"
     amend: Callable[[Architecture, str], Architecture] = _keep
+    changes_layers: bool = False
     scales_all: bool = False
 
 
@@ -99,10 +105,15 @@ def apply_edit(network: "nn.Module", text: str, look: Look | None = None) -> Non
         ConfigError: There is no such edit, or it does not fit the network.
     """
     edit, argument = _read(text)
+    before = copy.deepcopy(network) if edit.changes_layers and look is not None else None
     try:
         edit.change(network, argument, look)
     except ConfigError as error:
         raise ConfigError(f"edit {text}: {error}") from error
+    if before is not None and look is not None:
+        from edgecat.train.refit import refit_blocks  # needs torch
+
+        refit_blocks(before, network, look)
 
 
 def edit_architecture(architecture: Architecture, text: str) -> Architecture:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # `edgecat finetune --help` lists edits without torch
 #: What stands before each edit in a network's name.
 SEPARATOR = "+"
 
+#: Most photos that an edit looks at: means over more hardly change, and it is to take seconds.
+MAX_SHOWN = 2048
+
 #: The argument of an edit that changes all that it can.
 ALL = ""
 
@@ -32,15 +35,14 @@ class Look(Protocol):
     """What shows training photos to a network."""
 
     def __call__(
-        self, network: "nn.Module", layers: "Sequence[nn.Module]", max_photos: int = 2048
+        self, network: "nn.Module", layers: "Sequence[nn.Module]", max_photos: int = MAX_SHOWN
     ) -> "Iterator[list[tuple[Tensor, Tensor]]]":
         """Yield what each layer read and what it made of it, batch by batch.
 
         Args:
             network: What `Architecture.build` returned; it learns nothing.
             layers: Of it.
-            max_photos: The most to show, evenly taken; means over more hardly change, and an edit
-                is to take seconds.
+            max_photos: The most to show, evenly taken.
         """
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from edgecat.train.architecture import Architecture
 from edgecat.train.data import TrainingData
+from edgecat.train.edit import MAX_SHOWN
 from edgecat.train.network import PhotoNetwork
 
 _BATCH = 32
@@ -28,7 +29,7 @@ class TrainingPhotos:
     architecture: Architecture
 
     def __call__(
-        self, network: nn.Module, layers: Sequence[nn.Module], max_photos: int = 2048
+        self, network: nn.Module, layers: Sequence[nn.Module], max_photos: int = MAX_SHOWN
     ) -> Iterator[list[tuple[Tensor, Tensor]]]:
         """Yield what each layer read and made, as `edgecat.train.edit.Look` says."""
         whole = PhotoNetwork(network, self.architecture, self.data.cache.spec).eval()

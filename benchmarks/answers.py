@@ -262,6 +262,20 @@ def _predicted_latency(result: _Result) -> str:
     )
 
 
+def _lean_cats(result: _Result) -> str:
+    parts = []
+    for row in result["rows"]:
+        pooled, times = row["pooled"], row["times"]
+        low, high = pooled["drop_interval_pp"]
+        ratios = ", ".join(f"{one['ratio']:.2f}x (`{name}`)" for name, one in times.items())
+        parts.append(
+            f"`{'+'.join(row['edits'])}`, {row['epochs']} epochs: {ratios}; "
+            f"{100 * pooled['top1_ratio']:.1f} % of {pooled['num_images']} test photos, lost "
+            f"{pooled['drop_pp']:+.1f} pp ({low:+.1f} to {high:+.1f}; {len(row['seeds'])} seeds)"
+        )
+    return "; ".join(parts)
+
+
 #: The name of a raw result and what it says, for people.
 def _review_kills(result: _Result) -> str:
     return (
@@ -322,6 +336,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     ),
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
+    "lean_cats": _lean_cats,
     "predicted_latency": _predicted_latency,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,

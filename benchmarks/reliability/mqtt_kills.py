@@ -13,7 +13,6 @@ import json
 import random
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,12 @@ from benchmarks.command import EDGECAT
 from benchmarks.reliability.mqtt_broker import BrokerProcess, Subscriber
 from benchmarks.results import write_result
 
-# Photos per second: about ten arrive from one kill to the next.
-_PHOTOS_PER_S = 8
-
-# The longest time from a start to the kill, and how long a killed broker stays away.
-_LONGEST_LIFE_S = 2.5
+# The longest time between two photos, and how long a killed broker stays away.
+_LONGEST_GAP_S = 0.2
 _LONGEST_ABSENCE_S = 2.0
+
+# One in so many kills comes while watch starts; before the others it has said that it watches.
+_EARLY_RATIO = 0.25
 
 # So long the last photo may take to the subscriber.
 _PATIENCE_S = 60
@@ -54,37 +53,91 @@ class Plan:
     seed: int
 
 
-def bring_photos(folder: Path, plan: Plan) -> None:
-    """Let photos arrive at random moments, each with a content of its own."""
+class Both:
+    """Broker and watch, both of which may be killed and started again.
+
+    Attributes:
+        counts: How often each was killed.
+    """
+
+    def __init__(self, command: list[str], broker: BrokerProcess) -> None:
+        """Start watch.
+
+        Args:
+            command: Of watch.
+            broker: Running.
+        """
+        self.counts: collections.Counter[str] = collections.Counter()
+        self._command = command
+        self._broker = broker
+        self._start()
+
+    def wait_until_it_watches(self) -> None:
+        """Return as soon as watch has said so."""
+        while not self._is_watching:
+            line = self._watch.stderr.readline()
+            assert line, "watch has ended"
+            self._is_watching = line.startswith("watching")
+
+    def kill_watch(self) -> None:
+        """Kill watch and start it again."""
+        self.stop()
+        self._start()
+        self.counts["watch"] += 1
+
+    def kill_broker(self, absence_s: float) -> None:
+        """Kill the broker and start it again after a while."""
+        self._broker.kill()
+        time.sleep(absence_s)
+        self._broker.start()
+        self.counts["broker"] += 1
+
+    def stop(self) -> None:
+        """Kill watch."""
+        self._watch.kill()
+        self._watch.communicate()
+
+    def _start(self) -> None:
+        self._is_watching = False
+        pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        self._watch = subprocess.Popen(self._command, text=True, **pipes)
+
+
+def bring_photo(folder: Path, number: int) -> None:
+    """Let a photo arrive, with a content of its own."""
+    pixels = np.random.default_rng(number).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    hidden = folder / f".{number}.png"
+    Image.fromarray(pixels).save(hidden)
+    hidden.rename(folder / f"{number}.png")
+
+
+def kill_in_turn(plan: Plan, both: Both, folder: Path) -> None:
+    """Let photos arrive, and kill broker or watch at random moments between them."""
     rng = random.Random(plan.seed)
+    killed_at = set(rng.sample(range(plan.num_photos), plan.num_kills))
     for number in range(plan.num_photos):
-        pixels = np.random.default_rng(number).integers(0, 256, (120, 160, 3), dtype=np.uint8)
-        hidden = folder / f".{number}.png"
-        Image.fromarray(pixels).save(hidden)
-        hidden.rename(folder / f"{number}.png")
-        time.sleep(rng.expovariate(_PHOTOS_PER_S))
-
-
-def kill_in_turn(plan: Plan, broker: BrokerProcess, command: list[str]) -> collections.Counter[str]:
-    """Kill broker or watch at random moments; return how often each was killed."""
-    rng, counts = random.Random(plan.seed), collections.Counter[str]()
-    watch = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for number in range(plan.num_kills):
-        time.sleep(rng.uniform(0, _LONGEST_LIFE_S))
+        bring_photo(folder, number)
+        time.sleep(rng.uniform(0, _LONGEST_GAP_S))
+        if number not in killed_at:
+            continue
+        if rng.random() >= _EARLY_RATIO:
+            both.wait_until_it_watches()
+            time.sleep(rng.uniform(0, 5 * _LONGEST_GAP_S))
         if rng.random() < 0.5:
-            broker.kill()
-            time.sleep(rng.uniform(0, _LONGEST_ABSENCE_S))
-            broker.start()
-            counts["broker"] += 1
+            both.kill_broker(rng.uniform(0, _LONGEST_ABSENCE_S))
         else:
-            watch.kill()
-            watch.wait()
-            watch = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            counts["watch"] += 1
-        print(f"kill {number + 1}", end="\r", flush=True)
-    watch.kill()
-    watch.wait()
-    return counts
+            both.kill_watch()
+        print(f"kill {both.counts.total()}", end="\r", flush=True)
+    both.stop()
+
+
+def tell_the_rest(command: list[str]) -> None:
+    """Let watch answer what it has not, and tell it."""
+    said = "answers wait"
+    while "answers wait" in said:
+        said = subprocess.run(
+            [*command, "--once"], check=True, capture_output=True, text=True
+        ).stderr
 
 
 def carry_out(plan: Plan, top: Path) -> dict[str, Any]:
@@ -101,27 +154,27 @@ def carry_out(plan: Plan, top: Path) -> dict[str, Any]:
     subscriber = Subscriber(broker.port)
     command = [
         EDGECAT, "watch", plan.bundle, str(folder), "--out", str(top / "results.jsonl"),
-        "--settle", "0.2", "--mqtt", f"mqtt://127.0.0.1:{broker.port}",
+        "--settle", "0", "--mqtt", f"mqtt://127.0.0.1:{broker.port}",
     ]  # fmt: skip
-    camera = threading.Thread(target=bring_photos, args=(folder, plan))
-    camera.start()
+    both = Both(command, broker)
     try:
-        counts = kill_in_turn(plan, broker, command)
-        camera.join()
-        last = subprocess.run([*command, "--once"], check=True, capture_output=True, text=True)
+        kill_in_turn(plan, both, folder)
+        num_before = len(subscriber.photos)
+        tell_the_rest(command)
         end_s = time.monotonic() + _PATIENCE_S
         while len(set(subscriber.photos)) < plan.num_photos and time.monotonic() < end_s:
             time.sleep(0.1)
     finally:
+        both.stop()
         subscriber.stop()
         broker.kill()
     seen = collections.Counter(subscriber.photos)
     return dataclasses.asdict(plan) | {
-        "killed": dict(counts),
+        "killed": dict(both.counts),
+        "num_told_between_kills": num_before,
         "num_lost": plan.num_photos - len(seen),
         "num_twice": sum(seen.values()) - len(seen),
         "num_messages_again": subscriber.num_repeated,
-        "last_words": last.stderr.splitlines(),
     }
 
 
@@ -133,7 +186,6 @@ def main(seed: int, num_kills: int, num_photos: int) -> None:
     """Kill, count, write down."""
     with tempfile.TemporaryDirectory() as top:
         values = carry_out(Plan("cats12", num_photos, num_kills, seed), Path(top))
-    del values["last_words"]
     print(json.dumps(values, indent=1))
     write_result("mqtt_kills", values)
 

@@ -13,3 +13,4 @@ def test_each_photo_is_told_once_whoever_is_killed(make_bundle, colour_model, tm
     outcome = carry_out(plan, tmp_path)
     assert (outcome["num_lost"], outcome["num_twice"]) == (0, 0), outcome
     assert min(outcome["killed"].values()) >= 2
+    assert outcome["num_told_between_kills"] > 0

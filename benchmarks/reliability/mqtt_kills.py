@@ -93,9 +93,10 @@ class Both:
         self.counts["broker"] += 1
 
     def stop(self) -> None:
-        """Kill watch."""
+        """Kill watch, if it runs."""
         self._watch.kill()
-        self._watch.communicate()
+        self._watch.wait()
+        self._watch.stderr.close()
 
     def _start(self) -> None:
         self._is_watching = False

@@ -99,7 +99,8 @@ def _build_tls(ca: Path | None) -> ssl.SSLContext:
 def _load_login(path: Path) -> Login:
     option = "--mqtt-login"
     text = load_secret(path, option=option, max_bytes=_MAX_LOGIN_BYTES, mend=_MAKE_LOGIN)
-    lines = text.splitlines()
+    # Not `splitlines`: a password may have signs at which that breaks lines, too.
+    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     if len(lines) != 2 or not lines[0] or len(text.encode()) > _MAX_LOGIN_BYTES:
         raise ConfigError(
             f"{option} {path}: has {len(lines)} lines; {_MAKE_LOGIN}, of {_MAX_LOGIN_BYTES} bytes "

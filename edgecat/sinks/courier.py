@@ -14,8 +14,10 @@ from edgecat.progress import Progress
 from edgecat.sinks.queue import Queue
 from edgecat.sinks.sink import Rejected, Sink, Unreachable
 
-# How long to wait after a failure: doubled after each, up to the second value.
+# How long to wait after a failure: doubled after each, up to the second value, until a connection
+# has lasted so many times as long. Two services that throw each other out slow down so, too.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+_STABLE_RATIO = 10
 
 # How long the end of the service waits for a sink that is in the midst of something.
 _HANG_UP_S = 5.0
@@ -41,6 +43,7 @@ class Courier(threading.Thread):
         self._stopping = threading.Event()
         self._wait_s = _FIRST_WAIT_S
         self._is_connected = False
+        self._connected_s = 0.0  # since when
 
     def run(self) -> None:
         """Bring lines until the end."""
@@ -85,7 +88,7 @@ class Courier(threading.Thread):
         name = self._sink.name
         if not self._is_connected:
             self._sink.connect(self._queue.find_recent(name))
-            self._is_connected = True
+            self._is_connected, self._connected_s = True, time.monotonic()
         entry = self._queue.find_next(name)
         if entry is None:
             self._sink.rest(self._wake)
@@ -109,6 +112,9 @@ class Courier(threading.Thread):
         if reason not in self._told:
             self._told.add(reason)
             self._progress.say(f"{self._sink.address}: {reason}; answers wait in the queue")
+        lasted_s = time.monotonic() - self._connected_s if self._is_connected else 0
+        if lasted_s > _STABLE_RATIO * self._wait_s:
+            self._wait_s = _FIRST_WAIT_S
         self._hang_up(is_over=False)
         self._stopping.wait(self._wait_s)
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
@@ -120,7 +126,6 @@ class Courier(threading.Thread):
 
     def _recover(self) -> None:
         """Tell that all is well, if it was not."""
-        self._wait_s = _FIRST_WAIT_S
         if self._told:
             self._told.clear()
             self._progress.say(f"{self._sink.address}: well again")

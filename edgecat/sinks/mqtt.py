@@ -80,7 +80,7 @@ class MqttSink:
         self._client: Any = None
         self._refusal: str | None = None
         self._is_accepted = False
-        self._is_born = False  # Home Assistant has started since the last look
+        self._is_unknown = False  # to somebody, since the last look
         self._newest: Entry | None = None  # of those that tell an answer
         self._sent: list[Any] = []  # and may not be acknowledged yet
 
@@ -102,12 +102,13 @@ class MqttSink:
         except (OSError, UnicodeError) as error:
             raise Unreachable(f"cannot be reached ({error})") from error
         self._wait_for(lambda: self._is_accepted, "does not answer as an MQTT broker does")
-        self._client.subscribe(BIRTH_TOPIC, _AT_LEAST_ONCE)
         with self._publishing():
             for entry in recent:
                 self._publish_answer(entry)
             self._newest = next((e for e in reversed(recent) if _tells_answer(e)), None)
             self._introduce()
+        topics = (BIRTH_TOPIC, self._device.status_topic)
+        self._client.subscribe([(topic, _AT_LEAST_ONCE) for topic in topics])
 
     def take(self, entry: Entry) -> None:
         """Publish an answer, and if it is the newest, the state."""
@@ -119,12 +120,12 @@ class MqttSink:
                 self._publish_state()
 
     def rest(self, wake: threading.Event) -> None:
-        """Stay in touch until there is something to publish; greet Home Assistant if it starts."""
+        """Stay in touch until there is something to publish, or somebody to introduce to."""
         end_s = time.monotonic() + 1
         while not wake.is_set() and time.monotonic() < end_s:
             self._turn()
-            if self._is_born:
-                self._is_born = False
+            if self._is_unknown:
+                self._is_unknown = False
                 with self._publishing():
                     self._introduce()
 
@@ -154,7 +155,7 @@ class MqttSink:
         if self._broker.login is not None:
             client.username_pw_set(self._broker.login.user, self._broker.login.password)
         client.will_set(self._device.status_topic, OFFLINE, _AT_LEAST_ONCE, retain=True)
-        self._refusal, self._is_accepted, self._is_born = None, False, False
+        self._refusal, self._is_accepted, self._is_unknown = None, False, False
         client.on_connect = self._note_connection
         client.on_message = self._note_message
         return client
@@ -168,7 +169,10 @@ class MqttSink:
             self._is_accepted = True
 
     def _note_message(self, client: Any, data: Any, message: Any) -> None:
-        self._is_born = self._is_born or message.payload == BIRTH
+        # Home Assistant has started; or the last will of a connection that was cut came too late.
+        is_late_will = message.topic == self._device.status_topic and message.payload == OFFLINE
+        is_birth = message.topic == BIRTH_TOPIC and message.payload == BIRTH
+        self._is_unknown = self._is_unknown or is_birth or is_late_will
 
     def _introduce(self) -> None:
         """Tell Home Assistant what there is, that it is there, and what was answered last."""

@@ -86,10 +86,10 @@ def test_a_login_file_that_is_none_is_refused(tmp_path, content, mode, words):
 
 def test_a_login_is_two_lines(tmp_path):
     path = tmp_path / "login"
-    path.write_text("me\nse cret:\n")
+    path.write_bytes("me\r\nse cret:\u2028\r\n".encode())
     path.chmod(0o600)
     login = open_broker("mqtts://b", None, path).login
-    assert (login.user, login.password) == ("me", "se cret:")
+    assert (login.user, login.password) == ("me", "se cret:\u2028")
     assert "cret" not in repr(login)
 
 

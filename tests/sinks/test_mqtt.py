@@ -123,6 +123,16 @@ def test_home_assistant_is_told_again_when_it_starts(start_broker, subscribe, ca
     wait_until(lambda: subscriber.last.keys() >= {DEVICE.discovery_topic, DEVICE.status_topic})
 
 
+def test_a_last_will_that_comes_too_late_is_put_right(start_broker, subscribe, carry):
+    broker = start_broker()
+    subscriber = subscribe(broker)
+    carry(broker.port)
+    wait_until(lambda: subscriber.last.get(DEVICE.status_topic) == b"online")
+    subscriber.last.clear()
+    subscriber.publish(DEVICE.status_topic, "offline")
+    wait_until(lambda: subscriber.last.get(DEVICE.status_topic) == b"online")
+
+
 def test_a_broker_that_was_killed_learns_again_what_it_forgot(start_broker, subscribe, carry, said):
     broker = start_broker()
     queue, couriers = carry(broker.port)

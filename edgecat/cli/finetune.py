@@ -218,8 +218,7 @@ def command(
     from edgecat.train.ranks import read_ranks
     from edgecat.train.recipe import describe_recipe, load_recipe
 
-    if epochs is not None:
-        settings = (*settings, f"epochs={epochs}")
+    settings += () if epochs is None else (f"epochs={epochs}",)
     inherited = _inherit_recipe(context, parent, edits)
     recipe = load_recipe(recipe_file, settings, preset=preset, inherited=inherited)
     job = Job(

@@ -1,6 +1,7 @@
 """Photos are kept once, whole, within the quota; a disk that fails stops nobody."""
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import signal
@@ -90,6 +91,18 @@ def test_a_folder_full_of_labelled_photos_is_told_and_its_end_too(said, place, o
     (place.folder / DECISIONS).unlink()
     keeper.look_at(*draw(14), predict(), SOURCE)
     assert said[-1].endswith("well again")
+
+
+def test_a_photo_larger_than_the_quota_drives_nothing_out(said, place, open_keeper):
+    place = dataclasses.replace(place, max_bytes=2000)
+    keeper = open_keeper(place)
+    for seed in range(3):
+        keeper.look_at(*draw(seed), predict(), SOURCE)
+    photo, _ = draw(9)
+    large = photo + bytes(3000)
+    keeper.look_at(large, hashlib.sha256(large).hexdigest(), predict(), SOURCE)
+    assert sorted(seeds_of(place)) == [0, 1, 2]
+    assert "no room for a photo" in said[-1]
 
 
 def test_decisions_that_do_not_read_remove_no_photo(said, place, open_keeper):

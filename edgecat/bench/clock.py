@@ -160,9 +160,11 @@ def _is_told_apart(plan: Plan, times: Sequence[Sequence[float]]) -> bool:
     return all(margin < plan.margin_ratio for margin in margins)
 
 
-def percentiles(times_ms: Sequence[float]) -> dict[str, float]:
-    """Return "p50", "p95" and "p99" of timed calls, in their unit."""
-    return {f"p{percent}": float(np.percentile(times_ms, percent)) for percent in (50, 95, 99)}
+def percentiles(
+    times_ms: Sequence[float], percents: Sequence[int] = (50, 95, 99)
+) -> dict[str, float]:
+    """Return "p50", "p95" and "p99" of timed calls, or others, in their unit."""
+    return {f"p{percent}": float(np.percentile(times_ms, percent)) for percent in percents}
 
 
 def ratios_by_round(times_ms: Sequence[float], reference_ms: Sequence[float]) -> list[float]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from edgecat.bench.stages import Stages
 from edgecat.machine.conditions import Conditions
 from edgecat.machine.noise import Noise
 from edgecat.runtime.device import CPU, name_on
@@ -89,6 +90,7 @@ class Report:
         before: The machine, before it began.
         after: And when it ended.
         noise: How far the times can be trusted.
+        stages: Where the time from a photo's bytes to its answer goes; None without `--data`.
         schema_version: Of this form; another one has other keys, or means others.
     """
 
@@ -100,6 +102,7 @@ class Report:
     before: Conditions
     after: Conditions
     noise: Noise
+    stages: Stages | None = None
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -141,6 +144,7 @@ def format_report(report: Report) -> str:
             format_table(lines),
             "",
             *_format_recalls(report.rows),
+            *_format_stages(report.stages),
             f"noise: {report.noise.describe()}",
             f"{settings['num_rounds']} rounds of all variants in turn, threads: "
             f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
@@ -182,6 +186,24 @@ def _format_recalls(rows: Sequence[Row]) -> list[str]:
         recalls = [f"{100 * score.recall_ratio:.1f}" if score else "-" for score in scores]
         lines.append((label, str(one.num_images), *recalls))
     return [format_table(lines), ""]
+
+
+def _format_stages(stages: Stages | None) -> list[str]:
+    """Return each stage's times as a table, with an empty line behind it; or nothing."""
+    if stages is None:
+        return []
+    times = {"decode": stages.decode_ms, "preprocess": stages.preprocess_ms}
+    for name, own in stages.variants.items():
+        times |= {
+            f"{name}: infer": own.infer_ms,
+            f"{name}: postprocess": own.postprocess_ms,
+            f"{name}: all four": own.total_ms,
+        }
+    heads = (f"stage, {stages.num_photos} photos", "p50 ms", "p90 ms", "p99 ms")
+    lines = [
+        (name, *(f"{found[p]:.2f}" for p in ("p50", "p90", "p99"))) for name, found in times.items()
+    ]
+    return [format_table([heads, *lines]), ""]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgecat.bench.stages import Stages
@@ -137,7 +137,7 @@ def format_report(report: Report) -> str:
         "size MB", "top-1 %", "macro F1 %", "runs in",
     )  # fmt: skip
     lines = [heads, *(_cells(row) for row in report.rows)]
-    host, settings = report.host, report.settings
+    settings = report.settings
     precision = f", n = {report.rows[0].num_images}" if report.rows[0].num_images else ""
     return "\n".join(
         [
@@ -148,14 +148,25 @@ def format_report(report: Report) -> str:
             f"noise: {report.noise.describe()}",
             f"{settings['num_rounds']} rounds of all variants in turn, threads: "
             f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
-            f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
-            f"governor {host['governor'] or 'unknown'}, "
-            f"{host['temperature_c'] or 'unknown'} degrees C, load {host['load_1min']:.1f}",
-            ", ".join(f"{name} {number}" for name, number in host["versions"].items()),
+            *format_host(report.host),
             *(f"not run: {name}: {why}" for name, why in report.skipped.items()),
             *(f"NOTE: {note}" for note in report.notes),
         ]
     )
+
+
+def format_host(host: Mapping[str, Any]) -> list[str]:
+    """Return two lines: the machine, and the libraries' versions.
+
+    Args:
+        host: As `edgecat.bench.host.describe_host` returns it.
+    """
+    return [
+        f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
+        f"governor {host['governor'] or 'unknown'}, "
+        f"{host['temperature_c'] or 'unknown'} degrees C, load {host['load_1min']:.1f}",
+        ", ".join(f"{name} {number}" for name, number in host["versions"].items()),
+    ]
 
 
 def format_table(lines: Sequence[Sequence[str]]) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgecat.bench.energy import Energy
 from edgecat.bench.stages import Stages
 from edgecat.machine.conditions import Conditions
 from edgecat.machine.noise import Noise
@@ -91,6 +92,8 @@ class Report:
         after: And when it ended.
         noise: How far the times can be trusted.
         stages: Where the time from a photo's bytes to its answer goes; None without `--data`.
+        energy: What a photo costs; None where the machine does not tell.
+        no_energy: Why it does not; "" where it does.
         schema_version: Of this form; another one has other keys, or means others.
     """
 
@@ -103,6 +106,8 @@ class Report:
     after: Conditions
     noise: Noise
     stages: Stages | None = None
+    energy: Energy | None = None
+    no_energy: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,10 +150,12 @@ def format_report(report: Report) -> str:
             "",
             *_format_recalls(report.rows),
             *_format_stages(report.stages),
+            *_format_energy(report.energy),
             f"noise: {report.noise.describe()}",
             f"{settings['num_rounds']} rounds of all variants in turn, threads: "
             f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
             *format_host(report.host),
+            *([f"energy: not measured: {report.no_energy}"] if report.no_energy else []),
             *(f"not run: {name}: {why}" for name, why in report.skipped.items()),
             *(f"NOTE: {note}" for note in report.notes),
         ]
@@ -215,6 +222,19 @@ def _format_stages(stages: Stages | None) -> list[str]:
         (name, *(f"{found[p]:.2f}" for p in ("p50", "p90", "p99"))) for name, found in times.items()
     ]
     return [format_table([heads, *lines]), ""]
+
+
+def _format_energy(energy: Energy | None) -> list[str]:
+    """Return what a photo costs as a table, with an empty line behind it; or nothing."""
+    if energy is None:
+        return []
+    lines = [("energy of a photo", "mJ above idle", "mJ in all")]
+    for name, one in energy.variants.items():
+        low, high = (1e3 * joules for joules in one.net_interval_j)
+        net = f"{low:.1f}-{high:.1f} ({1e3 * one.net_j:.1f})"
+        lines.append((name, net, f"{1e3 * one.gross_j:.1f}"))
+    idle = f"idle, the machine takes {energy.idle_w:.2f} W; told by {energy.source}"
+    return [format_table(lines), idle, ""]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -14,15 +14,17 @@ from edgecat.bench.clock import (
     ratios_by_round,
 )
 from edgecat.bench.cold_starts import NUM_COLD_STARTS, Cold, measure_cold
+from edgecat.bench.energy import Energy, measure_energy
 from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bench.host import describe_host
-from edgecat.bench.latency import measure_latencies_ms, time_engines
+from edgecat.bench.latency import measure_latencies_ms, time_engines, time_on_noise
 from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bench.stages import measure_stages
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.errors import ConfigError, EngineError, SelfTestError
+from edgecat.errors import ConfigError, DeviceError, EngineError, SelfTestError
 from edgecat.machine.conditions import read_conditions
+from edgecat.machine.energy import find_meter
 from edgecat.machine.noise import judge_noise
 from edgecat.photos.input import InputSpec
 from edgecat.progress import Progress, Silent
@@ -80,7 +82,7 @@ def run_benchmark(
     certainty: Certainty | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
+    """Measure all variants of a bundle: latency, throughput, cold start, memory, size, energy.
 
     Args:
         name: A bundle's folder or a released model's name.
@@ -111,6 +113,7 @@ def run_benchmark(
         stages = None
         if data is not None:
             stages = measure_stages(bundle, engines, data, num_rounds, progress)
+        energy, no_energy = _measure_energy(engines, bundle.spec.input, progress)
     cold = measure_cold(bundle, list(warm), resources, progress)
     rows = [
         _describe(bundle.spec, variant, threads, warm, cold[variant], scores) for variant in warm
@@ -140,6 +143,8 @@ def run_benchmark(
         after=after,
         noise=judge_noise(_find_margins(warm), before, after, host["num_usable_cores"]),
         stages=stages,
+        energy=energy,
+        no_energy=no_energy,
     )
 
 
@@ -241,6 +246,16 @@ def _measure_warm(
         )
         for name in engines
     }
+
+
+def _measure_energy(
+    engines: Mapping[str, Engine], spec: InputSpec, progress: Progress
+) -> tuple[Energy | None, str]:
+    """Return what a photo costs, or why this machine does not tell."""
+    try:
+        return measure_energy(find_meter(), time_on_noise(engines, spec), progress), ""
+    except DeviceError as error:
+        return None, str(error)
 
 
 def _describe(

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from edgecat.bench.clock import (
     Median,
     Plan,
-    Speed,
     each_second,
     interval_margin,
     judge_speed,
@@ -36,6 +35,10 @@ _SECOND = Plan(max_warmup=0, min_warmup=0, min_rounds=1, max_s=1.0)
 
 # What is compared: the first and the last minute; of a short run its first and last third.
 _EDGE_S = 60.0
+
+# Of six values the 95 % interval of their median is their range.
+_MIN_SECONDS = 6
+_TOO_SHORT: Literal["too short to tell"] = "too short to tell"
 
 # A line of the result: 10 s, but of a long run a sixtieth, of a short one a sixth.
 _SPAN_S, _MAX_SPANS, _MIN_SPANS = 10.0, 60, 6
@@ -72,14 +75,15 @@ class Slowdown:
         last_ms: The same at the end.
         ratio: Last by first.
         interval: The ratio's 95 % interval.
-        speed: "faster" or "slower" only where the interval says so.
+        speed: "faster" or "slower" only where the interval says so; of fewer than six seconds it
+            is their range, and says nothing.
     """
 
     first_ms: float
     last_ms: float
     ratio: float
     interval: tuple[float, ...]
-    speed: Speed
+    speed: Literal["faster", "slower", "same", "too short to tell"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +176,9 @@ class _Log:
 def _compare(first_ms: Sequence[float], last_ms: Sequence[float]) -> Slowdown:
     first, last = Median.of(first_ms), Median.of(last_ms)
     ratio = last.by(first)
-    return Slowdown(first.value, last.value, ratio.value, ratio.interval, judge_speed(ratio))
+    is_enough = min(len(first_ms), len(last_ms)) >= _MIN_SECONDS
+    speed = judge_speed(ratio) if is_enough else _TOO_SHORT
+    return Slowdown(first.value, last.value, ratio.value, ratio.interval, speed)
 
 
 def run_sustained(
@@ -212,7 +218,10 @@ def run_sustained(
         return None
     edge_s, slowdowns = log.compare_edges()
     host, after = describe_host(), log.spans[-1].conditions
-    margins = [interval_margin(one.interval, one.ratio) for one in slowdowns.values()]
+    margins = [
+        1.0 if one.speed == _TOO_SHORT else interval_margin(one.interval, one.ratio)
+        for one in slowdowns.values()
+    ]
     return Sustained(
         host=host,
         settings={

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from edgecat.bench.energy import Energy, PhotoEnergy
 from edgecat.bench.host import describe_host
 from edgecat.bench.report import Report, Row, find_notes, format_report, format_table
 from edgecat.bench.stages import Stages, VariantStages
@@ -134,7 +135,7 @@ def test_a_report_becomes_plain_json():
     values = json.loads(json.dumps(report(FP32, INT8).to_dict()))
     assert set(values) == {
         "host", "settings", "rows", "skipped", "notes", "before", "after", "noise", "stages",
-        "schema_version",
+        "energy", "no_energy", "schema_version",
     }  # fmt: skip
     assert values["rows"][0]["latency_ms"]["p99"] == 123.456
     assert values["rows"][1]["ratio_to_fp32"] == 0.5
@@ -161,3 +162,12 @@ def test_the_stages_are_a_line_each():
         ["onnxruntime-int8:", "postprocess", "4.00", "4.50", "4.75"],
         ["onnxruntime-int8:", "all", "four", "5.00", "5.50", "5.75"],
     ]
+
+
+def test_what_a_photo_costs_stands_with_its_interval_or_why_nobody_knows():
+    energy = Energy("a meter", 1.5, {"onnxruntime-int8": PhotoEnergy(0.0105, (0.01, 0.0112), 0.02)})
+    text = format_report(dataclasses.replace(report(FP32), energy=energy))
+    assert ["onnxruntime-int8", "10.0-11.2", "(10.5)", "20.0"] in map(str.split, text.splitlines())
+    assert "idle, the machine takes 1.50 W; told by a meter" in text.splitlines()
+    text = format_report(dataclasses.replace(report(FP32), no_energy="no counter"))
+    assert "energy: not measured: no counter" in text.splitlines()

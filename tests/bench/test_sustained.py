@@ -42,6 +42,10 @@ def test_a_run_is_told_span_by_span_without_a_gap(run):
         assert 0 < found["p50"] <= found["p90"] <= found["p99"]
 
 
+def test_a_short_run_is_not_called_quiet(run):
+    assert "nothing is told apart" in run.noise.describe()
+
+
 def test_it_is_read_back_as_it_was(run, tmp_path):
     path = tmp_path / "run.json"
     path.write_text(json.dumps(run.to_dict()))
@@ -69,7 +73,8 @@ def jitter(middle_ms, num):
         (jitter(3.0, 60) + jitter(9.0, 60) + jitter(2.0, 60), 60, 2 / 3, "faster"),
         (jitter(2.0, 60) + jitter(9.0, 60) + jitter(2.0, 60), 60, 1.0, "same"),
         (jitter(2.0, 10) + jitter(9.0, 10) + jitter(3.0, 10), 10, 1.5, "slower"),
-        ([2.0], 1 / 3, 1.0, "same"),
+        (jitter(2.0, 5) + jitter(9.0, 5) + jitter(3.0, 5), 5, 1.5, "too short to tell"),
+        ([2.0], 1 / 3, 1.0, "too short to tell"),
     ],
 )
 def test_the_first_minute_is_compared_with_the_last_one(seconds_ms, edge_s, ratio, speed):

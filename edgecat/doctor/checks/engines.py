@@ -50,8 +50,9 @@ def _judge_missing(entry: EngineEntry, machine: Machine) -> Finding:
         found = f"not installed: it needs glibc {wanted} here, this is {machine.glibc}"
         mend = f"{NEW_SYSTEM}; or leave it: other variants run"
         return Finding(entry.package, "warning", found, mend)
-    requirement = entry.package if entry.is_reference else entry.requirement
-    found = f"not installed, and only needed for variants named after it: {requirement}"
+    found = (
+        f"not installed, and only needed for variants named after it: {entry.missing_requirement}"
+    )
     return Finding(entry.package, "ok", found)
 
 

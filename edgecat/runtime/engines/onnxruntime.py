@@ -33,13 +33,8 @@ def import_onnxruntime() -> Any:
         EngineError: It is not installed.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
+    with ENTRY.importing():
         import onnxruntime
-    except ImportError as error:
-        raise EngineError(
-            f"ONNX Runtime is not installed, or does not load here ({error}); install it with "
-            "pip install onnxruntime, or choose a --variant of another engine"
-        ) from error
     return onnxruntime
 
 

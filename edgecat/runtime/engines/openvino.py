@@ -70,13 +70,8 @@ class OpenVinoEngine:
         Raises:
             EngineError: OpenVINO is not installed, refuses the model, or the device lacks bf16.
         """
-        try:
+        with ENTRY.importing():
             import openvino
-        except ImportError as error:
-            raise EngineError(
-                f"{variant.name}: OpenVINO is not installed; install it with "
-                "pip install 'edgecat[openvino]', or choose another --variant"
-            ) from error
         self.name = variant.name
         self._resources = resources
         self._running = threading.Lock()

@@ -21,6 +21,25 @@ if TYPE_CHECKING:
     from edgecat.train.run import RunRecord
 
 
+_AUTO = "auto"
+
+
+class _Batch(click.ParamType[int | str]):
+    """Photos of a step, or "auto"."""
+
+    name = "batch"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return a number from 2, or "auto"."""
+        text = str(value).strip()
+        is_number = text.isascii() and text.isdigit() and int(text) >= 2
+        if text != _AUTO and not is_number:
+            self.fail(f"{value!r} is neither a number of photos from 2 nor {_AUTO}", param, ctx)
+        return int(text) if is_number else text
+
+
 @click.command("finetune", short_help=COMMANDS["finetune"])
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
@@ -101,6 +120,12 @@ if TYPE_CHECKING:
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
+    "--batch",
+    type=_Batch(),
+    metavar="N|auto",
+    help="Short for --set batch_size=N; auto takes each batch in as many parts as memory needs.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights."
 )
 @click.option(
@@ -157,6 +182,7 @@ def command(
     unlabelled: Path | None,
     has_board: bool,
     epochs: int | None,
+    batch: int | str | None,
     seed: int,
     device: str,
     recipe_file: Path | None,
@@ -195,6 +221,7 @@ def command(
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
+      edgecat finetune photos --out runs/big --set crop_side_px=224 --batch auto     little memory
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
       edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
@@ -207,6 +234,8 @@ def command(
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
+    if isinstance(batch, int):
+        settings = (*settings, f"batch_size={batch}")
     inherited = _inherit_recipe(context, parent, edits)
     recipe = load_recipe(recipe_file, settings, preset=preset, inherited=inherited)
     job = Job(
@@ -219,6 +248,7 @@ def command(
         teacher_weights,
         unlabelled=unlabelled,
         has_board=has_board,
+        fits_memory=batch == _AUTO,
         seed=seed,
         device=device,
         resume=resume,

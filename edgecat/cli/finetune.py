@@ -14,7 +14,6 @@ from edgecat.train.edit import EDITS
 from edgecat.train.inits import INITS
 from edgecat.train.presets import FAST, PRESETS
 
-
 _AUTO = "auto"
 
 

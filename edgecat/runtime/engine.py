@@ -1,8 +1,7 @@
 """What every inference engine offers; each stands in a file of `edgecat.runtime.engines`."""
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgecat.bundle.manifest import Variant
@@ -114,29 +113,6 @@ class EngineEntry:
     instruction_ratios: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     min_glibc: Mapping[str, str] = dataclasses.field(default_factory=dict)
     faults: tuple[KnownFault, ...] = ()
-
-    @property
-    def missing_requirement(self) -> str:
-        """Return what to `pip install` beside this edgecat, where the library is missing."""
-        return self.package if self.is_reference else self.requirement
-
-    @contextlib.contextmanager
-    def importing(self, otherwise: str = "choose a --variant of another engine") -> Iterator[None]:
-        """Say what to install where a block that imports the library fails.
-
-        Args:
-            otherwise: What to do if it is not to be installed.
-
-        Raises:
-            EngineError: It is not installed, or does not load here.
-        """
-        try:
-            yield
-        except ImportError as error:
-            raise EngineError(
-                f"{self.title} is not installed, or does not load here ({error}); install it with "
-                f"pip install '{self.missing_requirement}', or {otherwise}"
-            ) from error
 
 
 #: By name, the first half of a variant's name.

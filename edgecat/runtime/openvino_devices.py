@@ -70,8 +70,9 @@ def find_devices() -> dict[str, str]:
         EngineError: OpenVINO is not installed.
     """
     from edgecat.runtime.engines.openvino import ENTRY  # which imports this file
+    from edgecat.runtime.library import importing
 
-    with ENTRY.importing(otherwise="leave --device out"):
+    with importing(ENTRY, otherwise="leave --device out"):
         core = open_core()
     return {name: _name(core, name) for name in core.available_devices}
 

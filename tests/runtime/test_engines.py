@@ -18,6 +18,7 @@ from edgecat.runtime.choice import open_engine
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import ENGINES, open_model
+from edgecat.runtime.library import find_requirement
 
 ONNX = Variant("onnxruntime-fp32", ("model.onnx",))
 GARBAGE = {
@@ -182,7 +183,7 @@ def test_an_engine_that_is_not_installed_says_what_to_install(name, monkeypatch)
     entry = ENGINES.load(name)
     monkeypatch.setitem(sys.modules, entry.package, None)
     variant = Variant(f"{name}-{entry.precisions[0].name}", ("a", "b"))
-    mend = re.escape(f"pip install '{entry.missing_requirement}', or choose a --variant")
+    mend = re.escape(f"pip install '{find_requirement(entry)}', or choose a --variant")
     with pytest.raises(EngineError, match=f"^{entry.title} is not installed, .*{mend}"):
         entry.open(variant, [b"", b""], Resources(1))
 

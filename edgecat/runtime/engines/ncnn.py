@@ -10,6 +10,7 @@ from edgecat.bundle.ncnn_file import FEATURES, IMAGE, LOGITS, Interface, check_f
 from edgecat.errors import EngineError
 from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
+from edgecat.runtime.library import importing
 from edgecat.runtime.precision import FP16, FP32, Precision
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def import_ncnn(*, power_save: bool = False) -> Any:
     Raises:
         EngineError: It is not installed.
     """
-    with ENTRY.importing(), _set_variable("OMP_WAIT_POLICY", "PASSIVE" if power_save else None):
+    with importing(ENTRY), _set_variable("OMP_WAIT_POLICY", "PASSIVE" if power_save else None):
         import ncnn
     return ncnn
 

@@ -17,6 +17,7 @@ from edgecat.runtime.engine import (
     describe_no_map,
     find_precision,
 )
+from edgecat.runtime.library import importing
 from edgecat.runtime.openvino_cache import prepare_cache
 from edgecat.runtime.openvino_devices import DEVICES, choose_settings, find_floats, open_core
 from edgecat.runtime.operators import NUM_UNTIMED_RUNS, OperatorTime
@@ -70,7 +71,7 @@ class OpenVinoEngine:
         Raises:
             EngineError: OpenVINO is not installed, refuses the model, or the device lacks bf16.
         """
-        with ENTRY.importing():
+        with importing(ENTRY):
             import openvino
         self.name = variant.name
         self._resources = resources

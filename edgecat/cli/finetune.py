@@ -14,6 +14,24 @@ from edgecat.train.edit import EDITS
 from edgecat.train.inits import INITS
 from edgecat.train.presets import FAST, PRESETS
 
+_AUTO = "auto"
+
+
+class _Batch(click.ParamType[int | str]):
+    """Photos of a step, or "auto"."""
+
+    name = "batch"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return a number from 2, or "auto"."""
+        text = str(value).strip()
+        is_number = text.isascii() and text.isdigit() and int(text) >= 2
+        if text != _AUTO and not is_number:
+            self.fail(f"{value!r} is neither a number of photos from 2 nor {_AUTO}", param, ctx)
+        return int(text) if is_number else text
+
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
 @click.argument("data", type=click.Path(path_type=Path))
@@ -102,6 +120,12 @@ from edgecat.train.presets import FAST, PRESETS
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
+    "--batch",
+    type=_Batch(),
+    metavar="N|auto",
+    help="Short for --set batch_size=N; auto takes each batch in as many parts as memory needs.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights."
 )
 @click.option(
@@ -151,6 +175,7 @@ def command(
     preset: str,
     teacher: str | None,
     epochs: int | None,
+    batch: int | str | None,
     recipe_file: Path | None,
     settings: tuple[str, ...],
     **asked: Any,  # what a job calls by the same names
@@ -189,6 +214,7 @@ def command(
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/next --add kept --weights first.edgecat
+      edgecat finetune photos --out runs/big --batch auto       with little memory
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
       edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
@@ -201,9 +227,16 @@ def command(
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
+    if isinstance(batch, int):
+        settings = (*settings, f"batch_size={batch}")
     inherited = inherit_recipe(context, parent, edits)
     recipe = load_recipe(recipe_file, settings, preset=preset, inherited=inherited)
-    job = Job(recipe=recipe, teacher=teacher or PRESETS[preset].teacher, **asked)
+    job = Job(
+        recipe=recipe,
+        teacher=teacher or PRESETS[preset].teacher,
+        fits_memory=batch == _AUTO,
+        **asked,
+    )
     if parent is not None:
         job = inherit(job, parent, edits)
     is_first, progress = read_ranks().is_first, TerminalProgress()

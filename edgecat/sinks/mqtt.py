@@ -102,13 +102,14 @@ class MqttSink:
         except (OSError, UnicodeError) as error:
             raise Unreachable(f"cannot be reached ({error})") from error
         self._wait_for(lambda: self._is_accepted, "does not answer as an MQTT broker does")
+        self._client.subscribe(BIRTH_TOPIC, _AT_LEAST_ONCE)
         with self._publishing():
             for entry in recent:
                 self._publish_answer(entry)
             self._newest = next((e for e in reversed(recent) if _tells_answer(e)), None)
             self._introduce()
-        topics = (BIRTH_TOPIC, self._device.status_topic)
-        self._client.subscribe([(topic, _AT_LEAST_ONCE) for topic in topics])
+        # Now that "online" stands there: not what the broker has kept of an earlier connection.
+        self._client.subscribe(self._device.status_topic, _AT_LEAST_ONCE)
 
     def take(self, entry: Entry) -> None:
         """Publish an answer, and if it is the newest, the state."""

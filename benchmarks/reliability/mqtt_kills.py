@@ -29,10 +29,11 @@ from benchmarks.results import write_result
 _LONGEST_GAP_S = 0.2
 _LONGEST_ABSENCE_S = 2.0
 
-# One in so many kills comes while watch starts; before the others it has said that it watches.
+# One in so many kills comes while watch starts; before the others an answer has come through, so
+# that a slow machine is killed at work, too.
 _EARLY_RATIO = 0.25
 
-# So long the last photo may take to the subscriber.
+# So long an answer may take to the subscriber.
 _PATIENCE_S = 60
 
 
@@ -112,9 +113,16 @@ def bring_photo(folder: Path, number: int) -> None:
     hidden.rename(folder / f"{number}.png")
 
 
-def kill_in_turn(plan: Plan, both: Both, folder: Path) -> None:
+def wait_for(subscriber: Subscriber, num_photos: int) -> None:
+    """Return as soon as a subscriber has seen so many photos, or the time for that is over."""
+    end_s = time.monotonic() + _PATIENCE_S
+    while len(subscriber.photos) < num_photos and time.monotonic() < end_s:
+        time.sleep(0.01)
+
+
+def kill_in_turn(plan: Plan, both: Both, folder: Path, subscriber: Subscriber) -> None:
     """Let photos arrive, and kill broker or watch at random moments between them."""
-    rng = random.Random(plan.seed)
+    rng, num_seen = random.Random(plan.seed), 0
     killed_at = set(rng.sample(range(plan.num_photos), plan.num_kills))
     for number in range(plan.num_photos):
         bring_photo(folder, number)
@@ -123,11 +131,13 @@ def kill_in_turn(plan: Plan, both: Both, folder: Path) -> None:
             continue
         if rng.random() >= _EARLY_RATIO:
             both.wait_until_it_watches()
-            time.sleep(rng.uniform(0, 5 * _LONGEST_GAP_S))
+            wait_for(subscriber, num_seen + 1)
+            time.sleep(rng.uniform(0, 2 * _LONGEST_GAP_S))
         if rng.random() < 0.5:
             both.kill_broker(rng.uniform(0, _LONGEST_ABSENCE_S))
         else:
             both.kill_watch()
+        num_seen = len(subscriber.photos)
         print(f"kill {both.counts.total()}", end="\r", flush=True)
     both.stop()
 
@@ -159,12 +169,10 @@ def carry_out(plan: Plan, top: Path) -> dict[str, Any]:
     ]  # fmt: skip
     both = Both(command, broker)
     try:
-        kill_in_turn(plan, both, folder)
+        kill_in_turn(plan, both, folder, subscriber)
         num_before = len(subscriber.photos)
         tell_the_rest(command)
-        end_s = time.monotonic() + _PATIENCE_S
-        while len(set(subscriber.photos)) < plan.num_photos and time.monotonic() < end_s:
-            time.sleep(0.1)
+        wait_for(subscriber, plan.num_photos)
     finally:
         both.stop()
         subscriber.stop()

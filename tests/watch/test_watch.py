@@ -232,7 +232,7 @@ def test_a_broken_file_that_is_mended_is_answered(run, folder, out):
 
 
 def test_a_file_too_large_to_be_a_photo_is_broken(run, folder, out, monkeypatch):
-    monkeypatch.setattr("edgecat.watch.loop.MAX_BYTES", 1000)
+    monkeypatch.setattr("edgecat.watch.content.MAX_BYTES", 1000)
     Image.effect_noise((300, 300), 80).save(folder / "a.png")
     run()
     assert "larger than" in read(out)[0]["error"]

@@ -371,7 +371,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "mqtt_kills": lambda r: (
         f"{r['killed']['watch']} kills of watch, {r['killed']['broker']} of the broker, "
         f"{r['num_photos']:,} photos: {r['num_lost']} lost, {r['num_twice']} told under two ids; "
-        f"{r['num_messages_again']} messages came again, which change nothing"
+        f"{r['num_messages_again']:,} messages came again, which change nothing"
     ),
     "watch_record": _watch_record,
     "disk_full": lambda r: f"{r['watch']['num_rounds']} times full, {_record(r['watch'])}",

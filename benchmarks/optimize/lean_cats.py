@@ -35,7 +35,7 @@ _OPERATORS = ("no-se", "no-hidden-head")
 
 #: Edits, and for how many epochs a network learns on with them; by name.
 LEAN = {
-    "first": (_OPERATORS, 60),
+    "first": (_OPERATORS, 30),
     "half": ((*_OPERATORS, "side:176"), 120),
 }
 

@@ -23,7 +23,7 @@ _PACKAGE = re.compile(r"intel-rapl:\d+")
 
 # A line of `vcgencmd pmic_read_adc`: "VDD_CORE_A current(7)=1.53108800A" and, further down,
 # "VDD_CORE_V volt(15)=0.71684430V". Rails without a current (EXT5V, BATT) are inputs.
-_RAIL = re.compile(r"\s*(\w+)_([AV]) (?:current|volt)\(\d+\)=([0-9.]+)[AV]")
+_RAIL = re.compile(r"\s*(\w+)_([AV])\s+(?:current|volt)\(\d+\)=(\d+\.?\d*)[AV]")
 
 # To ask takes a process of its own, which must not be what is measured.
 _ASK_EVERY_S = 0.2

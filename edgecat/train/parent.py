@@ -6,6 +6,7 @@ the edited one learns on: on the same split, by the same recipe, from the same t
 
 import copy
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -123,12 +124,26 @@ def edit_parent(parent: Parent, arch: str, data: TrainingData) -> PhotoNetwork:
         ConfigError: An edit does not fit.
     """
     _check_split(parent, data)
-    network = copy.deepcopy(parent.checkpoint.network)
-    look = TrainingPhotos(data, network.architecture)
     num_before = len(split_name(parent.record.arch)[1])
-    for edit in split_name(arch)[1][num_before:]:
-        apply_edit(network.network, edit, look)
-    return network
+    return edit_network(parent.checkpoint.network, split_name(arch)[1][num_before:], data)
+
+
+def edit_network(network: PhotoNetwork, edits: Iterable[str], data: TrainingData) -> PhotoNetwork:
+    """Return a trained network with edits, which learns nothing.
+
+    Args:
+        network: Left as it is.
+        edits: As `edgecat.train.edit.apply_edit` knows them.
+        data: Photos at the size that the edited network takes; those to train with are shown to it.
+
+    Raises:
+        ConfigError: An edit does not fit.
+    """
+    edited = copy.deepcopy(network)
+    look = TrainingPhotos(data, edited.architecture)
+    for edit in edits:
+        apply_edit(edited.network, edit, look)
+    return edited
 
 
 def _check_split(parent: Parent, data: TrainingData) -> None:

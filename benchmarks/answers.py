@@ -262,6 +262,12 @@ def _predicted_latency(result: _Result) -> str:
     )
 
 
+def _search_against_random(result: _Result) -> str:
+    gains = [row["gain_ratio"] for row in result["rows"]]
+    told = ", ".join("the other is empty" if g is None else f"{100 * g:+.0f} %" for g in gains)
+    return f"hypervolume of the search's front by that of the random one, a seed each: {told}"
+
+
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
@@ -295,6 +301,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
     "predicted_latency": _predicted_latency,
+    "search_against_random": _search_against_random,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,

@@ -176,6 +176,11 @@ def test_a_search_stopped_between_two_networks_has_a_front_and_goes_on(ask, out,
     assert optimize(ask(out)) == searched[1]
 
 
+def test_a_run_may_teach_its_own_networks(ask, out, parent):
+    optimize(ask(out, teacher=str(parent), speedups=(1.2,)))
+    assert load_run(out / "x1.20").teacher.model_sha256 == load_checkpoint(parent).weights_sha256
+
+
 def test_a_budget_ends_after_the_network_that_fits(ask, out, listens, monkeypatch):
     monkeypatch.setattr("edgecat.optimize.search._has_time", lambda *_: False)
     progress = listens()
@@ -265,8 +270,9 @@ def test_a_folder_in_use_or_of_something_else_is_refused(ask, searched, out, tmp
 
 def test_photos_that_changed_are_refused(ask, photos, tmp_path):
     folder = shutil.copytree(photos, tmp_path / "photos")
+    first = (folder / "Bengal/0.png").read_bytes()
     for photo in folder.rglob("*.png"):
-        shutil.copy(folder / "Bengal/0.png", photo)
+        photo.write_bytes(first)
     with pytest.raises(DatasetError, match="changed since the run; fine-tune again, or say where"):
         plan(ask(tmp_path / "s", data=folder))
     with pytest.raises(

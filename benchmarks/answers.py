@@ -268,7 +268,46 @@ def _search_against_random(result: _Result) -> str:
     return f"hypervolume of the search's front by that of the random one, a seed each: {told}"
 
 
+def _lean_cats(result: _Result) -> str:
+    parts = []
+    for row in result["rows"]:
+        pooled, times = row["pooled"], row["times"]
+        low, high = pooled["drop_interval_pp"]
+        ratios = ", ".join(f"{one['ratio']:.2f}x (`{name}`)" for name, one in times.items())
+        parts.append(
+            f"`{'+'.join(row['edits'])}`, {row['epochs']} epochs: {ratios}; "
+            f"{100 * pooled['top1_ratio']:.1f} % of {pooled['num_images']} test photos, lost "
+            f"{pooled['drop_pp']:+.1f} pp ({low:+.1f} to {high:+.1f}; {len(row['seeds'])} seeds)"
+        )
+    return "; ".join(parts)
+
+
 #: The name of a raw result and what it says, for people.
+def _review_kills(result: _Result) -> str:
+    return (
+        f"{result['num_kills']} kills, {result['num_answered']:,} decisions: "
+        f"{result['num_lost']} lost"
+    )
+
+
+def _review_page(result: _Result) -> str:
+    return (
+        f"{result['num_photos']:,} photos: the first seen after {result['first_ms']:.0f} ms (worst "
+        f"{result['worst_first_ms']:.0f}), the next {result['key_ms']:.0f} ms after a key (worst "
+        f"{result['worst_key_ms']:.0f}); the server starts in {result['start_s']:.1f} s"
+    )
+
+
+def _hundred_photos(result: _Result) -> str:
+    gains, ratio = result["gain_pp"], result["ratio"]
+    times = f", {ratio:.1f} times as much" if ratio is not None else ""
+    return (
+        f"{gains['chosen']:+.1f} pp with {result['setting']['num_reviewed']} photos of the review, "
+        f"{gains['random']:+.1f} pp with as many random ones{times}; mean of "
+        f"{len(result['rows'])} seeds"
+    )
+
+
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
     "finetune_good": _finetune_taught,
@@ -288,6 +327,9 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "enroll": _enroll,
     "explain_time": _explain_time,
     "report_page": _report_page,
+    "review_kills": _review_kills,
+    "review_page": _review_page,
+    "hundred_photos": _hundred_photos,
     "export_cats": lambda r: f"{len(r['rows'])} seeds, see [INT8.md](INT8.md)",
     "naive_int8": lambda r: ", ".join(
         f"{row['recipe']} {100 * row['change']['top1_ratio']:.1f} %" for row in r["rows"]
@@ -300,6 +342,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     ),
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
+    "lean_cats": _lean_cats,
     "predicted_latency": _predicted_latency,
     "search_against_random": _search_against_random,
     "memory": _memory,

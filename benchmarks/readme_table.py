@@ -17,7 +17,8 @@ from typing import Any
 import click
 
 from benchmarks.answers import ANSWERS
-from benchmarks.peers.table import format_peers
+from benchmarks.peers.table import format_peers, summarize_peers
+from benchmarks.peers.verdict import OURS
 from benchmarks.results import list_results, load_results
 from benchmarks.transfer.claims import format_page
 from edgecat.bundle import schema1
@@ -288,15 +289,6 @@ def _format_naive(result: dict[str, Any]) -> str:
     )
 
 
-def _format_cli(result: dict[str, Any]) -> str:
-    medians = result["median_s"]
-    return (
-        f"Whole processes: `edgecat predict cats12 photo.jpg` "
-        f"{medians['edgecat predict cats12 PHOTO']:.2f} s, `edgecat --help` "
-        f"{medians['edgecat --help']:.2f} s."
-    )
-
-
 def _format_not_cats(result: dict[str, Any]) -> str:
     """Return what the threshold on the OOD score keeps and rejects, by variant."""
     rows = [row for row in result["rows"] if row["measure"] == "features and logits"]
@@ -328,6 +320,18 @@ def _format_pis(result: dict[str, Any]) -> str:
     )
 
 
+def _format_peers(result: dict[str, Any]) -> str:
+    families = dict.fromkeys(
+        row["name"].partition("/")[0] for row in result["rows"] if "missing" not in row
+    )
+    others = ", ".join(name for name in families if not f"{name}/".startswith(OURS))
+    return (
+        "[Against others](benchmarks/peers/README.md), the same weights, photos and clock "
+        f"({others}): {summarize_peers(result)}. Dominated is who is not shown to be more accurate "
+        "than a variant of edgecat's that is shown to be no slower."
+    )
+
+
 # Below the README's table: what stands for a raw result, in this order.
 _SENTENCES = {
     "naive_int8": _format_naive,
@@ -335,8 +339,8 @@ _SENTENCES = {
     "finetune_cats_cpu": _format_finetune,
     "finetune_time_cpu": _format_time,
     "finetune_good": _format_taught,
-    "cli_time": _format_cli,
     "ncnn_pis": _format_pis,
+    "peers": _format_peers,
 }
 
 

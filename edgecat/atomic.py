@@ -118,7 +118,7 @@ def _temporary(path: Path, make: Callable[..., str]) -> Iterator[Path]:
     A lock is held on it. The kernel lets go of a killed process's locks, so that leftovers can be
     told from what another process is writing.
     """
-    _remove_leftovers(path)
+    remove_leftovers(path.parent, glob.escape(path.name))
     temporary, lock = _make_locked(path, make)
     try:
         yield temporary
@@ -148,8 +148,14 @@ def _make_file(**place: Any) -> str:
     return name
 
 
-def _remove_leftovers(path: Path) -> None:
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
+def remove_leftovers(folder: Path, name: str = "*") -> None:
+    """Remove what killed runs left in a folder under temporary names.
+
+    Args:
+        folder: The one that they wrote to.
+        name: Of the file or folder that they wrote; by default, any.
+    """
+    for left in folder.glob(f".{name}.*{_UNFINISHED}"):
         with contextlib.suppress(OSError):  # another process is writing it, or was quicker
             descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:

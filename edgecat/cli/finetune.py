@@ -94,6 +94,13 @@ if TYPE_CHECKING:
     "and the network learns from that.",
 )
 @click.option(
+    "--add",
+    "added",
+    type=click.Path(path_type=Path),
+    metavar="REVIEWED",
+    help="Folder of kept photos: those that 'edgecat review' gave a label count, too.",
+)
+@click.option(
     "--tensorboard",
     "has_board",
     is_flag=True,
@@ -155,6 +162,7 @@ def command(
     teacher: str | None,
     teacher_weights: str,
     unlabelled: Path | None,
+    added: Path | None,
     has_board: bool,
     epochs: int | None,
     seed: int,
@@ -187,6 +195,10 @@ def command(
     That takes longer. Another run may use the same teacher: --teacher RUN/teacher. It needs
     pip install 'edgecat[teacher]'.
 
+    With --add the photos that were reviewed join those of DATA, whose split stays; a label that
+    DATA lacks becomes a new class. A share of them, drawn by each photo's hash, validates and
+    tests, and both kinds of test photos have a score of their own.
+
     With --from and --edit the network of a finished run becomes a leaner one, which answers quicker
     and nearly as well once it has learned on: "edgecat help optimize" lists the edits.
 
@@ -195,6 +207,7 @@ def command(
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
+      edgecat finetune photos --out runs/next --add kept --weights first.edgecat
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
       edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
@@ -226,6 +239,7 @@ def command(
         conflicts=conflicts,
         init=init,
         photo_list=photo_list,
+        added=added,
     )
     if parent is not None:
         job = inherit(job, parent, edits)

@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": "Answer photos over HTTP, with a page for people.",
     "watch": "Classify photos as they arrive in a folder, each once.",
     "stream": "Classify the newest frame of a camera, JPEG frames on standard input.",
+    "review": "Say what kept photos show, on a local page, key by key.",
     "drift": "Say whether the photos of the last week look like those of the training.",
     "inspect": "Show what is in a bundle and where it is from.",
     "bundle": "Make one file of a bundle, and a bundle of that file.",

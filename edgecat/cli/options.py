@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgecat.errors import ConfigError
+from edgecat.keep.place import KeepPlace
 
 variant_option = click.option(
     "--variant",
@@ -67,6 +68,35 @@ signer_option = click.option(
     metavar="PUBLIC.pem",
     help="Refuse a bundle that the owner of this key did not sign (see edgecat sign).",
 )
+
+
+def keep_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of photos to keep, and hand them on as one: `keep`.
+
+    That is an `edgecat.keep.place.KeepPlace`, or None.
+    """
+
+    @click.option(
+        "--keep",
+        "keep_folder",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Keep photos that are worth a look in this folder, to review them later. Default: "
+        "none is kept.",
+    )
+    @click.option(
+        "--keep-mb",
+        default=500,
+        show_default=True,
+        type=click.IntRange(1),
+        help="With --keep: how much they may take; the oldest make room, not those with a label.",
+    )
+    @functools.wraps(command)
+    def with_keep(*arguments: Any, keep_folder: Path | None, keep_mb: int, **given: Any) -> None:
+        keep = None if keep_folder is None else KeepPlace(keep_folder, keep_mb * 2**20)
+        command(*arguments, keep=keep, **given)
+
+    return with_keep
 
 
 def check_host_options(host: str | None, data: Path | None, *, install: bool) -> None:

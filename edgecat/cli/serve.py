@@ -10,11 +10,13 @@ from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import (
     allow_older_option,
     device_option,
+    keep_options,
     power_save_option,
     signer_option,
     variant_option,
 )
 from edgecat.cli.output import TerminalProgress
+from edgecat.keep.place import KeepPlace
 
 
 @click.command("serve", short_help=COMMANDS["serve"])
@@ -60,6 +62,7 @@ from edgecat.cli.output import TerminalProgress
     type=click.IntRange(1),
     help="Of the model; default: the fastest that edgecat tune measured, or all cores, but one.",
 )
+@keep_options
 @device_option
 @power_save_option
 @signer_option
@@ -73,6 +76,7 @@ def command(
     max_body_mb: int,
     max_waiting: int,
     threads: int | None,
+    keep: KeepPlace | None,
     device: str | None,
     power_save: bool,
     signer: Path | None,
@@ -100,12 +104,18 @@ def command(
     in front. Where the line, the memory or the connections are full, whoever holds most of them or
     is slow has to make room.
 
+    With --keep DIR, photos that are unknown or unsure (the two best probabilities less than 0.5
+    apart), and one in 50 of the others, are kept in DIR as they came, with the answer: for
+    'edgecat review DIR'. They stay on this machine, for this user alone; delete DIR, or single
+    photos in DIR/photos, whenever you like.
+
     For machines: GET /openapi.json describes all there is, GET /v1/model the model in use,
     GET /healthz says that the server is well, GET /metrics counts (Prometheus).
     """
     from edgecat.service.signals import Signals
 
     with Signals() as signals:  # before what takes time: a SIGHUP would end the process
+        from edgecat.keep.keeper import open_keeper
         from edgecat.runtime.choice import AtMost
         from edgecat.serve.limits import Limits
         from edgecat.serve.server import Address, choose_threads, serve
@@ -117,7 +127,9 @@ def command(
         most = threads or AtMost(choose_threads())
         classifier = LiveClassifier(bundle, variant, threads=most, power_save=power_save, **options)
         _show_only_mistakes()
-        serve(classifier, address, limits, signals, TerminalProgress().say)
+        progress = TerminalProgress()
+        with open_keeper(keep, progress) as keeper:
+            serve(classifier, address, limits, signals, progress.say, keeper)
 
 
 class _Mistakes(logging.Handler):

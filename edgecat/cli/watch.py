@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import opening_options
+from edgecat.cli.options import keep_options, opening_options
 from edgecat.cli.output import TerminalProgress, percent
+from edgecat.keep.place import KeepPlace
 
 
 @click.command("watch", short_help=COMMANDS["watch"])
@@ -46,6 +47,7 @@ from edgecat.cli.output import TerminalProgress, percent
     metavar="SECONDS",
     help="A file that is no photo and has not changed for so long is reported as broken.",
 )
+@keep_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -57,6 +59,7 @@ def command(
     once: bool,
     settle_s: float,
     patience_s: float,
+    keep: KeepPlace | None,
 ) -> None:
     """Classify photos as they arrive in a folder, each once.
 
@@ -74,9 +77,15 @@ def command(
     Another bundle that takes the place of BUNDLE is used from then on, if it is good. SIGHUP asks
     to open it again; SIGTERM and Ctrl-C end after the photo under way.
 
+    With --keep DIR, photos that are unknown or unsure (the two best probabilities less than 0.5
+    apart), and one in 50 of the others, are kept in DIR as they came, with the answer: for
+    'edgecat review DIR'. They stay on this machine, for this user alone; delete DIR, or single
+    photos in DIR/photos, whenever you like.
+
     \b
       edgecat watch cats12 /srv/camera --out results.jsonl
       edgecat watch cats12 /srv/camera --out results.jsonl --once          from cron
+      edgecat watch cats12 /srv/camera --out results.jsonl --keep kept
     """
     from edgecat.errors import ConfigError, ImageError
     from edgecat.service.live import LiveClassifier
@@ -100,6 +109,7 @@ def command(
             patience_s,
             once,
             rotate_bytes=None if rotate_mb is None else rotate_mb * 2**20,
+            keep=keep,
         )
         try:
             outcome = watch(classifier, job, service, progress, on_line=_print_line)

@@ -70,7 +70,9 @@ class PhotoFolder:
     zipped: PhotoZip | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def photo(self, path: str, label: str) -> LabelledPhoto:
-        """Return the photo at a path from the root, whether it is there or not."""
+        """Return the photo at a path of a split, whether it is there or not."""
+        if Path(path).is_absolute():  # one that was added, see `edgecat.photos.added`
+            return LabelledPhoto(Path(path), label)
         return LabelledPhoto(self.root / path, label, zipped=self.zipped)
 
     def path_of(self, photo: LabelledPhoto) -> str:

@@ -7,12 +7,60 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgecat.errors import DatasetError
+from edgecat.errors import ConfigError, DatasetError
+from edgecat.photos.tree import is_litter
+
+# What no name on Windows may hold, and names of its devices. Source: Microsoft, "Naming Files,
+# Paths, and Namespaces".
+_NEVER_IN_NAMES = frozenset('<>:"/\\|?*')
+_PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
+_DEVICES = {"con", "prn", "aux", "nul"} | _PORTS
+
+# Of a file's name on Linux's file systems; others take 255 letters.
+_MAX_NAME_BYTES = 255
 
 
 def label_of(folder: str) -> str:
     """Return the label that a class folder's name stands for: `_` is written for a blank."""
     return " ".join(unicodedata.normalize("NFC", folder).replace("_", " ").split()) or folder
+
+
+def check_new_label(label: str, known: Iterable[str]) -> str:
+    """Return a label that a person typed as it will be kept: it can be a folder's name everywhere.
+
+    Args:
+        label: What was typed.
+        known: The labels that there are; it is none of them.
+
+    Raises:
+        ConfigError: It cannot be such a name, or differs from a known label in nothing that a
+            person sees.
+    """
+    text = label_of(label).strip()
+    if reason := _find_flaw(text):
+        raise ConfigError(f"label {text[:80]!r}: {reason}; choose another name")
+    alike = {label_of(other).casefold(): other for other in known}
+    if (other := alike.get(text.casefold())) is not None:
+        raise ConfigError(
+            f"label {text!r}: differs from {other!r} in upper and lower case, blanks or the "
+            f"Unicode form of a letter only; choose {other!r}"
+        )
+    return text
+
+
+def _find_flaw(text: str) -> str:
+    """Return why a text can be no folder's name on some system; "" where it can be one."""
+    if not text or not text.isprintable():
+        return "a label is one line of printable text"
+    if len(text.encode()) > _MAX_NAME_BYTES:
+        return f"longer than the {_MAX_NAME_BYTES} bytes of a file's name"
+    if refused := sorted(_NEVER_IN_NAMES & set(text)):
+        return f"{' '.join(refused)} cannot stand in a folder's name on every system"
+    if is_litter(text) or text.endswith("."):
+        return "a folder that begins or ends with a dot, or is called so, is hidden or refused"
+    if text.partition(".")[0].strip().casefold() in _DEVICES:
+        return "Windows has a device of that name"
+    return ""
 
 
 def check_names(folders: Iterable[str], where: str) -> None:

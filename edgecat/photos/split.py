@@ -120,6 +120,17 @@ def group_photos(fingerprints: Sequence[Fingerprint]) -> list[int]:
     return [find(i) for i in range(len(fingerprints))]
 
 
+def find_new(fingerprints: Sequence[Fingerprint], num_before: int) -> list[int]:
+    """Return the positions of photos that are like none before them.
+
+    Args:
+        fingerprints: As `fingerprint_photo` returns them.
+        num_before: So many come first, and are not asked.
+    """
+    groups = group_photos(fingerprints)
+    return [i for i in range(num_before, len(groups)) if groups[i] == i]
+
+
 def near_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
     """Yield the positions of photos that are the same or nearly so, two by two, in order.
 

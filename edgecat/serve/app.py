@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -22,8 +23,10 @@ from edgecat.errors import (
     NotFiniteError,
     UnsupportedImageError,
 )
+from edgecat.keep.keeper import Keeper, Source
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.explanation import encode_png
+from edgecat.runtime.prediction import Prediction
 from edgecat.serve.body import read_head, read_photo, wants_heat
 from edgecat.serve.limits import Limits
 from edgecat.serve.line import Line
@@ -31,9 +34,16 @@ from edgecat.serve.metrics import METRICS_TYPE, Metrics
 from edgecat.serve.model import describe_model
 from edgecat.serve.openapi import ADDRESSES, API
 from edgecat.serve.page import load_page
-from edgecat.serve.refusal import Refusal, RefusalResponse
+from edgecat.serve.refusal import Refusal, RefusalResponse, to_refusal
 from edgecat.serve.upkeep import Upkeep
 from edgecat.service.live import LiveClassifier
+
+# What the page tells whoever sends a photo.
+_NOT_KEPT = "Photos are answered by this server and not kept."
+_KEPT = (
+    "Photos are answered by this server. Its owner has it keep those that the model does not know "
+    "or is not sure of, and a few others, to look at them; who wants one deleted asks the owner."
+)
 
 
 class PhotoService:
@@ -46,6 +56,7 @@ class PhotoService:
         limits: Limits,
         metrics: Metrics,
         say: Callable[[str], object],
+        keeper: Keeper | None,
     ) -> None:
         """Join what answers take.
 
@@ -55,13 +66,16 @@ class PhotoService:
             limits: What clients may ask at most.
             metrics: Counts what happens.
             say: Tells the operator what no client is told.
+            keeper: Keeps photos that are worth a look; None to keep none.
         """
         self._classifier = classifier
         self._line = line
         self._limits = limits
         self._metrics = metrics
         self._say = say
-        self._page, self._page_headers = load_page()
+        self._keeper = keeper
+        privacy = _NOT_KEPT if keeper is None else _KEPT
+        self._page, self._page_headers = load_page("edgecat.serve", {"privacy": privacy})
 
     async def predict(self, request: Request) -> Response:
         """Answer POST /v1/predict.
@@ -101,9 +115,17 @@ class PhotoService:
 
     def _predict(self, photo: bytes, with_heat: bool) -> dict[str, object]:
         current = self._classifier.current
-        answer = _explain(current, photo) if with_heat else current.predict(photo).to_dict()
-        self._metrics.count_prediction(str(answer["answer"]), answer["ood_score"])
-        return answer | {"bundle": current.bundle.spec.name, "variant": current.variant}
+        heat: dict[str, object] = {}
+        if with_heat:
+            prediction, heat = _explain(current, photo)
+        else:
+            prediction = current.predict(photo)
+        self._metrics.count_prediction(prediction.answer, prediction.ood_score)
+        bundle, variant = current.bundle.spec.name, current.variant
+        if self._keeper is not None:
+            sha256 = hashlib.sha256(photo).hexdigest()
+            self._keeper.look_at(photo, sha256, prediction, Source(bundle, variant))
+        return prediction.to_dict() | heat | {"bundle": bundle, "variant": variant}
 
     async def show_model(self, request: Request) -> Response:
         """Answer GET /v1/model."""
@@ -136,7 +158,7 @@ class PhotoService:
 
     async def refuse(self, request: Request, error: Exception) -> Response:
         """Tell an error of a request."""
-        refusal = _to_refusal(request, error)
+        refusal = to_refusal(request, error, ADDRESSES)
         self._metrics.count_refusal(refusal.code)
         return RefusalResponse(refusal, self._limits.discard_s)
 
@@ -177,8 +199,8 @@ def build_app(service: PhotoService, door: Middleware, upkeep: Upkeep) -> Starle
     return app
 
 
-def _explain(classifier: Classifier, photo: bytes) -> dict[str, object]:
-    """Return the answer to a photo, and where the evidence lies, as a picture, too.
+def _explain(classifier: Classifier, photo: bytes) -> tuple[Prediction, dict[str, object]]:
+    """Return the answer to a photo, and where the evidence lies, as a picture.
 
     Raises:
         Refusal: The model cannot tell where.
@@ -197,20 +219,4 @@ def _explain(classifier: Classifier, photo: bytes) -> dict[str, object]:
         "text": explanation.describe(),
         "picture": f"data:image/png;base64,{png}",
     }
-    return explanation.prediction.to_dict() | {"heat": heat}
-
-
-def _to_refusal(request: Request, error: Exception) -> Refusal:
-    """Return what to tell the client; of our own mistakes, only that it was one."""
-    if isinstance(error, Refusal):
-        return error
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
-    if status == 404:
-        text = f"nothing is at {request.url.path}; there are {ADDRESSES}"
-        return Refusal(404, "not_found", text)
-    if status == 405:
-        text = f"{request.method} {request.url.path} is not offered; there are {ADDRESSES}"
-        return Refusal(405, "wrong_method", text, headers)
-    text = "the server made a mistake, not you; its log says which"
-    return Refusal(500, "internal", text)
+    return explanation.prediction, {"heat": heat}

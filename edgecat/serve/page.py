@@ -1,18 +1,26 @@
-"""The page for people: one file, and a policy that lets the browser load nothing else."""
+"""A page for people: one file, and a policy that lets the browser load nothing else."""
 
 import base64
 import hashlib
+import html
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 
 
-def load_page() -> tuple[bytes, dict[str, str]]:
-    """Return the page and the headers it is sent with.
+def load_page(package: str, texts: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+    """Return the page of a package and the headers it is sent with.
 
     The Content-Security-Policy names the page's own script and style by their hashes, so that
     nothing that gets into the page in another way is run.
+
+    Args:
+        package: Whose `page.html`.
+        texts: What stands in it for each `{{name}}`.
     """
-    text = (files("edgecat.serve") / "page.html").read_text(encoding="utf-8")
+    text = (files(package) / "page.html").read_text(encoding="utf-8")
+    for name, words in texts.items():
+        text = text.replace(f"{{{{{name}}}}}", html.escape(words))
     policy = "; ".join(
         [
             "default-src 'none'",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -41,6 +42,28 @@ def describe_refusal(code: str, message: str) -> dict[str, Any]:
 def encode_refusal(code: str, message: str) -> bytes:
     """Return the same as bytes, for where no response object is to be had."""
     return json.dumps(describe_refusal(code, message)).encode()
+
+
+def to_refusal(request: Request, error: Exception, addresses: str) -> Refusal:
+    """Return what to tell the client; of our own mistakes, only that it was one.
+
+    Args:
+        request: That could not be answered.
+        error: Why.
+        addresses: What there is to ask, for messages.
+    """
+    if isinstance(error, Refusal):
+        return error
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    if status == 404:
+        text = f"nothing is at {request.url.path}; there are {addresses}"
+        return Refusal(404, "not_found", text)
+    if status == 405:
+        text = f"{request.method} {request.url.path} is not offered; there are {addresses}"
+        return Refusal(405, "wrong_method", text, headers)
+    text = "the server made a mistake, not you; its log says which"
+    return Refusal(500, "internal", text)
 
 
 class Incoming:

@@ -7,14 +7,16 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import cast
 
 import uvicorn
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from edgecat.errors import ConfigError
+from edgecat.keep.keeper import Keeper
 from edgecat.machine.cores import count_threads
 from edgecat.serve.app import PhotoService, build_app
 from edgecat.serve.connection import guard_connections
@@ -112,6 +114,7 @@ def serve(
     limits: Limits,
     signals: Signals,
     say: Callable[[str], object],
+    keeper: Keeper | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads the bundle.
 
@@ -121,48 +124,88 @@ def serve(
         limits: What clients may ask at most.
         signals: Taken over.
         say: Tells the operator what happens.
+        keeper: Keeps photos that are worth a look; None to keep none.
 
     Raises:
         ConfigError: The token or the address is not accepted.
     """
-    token = check_token(address)  # before anybody can connect
-    listeners = listen(address)
-    server = build_server(classifier, address, token, limits, signals, say)
-    port = listeners[0].getsockname()[1]
+    server = build_server(classifier, address, limits, signals, say, keeper)
     current = classifier.current
-    say(
-        f"serving {current.bundle.spec.name} ({current.variant}) at "
-        f"http://{address.in_url}:{port}/, "
-        f"{'with the token' if token else 'to this machine only'}; Ctrl-C stops it"
-    )
-    if current.choice.news:
-        say(current.choice.news)
-    server.run(sockets=listeners)
-    say("stopped")
+    news = [current.choice.news] if current.choice.news else []
+    run(server, address, f"serving {current.bundle.spec.name} ({current.variant})", say, news)
 
 
 def build_server(
     classifier: LiveClassifier,
     address: Address,
-    token: str | None,
     limits: Limits,
     signals: Signals,
     say: Callable[[str], object],
+    keeper: Keeper | None = None,
 ) -> uvicorn.Server:
-    """Return a server to run on listening sockets."""
+    """Return a server of photos to run on listening sockets; arguments as for `serve`.
+
+    Raises:
+        ConfigError: The token is not accepted.
+    """
     metrics, line = Metrics(), Line(limits)
     metrics.watch_line(line)
     upkeep = Upkeep(classifier, line, metrics, signals, say)
+    door = build_door(address, limits, metrics)
+    app = build_app(PhotoService(classifier, line, limits, metrics, say, keeper), door, upkeep)
+    return build_http_server(app, limits, metrics, signals)
+
+
+def run(
+    server: uvicorn.Server,
+    address: Address,
+    what: str,
+    say: Callable[[str], object],
+    news: Sequence[str] = (),
+) -> None:
+    """Listen, tell where, and run a server until it is stopped.
+
+    Args:
+        server: Of `build_http_server`.
+        address: Where to listen.
+        what: It does, for the operator.
+        say: Tells the operator.
+        news: What else there is to tell.
+
+    Raises:
+        ConfigError: The address is not accepted.
+    """
+    listeners = listen(address)
+    port = listeners[0].getsockname()[1]
+    to_whom = "to this machine only" if address.token_file is None else "with the token"
+    say(f"{what} at http://{address.in_url}:{port}/, {to_whom}; Ctrl-C stops it")
+    for line in news:
+        say(line)
+    server.run(sockets=listeners)
+    say("stopped")
+
+
+def build_door(address: Address, limits: Limits, metrics: Metrics) -> Middleware:
+    """Return what lets requests in or not.
+
+    Raises:
+        ConfigError: As `check_token`.
+    """
     # Each once, since a refusal lists them; 127.0.0.2 is one more.
     own_names = tuple(dict.fromkeys([*LOOPBACK_NAMES, address.in_url]))
-    door = Middleware(
+    return Middleware(
         Door,
         limits,
         metrics,
-        token=token,
+        token=check_token(address),
         host_names=own_names if address.is_loopback else None,
     )
-    app = build_app(PhotoService(classifier, line, limits, metrics, say), door, upkeep)
+
+
+def build_http_server(
+    app: ASGIApp, limits: Limits, metrics: Metrics, signals: Signals
+) -> uvicorn.Server:
+    """Return a server of an application behind a door, to run on listening sockets."""
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], guard_connections(limits, metrics)),

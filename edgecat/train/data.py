@@ -1,7 +1,7 @@
 """The photos of a run: decoded, split, and numbered by class."""
 
 import dataclasses
-import functools
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.errors import DatasetError
+from edgecat.keep.reviewed import Reviewed, check_new_classes, check_unchanged
+from edgecat.photos.added import FirstPhotos, add_photos
 from edgecat.photos.divide import divide_photos
 from edgecat.photos.pixels import Pixels
-from edgecat.photos.split import Split
+from edgecat.photos.split import MIN_PHOTOS, Split, SplitPhoto
 from edgecat.scores.metrics import Indices
 from edgecat.train.cache import PhotoCache
 from edgecat.train.job import Job
+from edgecat.train.origins import AddedRecord
 from edgecat.train.ranks import ALONE, Ranks
 
 #: The class of a photo without a label. Source: what torch's losses leave out.
@@ -32,6 +35,9 @@ class TrainingData:
         targets: int64 `[N]`: the class of each photo, by its number in `labels`.
         unlabelled: Further pixels, of photos without labels.
         chosen: int64 `[n]`: the positions in `unlabelled` of those to learn from.
+        added: What is to be said of reviewed photos, which stand behind all others; None where
+            there are none.
+        num_own: Photos of the data set itself: positions from here on are of reviewed ones.
     """
 
     cache: PhotoCache
@@ -40,6 +46,8 @@ class TrainingData:
     targets: Indices
     unlabelled: PhotoCache | None = None
     chosen: Indices = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
+    added: AddedRecord | None = None
+    num_own: int = sys.maxsize
 
     @property
     def num_learned(self) -> int:
@@ -73,37 +81,78 @@ class TrainingData:
 
     def num_photos(self) -> dict[str, int]:
         """Return how many photos each split has; "out" are in none."""
-        nums = Counter(photo.split for photo in self.split.photos)
-        return {name: nums[name] for name in ("train", "val", "test", "out")}
+        return count_splits(self.split.photos)
 
 
-def split_data(root: Path, cache: PhotoCache, job: Job, ranks: Ranks = ALONE) -> TrainingData:
+def count_splits(photos: Iterable[SplitPhoto]) -> dict[str, int]:
+    """Return how many photos each split has; "out" are in none."""
+    nums = Counter(photo.split for photo in photos)
+    return {name: nums[name] for name in ("train", "val", "test", "out")}
+
+
+def split_data(
+    root: Path,
+    cache: PhotoCache,
+    job: Job,
+    ranks: Ranks = ALONE,
+    reviewed: Reviewed | None = None,
+) -> TrainingData:
     """Split the photos, or keep the split that their folders make, without leaks.
 
     Of several ranks the first one does it, which alone has the fingerprints.
 
     Args:
         root: The folder that the photos' paths start from.
-        cache: The photos.
+        cache: The photos, reviewed ones last.
         job: With the seed, the shares and what to do about conflicts.
         ranks: Who learns from the photos.
+        reviewed: Where the last of the photos are from.
 
     Raises:
+        ConfigError: A reviewed photo's label is none.
         DatasetError: A class has too few different photos, or labels contradict each other.
     """
-    divide = functools.partial(
-        divide_photos,
-        seed=job.seed,
-        val_ratio=job.recipe.val_ratio,
-        test_ratio=job.recipe.test_ratio,
-        conflicts=job.conflicts,
-    )
-    told = ranks.first(lambda: divide(root, cache).to_json())
-    split = Split.from_json(told, "first rank")
+    paths = {photo.path for photo in reviewed.photos} if reviewed else set()
+    num_own = sum(photo.path not in paths for photo in cache.photos)
+
+    def divide() -> str:
+        split = divide_photos(
+            root,
+            FirstPhotos(cache, num_own),
+            seed=job.seed,
+            val_ratio=job.recipe.val_ratio,
+            test_ratio=job.recipe.test_ratio,
+            conflicts=job.conflicts,
+        )
+        return (add_photos(split, cache, job.conflicts) if reviewed else split).to_json()
+
+    split = Split.from_json(ranks.first(divide), "first rank")
     labels = split.labels()
     number_of = {label: number for number, label in enumerate(labels)}
     targets = np.array([number_of[photo.label] for photo in split.photos], np.int64)
-    return TrainingData(cache, split, labels, targets)
+    data = TrainingData(cache, split, labels, targets, num_own=num_own)
+    return data if reviewed is None else dataclasses.replace(data, added=_record(data, reviewed))
+
+
+def _record(data: TrainingData, reviewed: Reviewed) -> AddedRecord:
+    """Return what is to be said of the reviewed photos of a run.
+
+    Raises:
+        ConfigError: A new class has a label that is none.
+        DatasetError: Some were changed since, or a new class has too few.
+    """
+    added = data.cache.photos[data.num_own :]
+    check_unchanged(added, data.cache.hashes[data.num_own :])
+    rows = data.split.photos[data.num_own :]
+    pairs = zip(added, rows, strict=True)
+    used = [photo for photo, row in pairs if row.split != "out"]
+    own_labels = {photo.label for photo in data.split.photos[: data.num_own]}
+    return AddedRecord(
+        folder=str(reviewed.folder.resolve()),
+        num_photos=count_splits(rows),
+        num_gone=reviewed.num_gone,
+        new_labels=check_new_classes(own_labels, used, MIN_PHOTOS),
+    )
 
 
 def check_data(data: TrainingData, wanted: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ A lean network is a network and its edits, and its name says both:
 resuming, a teacher, export and bundles have no code for it.
 """
 
+import copy
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:  # `edgecat finetune --help` lists edits without torch
 #: What stands before each edit in a network's name.
 SEPARATOR = "+"
 
+#: Most photos that an edit looks at: means over more hardly change, and it is to take seconds.
+MAX_SHOWN = 2048
+
 #: The argument of an edit that changes all that it can.
 ALL = ""
 
@@ -31,13 +35,14 @@ class Look(Protocol):
     """What shows training photos to a network."""
 
     def __call__(
-        self, network: "nn.Module", layers: "Sequence[nn.Module]"
+        self, network: "nn.Module", layers: "Sequence[nn.Module]", max_photos: int = MAX_SHOWN
     ) -> "Iterator[list[tuple[Tensor, Tensor]]]":
         """Yield what each layer read and what it made of it, batch by batch.
 
         Args:
             network: What `Architecture.build` returned; it learns nothing.
             layers: Of it.
+            max_photos: The most to show, evenly taken.
         """
 
 
@@ -60,6 +65,8 @@ class Edit:
             network has no such part.
         propose: Returns the arguments that are worth a try on a network; some may not fit.
         amend: Returns what is then known of the network, by the argument.
+        changes_layers: Whether it changes layers of blocks, so that what they made before is to be
+            fitted by their projections, see `edgecat.train.refit`.
         scales_all: Whether it makes all of a network quicker, and not a part.
     """
 
@@ -69,6 +76,7 @@ class Edit:
     change: "Callable[[nn.Module, str, Look | None], None]"
     propose: "Callable[[nn.Module], Iterable[object]]"
     amend: Callable[[Architecture, str], Architecture] = _keep
+    changes_layers: bool = False
     scales_all: bool = False
 
 
@@ -99,10 +107,15 @@ def apply_edit(network: "nn.Module", text: str, look: Look | None = None) -> Non
         ConfigError: There is no such edit, or it does not fit the network.
     """
     edit, argument = _read(text)
+    before = copy.deepcopy(network) if edit.changes_layers and look is not None else None
     try:
         edit.change(network, argument, look)
     except ConfigError as error:
         raise ConfigError(f"edit {text}: {error}") from error
+    if before is not None and look is not None:
+        from edgecat.train.refit import refit_blocks  # needs torch
+
+        refit_blocks(before, network, look)
 
 
 def edit_architecture(architecture: Architecture, text: str) -> Architecture:

@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 
+from edgecat.keep.reviewed import Reviewed, load_reviewed
 from edgecat.photos.folder import are_unequal, count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
 from edgecat.scores.metrics import describe_small_classes
@@ -57,19 +58,21 @@ def _finetune(job: Job, ranks: Ranks, device: torch.device, progress: Progress) 
     folder = load_training_folder(job.data, job.photo_list)
     for line in (folder.understood, *folder.notes):
         progress.say(line)
-    counts = count_labels(folder.photos)
+    reviewed = _load_reviewed(job, progress)
+    photos = (*folder.photos, *(reviewed.photos if reviewed else ()))
+    counts = count_labels(photos)
     jobs = plan_jobs(job, ranks)
     starts = [prepare(one, ranks, device, num_classes=len(counts)) for one in jobs]
     spec = starts[-1].network.input
     with (
         open_shared_cache(
-            job.run / CACHE, folder.photos, spec, progress, ranks, skip_broken=job.skip_broken
+            job.run / CACHE, photos, spec, progress, ranks, skip_broken=job.skip_broken
         ) as cache,
         open_unlabelled(
             job.run / UNLABELLED_CACHE, job.unlabelled, spec, progress, ranks
         ) as unlabelled,
     ):
-        data = split_data(folder.root, cache, job, ranks)
+        data = split_data(folder.root, cache, job, ranks, reviewed)
         check_data(data, counts)
         _tell(data, job.recipe, progress)
         for start in starts:
@@ -83,9 +86,25 @@ def _finetune(job: Job, ranks: Ranks, device: torch.device, progress: Progress) 
         return record
 
 
+def _load_reviewed(job: Job, progress: Progress) -> Reviewed | None:
+    """Return the reviewed photos to add, if there are any, and say how many.
+
+    Raises:
+        DatasetError: There are none where they were asked for.
+    """
+    if job.added is None:
+        return None
+    ratios = {"val_ratio": job.recipe.val_ratio, "test_ratio": job.recipe.test_ratio}
+    reviewed = load_reviewed(job.added, **ratios)
+    progress.say(reviewed.describe())
+    return reviewed
+
+
 def _tell(data: TrainingData, recipe: Recipe, progress: Progress) -> None:
     """Say what was found in the folder, and what is wrong with it."""
     progress.say(describe_data(data))
+    if data.added is not None:
+        progress.say(str(data.added))
     if are_unequal(data.counts("train").values()):
         progress.say(describe_unequal(data.counts("train"), recipe.balance_ratio))
     if warning := describe_small_classes(data.counts("test")):

@@ -185,6 +185,7 @@ def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> R
         device=describe_device(start.device) + (f"; {ranks}" if ranks.size > 1 else ""),
         versions=runs.measure_versions(),
         teacher=teacher.record if teacher else None,
+        added=data.added,
         parent=start.parent.record if start.parent else None,
     )
 

@@ -61,6 +61,7 @@ class Job:
             `edgecat.train.parent.inherit`.
         photo_list: File that says which of the photos to use (`edgecat.photos.photo_list`); None
             for all.
+        added: Folder of kept photos (`edgecat.keep.kept`): those that were reviewed count, too.
     """
 
     data: Path
@@ -81,6 +82,7 @@ class Job:
     init: str = "transfer"
     parent: Path | None = None
     photo_list: Path | None = None
+    added: Path | None = None
 
 
 def check_job(job: Job) -> None:
@@ -97,6 +99,11 @@ def check_job(job: Job) -> None:
         raise ConfigError(
             f"--unlabelled {job.unlabelled}: nobody says what these photos show; add --teacher "
             "NAME, such as tf_efficientnet_lite2"
+        )
+    if job.added is not None and job.parent is not None:
+        raise ConfigError(
+            f"--add {job.added} with --from {job.parent}: an edited network learns on the photos "
+            "of its run, so that the two can be compared; fine-tune with --add first"
         )
     if job.has_board:
         check_board()

@@ -3,10 +3,6 @@
 import torch
 from torch import Tensor
 
-# Ridge, as a share of the inputs' variance: examples may be fewer than inputs, or inputs alike.
-# Tried by hand from 0.001 to 1, on the validation photos of one run: no raw result.
-_RIDGE_RATIO = 0.1
-
 
 class LeastSquares:
     """Sums from which the best weight and bias follow (normal equations)."""
@@ -33,11 +29,31 @@ class LeastSquares:
         self._squares += inputs.T @ inputs
         self._products += inputs.T @ outputs
 
-    def solve(self) -> tuple[Tensor, Tensor]:
-        """Return the weight, float32 `[O, I]`, and the bias, float32 `[O]`."""
+    def solve(self, ridge_ratio: float) -> tuple[Tensor, Tensor]:
+        """Return the weight, float32 `[O, I]`, and the bias, float32 `[O]`.
+
+        Args:
+            ridge_ratio: Added to each input's variance, as a share of their mean: examples may be
+                fewer than inputs, or inputs alike.
+        """
         mean_in, mean_out = self._inputs / self._num, self._outputs / self._num
-        covariance = self._squares / self._num - torch.outer(mean_in, mean_in)  # [I, I]
+        covariance = self._covariance()
         products = self._products / self._num - torch.outer(mean_in, mean_out)  # [I, O]
-        ridge = _RIDGE_RATIO * covariance.diagonal().mean() + torch.finfo(torch.float32).tiny
+        ridge = ridge_ratio * covariance.diagonal().mean() + torch.finfo(torch.float32).tiny
         weight = torch.linalg.solve(covariance + ridge * torch.eye(len(mean_in)), products).T
         return weight.float(), (mean_out - weight @ mean_in).float()
+
+    def output_statistics(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance, float32 `[O]`, of what a weight makes of the inputs.
+
+        Args:
+            weight: float32 `[O, I]`.
+        """
+        weight = weight.double().cpu()
+        variance = (weight @ self._covariance() * weight).sum(dim=1)
+        return (weight @ (self._inputs / self._num)).float(), variance.float()
+
+    def _covariance(self) -> Tensor:
+        """Return that of the inputs, float64 `[I, I]`."""
+        mean = self._inputs / self._num
+        return self._squares / self._num - torch.outer(mean, mean)

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from edgecat.train.architecture import Architecture
 from edgecat.train.data import TrainingData
+from edgecat.train.edit import MAX_SHOWN
 from edgecat.train.network import PhotoNetwork
-
-# Means over more photos hardly change, and an edit is to take seconds.
-_MAX_PHOTOS = 2048
 
 _BATCH = 32
 
@@ -31,12 +29,12 @@ class TrainingPhotos:
     architecture: Architecture
 
     def __call__(
-        self, network: nn.Module, layers: Sequence[nn.Module]
+        self, network: nn.Module, layers: Sequence[nn.Module], max_photos: int = MAX_SHOWN
     ) -> Iterator[list[tuple[Tensor, Tensor]]]:
         """Yield what each layer read and made, as `edgecat.train.edit.Look` says."""
         whole = PhotoNetwork(network, self.architecture, self.data.cache.spec).eval()
         train = self.data.indices("train")
-        chosen = train[np.linspace(0, len(train) - 1, min(len(train), _MAX_PHOTOS)).astype(int)]
+        chosen = train[np.linspace(0, len(train) - 1, min(len(train), max_photos)).astype(int)]
         for start in range(0, len(chosen), _BATCH):
             photos = self.data.cache.batch(chosen[start : start + _BATCH].tolist())
             with torch.no_grad(), _record(layers) as seen:

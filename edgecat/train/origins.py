@@ -40,6 +40,32 @@ class ParentRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class AddedRecord:
+    """Reviewed photos that were added to the data set.
+
+    Attributes:
+        folder: Of the kept photos, absolute.
+        num_photos: How many are used, by split; "out": nearly the same as others.
+        num_gone: Photos with a label that were gone.
+        new_labels: The classes that only these photos have.
+    """
+
+    folder: str
+    num_photos: dict[str, int]
+    num_gone: int
+    new_labels: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the line that a run prints."""
+        num, new = self.num_photos, ", ".join(self.new_labels)
+        classes = f"; new classes: {new}" if new else ""
+        return (
+            f"reviewed photos, of these: {num['train']} train, {num['val']} validate, "
+            f"{num['test']} test; {num['out']} left out (nearly the same as others){classes}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class UnlabelledRecord:
     """Photos without labels that a teacher answered, too.
 

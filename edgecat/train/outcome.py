@@ -3,17 +3,38 @@
 import statistics
 import time
 
+import numpy as np
+import numpy.typing as npt
 from safetensors.torch import load_file
 
 from edgecat.scores import evaluation
-from edgecat.scores.metrics import confusion_matrix
+from edgecat.scores.metrics import confusion_matrix, wilson_interval
 from edgecat.train import run as runs
 from edgecat.train.checkpoint import State
+from edgecat.train.data import TrainingData
 from edgecat.train.learner import Learner
 from edgecat.train.plots import plot_confusion, plot_curves
-from edgecat.train.run import Outcome
+from edgecat.train.run import Outcome, PartScore
 from edgecat.train.session import Session
 from edgecat.train.validate import answer
+
+#: The parts of the test photos of a run with added ones.
+OWN, REVIEWED = "photos of DATA", "reviewed photos"
+
+
+def _score_parts(data: TrainingData, is_right: npt.NDArray[np.bool_]) -> dict[str, PartScore]:
+    """Return the scores of the data set's own test photos and of reviewed ones.
+
+    Args:
+        data: The photos.
+        is_right: bool `[N]`: of each test photo, whether it was answered rightly.
+    """
+    is_added = data.indices("test") >= data.num_own
+    parts = {OWN: is_right[~is_added], REVIEWED: is_right[is_added]}
+    return {
+        name: PartScore(int(part.sum()), len(part), wilson_interval(int(part.sum()), len(part)))
+        for name, part in parts.items()
+    }
 
 
 def measure_outcome(session: Session, learner: Learner, state: State, started_s: float) -> Outcome:
@@ -31,6 +52,7 @@ def measure_outcome(session: Session, learner: Learner, state: State, started_s:
     labels = session.data.labels
     score = evaluation.score("checkpoint", "test", labels, targets, logits)
     plot_curves(state.history, state.best_epoch, session.run / "curves.png")
+    is_right = logits.argmax(axis=1) == targets
     confusion = confusion_matrix(logits.argmax(axis=1), targets, len(labels))
     plot_confusion(confusion, labels, session.run / "confusion.png")
     best = next(row for row in state.history if row["epoch"] == state.best_epoch)
@@ -45,6 +67,7 @@ def measure_outcome(session: Session, learner: Learner, state: State, started_s:
         test_interval_ratio=score.top1_interval_ratio,
         test_macro_f1_ratio=score.macro_f1_ratio,
         test_per_class=score.per_class,
+        test_parts=_score_parts(session.data, is_right) if session.data.added else {},
         duration_s=time.perf_counter() - started_s,
         images_per_s=statistics.harmonic_mean(rates) if rates else 0.0,
     )

@@ -30,7 +30,7 @@ from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
 from edgecat.train.divergence import Divergence
 from edgecat.train.inits import INITS, SCRATCH
-from edgecat.train.origins import ParentRecord, TeacherRecord, UnlabelledRecord
+from edgecat.train.origins import AddedRecord, ParentRecord, TeacherRecord, UnlabelledRecord
 from edgecat.train.recipe import Recipe
 
 RUN_VERSION = 1
@@ -48,6 +48,21 @@ _MAX_RECALLS = 20
 
 
 @dataclasses.dataclass(frozen=True)
+class PartScore:
+    """How a part of the test photos is answered.
+
+    Attributes:
+        num_right: Photos answered rightly.
+        num_images: Photos.
+        interval_ratio: The 95 % interval of the share of the two.
+    """
+
+    num_right: int
+    num_images: int
+    interval_ratio: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Outcome:
     """What a finished run measured.
 
@@ -62,6 +77,7 @@ class Outcome:
         val_macro_f1_ratio: Mean F1 of the classes, 0-1; None in runs of an older edgecat.
         test_macro_f1_ratio: The same of the test photos.
         test_per_class: Recall and precision of each class that has test photos.
+        test_parts: The test photos apart, where some were added: by whose they are.
     """
 
     best_epoch: int
@@ -74,6 +90,7 @@ class Outcome:
     val_macro_f1_ratio: float | None = None
     test_macro_f1_ratio: float | None = None
     test_per_class: dict[str, ClassScore] = dataclasses.field(default_factory=dict)
+    test_parts: dict[str, PartScore] = dataclasses.field(default_factory=dict)
 
 
 def describe_outcome(outcome: Outcome) -> list[str]:
@@ -82,6 +99,10 @@ def describe_outcome(outcome: Outcome) -> list[str]:
     lines = [
         f"test top-1: {describe_top1(num_right, outcome.num_test)}, epoch {outcome.best_epoch}, "
         f"{outcome.duration_s:.0f} s"
+    ]
+    lines += [
+        f"of these, {name}: {describe_top1(part.num_right, part.num_images)}"
+        for name, part in outcome.test_parts.items()
     ]
     if outcome.test_macro_f1_ratio is not None:
         scores = sorted(outcome.test_per_class.items(), key=lambda item: item[1].recall_ratio)
@@ -120,6 +141,7 @@ class RunRecord:
         outcome: None until the run has finished.
         teacher: What its answers were learned from; None where there were only labels.
         unlabelled: Which photos without labels it learned from, if any.
+        added: Which reviewed photos it learned from, if any.
         parent: What it started from, if that was a run's network, edited.
         edited_val_top1_ratio: On validation photos, 0-1, after the edits and before it learned.
         divergences: How it went wrong, each time before it was resumed with other rates.
@@ -143,6 +165,7 @@ class RunRecord:
     conflicts: str = "stop"
     teacher: TeacherRecord | None = None
     unlabelled: UnlabelledRecord | None = None
+    added: AddedRecord | None = None
     parent: ParentRecord | None = None
     edited_val_top1_ratio: float | None = None
     outcome: Outcome | None = None
@@ -180,6 +203,8 @@ class RunRecord:
         if self.teacher is not None:
             weights = Path(self.teacher.weights).name
             origin["teacher"] = dataclasses.asdict(self.teacher) | {"weights": weights}
+        if self.added is not None:
+            origin["reviewed_photos"] = self.added.num_photos
         return origin
 
     def save(self, run: Path) -> None:

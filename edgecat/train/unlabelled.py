@@ -17,7 +17,7 @@ import torch
 from edgecat.errors import DatasetError
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.input import InputSpec
-from edgecat.photos.split import group_photos
+from edgecat.photos.split import find_new as find_new_photos
 from edgecat.photos.tree import list_folder
 from edgecat.progress import Progress
 from edgecat.scores.metrics import Indices
@@ -101,8 +101,8 @@ def find_new(labelled: PhotoCache, photos: PhotoCache) -> Indices:
         photos: Photos without.
     """
     num = len(labelled.photos)
-    groups = group_photos([*labelled.fingerprints, *photos.fingerprints])
-    return np.array([i - num for i in range(num, len(groups)) if groups[i] == i], np.int64)
+    new = find_new_photos([*labelled.fingerprints, *photos.fingerprints], num)
+    return np.array(new, np.int64) - num
 
 
 def _are_unknown(

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecat.photos.tree import LITTER
+from edgecat.service.troubles import Troubles
 from edgecat.watch.inotify import Changes, Inotify
 from edgecat.watch.journal import Journal
 from edgecat.watch.photo import Stamp, find_file
-from edgecat.watch.troubles import Troubles
 
 #: Endings of names that uploads have until they are done (SFTP, rsync, rclone, WinSCP, browsers).
 TEMPORARY = (".part", ".partial", ".filepart", ".tmp", ".crdownload")

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.errors import ConfigError, ImageError, NotFiniteError, StorageError
+from edgecat.keep.keeper import Keeper, Source, open_keeper
+from edgecat.keep.place import KeepPlace
 from edgecat.photos.decode import MAX_BYTES, describe_fault
 from edgecat.progress import Progress
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
+from edgecat.service.troubles import Troubles
 from edgecat.watch.arrivals import Arrival, Arrivals
 from edgecat.watch.inotify import Inotify
 from edgecat.watch.journal import Journal, JournalPlace
 from edgecat.watch.photo import Photo, Stamp
 from edgecat.watch.sweep import Sweep
-from edgecat.watch.troubles import Troubles
 
 # How often a line is tried again that could not be written.
 _RETRY_S = 1.0
@@ -38,6 +40,7 @@ class WatchJob:
         once: End when the photos that are there at the start are done.
         inotify: Let the system tell of new files; without it they are found by scanning.
         rotate_bytes: A results file of this size is moved aside and a new one begun; None: never.
+        keep: Where photos that are worth a look are kept; None to keep none.
     """
 
     folder: Path
@@ -47,6 +50,7 @@ class WatchJob:
     once: bool = False
     inotify: bool = True
     rotate_bytes: int | None = None
+    keep: KeepPlace | None = None
 
 
 @dataclasses.dataclass
@@ -87,6 +91,7 @@ def watch(
     """
     if not job.folder.is_dir():
         raise ConfigError(f"{job.folder}: no such folder; give the one that photos arrive in")
+    _check_keep(job)
     troubles = Troubles(progress)
     place = JournalPlace(job.out, job.folder, job.rotate_bytes)
     with contextlib.ExitStack() as stack:
@@ -105,8 +110,9 @@ def watch(
             f"watching {job.folder} with {classifier.current.variant}; {journal.num_answers} "
             f"photos were answered before, answers go to {job.out}"
         )
+        keeper = stack.enter_context(open_keeper(job.keep, progress))
         service.tell_ready()
-        watcher = _Watcher(classifier, job, service, arrivals, journal, troubles, on_line)
+        watcher = _Watcher(classifier, job, service, arrivals, journal, troubles, keeper, on_line)
         watcher.run()
         return watcher.outcome
 
@@ -119,6 +125,7 @@ class _Watcher:
     arrivals: Arrivals
     journal: Journal
     troubles: Troubles
+    keeper: Keeper | None
     on_line: Callable[[str, dict[str, Any]], object]
     outcome: Outcome = dataclasses.field(default_factory=Outcome)
 
@@ -164,7 +171,7 @@ class _Watcher:
             "variant": classifier.variant,
         }
         try:
-            result |= classifier.predict(content.photo()).to_dict()
+            prediction = classifier.predict(content.photo())
             self.outcome.num_answered += 1
         except (ImageError, NotFiniteError) as error:
             if not arrival.is_last_chance:
@@ -172,6 +179,11 @@ class _Watcher:
                 return
             result |= {"error": describe_fault(error)}
             self.outcome.num_broken += 1
+        else:
+            result |= prediction.to_dict()
+            if self.keeper is not None:  # first: after a kill it is answered and kept again, once
+                source = Source(result["bundle"], result["variant"], arrival.photo)
+                self.keeper.look_at(content.data, content.sha256.hex(), prediction, source)
         if self._persist(lambda: self.journal.add(photo, result)):
             self.arrivals.done(arrival.photo)
             if self._persist(self.journal.deliver):
@@ -238,6 +250,21 @@ def _read(path: Path, stamp: Stamp) -> _Content | None:
 
 def _open_no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _check_keep(job: WatchJob) -> None:
+    """Refuse to keep photos where they would be found as new ones.
+
+    Raises:
+        ConfigError: The folder to keep them in lies in the watched one.
+    """
+    if job.keep is None:
+        return
+    if Path(os.path.realpath(job.keep.folder)).is_relative_to(os.path.realpath(job.folder)):
+        raise ConfigError(
+            f"--keep {job.keep.folder}: lies in the watched folder, where kept photos would be "
+            "answered again; give a folder beside it"
+        )
 
 
 def _open_inotify(stack: contextlib.ExitStack, progress: Progress) -> Inotify | None:

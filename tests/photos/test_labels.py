@@ -5,9 +5,9 @@ import unicodedata
 
 import pytest
 
-from edgecat.errors import DatasetError
+from edgecat.errors import ConfigError, DatasetError
 from edgecat.photos.folder import load_folder
-from edgecat.photos.labels import check_names
+from edgecat.photos.labels import check_names, check_new_label
 
 NFC = unicodedata.normalize("NFC", "Révèr d'été")
 NFD = unicodedata.normalize("NFD", NFC)
@@ -88,3 +88,35 @@ def test_in_two_splits_a_name_may_have_two_forms_but_not_two_cases(tmp_path):
 def test_a_name_that_is_no_text_is_refused(name):
     with pytest.raises(DatasetError, match="printable text in UTF-8"):
         check_names([name], "data")
+
+
+@pytest.mark.parametrize(
+    ("typed", "label"),
+    [
+        ("Siamese", "Siamese"),
+        ("  Maine_Coon ", "Maine Coon"),
+        ("neighbour's  cat", "neighbour's cat"),
+        ("cafe\u0301", "café"),
+        ("고양이 #1+", "고양이 #1+"),
+        ("c.o.n", "c.o.n"),
+    ],
+)
+def test_a_label_that_a_person_types_becomes_one_that_a_folder_can_have(typed, label):
+    assert check_new_label(typed, ["Persian"]) == label
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        *((f"a{letter}b", "every system") for letter in '<>:"/\\|?*'),
+        *((name, "device") for name in ("CON", "nul.cat", "LPT1")),
+        *((name, "hidden") for name in (".", "..", ".cat", "cat.", "Thumbs.db")),
+        *((text, "printable") for text in ("", "  ", "a\tb\x07", "a\u202eb")),
+        ("x" * 256, "255 bytes"),
+        ("고" * 86, "255 bytes"),
+        *((text, "choose 'Café au lait'") for text in ("café au lait", "Cafe\u0301_au  lait")),
+    ],
+)
+def test_a_label_that_can_be_no_folder_or_is_there_already_is_refused(typed, reason):
+    with pytest.raises(ConfigError, match=reason):
+        check_new_label(typed, ["Café au lait"])

@@ -15,7 +15,7 @@ pytest.importorskip("uvicorn", reason="needs edgecat[serve]")
 pytest.importorskip("starlette", reason="needs edgecat[serve]")
 
 from edgecat.serve.limits import Limits
-from edgecat.serve.server import Address, build_server, check_token, listen
+from edgecat.serve.server import Address, build_server, listen
 from edgecat.service.live import LiveClassifier
 from edgecat.service.signals import Signals
 from tests.conftest import write_bundle
@@ -41,8 +41,10 @@ class Served:
             answer = read_response(connection.getresponse())
         if method != "HEAD":
             kind = answer[1].get("content-type", "")
-            check_answer(method, path, answer[0], kind, answer[2])
+            self.check(method, path, answer[0], kind, answer[2])
         return answer
+
+    check = staticmethod(check_answer)
 
     def predict(self, body, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -92,14 +94,12 @@ def wait_until(condition):
 
 
 @contextlib.contextmanager
-def running(bundle, address=None, limits=None, variant=None):
+def running(bundle, address=None, limits=None, variant=None, keeper=None):
     address = address or Address(port=0)
     said = []
     classifier = LiveClassifier(bundle, variant, threads=1)
     listeners = listen(address)
-    server = build_server(
-        classifier, address, check_token(address), limits or Limits(), Signals(), said.append
-    )
+    server = build_server(classifier, address, limits or Limits(), Signals(), said.append, keeper)
     thread = threading.Thread(target=server.run, kwargs={"sockets": listeners})
     thread.start()
     try:

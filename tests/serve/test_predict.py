@@ -224,7 +224,7 @@ def test_the_document_describes_every_address_and_no_other(served):
     status, _, document = served.ask("GET", "/openapi.json")
     assert (status, document) == (200, json.loads(json.dumps(API)))
     described = {(m.upper(), path) for path in API["paths"] for m in API["paths"][path]}
-    routes = routes_of(PhotoService(*[None] * 5))  # nothing is asked of it
+    routes = routes_of(PhotoService(*[None] * 6))  # nothing is asked of it
     offered = {(method, route.path) for route in routes for method in route.methods}
     assert described == {pair for pair in offered if pair[0] != "HEAD"}
 

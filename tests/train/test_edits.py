@@ -37,6 +37,9 @@ EXAMPLES = {
 # Sums in another order, and ridge of the least squares; as a part of the largest logit.
 EXACT_RATIO = 5e-3
 
+# Sums in float64 against float32.
+STATISTICS_RTOL = 1e-3
+
 
 @pytest.fixture(scope="module")
 def data(draw_reds, tmp_path_factory):
@@ -169,11 +172,42 @@ def test_least_squares_finds_the_layer_that_made_the_answers():
     for _ in range(10):
         inputs = torch.randn(500, 6) * torch.arange(1, 7) + 3
         sums.add(inputs, layer(inputs).detach())
-    weight, bias = sums.solve()
+    weight, bias = sums.solve(ridge_ratio=0.1)
     # Ridge pulls weights to 0: those of inputs that vary little the most.
     assert torch.allclose(weight[:, 1:], layer.weight[:, 1:], rtol=0.3, atol=0.02)
     answers = inputs @ weight.T + bias
     assert (answers - layer(inputs)).std() < 0.2 * layer(inputs).std()
+
+
+def test_least_squares_knows_what_a_weight_makes_of_the_examples():
+    torch.manual_seed(0)
+    inputs, weight, sums = torch.randn(100, 6) + 3, torch.randn(2, 6), LeastSquares(6, 2)
+    for part in inputs.split(30):
+        sums.add(part, torch.zeros(len(part), 2))
+    mean, variance = sums.output_statistics(weight)
+    made = inputs @ weight.T
+    assert torch.allclose(mean, made.mean(dim=0), rtol=1e-4)
+    assert torch.allclose(variance, made.var(dim=0, correction=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("text", ["no-se", "kernel3:4", "narrow:4=32", "relu"])
+def test_a_block_whose_layers_change_is_fitted_to_what_it_made(network, data, look, text):
+    """Nearer than with the same edit alone, and BatchNorm has the statistics of what it reads."""
+    edit, _, argument = text.partition(":")
+    alone = copy.deepcopy(network)
+    EDITS.load(edit).change(alone.network, argument, look)
+    far = np.abs(answer(alone, data) - answer(network, data)).mean()
+    before = copy.deepcopy(network)
+    apply_edit(network.network, text, look)
+    near = np.abs(answer(network, data) - answer(before, data)).mean()
+    assert near < far
+    block = find_blocks(network.network)[4]
+    assert block.projection.batch_norm.running_mean is not None
+    seen = [made for [(_, made)] in look(network.network, [block.projection.conv])]
+    made = torch.cat(seen).movedim(1, -1).flatten(0, 2)
+    assert torch.allclose(
+        block.projection.batch_norm.running_var, made.var(dim=0, correction=0), rtol=STATISTICS_RTOL
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import time
 import pytest
 
 import edgecat.watch.arrivals
+from edgecat.service.troubles import Troubles
 from edgecat.watch.arrivals import TEMPORARY, Arrivals
 from edgecat.watch.inotify import Inotify
 from edgecat.watch.journal import Journal, JournalPlace
 from edgecat.watch.photo import Photo, Stamp
-from edgecat.watch.troubles import Troubles
 
 pytestmark = pytest.mark.slow  # waits for files to settle
 

@@ -19,6 +19,8 @@ from PIL import Image
 import edgecat.watch.arrivals
 from edgecat.cli.main import BROKEN_PIPE
 from edgecat.errors import ConfigError, StorageError
+from edgecat.keep.kept import list_kept, load_answer
+from edgecat.keep.place import KeepPlace
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.watch.loop import WatchJob, watch
@@ -95,6 +97,35 @@ def test_a_line_says_by_what_and_when_it_was_answered(run, folder, out):
     assert (line["bundle"], line["variant"]) == ("bundle", "onnxruntime-fp32")
     assert line["time"].endswith("+00:00")
     assert line["label"] == line["top"][0]["label"] == "red"
+
+
+def test_photos_worth_a_look_are_kept_with_their_names_and_answers(run, folder, tmp_path):
+    place = KeepPlace(tmp_path / "kept", 2**20)
+    draw(folder / "sure.png", (250, 20, 20))
+    (folder / "front").mkdir()
+    unsure = draw(folder / "front" / "unsure.png", (100, 100, 100)).read_bytes()
+    (folder / "broken.png").write_bytes(b"no photo")
+    assert run(keep=place).num_answered == 2
+    (photo,) = list_kept(place.folder)
+    assert photo.path.read_bytes() == unsure
+    answer = load_answer(photo)
+    assert (answer.why, answer.name, answer.bundle) == ("unsure", "front/unsure.png", "bundle")
+    assert [guess.label for guess in answer.top[:1]] == [answer.answer]
+
+
+def test_a_keep_folder_that_fails_stops_no_answer(run, folder, out, tmp_path, said):
+    (tmp_path / "kept").write_text("a file stands in the way")
+    for number in range(3):
+        draw(folder / f"{number}.png", (100, 100, 100), number)
+    run(keep=KeepPlace(tmp_path / "kept", 2**20))
+    assert len(answers(out)) == 3
+    assert [line for line in said if "not kept" in line][1:] == []
+
+
+@pytest.mark.parametrize("name", ["kept", ".", "a/b"])
+def test_a_keep_folder_in_the_watched_one_is_refused(run, folder, name):
+    with pytest.raises(ConfigError, match="would be answered again"):
+        run(keep=KeepPlace(folder / name, 2**20))
 
 
 @pytest.mark.parametrize("inotify", [True, False])

@@ -47,4 +47,5 @@ ENTRY = Edit(
     exact_when="where the outer weights are 0",
     change=_change,
     propose=_find,
+    changes_layers=True,
 )

@@ -102,4 +102,5 @@ ENTRY = Edit(
     exact_when="where the channels that go are constant",
     change=_change,
     propose=_propose,
+    changes_layers=True,
 )

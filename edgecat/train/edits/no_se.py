@@ -41,4 +41,5 @@ ENTRY = Edit(
     exact_when="where it scales every photo alike",
     change=_change,
     propose=lambda network: [ALL, *_find(network)],
+    changes_layers=True,
 )

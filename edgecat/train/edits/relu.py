@@ -32,4 +32,5 @@ ENTRY = Edit(
     exact_when="nowhere",
     change=_change,
     propose=lambda network: [ALL, *_find(network)],
+    changes_layers=True,
 )

@@ -1,0 +1,112 @@
+"""What do lean networks cost in accuracy, and what do they save in time?
+
+python -m benchmarks.optimize.lean_cats ../shared/cats --work runs/good
+
+Of each run in --work that `accuracy/finetune_cats --preset good` made, lean networks are made and
+learn on; each and its parent answer the same test photos, which chose nothing. A run in
+--work/lean that is finished is not made again. Time is that of networks with random weights, in
+turns with the one that they were made of, one thread.
+"""
+
+import dataclasses
+import statistics
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.results import write_result
+from edgecat.bench.clock import Plan, median_interval, ratios_by_round
+from edgecat.cli.output import TerminalProgress
+from edgecat.export.photos import RunPhotos
+from edgecat.optimize.timing import find_product, time_networks
+from edgecat.scores.answers import Answers
+from edgecat.scores.compare import compare_accuracy
+from edgecat.scores.metrics import Indices, Logits
+from edgecat.train.edit import join_name
+from edgecat.train.finetune import finetune
+from edgecat.train.finished import Checkpoint, load_checkpoint
+from edgecat.train.job import Job
+from edgecat.train.parent import inherit, inherit_recipe
+from edgecat.train.run import RECORD, load_run
+
+_OPERATORS = ("no-se", "no-hidden-head")
+
+#: Edits, and for how many epochs a network learns on with them; by name.
+LEAN = {
+    "first": (_OPERATORS, 60),
+    "half": ((*_OPERATORS, "side:176"), 120),
+}
+
+_VARIANTS = ("onnxruntime-fp32", "openvino-fp32", "openvino-bf16")
+
+
+def learn(data: Path, parent: Path, run: Path, edits: tuple[str, ...], epochs: int) -> None:
+    """Make a lean run, or go on with one."""
+    if (run / RECORD).exists() and load_run(run).outcome is not None:
+        return
+    recipe = dataclasses.replace(inherit_recipe(load_run(parent)), epochs=epochs, patience=epochs)
+    finetune(inherit(Job(data, run, recipe=recipe, resume=True), parent, edits), TerminalProgress())
+
+
+def answer_test_photos(data: Path, checkpoint: Checkpoint) -> Answers:
+    """Return what a run answers to its test photos, in the order of its split."""
+    photos = RunPhotos(checkpoint.split, data, checkpoint.network.input, TerminalProgress())
+    return photos.answers("test", checkpoint.split.labels(), [checkpoint.answer])
+
+
+def compare(data: Path, parent: Path, run: Path) -> tuple[Logits, Logits, Indices]:
+    """Return what a run's parent and the run answer to their test photos, and what is right."""
+    before, after = (answer_test_photos(data, load_checkpoint(one)) for one in (parent, run))
+    return before.logits[0], after.logits[0], before.targets
+
+
+def measure_ratios(arch: str, lean: str, rounds: int) -> dict[str, Any]:
+    """Return a lean network's time by that of the whole one, by variant."""
+    ratios = {}
+    for variant in _VARIANTS:
+        plan = Plan.fixed(rounds, rounds // 4)
+        [times] = time_networks([arch, lean], find_product(variant), plan)
+        by_round = ratios_by_round(times[lean], times[arch])
+        ratios[variant] = {
+            "ratio": statistics.median(by_round),
+            "interval_ratio": median_interval(by_round),
+        }
+    return ratios
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--work", type=click.Path(path_type=Path), default="runs/good", show_default=True)
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--rounds", default=400, show_default=True, help="Timed photos of each network.")
+@click.option("--only", multiple=True, help="Of LEAN, by name; may be given several times.")
+def main(data: Path, work: Path, seeds: int, rounds: int, only: tuple[str, ...]) -> None:
+    """Make all lean networks, and compare each with its parent."""
+    rows = []
+    for name in only or LEAN:
+        edits, epochs = LEAN[name]
+        runs = {work / f"seed{n}": work / "lean" / f"{name}-seed{n}" for n in range(seeds)}
+        for parent, run in runs.items():
+            learn(data, parent, run, edits, epochs)
+        answers = [compare(data, parent, run) for parent, run in runs.items()]
+        pooled = compare_accuracy(*map(np.concatenate, zip(*answers, strict=True)))
+        arch = load_run(work / "seed0").arch
+        rows.append(
+            {
+                "name": name,
+                "edits": edits,
+                "epochs": epochs,
+                "seeds": [dataclasses.asdict(compare_accuracy(*one)) for one in answers],
+                "edited_val_top1_ratio": [load_run(r).edited_val_top1_ratio for r in runs.values()],
+                "pooled": dataclasses.asdict(pooled),
+                "times": measure_ratios(arch, join_name(arch, edits), rounds),
+            }
+        )
+        print(f"{name}: {pooled.drop_pp:+.2f} pp {pooled.drop_interval_pp}, {rows[-1]['times']}")
+    write_result("lean_cats", {"rows": rows})
+
+
+if __name__ == "__main__":
+    main()

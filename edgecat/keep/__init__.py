@@ -1,0 +1,1 @@
+"""Photos worth a look: which a device keeps and where, and what people decided on them."""

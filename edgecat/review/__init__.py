@@ -1,0 +1,1 @@
+"""The page on which people decide what kept photos show: a queue, a log, a small server."""

@@ -22,6 +22,18 @@ def _not_cats(result: _Result) -> str:
     return f"of {result['num_strangers']} strangers, told by {', '.join(parts)}"
 
 
+def _calibration(result: _Result) -> str:
+    """Return a calibration error beside that of a model that has none."""
+    perfect = result["perfect"]
+    low, high = (100 * ratio for ratio in perfect["interval_ratio"])
+    return (
+        f"`{result['variant']}` {100 * result['calibration_error_ratio']:.1f} % on "
+        f"{result['num_images']} photos; one that is as sure as it is right gets "
+        f"{100 * perfect['mean_ratio']:.1f} % there by chance ({low:.1f} to {high:.1f}), on 10,000 "
+        f"photos {100 * result['perfect_mean_ratio_by_num']['10000']:.1f} %"
+    )
+
+
 def _pointing(result: _Result) -> str:
     parts = [
         f"`{row['variant']}` {100 * row['hit_ratio']:.0f} % of {row['num']} ({100 * low:.0f} to "
@@ -322,6 +334,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "transfer": summarize,
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
+    "calibration": _calibration,
     "not_cats": _not_cats,
     "pointing": _pointing,
     "enroll": _enroll,

@@ -32,7 +32,7 @@ _NUM_PHOTOS = 200
 _UNDO_RATIO = 0.2
 _TIMEOUT_S = 60
 
-# A kill comes so long after the first request at most: before, between and after many decisions.
+# A kill comes so long after the first answer at most: before, between and after many decisions.
 _LATEST_S = 0.6
 
 
@@ -65,11 +65,14 @@ def running(folder: Path) -> Any:
             process.kill()
 
 
-def decide_until_killed(port: int, rng: random.Random, tally: Tally) -> None:
+def decide_until_killed(
+    port: int, rng: random.Random, tally: Tally, killer: threading.Timer
+) -> None:
     """Post decisions, each with the photo that the answer before named, until nobody answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         found = ask(connection, "GET", "/v1/review")
+        killer.start()
         while True:
             asked = choose(found, rng)
             found = ask(connection, "POST", "/v1/decisions", asked)
@@ -110,8 +113,7 @@ def kill_again_and_again(folder: Path, num_kills: int, seed: int) -> dict[str, A
     for _ in range(num_kills):
         with running(folder) as (process, port):
             killer = threading.Timer(rng.uniform(0, _LATEST_S), process.kill)
-            killer.start()
-            decide_until_killed(port, rng, tally)
+            decide_until_killed(port, rng, tally, killer)
             killer.join()
         tally.num_torn += bool(read_decisions(file).torn)
     with running(folder):

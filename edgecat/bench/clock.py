@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -124,6 +125,19 @@ def take_turns(
             gc.enable()
 
 
+def each_second(on_second: Callable[[], object]) -> Callable[[], None]:
+    """Return a function that, called again and again, calls another one for each second gone."""
+    told = time.monotonic()
+
+    def tick() -> None:
+        nonlocal told
+        while time.monotonic() - told >= 1:
+            told += 1
+            on_second()
+
+    return tick
+
+
 def _count_rounds(times: Mapping[str, Sequence[float]]) -> int:
     return min(map(len, times.values()))
 
@@ -160,9 +174,11 @@ def _is_told_apart(plan: Plan, times: Sequence[Sequence[float]]) -> bool:
     return all(margin < plan.margin_ratio for margin in margins)
 
 
-def percentiles(times_ms: Sequence[float]) -> dict[str, float]:
-    """Return "p50", "p95" and "p99" of timed calls, in their unit."""
-    return {f"p{percent}": float(np.percentile(times_ms, percent)) for percent in (50, 95, 99)}
+def percentiles(
+    times_ms: Sequence[float], percents: Sequence[int] = (50, 95, 99)
+) -> dict[str, float]:
+    """Return "p50", "p95" and "p99" of timed calls, or others, in their unit."""
+    return {f"p{percent}": float(np.percentile(times_ms, percent)) for percent in percents}
 
 
 def ratios_by_round(times_ms: Sequence[float], reference_ms: Sequence[float]) -> list[float]:
@@ -193,3 +209,38 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
 def interval_margin(interval: Sequence[float], median: float) -> float:
     """Return half the width of a median's interval, as a share of that median."""
     return (interval[1] - interval[0]) / 2 / median
+
+
+Speed = Literal["faster", "slower", "same"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Median:
+    """A median and its 95 % interval, both of numbers above 0."""
+
+    value: float
+    interval: tuple[float, ...]
+
+    @staticmethod
+    def of(values: Sequence[float]) -> "Median":
+        """Return that of one or more values, with what `median_interval` says."""
+        return Median(float(np.median(values)), median_interval(values))
+
+    def by(self, other: "Median") -> "Median":
+        """Return this by another one.
+
+        The intervals of both are taken to be independent, so that their widths, as logarithms, add
+        up as squares.
+        """
+        ratio = self.value / other.value
+        widths = [math.log(one.interval[1] / one.interval[0]) / 2 for one in (self, other)]
+        margin = math.exp(math.hypot(*widths))
+        return Median(ratio, (ratio / margin, ratio * margin))
+
+
+def judge_speed(ratio: Median) -> Speed:
+    """Return what a time by an earlier one says; "same" where its interval cannot tell."""
+    low, high = ratio.interval
+    if low > 1:
+        return "slower"
+    return "faster" if high < 1 else "same"

@@ -1,21 +1,16 @@
 """Two results of `edgecat benchmark`: what is faster, slower, better or worse, and how surely?"""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from edgecat.bench.report import SCHEMA_VERSION, Report, Row
+from edgecat.bench.clock import Median, Speed, judge_speed
+from edgecat.bench.report import Report, Row
 from edgecat.errors import ConfigError
 from edgecat.runtime.device import CPU
 from edgecat.scores.metrics import paired_interval_pp
-from edgecat.strict import build, read_json
-
-# Results of 20 variants on 100,000 photos are 2 MB.
-_MAX_BYTES = 64 * 2**20
 
 # What has to be the same for times, and for accuracies, to be comparable.
 _HOST = ("cpu", "machine", "num_cpus", "num_usable_cores", "features")
@@ -62,8 +57,8 @@ class Change:
     variant: str
     latency_ms: tuple[float, float]
     latency_ratio: float
-    latency_interval: tuple[float, float]
-    speed: Literal["faster", "slower", "same"]
+    latency_interval: tuple[float, ...]
+    speed: Speed
     ratio_to_fp32: tuple[float, float] | None
     size_bytes: tuple[int, int]
     drop_pp: float | None
@@ -92,30 +87,6 @@ class ReportComparison:
     versions: tuple[str, ...]
     notes: tuple[str, ...]
     failures: tuple[str, ...]
-
-
-def load_report(path: Path) -> Report:
-    """Read what `edgecat benchmark --json` wrote.
-
-    Raises:
-        ConfigError: It cannot be read, is cut off, of another version, or something else.
-    """
-    again = "write it again: edgecat benchmark BUNDLE --json FILE"
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {again}") from error
-    if len(text) > _MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB; {again}")
-    values = read_json(text, str(path), ConfigError)
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if version != SCHEMA_VERSION:
-        found = "no result of edgecat benchmark, or an old one"
-        if isinstance(version, int):
-            found = f"of schema_version {version}, this edgecat reads {SCHEMA_VERSION}"
-        raise ConfigError(f"{path}: {found}; {again}")
-    return build(Report, values, str(path), ConfigError)
 
 
 def compare_reports(
@@ -197,25 +168,24 @@ def _show(value: object) -> str:
 
 
 def _compare(old: Row, new: Row, has_same_photos: bool) -> Change:
-    ratio, interval = _divide(old, new)
-    speed: Literal["faster", "slower", "same"] = "same"
-    if interval[1] < 1:
-        speed = "faster"
-    elif interval[0] > 1:
-        speed = "slower"
+    ratio = _find_median(new).by(_find_median(old))
     drop_pp, drop_interval_pp = _find_drop(old, new) if has_same_photos else (None, None)
     return Change(
         variant=old.variant,
         latency_ms=(old.latency_ms["p50"], new.latency_ms["p50"]),
-        latency_ratio=ratio,
-        latency_interval=interval,
-        speed=speed,
+        latency_ratio=ratio.value,
+        latency_interval=ratio.interval,
+        speed=judge_speed(ratio),
         ratio_to_fp32=_pair(old.ratio_to_fp32, new.ratio_to_fp32),
         size_bytes=(old.size_bytes, new.size_bytes),
         drop_pp=drop_pp,
         drop_interval_pp=drop_interval_pp,
         accuracy=_judge_accuracy(drop_pp),
     )
+
+
+def _find_median(row: Row) -> Median:
+    return Median(row.latency_ms["p50"], row.latency_interval_ms)
 
 
 def _find_failures(changes: Sequence[Change], gone: Sequence[str], limits: Limits) -> Iterator[str]:
@@ -255,20 +225,6 @@ def _judge_accuracy(drop_pp: float | None) -> Literal["better", "worse", "same",
     if drop_pp == 0:
         return "same"
     return "worse" if drop_pp > 0 else "better"
-
-
-def _divide(old: Row, new: Row) -> tuple[float, tuple[float, float]]:
-    """Return the later p50 by the earlier one, and the 95 % interval.
-
-    The intervals of both are taken to be independent, so that their widths, as logarithms, add up
-    as squares.
-    """
-    ratio = new.latency_ms["p50"] / old.latency_ms["p50"]
-    widths = [
-        math.log(row.latency_interval_ms[1] / row.latency_interval_ms[0]) / 2 for row in (old, new)
-    ]
-    margin = math.exp(math.hypot(*widths))
-    return ratio, (ratio / margin, ratio * margin)
 
 
 def _find_drop(old: Row, new: Row) -> tuple[float | None, tuple[float, float] | None]:

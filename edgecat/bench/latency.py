@@ -50,10 +50,20 @@ def time_engines(
         size: Photos a call.
         on_round: Called after each round, outside of any timing.
     """
+    return take_turns(time_on_noise(engines, spec, size), plan, on_round)
+
+
+def time_on_noise(
+    engines: Mapping[str, Engine], spec: InputSpec, size: int = 1
+) -> dict[str, Callable[[], float]]:
+    """Return, by name, what lets each engine answer once and returns the milliseconds.
+
+    Args:
+        engines: By name, open.
+        spec: What they take.
+        size: Photos a call.
+    """
     # Noise, seeded: the time of a convolution does not depend on the picture.
     rng = np.random.default_rng(0)
     batch = rng.integers(0, 256, (size, *spec.shape), dtype=np.uint8)
-    actions = {
-        name: partial(time_ms, partial(engine.run, batch)) for name, engine in engines.items()
-    }
-    return take_turns(actions, plan, on_round)
+    return {name: partial(time_ms, partial(engine.run, batch)) for name, engine in engines.items()}

@@ -2,9 +2,11 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgecat.bench.energy import Energy
+from edgecat.bench.stages import Stages
 from edgecat.machine.conditions import Conditions
 from edgecat.machine.noise import Noise
 from edgecat.runtime.device import CPU, name_on
@@ -89,6 +91,9 @@ class Report:
         before: The machine, before it began.
         after: And when it ended.
         noise: How far the times can be trusted.
+        stages: Where the time from a photo's bytes to its answer goes; None without `--data`.
+        energy: What a photo costs; None where the machine does not tell.
+        no_energy: Why it does not; "" where it does.
         schema_version: Of this form; another one has other keys, or means others.
     """
 
@@ -100,6 +105,9 @@ class Report:
     before: Conditions
     after: Conditions
     noise: Noise
+    stages: Stages | None = None
+    energy: Energy | None = None
+    no_energy: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,24 +142,38 @@ def format_report(report: Report) -> str:
         "size MB", "top-1 %", "macro F1 %", "runs in",
     )  # fmt: skip
     lines = [heads, *(_cells(row) for row in report.rows)]
-    host, settings = report.host, report.settings
+    settings = report.settings
     precision = f", n = {report.rows[0].num_images}" if report.rows[0].num_images else ""
     return "\n".join(
         [
             format_table(lines),
             "",
             *_format_recalls(report.rows),
+            *_format_stages(report.stages),
+            *_format_energy(report.energy),
             f"noise: {report.noise.describe()}",
             f"{settings['num_rounds']} rounds of all variants in turn, threads: "
             f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
-            f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
-            f"governor {host['governor'] or 'unknown'}, "
-            f"{host['temperature_c'] or 'unknown'} degrees C, load {host['load_1min']:.1f}",
-            ", ".join(f"{name} {number}" for name, number in host["versions"].items()),
+            *format_host(report.host),
+            *([f"energy: not measured: {report.no_energy}"] if report.no_energy else []),
             *(f"not run: {name}: {why}" for name, why in report.skipped.items()),
             *(f"NOTE: {note}" for note in report.notes),
         ]
     )
+
+
+def format_host(host: Mapping[str, Any]) -> list[str]:
+    """Return two lines: the machine, and the libraries' versions.
+
+    Args:
+        host: As `edgecat.bench.host.describe_host` returns it.
+    """
+    return [
+        f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
+        f"governor {host['governor'] or 'unknown'}, "
+        f"{host['temperature_c'] or 'unknown'} degrees C, load {host['load_1min']:.1f}",
+        ", ".join(f"{name} {number}" for name, number in host["versions"].items()),
+    ]
 
 
 def format_table(lines: Sequence[Sequence[str]]) -> str:
@@ -182,6 +204,37 @@ def _format_recalls(rows: Sequence[Row]) -> list[str]:
         recalls = [f"{100 * score.recall_ratio:.1f}" if score else "-" for score in scores]
         lines.append((label, str(one.num_images), *recalls))
     return [format_table(lines), ""]
+
+
+def _format_stages(stages: Stages | None) -> list[str]:
+    """Return each stage's times as a table, with an empty line behind it; or nothing."""
+    if stages is None:
+        return []
+    times = {"decode": stages.decode_ms, "preprocess": stages.preprocess_ms}
+    for name, own in stages.variants.items():
+        times |= {
+            f"{name}: infer": own.infer_ms,
+            f"{name}: postprocess": own.postprocess_ms,
+            f"{name}: all four": own.total_ms,
+        }
+    heads = (f"stage, {stages.num_photos} photos", "p50 ms", "p90 ms", "p99 ms")
+    lines = [
+        (name, *(f"{found[p]:.2f}" for p in ("p50", "p90", "p99"))) for name, found in times.items()
+    ]
+    return [format_table([heads, *lines]), ""]
+
+
+def _format_energy(energy: Energy | None) -> list[str]:
+    """Return what a photo costs as a table, with an empty line behind it; or nothing."""
+    if energy is None:
+        return []
+    lines = [("energy of a photo", "mJ above idle", "mJ in all")]
+    for name, one in energy.variants.items():
+        low, high = (1e3 * joules for joules in one.net_interval_j)
+        net = f"{low:.1f}-{high:.1f} ({1e3 * one.net_j:.1f})"
+        lines.append((name, net, f"{1e3 * one.gross_j:.1f}"))
+    idle = f"idle, the machine takes {energy.idle_w:.2f} W; told by {energy.source}"
+    return [format_table(lines), idle, ""]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

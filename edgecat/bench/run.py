@@ -14,14 +14,17 @@ from edgecat.bench.clock import (
     ratios_by_round,
 )
 from edgecat.bench.cold_starts import NUM_COLD_STARTS, Cold, measure_cold
+from edgecat.bench.energy import Energy, measure_energy
 from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bench.host import describe_host
-from edgecat.bench.latency import measure_latencies_ms, time_engines
+from edgecat.bench.latency import measure_latencies_ms, time_engines, time_on_noise
 from edgecat.bench.report import Report, Row, find_notes
+from edgecat.bench.stages import measure_stages
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.errors import ConfigError, EngineError, SelfTestError
+from edgecat.errors import ConfigError, DeviceError, EngineError, SelfTestError
 from edgecat.machine.conditions import read_conditions
+from edgecat.machine.energy import find_meter
 from edgecat.machine.noise import judge_noise
 from edgecat.photos.input import InputSpec
 from edgecat.progress import Progress, Silent
@@ -79,11 +82,12 @@ def run_benchmark(
     certainty: Certainty | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
+    """Measure all variants of a bundle: latency, throughput, cold start, memory, size, energy.
 
     Args:
         name: A bundle's folder or a released model's name.
-        data: Labelled photos to measure the accuracy on, as `edgecat.bench.evaluate.evaluate` does.
+        data: Labelled photos to measure the accuracy on, as `edgecat.bench.evaluate.evaluate` does,
+            and to time the stages from file to answer with.
         resources: To compute with. With more threads than one, the thread pools of all variants
             share the cores, and waiting threads spin, which slows others down. The report says so.
         num_rounds: Timed single photos of each variant; with `certainty`, at least.
@@ -94,6 +98,7 @@ def run_benchmark(
         BundleError: No bundle, or a damaged one.
         EngineError: None of the variants runs here, or the device is not there.
         DatasetError: `data` is no data set for this model.
+        ImageError: One of its photos is not there any more.
         ConfigError: The threads are below 1, or nobody knows the device.
     """
     if num_rounds < 1:
@@ -105,6 +110,10 @@ def run_benchmark(
     with open_all(bundle, resources) as (engines, skipped):
         scores = _evaluate(bundle, engines, data, progress)
         warm = _measure_warm(engines, bundle.spec.input, plan, progress)
+        stages = None
+        if data is not None:
+            stages = measure_stages(bundle, engines, data, num_rounds, progress)
+        energy, no_energy = _measure_energy(engines, bundle.spec.input, progress)
     cold = measure_cold(bundle, list(warm), resources, progress)
     rows = [
         _describe(bundle.spec, variant, threads, warm, cold[variant], scores) for variant in warm
@@ -133,6 +142,9 @@ def run_benchmark(
         before=before,
         after=after,
         noise=judge_noise(_find_margins(warm), before, after, host["num_usable_cores"]),
+        stages=stages,
+        energy=energy,
+        no_energy=no_energy,
     )
 
 
@@ -234,6 +246,16 @@ def _measure_warm(
         )
         for name in engines
     }
+
+
+def _measure_energy(
+    engines: Mapping[str, Engine], spec: InputSpec, progress: Progress
+) -> tuple[Energy | None, str]:
+    """Return what a photo costs, or why this machine does not tell."""
+    try:
+        return measure_energy(find_meter(), time_on_noise(engines, spec), progress), ""
+    except DeviceError as error:
+        return None, str(error)
 
 
 def _describe(

@@ -1,9 +1,12 @@
 """The command `edgecat benchmark`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from edgecat import atomic
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import check_host_options, host_option, install_option
 from edgecat.cli.output import TerminalProgress, escape, print_json
@@ -16,7 +19,8 @@ from edgecat.strict import to_json
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Labelled photos, a folder or a .zip: measure the accuracy too.",
+    help="Labelled photos, a folder or a .zip: measure the accuracy too, and how long decode, "
+    "preprocess, infer and postprocess take.",
 )
 @click.option("--threads", default=1, show_default=True, help="To compute with.")
 @click.option(
@@ -47,6 +51,12 @@ from edgecat.strict import to_json
     type=click.FloatRange(1, 3600),
     help="With --margin: end then at the latest.",
 )
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0.05, 1440),
+    help="Instead: let all variants answer without a pause for so long, and show how latency, "
+    "clock and heat change.",
+)
 @host_option
 @install_option
 @click.option(
@@ -55,7 +65,9 @@ from edgecat.strict import to_json
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write the result to a file (- for standard output).",
 )
+@click.pass_context
 def command(
+    context: click.Context,
     bundle: str,
     data: Path | None,
     threads: int,
@@ -63,6 +75,7 @@ def command(
     rounds: int,
     margin_percent: float | None,
     seconds: float,
+    minutes: float | None,
     host: str | None,
     install: bool,
     file: Path | None,
@@ -77,13 +90,16 @@ def command(
     With --host the bundle goes to a folder of its own on another machine, is measured there, and
     the result comes back; nothing is left there, also after Ctrl-C or when the connection breaks.
 
+    With --minutes it shows whether the machine holds its speed: the first minute against the last,
+    and clock, temperature and a Raspberry Pi's warnings meanwhile. Ctrl-C keeps what was measured.
+
     \b
       edgecat benchmark first.edgecat --data photos --json before.json
       edgecat benchmark first.edgecat --margin 1 --seconds 300
       edgecat benchmark first.edgecat --device GPU
+      edgecat benchmark first.edgecat --minutes 10 --threads 4
       edgecat benchmark first.edgecat --host pi@raspberrypi --install --json pi.json
     """
-    from edgecat import atomic
     from edgecat.bench.report import format_report
     from edgecat.bench.run import Certainty, run_benchmark
     from edgecat.runtime.device import Resources
@@ -91,6 +107,9 @@ def command(
     if file is not None and not file.parent.is_dir():
         raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
     check_host_options(host, data, install=install)
+    if minutes is not None:
+        _check_minutes(context)
+        context.exit(_sustain(bundle, minutes, threads, device, host, install, file))
     if host is not None:
         from edgecat.remote.measure import benchmark_there
 
@@ -107,9 +126,64 @@ def command(
             certainty=None if margin_percent is None else Certainty(margin_percent / 100, seconds),
             progress=TerminalProgress(),
         )
+    _show(report.to_dict(), format_report(report), file)
+
+
+def _check_minutes(context: click.Context) -> None:
+    """Refuse what a sustained run has no use for.
+
+    Raises:
+        ConfigError: Another option that says what to measure, or how long.
+    """
+    for name in ("data", "rounds", "margin_percent", "seconds"):
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            option = name.removesuffix("_percent")
+            raise ConfigError(
+                f"--minutes with --{option}: a sustained run times single photos until its time is "
+                f"up; leave --{option} out, or measure it in a run of its own"
+            )
+
+
+def _sustain(
+    bundle: str,
+    minutes: float,
+    threads: int,
+    device: str,
+    host: str | None,
+    install: bool,
+    file: Path | None,
+) -> int:
+    """Measure a sustained run, here or there, and show it; return the exit code."""
+    from edgecat.bench.sustained import run_sustained
+    from edgecat.bench.sustained_text import format_sustained
+    from edgecat.runtime.device import Resources
+    from edgecat.service.process import INTERRUPTED
+    from edgecat.service.signals import Signals
+
+    if host is not None:
+        from edgecat.remote.measure import sustain_there
+
+        options = ["--threads", str(threads), "--device", device, "--minutes", str(minutes)]
+        found = sustain_there(bundle, host, options, TerminalProgress(), install=install)
+        _show(found.to_dict(), format_sustained(found), file)
+        return 0
+    resources = Resources(threads, device=device.upper())
+    with Signals() as signals:
+        here = run_sustained(
+            bundle, 60 * minutes, resources, TerminalProgress(), lambda: signals.is_stopping
+        )
+        if here is None:
+            click.echo("stopped before anything was measured", err=True)
+            return INTERRUPTED
+        _show(here.to_dict(), format_sustained(here), file)
+    return INTERRUPTED if here.is_partial else 0
+
+
+def _show(values: dict[str, Any], text: str, file: Path | None) -> None:
+    """Print a result, and write it to a file if one is given; "-" prints it as JSON."""
     if file == Path("-"):
-        print_json(report.to_dict())
+        print_json(values)
         return
     if file is not None:
-        atomic.write_text(file, to_json(report.to_dict(), indent=1) + "\n")
-    click.echo(escape(format_report(report)))
+        atomic.write_text(file, to_json(values, indent=1) + "\n")
+    click.echo(escape(text))

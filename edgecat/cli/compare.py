@@ -72,8 +72,9 @@ def command(
       edgecat compare before.json after.json --max-regress 5% --max-drop 0.5
       edgecat compare before.json after.json --markdown >> "$GITHUB_STEP_SUMMARY"
     """
-    from edgecat.bench.compare import Limits, compare_reports, load_report
+    from edgecat.bench.compare import Limits, compare_reports
     from edgecat.bench.comparison import format_comparison, format_markdown
+    from edgecat.bench.results import load_report
 
     limits = Limits(max_regress_ratio, max_drop_pp)
     found = compare_reports(load_report(before), load_report(after), limits, anyway=anyway)

@@ -1,24 +1,36 @@
 """The command `edgecat finetune`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import list_option
 from edgecat.cli.output import TerminalProgress
-from edgecat.errors import ConfigError
+from edgecat.cli.training import describe_end, inherit_recipe, run_job
 from edgecat.train.architecture import ARCHITECTURES, default_arch
 from edgecat.train.edit import EDITS
 from edgecat.train.inits import INITS
 from edgecat.train.presets import FAST, PRESETS
 
-if TYPE_CHECKING:
-    from edgecat.train.job import Job
-    from edgecat.train.recipe import Recipe
-    from edgecat.train.run import RunRecord
+_AUTO = "auto"
+
+
+class _Batch(click.ParamType[int | str]):
+    """Photos of a step, or "auto"."""
+
+    name = "batch"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return a number from 2, or "auto"."""
+        text = str(value).strip()
+        is_number = text.isascii() and text.isdigit() and int(text) >= 2
+        if text != _AUTO and not is_number:
+            self.fail(f"{value!r} is neither a number of photos from 2 nor {_AUTO}", param, ctx)
+        return int(text) if is_number else text
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])
@@ -108,6 +120,12 @@ if TYPE_CHECKING:
 )
 @click.option("--epochs", type=int, help="Short for --set epochs=N, and wins over it.")
 @click.option(
+    "--batch",
+    type=_Batch(),
+    metavar="N|auto",
+    help="Short for --set batch_size=N; auto takes each batch in as many parts as memory needs.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights."
 )
 @click.option(
@@ -151,28 +169,16 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context,
-    data: Path,
-    run: Path,
-    arch: str,
+    /,
     parent: Path | None,
     edits: tuple[str, ...],
-    weights: str,
-    init: str,
     preset: str,
     teacher: str | None,
-    teacher_weights: str,
-    unlabelled: Path | None,
-    added: Path | None,
-    has_board: bool,
     epochs: int | None,
-    seed: int,
-    device: str,
+    batch: int | str | None,
     recipe_file: Path | None,
     settings: tuple[str, ...],
-    resume: bool,
-    photo_list: Path | None,
-    skip_broken: bool,
-    conflicts: str,
+    **asked: Any,  # what a job calls by the same names
 ) -> None:
     """Fine-tune a pretrained network on a folder of labelled photos.
 
@@ -208,6 +214,7 @@ def command(
       edgecat finetune photos --out runs/best --preset best     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/next --add kept --weights first.edgecat
+      edgecat finetune photos --out runs/big --batch auto       with little memory
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
       edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
@@ -220,82 +227,21 @@ def command(
 
     if epochs is not None:
         settings = (*settings, f"epochs={epochs}")
-    inherited = _inherit_recipe(context, parent, edits)
+    if isinstance(batch, int):
+        settings = (*settings, f"batch_size={batch}")
+    inherited = inherit_recipe(context, parent, edits)
     recipe = load_recipe(recipe_file, settings, preset=preset, inherited=inherited)
     job = Job(
-        data,
-        run,
-        arch,
-        weights,
-        recipe,
-        teacher or PRESETS[preset].teacher,
-        teacher_weights,
-        unlabelled=unlabelled,
-        has_board=has_board,
-        seed=seed,
-        device=device,
-        resume=resume,
-        skip_broken=skip_broken,
-        conflicts=conflicts,
-        init=init,
-        photo_list=photo_list,
-        added=added,
+        recipe=recipe,
+        teacher=teacher or PRESETS[preset].teacher,
+        fits_memory=batch == _AUTO,
+        **asked,
     )
     if parent is not None:
         job = inherit(job, parent, edits)
     is_first, progress = read_ranks().is_first, TerminalProgress()
     if parent is None and is_first and (recipe_file is not None or settings or preset != FAST):
         progress.say(describe_recipe(recipe_file, settings, preset=preset))
-    record = _finetune(job, progress, is_first=is_first)
+    record = run_job(job, progress, is_first=is_first)
     if is_first:
-        click.echo("\n".join(_describe_end(record, run)))
-
-
-def _finetune(job: "Job", progress: TerminalProgress, *, is_first: bool) -> "RunRecord":
-    from edgecat.train.finetune import finetune
-    from edgecat.train.run import CHECKPOINT, TEACHER
-
-    try:
-        return finetune(job, progress)
-    except KeyboardInterrupt as interrupt:
-        folders = (job.run, job.run / TEACHER)
-        is_begun = is_first and any((folder / CHECKPOINT).exists() for folder in folders)
-        hint = f"\n{job.run} is kept: go on with the same command and --resume"
-        click.echo(hint if is_begun else "", err=True)
-        raise click.Abort from interrupt
-
-
-# What a run that another one starts from says already.
-_INHERITED = ("arch", "weights", "init", "preset", "seed", "conflicts")
-
-
-def _inherit_recipe(
-    context: click.Context, parent: Path | None, edits: tuple[str, ...]
-) -> "Recipe | None":
-    """Return the recipe of the run to start from; refuse options that the run says."""
-    from edgecat.train.parent import inherit_recipe
-    from edgecat.train.run import load_run
-
-    if parent is None:
-        if edits:
-            raise ConfigError(
-                f"--edit {edits[0]}: of which network? Add --from RUN, the folder of a finished "
-                "run: an edit costs little accuracy on a trained network only"
-            )
-        return None
-    for name in _INHERITED:
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise ConfigError(f"--{name} with --from {parent}: that run says it; leave it out")
-    return inherit_recipe(load_run(parent))
-
-
-def _describe_end(record: "RunRecord", run: Path) -> list[str]:
-    from edgecat.train.parent import describe_scores
-    from edgecat.train.run import describe_outcome
-
-    return [
-        *describe_scores(record),
-        *(describe_outcome(record.outcome) if record.outcome is not None else []),
-        f"look at {run / 'curves.png'} and {run / 'confusion.png'}",
-        f"next: edgecat export {run} --out {run.name}.edgecat --int8",
-    ]
+        click.echo("\n".join(describe_end(record, job.run)))

@@ -22,6 +22,7 @@ def command(bundle: str, signer: Path | None, allow_older: bool, as_json: bool) 
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12).
     """
+    from edgecat.bundle.provenance import format_values
     from edgecat.bundle.store import load_bundle
     from edgecat.bundle.verdict import describe_worth
     from edgecat.scores.metrics import describe_small_classes, describe_top1
@@ -66,11 +67,9 @@ def command(bundle: str, signer: Path | None, allow_older: bool, as_json: bool) 
         for line in _describe_steps(spec.provenance, variant.name):
             click.echo(f"  step: {line}")
     click.echo("\nprovenance")
-    for name, value in spec.provenance.items():
-        if name == "search":
-            continue
-        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        click.echo(f"  {name}: {text}")
+    told = {name: value for name, value in spec.provenance.items() if name != "search"}
+    for line in format_values(told, "  "):
+        click.echo(line)
     click.echo(f"\nall {len(spec.files)} files have the SHA-256 of the manifest")
     if spec.release is not None:
         click.echo(spec.release.describe())

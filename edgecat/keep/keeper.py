@@ -167,32 +167,34 @@ class Keeper:
         self._num_bytes += num_bytes
 
     def _make_room(self, num_bytes: int) -> None:
-        """Remove the oldest photos that no person has given a label.
+        """Remove the oldest photos that no person has given a label, as many as it takes.
 
         Raises:
-            StorageError: That is not enough.
+            StorageError: All of them would not be enough; none is removed.
             DatasetError: The decisions do not read, so nothing is removed.
             OSError: The folder cannot be read or written.
         """
-        most = self._place.max_bytes - num_bytes
         photos = list_kept(self._place.folder)  # anew: a person may have deleted some
         decisions = settle(read_decisions(self._place.folder / DECISIONS).decisions)
         self._num_bytes = sum(map(_size_of, photos))
+        left_bytes, leaving = self._num_bytes + num_bytes, []
         for photo in photos:
-            if self._num_bytes <= most:
-                return
             decision = decisions.get(photo.sha256)
+            if left_bytes <= self._place.max_bytes:
+                break
             if decision is None or decision.kind != "label":
-                size_bytes = _size_of(photo)
-                photo.path.unlink(missing_ok=True)
-                photo.answer_path.unlink(missing_ok=True)
-                self._num_bytes -= size_bytes
-        if self._num_bytes > most:
+                leaving.append(photo)
+                left_bytes -= _size_of(photo)
+        if left_bytes > self._place.max_bytes:
             raise StorageError(
                 f"{self._place.folder}: no room for a photo of {num_bytes / 2**20:.1f} MB within "
                 f"--keep-mb {self._place.max_bytes // 2**20}; photos with a label are not removed "
                 "for it: train with them and delete them, or give more"
             )
+        for photo in leaving:
+            self._num_bytes -= _size_of(photo)
+            photo.path.unlink(missing_ok=True)
+            photo.answer_path.unlink(missing_ok=True)
 
     def _bear(self, error: Exception) -> None:
         reason = error.strerror if isinstance(error, OSError) else str(error)

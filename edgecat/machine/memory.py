@@ -3,6 +3,7 @@
 Left is the machine's, or what its control groups grant.
 """
 
+import contextlib
 import dataclasses
 import resource
 from collections.abc import Iterator
@@ -39,6 +40,30 @@ def read_free_memory(root: Path = Path("/")) -> FreeMemory | None:
     """
     found = [*_read_machine(root), *_read_groups(root)]
     return min(found, key=lambda free: free.size_bytes, default=None)
+
+
+@contextlib.contextmanager
+def limit_memory(size_bytes: int) -> Iterator[None]:
+    """Let this process take only so much more for a block: what it asks beyond that is refused.
+
+    Else the kernel, which promises more than there is, would end the process without a word. Where
+    it does not say how much a process has, nothing happens.
+
+    Args:
+        size_bytes: Of addresses, which are never fewer than the memory behind them.
+    """
+    words = read_words(Path("/proc/self"), "status")
+    if "VmSize:" not in words:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = 1024 * int(words[words.index("VmSize:") + 1]) + size_bytes
+    bounds = [bound for bound in (soft, hard, wanted) if bound != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(bounds), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def peak_rss_bytes() -> int:

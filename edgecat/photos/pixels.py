@@ -1,7 +1,8 @@
 """THE preprocessing: any photo -> uint8 `[H, W, 3]`, RGB, as the model's `InputSpec` says.
 
 Training's evaluation, calibration, benchmark and device all call this file, so that they see the
-same pixels. `edgecat.photos.decode` reads the file, this scales and crops.
+same pixels. `edgecat.photos.decode` reads the file, this scales and crops: `load_pixels` is
+`fit_image(open_photo(...))`, for whoever wants to time the two apart.
 """
 
 from collections.abc import Iterable
@@ -32,7 +33,17 @@ def load_pixels(photo: Photo, spec: InputSpec = IMAGENET) -> Pixels:
     Raises:
         ImageError: Not a photo, broken, or too large.
     """
-    return central_crop(scale_photo(photo, spec), spec)
+    return fit_image(open_photo(photo, spec.shorter_side_px), spec)
+
+
+def fit_image(image: Image.Image, spec: InputSpec = IMAGENET) -> Pixels:
+    """Return a decoded photo as the model's input: uint8 `[side, side, 3]`, RGB, 0-255.
+
+    Args:
+        image: What `open_photo` returned.
+        spec: What the model takes.
+    """
+    return central_crop(_scale(image, spec), spec)
 
 
 def load_batch(photos: Iterable[Photo], spec: InputSpec = IMAGENET) -> Pixels:
@@ -66,7 +77,10 @@ def scale_photo(photo: Photo, spec: InputSpec = IMAGENET) -> Pixels:
     Raises:
         ImageError: As `load_pixels`.
     """
-    image = open_photo(photo, spec.shorter_side_px)
+    return _scale(open_photo(photo, spec.shorter_side_px), spec)
+
+
+def _scale(image: Image.Image, spec: InputSpec) -> Pixels:
     width_px, height_px = image.size
     short_px = min(image.size)
     long_px = min(max(image.size), MAX_ASPECT * short_px)

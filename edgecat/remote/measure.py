@@ -5,13 +5,15 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from typing import TypeVar
 
 import edgecat
-from edgecat.bench.compare import load_report
 from edgecat.bench.report import Report
+from edgecat.bench.results import load_report, load_sustained
+from edgecat.bench.sustained import Sustained
 from edgecat.bundle.archive import pack_bundle
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, ConfigError, DeviceError
@@ -20,6 +22,8 @@ from edgecat.remote.host import check_host, run_there
 from edgecat.runtime.engine import ENGINES
 from edgecat.runtime.tuning import Tuning
 from edgecat.strict import read_json
+
+T = TypeVar("T")
 
 # How a requirement says that it is of an extra.
 _OF_EXTRA = re.compile(r";.*\bextra\b")
@@ -43,14 +47,28 @@ def benchmark_there(
         DeviceError: The machine cannot be reached or cannot measure it.
     """
     command = ["benchmark", "bundle", "--json", "-", *options]
-    text = _measure(bundle, host, command, progress, install)
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        result.write_bytes(text)
-        try:
-            return load_report(result)
-        except ConfigError as error:
-            raise DeviceError(f"{host}: {error}") from error
+    return _read(load_report, host, _measure(bundle, host, command, progress, install))
+
+
+def sustain_there(
+    bundle: str | Path, host: str, options: Sequence[str], progress: Progress, *, install: bool
+) -> Sustained:
+    """Let another machine answer for minutes, as `edgecat benchmark --minutes` does here.
+
+    Args:
+        bundle: As for `benchmark_there`.
+        host: The same.
+        options: Of the command, --minutes among them, but --json.
+        progress: As for `benchmark_there`.
+        install: The same.
+
+    Raises:
+        BundleError: As `benchmark_there`.
+        ConfigError: The same.
+        DeviceError: The same.
+    """
+    command = ["benchmark", "bundle", "--json", "-", *options]
+    return _read(load_sustained, host, _measure(bundle, host, command, progress, install))
 
 
 def tune_there(
@@ -78,6 +96,21 @@ def tune_there(
         return Tuning.from_json(json.dumps(values).encode(), "its result")
     except BundleError as error:
         raise DeviceError(f"{host}: {error}") from error
+
+
+def _read(load: Callable[[Path], T], host: str, text: bytes) -> T:
+    """Return the result that a machine printed.
+
+    Raises:
+        DeviceError: It is none.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        result.write_bytes(text)
+        try:
+            return load(result)
+        except ConfigError as error:
+            raise DeviceError(f"{host}: {error}") from error
 
 
 def _measure(

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from edgecat.bench.compare import load_report
 from edgecat.bench.report import Report
+from edgecat.bench.results import load_report
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.plain import check_plain
 from edgecat.bundle.store import MANIFEST, Bundle, load_bundle, released_names

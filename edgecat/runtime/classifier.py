@@ -124,9 +124,9 @@ class Classifier:
         started = time.perf_counter()
         pixels = self.load_pixels(photo)
         read = time.perf_counter()
-        answer = self.answer(pixels)
+        computed = self.compute(pixels)
         answered = time.perf_counter()
-        prediction = self.combine([answer], top=top)
+        prediction = self.combine([self.judge(*computed)], top=top)
         return dataclasses.replace(prediction, stage_ms=_tell_times(started, read, answered))
 
     def load_pixels(self, photo: Photo) -> Pixels:
@@ -141,10 +141,24 @@ class Classifier:
         return load_pixels(photo, self.bundle.spec.input)
 
     def answer(self, pixels: Pixels) -> Answer:
-        """Return what the model computes for what `load_pixels` returned."""
+        """Return what the model says of what `load_pixels` returned."""
+        return self.judge(*self.compute(pixels))
+
+    def compute(self, pixels: Pixels) -> tuple[Logits, Features | None]:
+        """Return what the engine computes of what `load_pixels` returned, for `judge`.
+
+        Returns:
+            float32 logits `[1, K]`, and features `[1, F]` where the bundle has a detector.
+        """
         if self._detector is None:
-            return Answer(self.engine.run(pixels[None])[0], ood_score=None)
-        return self._judge(*self.engine.run_with_features(pixels[None]))
+            return self.engine.run(pixels[None]), None
+        return self.engine.run_with_features(pixels[None])
+
+    def judge(self, logits: Logits, features: Features | None) -> Answer:
+        """Return what `compute` returned as an answer, with the photo's OOD score."""
+        if self._detector is None or features is None:
+            return Answer(logits[0], ood_score=None)
+        return Answer(logits[0], float(self._detector.ood_score(logits, features)[0]))
 
     def explain(self, photo: Photo, *, label: str | None = None, top: int = 5) -> Explanation:
         """Say what one photo shows, and where the evidence for a class lies in it.
@@ -168,7 +182,7 @@ class Classifier:
         read = time.perf_counter()
         logits, features, feature_map = run_with_map(self.engine, pixels[None])
         answered = time.perf_counter()
-        prediction = self.combine([self._judge(logits, features)], top=top)
+        prediction = self.combine([self.judge(logits, features)], top=top)
         shown = label if label is not None else prediction.label
         heat = class_heat(self._head, feature_map[0], self.labels.index(shown))
         stage_ms = _tell_times(started, read, answered)
@@ -177,11 +191,6 @@ class Classifier:
     @functools.cached_property
     def _head(self) -> Head:
         return load_head(self.bundle)
-
-    def _judge(self, logits: Logits, features: Features) -> Answer:
-        if self._detector is None:
-            return Answer(logits[0], ood_score=None)
-        return Answer(logits[0], float(self._detector.ood_score(logits, features)[0]))
 
     def combine(self, answers: Sequence[Answer], *, top: int = 5) -> Prediction:
         """Make a prediction of the answers to one photo, or to several of the same thing.

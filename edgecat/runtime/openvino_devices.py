@@ -69,13 +69,11 @@ def find_devices() -> dict[str, str]:
     Raises:
         EngineError: OpenVINO is not installed.
     """
-    try:
+    from edgecat.runtime.engines.openvino import ENTRY  # which imports this file
+    from edgecat.runtime.library import importing
+
+    with importing(ENTRY, otherwise="leave --device out"):
         core = open_core()
-    except ImportError as error:
-        raise EngineError(
-            "OpenVINO, which has devices, is not installed; install it with "
-            "pip install 'edgecat[openvino]', or leave --device out"
-        ) from error
     return {name: _name(core, name) for name in core.available_devices}
 
 

@@ -30,7 +30,7 @@ class StageTimes:
     Attributes:
         pixels: Milliseconds to read, decode, turn and scale the photo.
         model: Milliseconds in the engine.
-        scores: Milliseconds from logits to probabilities.
+        scores: Milliseconds from logits to OOD score and probabilities.
     """
 
     pixels: float

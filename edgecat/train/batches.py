@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -35,6 +35,14 @@ class Batch:
         """Return it on a device."""
         answers = None if self.answers is None else self.answers.to(device)
         return Batch(self.photos.to(device), self.targets.to(device), answers)
+
+    def split(self, num_parts: int) -> "Iterator[Batch]":
+        """Yield it in as many parts, whose sizes differ by one at most; none has a single photo."""
+        num_parts = max(1, min(num_parts, len(self.targets) // 2))
+        for places in torch.arange(len(self.targets)).tensor_split(num_parts):
+            part = slice(int(places[0]), int(places[-1]) + 1)
+            answers = None if self.answers is None else self.answers[part]
+            yield Batch(self.photos[part], self.targets[part], answers)
 
 
 def make_batches(

@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 
+from edgecat.errors import ConfigError
 from edgecat.keep.reviewed import Reviewed, load_reviewed
 from edgecat.photos.folder import are_unequal, count_labels, load_training_folder
 from edgecat.progress import Progress, Silent
@@ -44,6 +45,7 @@ def finetune(job: Job, progress: Progress | None = None) -> RunRecord:
     keep_freed_memory()
     limit_threads(ranks)
     ranks.check_restarts(resume=job.resume)
+    _check_parts(job, ranks)
     with join(ranks, device):
         asked = {"--device": device.type, "--teacher": job.teacher} | settings_of(job)
         ranks.agree(asked | measure_versions())
@@ -84,6 +86,19 @@ def _finetune(job: Job, ranks: Ranks, device: torch.device, progress: Progress) 
             else:
                 record = follow(start, data, unlabelled, progress)
         return record
+
+
+def _check_parts(job: Job, ranks: Ranks) -> None:
+    """Refuse parts of a batch where several ranks have parts of it already.
+
+    Raises:
+        ConfigError: Both were asked for.
+    """
+    if ranks.size > 1 and (job.fits_memory or job.recipe.batch_parts > 1):
+        raise ConfigError(
+            f"--batch auto, or batch_parts above 1, with {ranks.size} ranks: they share each batch "
+            "already; start more of them, or give a smaller --batch"
+        )
 
 
 def _load_reviewed(job: Job, progress: Progress) -> Reviewed | None:

@@ -1,9 +1,7 @@
 """One network, taught on photos that are decoded and split: train, test, record."""
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,6 +16,7 @@ from edgecat.train.device import describe_device
 from edgecat.train.job import Job, check_same, load_earlier, settle_init
 from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import begin, train
+from edgecat.train.memory import fit_memory, memory_errors
 from edgecat.train.network import PhotoNetwork, build_network
 from edgecat.train.outcome import measure_outcome
 from edgecat.train.parent import (
@@ -35,8 +34,6 @@ from edgecat.train.teacher import Teacher, ask_teacher, open_teacher
 from edgecat.train.unlabelled import add_unlabelled
 from edgecat.train.validate import measure_top1
 from edgecat.train.weights import LoadedWeights, load_weights
-
-_NO_MEMORY = "can't allocate memory"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,15 +122,19 @@ def fit(
     record.save(job.run)
     record = _edit_parent(start, record, data, progress)
     learner = build_learner(start.network, job.recipe, start.device, ranks)
+    if job.fits_memory:
+        session = fit_memory(session, learner)
+        record = dataclasses.replace(record, recipe=session.recipe)
+        record.save(job.run)
     try:
-        state = begin(session, learner)
-        if teacher is not None:
-            if start.parent is None:  # whose student is one that this teacher has taught
-                _check_teacher(teacher, session, learner)
-            answers = ask_teacher(teacher, session, start.device)
-            ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
-            session = dataclasses.replace(session, answers=answers)
-        with memory_errors(session, start.device):
+        with memory_errors(session, learner):
+            state = begin(session, learner)
+            if teacher is not None:
+                if start.parent is None:  # whose student is one that this teacher has taught
+                    _check_teacher(teacher, session, learner)
+                answers = ask_teacher(teacher, session, start.device)
+                ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
+                session = dataclasses.replace(session, answers=answers)
             state = train(session, learner, state)
     except DivergedError as error:
         divergences = (*record.divergences, error.args[0])
@@ -143,27 +144,6 @@ def fit(
     record = dataclasses.replace(record, outcome=outcome)
     record.save(session.run)
     return record
-
-
-@contextlib.contextmanager
-def memory_errors(session: Session, device: torch.device) -> Iterator[None]:
-    """Turn torch's errors about memory into one that says what to try.
-
-    Raises:
-        TrainError: There was too little memory for a batch.
-        RuntimeError: Anything else.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        # On a processor torch has no error of its own for it.
-        if not isinstance(error, torch.OutOfMemoryError) and _NO_MEMORY not in str(error):
-            raise
-        num = session.recipe.batch_size
-        raise TrainError(
-            f"batch_size {num} takes more memory than {device} has left; begin again, in a new "
-            f"folder, with --set batch_size={max(2, num // 2)}"
-        ) from error
 
 
 def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> RunRecord:

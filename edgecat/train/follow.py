@@ -13,9 +13,10 @@ from edgecat.progress import Progress
 from edgecat.strict import build
 from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
-from edgecat.train.fit import Start, memory_errors
+from edgecat.train.fit import Start
 from edgecat.train.learner import build_learner
 from edgecat.train.loop import begin, train
+from edgecat.train.memory import memory_errors
 from edgecat.train.photo_store import PhotoStore
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
@@ -44,10 +45,10 @@ def follow(
         store = PhotoStore(data, start.device)
         session = Session(job.run, job.recipe, job.seed, data, store, progress)
         learner = build_learner(start.network, job.recipe, start.device, ranks)
-        state = begin(session, learner)
-        if job.teacher:
-            answers = TeacherAnswers(Path(), **ranks.hear())
-            session = dataclasses.replace(session, answers=answers)
-        with memory_errors(session, start.device):
+        with memory_errors(session, learner):
+            state = begin(session, learner)
+            if job.teacher:
+                answers = TeacherAnswers(Path(), **ranks.hear())
+                session = dataclasses.replace(session, answers=answers)
             train(session, learner, state)
     return build(RunRecord, ranks.hear(), "first rank", TrainError)

@@ -50,6 +50,8 @@ class Job:
         teacher_recipe: How it is fine-tuned.
         unlabelled: Folder of photos without labels, which a teacher answers, too.
         has_board: Whether to write for TensorBoard, too.
+        fits_memory: Whether to take batches in as many parts as memory needs
+            (`edgecat.train.memory`); the recipe's `batch_parts` is the least.
         seed: Of all chance, 0 or more.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: Go on where a run in the same folder stopped.
@@ -74,6 +76,7 @@ class Job:
     teacher_recipe: Recipe = TEACHER_RECIPE
     unlabelled: Path | None = None
     has_board: bool = False
+    fits_memory: bool = False
     seed: int = 0
     device: str = "auto"
     resume: bool = False
@@ -205,6 +208,9 @@ def load_earlier(job: Job) -> RunRecord | None:
     earlier = runs.load_run(job.run)
     # After a divergence other rates are not only allowed: the same ones would diverge again.
     rates = earlier.divergences[-1].rates if earlier.is_diverged else {}
+    if job.fits_memory:  # which is not the same every day
+        recipe = dataclasses.replace(job.recipe, batch_parts=earlier.recipe.batch_parts)
+        job = dataclasses.replace(job, recipe=recipe)
     before, now = settings_of(earlier), settings_of(job)
     for name in before:
         if name not in {f"recipe's {rate}" for rate in rates}:

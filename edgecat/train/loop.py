@@ -29,7 +29,7 @@ from edgecat.train.device import autocast
 from edgecat.train.head import train_head
 from edgecat.train.history import describe_row, is_kept, write_metrics
 from edgecat.train.learner import Learner, connect, set_rates
-from edgecat.train.loss import measure_loss
+from edgecat.train.loss import count_photos, measure_loss
 from edgecat.train.ranks import Ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.session import Session
@@ -156,6 +156,8 @@ def train_epoch(session: Session, learner: Learner, epoch: int) -> np.ndarray:
 def take_step(learner: Learner, batch: Batch, recipe: Recipe) -> float:
     """Learn from one batch; leave it out if its loss or a gradient is not finite.
 
+    The recipe may have it taken in parts, whose gradients add up, where memory is short.
+
     A batch that is left out changes nothing: BatchNorm's statistics, which the forward pass writes
     before the loss is known, are put back, and neither weights nor their average move.
 
@@ -169,13 +171,16 @@ def take_step(learner: Learner, batch: Batch, recipe: Recipe) -> float:
     """
     network, optimizer, ranks = learner.network, learner.optimizer, learner.ranks
     statistics = [buffer.clone() for buffer in network.buffers()]
-    with autocast(learner.device):
-        logits = learner.forward(batch.photos)  # [N, K]
-    part = measure_loss(logits.float(), batch, recipe, ranks)
     optimizer.zero_grad(set_to_none=True)
-    # The gradients' mean over the ranks is taken, where their sum is wanted.
-    (part * ranks.size).backward()  # type: ignore[no-untyped-call]
-    loss = ranks.sum(part)
+    num_photos, losses = count_photos(batch, ranks), []
+    for part in batch.split(recipe.batch_parts):
+        with autocast(learner.device):
+            logits = learner.forward(part.photos)  # [n, K]
+        loss = measure_loss(logits.float(), part, recipe, num_photos)
+        # The gradients' mean over the ranks is taken, where their sum is wanted.
+        (loss * ranks.size).backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+    loss = ranks.sum(torch.stack(losses).sum())
     if not _is_finite(loss, network, ranks):
         for buffer, before in zip(network.buffers(), statistics, strict=True):
             buffer.copy_(before)

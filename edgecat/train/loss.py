@@ -10,26 +10,35 @@ from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
 
 
-def measure_loss(logits: Tensor, batch: Batch, recipe: Recipe, ranks: Ranks = ALONE) -> Tensor:
-    """Return the loss of a batch, a scalar; of several ranks, what this one's part adds to it.
+def count_photos(batch: Batch, ranks: Ranks = ALONE) -> Tensor:
+    """Return how many photos of a batch have a label, and how many there are: int64 `[2]`.
+
+    Args:
+        batch: This rank's part of it.
+        ranks: Who share it.
+    """
+    is_known = batch.targets != NO_TARGET
+    return ranks.sum(torch.stack([is_known.sum(), torch.ones_like(is_known).sum()]))
+
+
+def measure_loss(logits: Tensor, part: Batch, recipe: Recipe, num_photos: Tensor) -> Tensor:
+    """Return the loss of a batch, a scalar; of a part of it, what that adds.
 
     Args:
         logits: float32 `[N, K]`, of the network that learns.
-        batch: What it saw.
+        part: What it saw.
         recipe: What labels and teacher weigh.
-        ranks: Who share the batch.
+        num_photos: Of the whole batch, as `count_photos` returns it.
     """
-    is_known = batch.targets != NO_TARGET
-    num_photos = ranks.sum(torch.stack([is_known.sum(), torch.ones_like(is_known).sum()]))
-    weight = recipe.teacher_ratio if batch.answers is not None else 0.0
+    weight = recipe.teacher_ratio if part.answers is not None else 0.0
     loss = logits.new_zeros(())
     if weight < 1:
         labels = functional.cross_entropy(
-            logits, batch.targets, label_smoothing=recipe.label_smoothing, reduction="sum"
+            logits, part.targets, label_smoothing=recipe.label_smoothing, reduction="sum"
         )
         loss = loss + (1 - weight) * labels / num_photos[0].clamp(min=1)
-    if batch.answers is not None and weight:
-        distance = _measure_distance(logits, batch.answers, recipe.temperature)
+    if part.answers is not None and weight:
+        distance = _measure_distance(logits, part.answers, recipe.temperature)
         loss = loss + weight * distance / num_photos[1]
     return loss
 

@@ -29,6 +29,8 @@ class Recipe:
         patience: Epochs without a better validation score after which the run stops early.
         head_epochs: Passes over the frozen backbone's features in which the head alone learns.
         batch_size: Photos a step.
+        batch_parts: In how many parts a step takes them, one after the other, so that memory holds
+            less: gradients add up, but BatchNorm's statistics are those of a part.
         head_rate: AdamW's learning rate while the head learns alone.
         rate: AdamW's peak learning rate of the head while everything learns.
         backbone_rate: The same of the backbone; smaller, since it knows much already.
@@ -63,6 +65,7 @@ class Recipe:
     patience: int = 10
     head_epochs: int = 20
     batch_size: int = 32
+    batch_parts: int = 1
     head_rate: float = 1e-3
     rate: float = 1e-3
     backbone_rate: float = 5e-4
@@ -88,7 +91,7 @@ class Recipe:
         Raises:
             ValueError: One that no run can use.
         """
-        for name in ("epochs", "patience", "batch_size", "num_views"):
+        for name in ("epochs", "patience", "batch_size", "batch_parts", "num_views"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.batch_size < 2:

@@ -18,6 +18,9 @@ _MAX_PHOTOS = 256
 # See `LeastSquares.solve`. Smaller ones came no nearer on validation photos; tried by hand.
 _RIDGE_RATIO = 0.01
 
+# Instead of a division by zero.
+_TINY = torch.finfo(torch.float32).tiny
+
 
 def refit_blocks(before: nn.Module, after: nn.Module, look: Look) -> None:
     """Fit the blocks of a network that differ from those of the network before the edit.
@@ -54,11 +57,13 @@ def _refit(before: nn.Module, after: nn.Module, block: Block, look: Look) -> Non
     weight = conv.weight.data.flatten(1) * scale[:, None] + missing_weight
     bias = batch_norm.bias.data - batch_norm.running_mean * scale + missing_bias
     mean, variance = sums.output_statistics(weight)
+    # How fast a layer before a BatchNorm learns depends on how large its weights are: as before.
+    size = conv.weight.data.flatten(1).norm(dim=1) / weight.norm(dim=1).clamp_min(_TINY)  # [O]
+    conv.weight.data = (size[:, None] * weight).reshape(conv.weight.shape)
     # BatchNorm learns on with the statistics of what it reads, so these must be true.
-    conv.weight.data = weight.reshape(conv.weight.shape)
-    batch_norm.running_mean, batch_norm.running_var = mean, variance
-    batch_norm.weight.data = (variance + batch_norm.eps).sqrt()
-    batch_norm.bias.data = mean + bias
+    batch_norm.running_mean, batch_norm.running_var = size * mean, size.square() * variance
+    deviation = (batch_norm.running_var + batch_norm.eps).sqrt()
+    batch_norm.weight.data, batch_norm.bias.data = deviation / size, mean + bias
 
 
 def _list_pixels(maps: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from functools import partial
 
 from edgecat.bench.clock import (
     Plan,
+    each_second,
     median_interval,
     median_ratio,
     percentiles,
@@ -148,7 +149,7 @@ def _run_heat(
             is_stopping=race.is_stopping,
         )
         try:
-            times = take_turns(actions, plan, _tick(race.on_second))
+            times = take_turns(actions, plan, each_second(race.on_second))
         except _DropOutError as fall:
             candidate, reason = fall.args
             if candidate == next(iter(timers)):
@@ -198,16 +199,3 @@ def _describe(
         num_photos=len(all_ms),
         device=candidate.device,
     )
-
-
-def _tick(on_second: Callable[[], object]) -> Callable[[], None]:
-    """Return a function that, called again and again, calls another one for each second gone."""
-    told = time.monotonic()
-
-    def tick() -> None:
-        nonlocal told
-        while time.monotonic() - told >= 1:
-            told += 1
-            on_second()
-
-    return tick

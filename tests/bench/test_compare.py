@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from edgecat.bench.compare import Limits, compare_reports, load_report
+from edgecat.bench.compare import Limits, compare_reports
 from edgecat.bench.comparison import format_comparison, format_markdown
 from edgecat.bench.report import Report, Row
+from edgecat.bench.results import load_report
 from edgecat.cli.main import _run
 from edgecat.errors import ConfigError
 from edgecat.machine.conditions import Conditions
@@ -207,13 +208,31 @@ def test_a_result_is_read_back_as_it_was(written):
 
 BAD = {
     "missing": (lambda path: path.unlink(), "cannot be read"),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "a folder"),
+    "a bundle": (lambda path: make_folder(path, "bundle.json"), "a bundle, not yet measured"),
     "cut off": (lambda path: path.write_bytes(path.read_bytes()[:500]), "not JSON"),
-    "empty": (lambda path: path.write_text(""), "not JSON"),
-    "a list": (lambda path: path.write_text("[]"), "no result of edgecat benchmark"),
-    "older": (lambda path: path.write_text('{"rows": []}'), "or an old one"),
-    "newer": (lambda path: path.write_text('{"schema_version": 2}'), "of schema_version 2"),
-    "no rows": (lambda path: edit(path, lambda v: v.pop("rows")), "'rows' is missing"),
+    "empty": (lambda path: path.write_text(""), "empty"),
+    "text": (lambda path: path.write_text("p50 ms"), "not JSON"),
+    "a photo": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0"), r"a photo \(JPEG\)"),
+    "a document": (lambda path: path.write_bytes(b"%PDF-1.7"), "a.json: PDF"),
+    "a packed bundle": (lambda path: path.write_bytes(b"PK\3\4"), "a zip file"),
+    "a list": (lambda path: path.write_text("[]"), "JSON, but no result of edgecat benchmark"),
+    "a sustained run": (
+        lambda path: path.write_text('{"spans": [], "slowdowns": {}, "schema_version": 1}'),
+        "a sustained run, which .*--minutes",
+    ),
+    "a tuning": (
+        lambda path: path.write_text('{"timings": [], "setting": {}, "schema_version": 1}'),
+        "what 'edgecat tune' measured",
+    ),
+    "a manifest": (
+        lambda path: path.write_text('{"labels": [], "variants": [], "files": {}}'),
+        "the manifest of a bundle",
+    ),
+    "older": (lambda path: path.write_text('{"rows": []}'), "of schema_version none"),
+    "newer": (lambda path: edit(path, lambda v: v.update(schema_version=2)), "schema_version 2"),
+    "no rows": (lambda path: edit(path, lambda v: v.pop("rows")), "no result of edgecat benchmark"),
+    "no host": (lambda path: edit(path, lambda v: v.pop("host")), "'host' is missing"),
     "no time": (lambda path: edit(path, lambda v: v["rows"][0].update(latency_ms={})), "p50 0.0"),
     "a wrong interval": (
         lambda path: edit(path, lambda v: v["rows"][0].update(latency_interval_ms=[2, 1])),
@@ -221,6 +240,12 @@ BAD = {
     ),
     "other answers": (lambda path: edit(path, lambda v: v["rows"][0].update(right="1")), "right:"),
 }
+
+
+def make_folder(path, file):
+    path.unlink()
+    path.mkdir()
+    (path / file).write_text("{}")
 
 
 def edit(path, change):
@@ -233,7 +258,8 @@ def edit(path, change):
 def test_what_is_no_result_of_this_version_is_refused(written, damage, words):
     path = written("a.json")
     damage(path)
-    with pytest.raises(ConfigError, match=words):
+    wanted = f"{words}.*; accepted is what 'edgecat benchmark BUNDLE --json FILE' writes"
+    with pytest.raises(ConfigError, match=wanted):
         load_report(path)
 
 

@@ -3,8 +3,10 @@ import json
 
 import pytest
 
+from edgecat.bench.energy import Energy, PhotoEnergy
 from edgecat.bench.host import describe_host
 from edgecat.bench.report import Report, Row, find_notes, format_report, format_table
+from edgecat.bench.stages import Stages, VariantStages
 from edgecat.machine.conditions import read_conditions
 from edgecat.machine.noise import Noise
 from edgecat.scores.class_score import ClassScore
@@ -132,8 +134,8 @@ def test_accuracy_stands_with_its_interval_and_number():
 def test_a_report_becomes_plain_json():
     values = json.loads(json.dumps(report(FP32, INT8).to_dict()))
     assert set(values) == {
-        "host", "settings", "rows", "skipped", "notes", "before", "after", "noise",
-        "schema_version",
+        "host", "settings", "rows", "skipped", "notes", "before", "after", "noise", "stages",
+        "energy", "no_energy", "schema_version",
     }  # fmt: skip
     assert values["rows"][0]["latency_ms"]["p99"] == 123.456
     assert values["rows"][1]["ratio_to_fp32"] == 0.5
@@ -143,3 +145,29 @@ def test_threads_that_share_the_cores_are_noted():
     assert find_notes([FP32, INT8], 1) == ()
     assert "--threads 1" in find_notes([FP32, INT8], 2)[-1]
     assert find_notes([FP32], 2) == ()
+
+
+def test_the_stages_are_a_line_each():
+    decode, preprocess, infer, postprocess, total = (
+        {"p50": float(i), "p90": i + 0.5, "p99": i + 0.75} for i in range(1, 6)
+    )
+    own = {"onnxruntime-int8": VariantStages(infer, postprocess, total)}
+    found = dataclasses.replace(report(FP32), stages=Stages(60, decode, preprocess, own))
+    lines = [line.split() for line in format_report(found).splitlines()]
+    at = lines.index(["stage,", "60", "photos", "p50", "ms", "p90", "ms", "p99", "ms"])
+    assert lines[at + 2 : at + 7] == [
+        ["decode", "1.00", "1.50", "1.75"],
+        ["preprocess", "2.00", "2.50", "2.75"],
+        ["onnxruntime-int8:", "infer", "3.00", "3.50", "3.75"],
+        ["onnxruntime-int8:", "postprocess", "4.00", "4.50", "4.75"],
+        ["onnxruntime-int8:", "all", "four", "5.00", "5.50", "5.75"],
+    ]
+
+
+def test_what_a_photo_costs_stands_with_its_interval_or_why_nobody_knows():
+    energy = Energy("a meter", 1.5, {"onnxruntime-int8": PhotoEnergy(0.0105, (0.01, 0.0112), 0.02)})
+    text = format_report(dataclasses.replace(report(FP32), energy=energy))
+    assert ["onnxruntime-int8", "10.0-11.2", "(10.5)", "20.0"] in map(str.split, text.splitlines())
+    assert "idle, the machine takes 1.50 W; told by a meter" in text.splitlines()
+    text = format_report(dataclasses.replace(report(FP32), no_energy="no counter"))
+    assert "energy: not measured: no counter" in text.splitlines()

@@ -53,11 +53,11 @@ import sys
 from edgecat.cli.main import main
 from edgecat.tune import race
 
-def tell(on_second, quiet=race._tick):
+def tell(on_second, quiet=race.each_second):
     tick = quiet(on_second)
     return lambda: (tick(), print("round", file=sys.stderr, flush=True))
 
-race._tick, race._MARGIN_RATIO = tell, 0.0
+race.each_second, race._MARGIN_RATIO = tell, 0.0
 main()
 """
 

@@ -9,6 +9,8 @@ A page's blocks, in order, in the folder of `conftest.py`:
 - `python`: runs as it stands.
 - All others (`text`, `yaml`, ...) are not run; `test_pages.py` checks their commands and options.
 
+Ports that a page names on this machine are taken by free ones, the same one all over the page.
+
 What is shown and what is printed may differ in these: a line of `...` stands for any lines or none,
 `...` within a line for any text, a number for any number, blanks for any blanks. A page shows `...`
 for the variant that a machine chooses: another one chooses another.
@@ -18,6 +20,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 from dataclasses import dataclass
 
@@ -31,6 +34,7 @@ PAGES = load_pages()
 _RUN = ("console", "python")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:e[+-]\d+)?")
+_PORT = re.compile(r"(?<=--port )\d+|(?<=127\.0\.0\.1:)\d+")
 _ANY_LINES, _ANY_TEXT = r"(?:.*\n)*?", r".*?"
 
 
@@ -56,6 +60,17 @@ def examples_of(console):
 def _example(text):
     command, *shown = text.replace("\\\n", " ").splitlines()
     return Example(command, tuple(line for line in shown if line.strip()))
+
+
+def with_free_ports(text):
+    """Return a page on whose ports nobody listens; each stays taken until all are found."""
+    with contextlib.ExitStack() as stack:
+        free = {}
+        for port in _PORT.findall(text):
+            if port not in free:
+                taken = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+                free[port] = str(taken.getsockname()[1])
+    return _PORT.sub(lambda match: free[match[0]], text)
 
 
 def matches(shown, printed):
@@ -98,7 +113,7 @@ def background(command, home):
 @pytest.mark.parametrize("topic", PAGES)
 def test_the_examples_of_a_page_run_and_print_what_it_shows(topic, make_home):
     pytest.importorskip("torch", reason="needs torch (edgecat[train])")
-    blocks = _BLOCK.findall(PAGES[topic])
+    blocks = _BLOCK.findall(with_free_ports(PAGES[topic]))
     consoles = [examples_of(text) for language, text in blocks if language == "console"]
     home = make_home("".join(text for language, text in blocks if language in _RUN))
     with contextlib.ExitStack() as services:
@@ -142,6 +157,15 @@ def test_what_a_page_may_show_of_what_is_printed(shown, printed):
 )
 def test_what_differs_in_words_or_lines_is_found(shown, printed):
     assert not matches(shown, printed)
+
+
+def test_a_page_does_not_mind_a_port_that_is_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = f"edgecat serve cats12 --port {port} &\ncurl http://127.0.0.1:{port}/healthz\n"
+        (found,) = set(_PORT.findall(with_free_ports(text)))
+        assert found != str(port)
+    assert with_free_ports("curl http://HOST:8000/a") == "curl http://HOST:8000/a"
 
 
 def test_a_block_is_commands_and_what_they_print():

@@ -1,6 +1,7 @@
 """Photos are kept once, whole, within the quota; a disk that fails stops nobody."""
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import signal
@@ -92,6 +93,18 @@ def test_a_folder_full_of_labelled_photos_is_told_and_its_end_too(said, place, o
     assert said[-1].endswith("well again")
 
 
+def test_a_photo_larger_than_the_quota_drives_nothing_out(said, place, open_keeper):
+    place = dataclasses.replace(place, max_bytes=2000)
+    keeper = open_keeper(place)
+    for seed in range(3):
+        keeper.look_at(*draw(seed), predict(), SOURCE)
+    photo, _ = draw(9)
+    large = photo + bytes(3000)
+    keeper.look_at(large, hashlib.sha256(large).hexdigest(), predict(), SOURCE)
+    assert sorted(seeds_of(place)) == [0, 1, 2]
+    assert "no room for a photo" in said[-1]
+
+
 def test_decisions_that_do_not_read_remove_no_photo(said, place, open_keeper):
     place = dataclasses.replace(place, max_bytes=2000)
     keeper = open_keeper(place)
@@ -147,6 +160,7 @@ def test_a_link_and_other_files_are_passed_over(keep, place):
 
 
 KEEP_FOREVER = """
+import itertools
 import sys
 from pathlib import Path
 from edgecat.keep.keeper import Keeper
@@ -155,11 +169,9 @@ from edgecat.progress import Silent
 from tests.keep.conftest import SOURCE, draw, predict
 
 keeper = Keeper(KeepPlace(Path(sys.argv[1]), 20_000), Silent())
-print("begun", flush=True)
-seed = int(sys.argv[2])
-while True:
-    keeper.look_at(*draw(seed % 2**16), predict(), SOURCE)
-    seed += 1
+for number in itertools.count(int(sys.argv[2])):
+    keeper.look_at(*draw(number % 2**16), predict(), SOURCE)
+    print(number, flush=True)
 """
 
 
@@ -170,9 +182,10 @@ def test_a_kill_leaves_whole_photos_with_their_answers(place, open_keeper):
     for number in range(5):
         command = [sys.executable, "-c", KEEP_FOREVER, str(place.folder), str(number * 1000)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-            process.stdout.readline()
+            for _ in range(3):
+                process.stdout.readline()
             with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(0.2 + 0.05 * number)
+                process.wait(0.01 * number)
             process.send_signal(signal.SIGKILL)
     open_keeper(dataclasses.replace(place, max_bytes=20_000)).close()
     kept = list_kept(place.folder)

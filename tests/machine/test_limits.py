@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.device.cpu_quota import limited_group
 from edgecat.machine.cores import Cores, count_threads, read_cores
-from edgecat.machine.memory import FreeMemory, read_free_memory
+from edgecat.machine.memory import FreeMemory, limit_memory, read_free_memory
 
 # /proc/self/mountinfo, by what a process sees of the control groups.
 V2 = "31 24 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -254,3 +254,11 @@ def test_a_process_in_a_real_group_finds_its_quota():
     except PermissionError as error:
         pytest.skip(str(error))
     assert done.stdout.split() == [b"0.5", b"1"]
+
+
+def test_a_process_takes_no_more_than_it_is_granted_for_a_block():
+    with limit_memory(2**28):
+        bytearray(2**20)
+        with pytest.raises(MemoryError):
+            bytearray(2**30)
+    bytearray(2**30)

@@ -34,6 +34,14 @@ def test_the_result_of_another_machine_comes_back_and_nothing_is_left_there(devi
     device.wait_until_clean()
 
 
+def test_another_machine_is_watched_for_minutes(device, tmp_path):
+    file = tmp_path / "there.json"
+    there = "benchmark", "cats12", "--host", device.host, "--minutes", 0.05, "--json", file
+    assert "too short to tell" in device.run(*there)
+    assert json.loads(file.read_text())["is_partial"] is False
+    device.wait_until_clean()
+
+
 def test_the_fastest_variant_of_another_machine_is_told_and_not_kept(device, tmp_path):
     there = "tune", "cats12", "--host", device.host, "--seconds", 2
     tuning = json.loads(device.run(*there, "--json"))

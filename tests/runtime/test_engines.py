@@ -1,5 +1,7 @@
+import contextlib
 import gzip
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +16,9 @@ from edgecat.errors import BundleError, ConfigError, EngineError
 from edgecat.machine.cores import count_threads
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.classifier import Classifier
-from edgecat.runtime.engine import open_model
+from edgecat.runtime.device import Resources
+from edgecat.runtime.engine import ENGINES, open_model
+from edgecat.runtime.library import find_requirement
 
 ONNX = Variant("onnxruntime-fp32", ("model.onnx",))
 GARBAGE = {
@@ -174,23 +178,23 @@ def test_openvino_refuses_what_is_no_model():
             open_model(variant, files, 1)
 
 
-def test_without_openvino_the_message_has_the_command_that_installs_it():
-    script = """
-import sys
-sys.modules["openvino"] = None
-from edgecat.errors import EngineError
-from edgecat.runtime.engine import open_model
-from edgecat.bundle.manifest import Variant
-try:
-    open_model(Variant("openvino-int8", ("a.xml", "a.bin")), [b"", b""], 1)
-except EngineError as error:
-    print(error)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert "openvino-int8: OpenVINO is not installed" in done.stdout
-    assert "pip install 'edgecat[openvino]'" in done.stdout
+@pytest.mark.parametrize("name", ENGINES.names)
+def test_an_engine_that_is_not_installed_says_what_to_install(name, monkeypatch):
+    entry = ENGINES.load(name)
+    monkeypatch.setitem(sys.modules, entry.package, None)
+    variant = Variant(f"{name}-{entry.precisions[0].name}", ("a", "b"))
+    mend = re.escape(f"pip install '{find_requirement(entry)}', or choose a --variant")
+    with pytest.raises(EngineError, match=f"^{entry.title} is not installed, .*{mend}"):
+        entry.open(variant, [b"", b""], Resources(1))
+
+
+@pytest.mark.parametrize("name", ENGINES.names)
+def test_what_an_engine_offers_is_no_riddle_where_it_is_not_installed(name, monkeypatch):
+    entry = ENGINES.load(name)
+    monkeypatch.setitem(sys.modules, entry.package, None)
+    for precision in entry.precisions:
+        with contextlib.suppress(EngineError):  # some ask the library
+            entry.offers(precision)
 
 
 def test_nothing_is_reported_to_the_maker_of_the_library(tmp_path, make_bundle, colour_model):
@@ -209,7 +213,8 @@ SIGNAL_AFTER_A_CHANGE = """
 import gc, os, signal, sys, threading
 import onnx, openvino
 from edgecat.graph.to_openvino import export_openvino
-from edgecat.runtime.engine import open_model
+from edgecat.runtime.device import Resources
+from edgecat.runtime.engine import ENGINES, open_model
 from edgecat.bundle.manifest import Variant
 
 files = export_openvino(onnx.load(sys.argv[1]))

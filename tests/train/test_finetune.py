@@ -600,19 +600,3 @@ def test_a_class_folder_whose_name_is_no_text_is_refused_before_any_work(job, ph
     (tmp_path / "photos" / "class_1").rename(tmp_path / "photos" / os.fsdecode(b"caf\xe9"))
     with pytest.raises(DatasetError):
         finetune(dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "r"))
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
-        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
-    ],
-)
-def test_memory_that_runs_out_is_told_with_the_batch_to_try(job, tmp_path, monkeypatch, error):
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr("edgecat.train.loop.measure_loss", fail)
-    with pytest.raises(TrainError, match=r"batch_size 8 takes more memory.*--set batch_size=4"):
-        finetune(dataclasses.replace(job, run=tmp_path / "run"))

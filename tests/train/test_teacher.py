@@ -18,7 +18,7 @@ from edgecat.train.batches import Batch  # noqa: E402
 from edgecat.train.data import NO_TARGET  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.foreign import rename  # noqa: E402
-from edgecat.train.loss import measure_loss  # noqa: E402
+from edgecat.train.loss import count_photos, measure_loss  # noqa: E402
 from edgecat.train.network import build_network, predict_logits  # noqa: E402
 from edgecat.train.presets import TEACHER  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
@@ -123,9 +123,9 @@ def test_the_answers_are_the_teachers_to_the_views_that_the_student_sees(
 ):
     seen = []
 
-    def spy(logits, batch, recipe, ranks):
+    def spy(logits, batch, recipe, num_photos):
         seen.append(batch)
-        return measure_loss(logits, batch, recipe, ranks)
+        return measure_loss(logits, batch, recipe, num_photos)
 
     monkeypatch.setattr("edgecat.train.loop.measure_loss", spy)
     run = student.run.parent / "spied"
@@ -352,7 +352,7 @@ def test_a_batch_without_any_label_teaches_by_its_teacher_alone():
     logits, batch = make_answers()
     none = dataclasses.replace(batch, targets=torch.full((4,), NO_TARGET))
     half, whole = Recipe(teacher_ratio=0.5), Recipe(teacher_ratio=1.0)
-    assert measure_loss(logits, none, half) == 0.5 * measure_loss(logits, batch, whole)
+    assert loss_of(logits, none, half) == 0.5 * loss_of(logits, batch, whole)
 
 
 # Weights under other names
@@ -389,6 +389,10 @@ def test_weights_that_do_not_fit_in_order_keep_their_names(given):
 # The loss
 
 
+def loss_of(logits, batch, recipe):
+    return measure_loss(logits, batch, recipe, count_photos(batch))
+
+
 def make_answers():
     torch.manual_seed(0)
     return torch.randn(4, 3), Batch(torch.empty(4), torch.tensor([0, 1, 2, 0]), torch.randn(4, 3))
@@ -402,12 +406,12 @@ def test_the_loss_is_labels_and_teacher_by_their_weights(ratio):
     taught, known = ((x / 2).softmax(1) for x in (batch.answers, logits))
     of_teacher = 4 * (taught * (taught.log() - known.log())).sum(1).mean()
     expected = (1 - ratio) * of_labels + ratio * of_teacher
-    assert measure_loss(logits, batch, recipe).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert loss_of(logits, batch, recipe).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_who_answers_as_the_teacher_has_nothing_to_learn():
     _, batch = make_answers()
-    assert measure_loss(batch.answers + 7, batch, Recipe()).item() == pytest.approx(0, abs=1e-6)
+    assert loss_of(batch.answers + 7, batch, Recipe()).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_answers_of_another_shape_count_as_missing(tmp_path):

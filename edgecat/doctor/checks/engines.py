@@ -9,6 +9,7 @@ from edgecat.doctor.machine import NEW_SYSTEM, Machine, is_older
 from edgecat.errors import EdgecatError
 from edgecat.runtime.apart import run_apart
 from edgecat.runtime.engine import ENGINES, EngineEntry
+from edgecat.runtime.library import find_requirement
 
 
 def check_engines(machine: Machine) -> Iterator[Finding]:
@@ -50,8 +51,7 @@ def _judge_missing(entry: EngineEntry, machine: Machine) -> Finding:
         found = f"not installed: it needs glibc {wanted} here, this is {machine.glibc}"
         mend = f"{NEW_SYSTEM}; or leave it: other variants run"
         return Finding(entry.package, "warning", found, mend)
-    requirement = entry.package if entry.is_reference else entry.requirement
-    found = f"not installed, and only needed for variants named after it: {requirement}"
+    found = f"not installed, and only needed for variants named after it: {find_requirement(entry)}"
     return Finding(entry.package, "ok", found)
 
 

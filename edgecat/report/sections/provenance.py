@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from edgecat.bundle.provenance import describe_value
 from edgecat.report.facts import Facts, Model
 from edgecat.report.parts import Missing, Section, Table
 
@@ -42,18 +43,4 @@ def _list_files(facts: Facts) -> Iterator[tuple[str, str]]:
 def list_values(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield a row for each value: what it is of, and the value, however deep, as text."""
     for name, value in values.items():
-        yield str(name).replace("_", " "), _describe(value) or "none"
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, Mapping):
-        parts = []
-        for name, inner in value.items():
-            text = _describe(inner)
-            parts.append(f"{name} ({text})" if isinstance(inner, Mapping) else f"{name} {text}")
-        return ", ".join(parts)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_describe, value))
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else str(value)
+        yield str(name).replace("_", " "), describe_value(value) or "none"

@@ -10,6 +10,7 @@ from edgecat.bundle.ncnn_file import FEATURES, IMAGE, LOGITS, Interface, check_f
 from edgecat.errors import EngineError
 from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import EngineEntry, describe_no_features, describe_no_map
+from edgecat.runtime.library import importing
 from edgecat.runtime.precision import FP16, FP32, Precision
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def import_ncnn(*, power_save: bool = False) -> Any:
             first time in a process: OpenMP looks for the wish when it is loaded.
 
     Raises:
-        ImportError: It is not installed.
+        EngineError: It is not installed.
     """
-    with _set_variable("OMP_WAIT_POLICY", "PASSIVE" if power_save else None):
+    with importing(ENTRY), _set_variable("OMP_WAIT_POLICY", "PASSIVE" if power_save else None):
         import ncnn
     return ncnn
 
@@ -60,13 +61,7 @@ class NcnnEngine:
             EngineError: ncnn is not installed, the files are not as edgecat writes them, or the
                 CPU lacks fp16.
         """
-        try:
-            ncnn = import_ncnn(power_save=resources.power_save)
-        except ImportError as error:
-            raise EngineError(
-                f"{variant.name}: ncnn is not installed; install it with "
-                "pip install 'edgecat[ncnn]', or choose another --variant"
-            ) from error
+        ncnn = import_ncnn(power_save=resources.power_save)
         self.name = variant.name
         self._library, self._threads = ncnn, resources.threads
         self._is_half = variant.precision == FP16.name

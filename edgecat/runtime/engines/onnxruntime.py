@@ -14,6 +14,7 @@ from edgecat.bundle.onnx_file import names_other_files
 from edgecat.errors import BundleError, EngineError
 from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import EngineEntry, KnownFault, describe_no_features, describe_no_map
+from edgecat.runtime.library import importing
 from edgecat.runtime.operators import NUM_UNTIMED_RUNS, OperatorTime
 from edgecat.runtime.precision import FP32, INT8
 
@@ -33,13 +34,8 @@ def import_onnxruntime() -> Any:
         EngineError: It is not installed.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
+    with importing(ENTRY):
         import onnxruntime
-    except ImportError as error:
-        raise EngineError(
-            f"ONNX Runtime is not installed, or does not load here ({error}); install it with "
-            "pip install onnxruntime, or choose a --variant of another engine"
-        ) from error
     return onnxruntime
 
 

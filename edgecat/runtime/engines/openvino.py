@@ -17,6 +17,7 @@ from edgecat.runtime.engine import (
     describe_no_map,
     find_precision,
 )
+from edgecat.runtime.library import importing
 from edgecat.runtime.openvino_cache import prepare_cache
 from edgecat.runtime.openvino_devices import DEVICES, choose_settings, find_floats, open_core
 from edgecat.runtime.operators import NUM_UNTIMED_RUNS, OperatorTime
@@ -70,13 +71,8 @@ class OpenVinoEngine:
         Raises:
             EngineError: OpenVINO is not installed, refuses the model, or the device lacks bf16.
         """
-        try:
+        with importing(ENTRY):
             import openvino
-        except ImportError as error:
-            raise EngineError(
-                f"{variant.name}: OpenVINO is not installed; install it with "
-                "pip install 'edgecat[openvino]', or choose another --variant"
-            ) from error
         self.name = variant.name
         self._resources = resources
         self._running = threading.Lock()

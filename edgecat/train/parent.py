@@ -48,9 +48,15 @@ def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
         edits: As `edgecat.train.edit.apply_edit` knows them.
 
     Raises:
-        TrainError: No run there, or one whose teacher is elsewhere.
+        TrainError: No run there, one whose teacher is elsewhere, or one that reviewed photos were
+            added to.
     """
     record = load_run(parent)
+    if record.added is not None:
+        raise TrainError(
+            f"--from {parent}: it has learned reviewed photos, too (--add {record.added.folder}), "
+            "on which an edited network does not learn on; start from a run without --add"
+        )
     return dataclasses.replace(
         job,
         arch=join_name(record.arch, edits),

@@ -172,7 +172,7 @@ def describe_front(front: Front) -> list[str]:
             f"{'*' if row.is_on_front else ' '} {row.name:{width}}  {_tell(row)}"
             for row in front.rows
         ),
-        *_tell_misses(front),
+        *_conclude(front),
     ]
 
 
@@ -191,8 +191,8 @@ def _tell(row: Row) -> str:
     )
 
 
-def _tell_misses(front: Front) -> Iterator[str]:
-    """Yield what was wanted and not reached."""
+def _conclude(front: Front) -> Iterator[str]:
+    """Yield what was wanted and not reached, and what to take."""
     quickest = front.rows[0]
     for row in front.rows:
         low = (
@@ -206,7 +206,9 @@ def _tell_misses(front: Front) -> Iterator[str]:
                 f"{quickest.latency_ratio:.2f} times the time, top-1 "
                 f"{100 * quickest.change.top1_ratio:.1f} %"
             )
-    if front.recommended is None and len(front.rows) > 1:
+    if front.recommended is not None:
+        yield f"take {front.recommended}: the quickest that lost at most {front.max_drop_pp:g} pp"
+    elif len(front.rows) > 1:
         yield (
             f"none lost at most {front.max_drop_pp:g} pp: allow more with --max-drop, try less "
             "with --speedup, or let it learn longer with --epochs, in another --out"

@@ -311,6 +311,7 @@ def test_the_command_plans_finds_and_names_the_next_one(searched, parent, table,
     assert _run([*arguments, "--max-drop", "100"]) == 0
     shown = capsys.readouterr()
     assert shown.out.startswith("mobilenet_v3_small, onnxruntime-fp32, 1 thread, Another Proc")
+    assert "take x2.00: the quickest that lost at most 100 pp" in shown.out
     assert f"next: edgecat export {out / 'x2.00'} --out x2.00.edgecat --int8" in shown.err
     assert _run([*arguments, "--json", "-"]) == 0
     assert {row["name"] for row in json.loads(capsys.readouterr().out)["rows"]} > {"x1.20"}

@@ -14,6 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 # on with: a clock cannot tell them, and there are never more sets than that.
 _STEPS = 2000
 
+# What costs no more is free: an edit that changes no answer costs what float32 rounds.
+_FREE_NATS = 1e-6
+
 
 @dataclasses.dataclass(frozen=True)
 class EditSet:
@@ -127,10 +130,12 @@ class Space:
             target_ratio: Time with the edits by time without.
 
         Returns:
-            None if there are no such edits.
+            Of equally cheap ones the quickest; None if there are no such edits.
         """
-        reaching = (one for one in self._list() if one.ratio <= target_ratio)
-        return min(reaching, key=lambda one: one.cost_nats, default=None)
+        reaching = [one for one in self._list() if one.ratio <= target_ratio]
+        most_nats = min((one.cost_nats for one in reaching), default=0.0) + _FREE_NATS
+        cheapest = (one for one in reaching if one.cost_nats <= most_nats)
+        return min(cheapest, key=lambda one: one.ratio, default=None)
 
     def find_quickest(self) -> Choice:
         """Return the edits that save most."""

@@ -274,6 +274,12 @@ def _predicted_latency(result: _Result) -> str:
     )
 
 
+def _search_against_random(result: _Result) -> str:
+    gains = [row["gain_ratio"] for row in result["rows"]]
+    told = ", ".join("the other is empty" if g is None else f"{100 * g:+.0f} %" for g in gains)
+    return f"hypervolume of the search's front by that of the random one, a seed each: {told}"
+
+
 def _lean_cats(result: _Result) -> str:
     parts = []
     for row in result["rows"]:
@@ -351,6 +357,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "openvino_places": _openvino_places,
     "lean_cats": _lean_cats,
     "predicted_latency": _predicted_latency,
+    "search_against_random": _search_against_random,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,

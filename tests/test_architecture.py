@@ -64,7 +64,12 @@ LIBRARIES = {
     "ncnn": ["edgecat.runtime.engines.ncnn"],
     "click": ["edgecat.cli"],
     "cryptography": ["edgecat.bundle.signature"],
-    "matplotlib": ["edgecat.train.plots", "edgecat.train.fonts", "edgecat.report"],
+    "matplotlib": [
+        "edgecat.train.plots",
+        "edgecat.train.fonts",
+        "edgecat.optimize.plots",
+        "edgecat.report",
+    ],
     "jinja2": ["edgecat.report"],
     "markupsafe": ["edgecat.report"],
     "anyascii": ["edgecat.train.fonts"],

@@ -47,6 +47,7 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
     """
     from edgecat.bench.clock import Plan
     from edgecat.export.maker import list_products
+    from edgecat.optimize.kept import save_kept
     from edgecat.optimize.savings import measure_savings
     from edgecat.optimize.space import list_edits
     from edgecat.optimize.timing import find_product
@@ -62,7 +63,7 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
         print_json(dataclasses.asdict(savings))
         return
     if file is not None:
-        savings.save(file)
+        save_kept(savings, file)
     click.echo("\n".join(_describe(savings)))
 
 

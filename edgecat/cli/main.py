@@ -17,6 +17,7 @@ COMMANDS = {
     "audit": "Look for what is wrong in a folder of labelled photos.",
     "finetune": "Fine-tune a pretrained network on a folder of labelled photos.",
     "edits": "Measure which edits of a network make it quicker on this machine.",
+    "optimize": "Find quicker networks for this machine, and let them learn on.",
     "export": "Turn a finished run into a bundle: float and INT8 models, each proven.",
     "evaluate": "Measure a bundle's accuracy on labelled photos.",
     "benchmark": "Measure latency, memory and size of all variants of a bundle.",

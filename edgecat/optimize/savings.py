@@ -8,9 +8,7 @@ that holds, benchmarks/optimize/predicted_latency.py asks.
 import dataclasses
 import statistics
 from collections.abc import Iterable
-from pathlib import Path
 
-from edgecat import atomic
 from edgecat.bench.clock import Plan, median_interval, ratios_by_round
 from edgecat.bench.host import describe_host
 from edgecat.errors import ConfigError
@@ -18,7 +16,6 @@ from edgecat.export.maker import Product
 from edgecat.optimize.timing import time_networks
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engine import ENGINES
-from edgecat.strict import to_json
 from edgecat.train.edit import EDITS, join_name
 
 
@@ -83,13 +80,17 @@ class Savings:
             default=0.0,
         )
 
-    def save(self, file: Path) -> None:
-        """Write them as JSON.
+    def check_here(self) -> None:
+        """Refuse savings that another machine, or another version of an engine, has.
 
         Raises:
-            StorageError: The disk is full.
+            ConfigError: They were measured elsewhere; what differs is named.
         """
-        atomic.write_text(file, to_json(dataclasses.asdict(self), indent=1) + "\n")
+        here = _describe_setting(self.variant)
+        for name, measured in (("cpu", self.cpu), *self.versions.items()):
+            found = here.get(name)
+            if measured != found:
+                raise ConfigError(f"measured with {name} {measured}, but here it is {found}")
 
 
 def measure_savings(
@@ -119,8 +120,7 @@ def measure_savings(
         for times in time_networks([arch, *name_of], product, plan):
             latencies_ms += times[arch]
             for name in times.keys() - {arch}:
-                ratios = ratios_by_round(times[name], times[arch])
-                found[name] = Saving(statistics.median(ratios), median_interval(ratios))
+                found[name] = _summarize(times[name], times[arch])
                 step()
     setting = _describe_setting(product.variant.name)
     return Savings(
@@ -131,6 +131,29 @@ def measure_savings(
         cpu=setting.pop("cpu"),
         versions=setting,
     )
+
+
+def measure_saving(arch: str, edits: tuple[str, ...], product: Product, plan: Plan) -> Saving:
+    """Measure what several edits save together, in turns with the network as it is.
+
+    Args:
+        arch: The network.
+        edits: As for `measure_savings`; one or more.
+        product: As for `measure_savings`.
+        plan: How long.
+
+    Raises:
+        ConfigError: An edit does not fit.
+        EngineError: The engine is not installed.
+    """
+    lean = join_name(arch, edits)
+    [times] = time_networks([arch, lean], product, plan)
+    return _summarize(times[lean], times[arch])
+
+
+def _summarize(times_ms: list[float], reference_ms: list[float]) -> Saving:
+    ratios = ratios_by_round(times_ms, reference_ms)
+    return Saving(statistics.median(ratios), median_interval(ratios))
 
 
 def _describe_setting(variant: str) -> dict[str, str]:

@@ -1,5 +1,8 @@
 """The edits that a network could have."""
 
+import itertools
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import nn
 
@@ -57,3 +60,39 @@ def _fits(arch: str, text: str) -> bool:
     except ConfigError:
         return False
     return True
+
+
+def group_edits(edits: Iterable[str]) -> list[list[str]]:
+    """Return edits by the part of the network that they change, from the input on.
+
+    An edit that changes all that it can is left out where its kind can change parts, too: it is the
+    sum of those.
+
+    Args:
+        edits: Such as `list_edits` returns.
+    """
+    by_part: dict[str, list[str]] = {}
+    kinds_with_parts = {edit.partition(":")[0] for edit in edits if ":" in edit}
+    for edit in edits:
+        name, _, argument = edit.partition(":")
+        if argument or name not in kinds_with_parts:
+            by_part.setdefault(argument.partition("=")[0] or name, []).append(edit)
+    return [by_part[part] for part in sorted(by_part, key=_place_part)]
+
+
+def _place_part(part: str) -> tuple[bool, int]:
+    """Return where a part stands: in the order of its number, the head behind all."""
+    return (False, int(part)) if part.isdecimal() else (True, 0)
+
+
+def find_pairs(arch: str, edits: Sequence[str]) -> set[frozenset[str]]:
+    """Return which edits of one part of a network go together: either may be made first.
+
+    Raises:
+        ConfigError: There is no such network.
+    """
+    return {
+        frozenset(pair)
+        for pair in itertools.combinations(edits, 2)
+        if all(_fits(join_name(arch, (first,)), second) for first, second in (pair, pair[::-1]))
+    }

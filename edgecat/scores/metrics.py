@@ -51,6 +51,23 @@ def agreement_ratio(first: Logits, second: Logits) -> float:
     return float((first.argmax(axis=1) == second.argmax(axis=1)).mean()) if len(first) else 1.0
 
 
+def divergence_nats(reference: Logits, other: Logits) -> float:
+    """Return how far another model's probabilities are from a reference's; of no rows, 0.
+
+    The mean over rows of the Kullback-Leibler divergence of the other from the reference, natural
+    logarithm, 0 or more.
+    Source: Kullback & Leibler, "On Information and Sufficiency", Ann. Math. Stat. 22 (1951).
+
+    Args:
+        reference: float32 `[N, K]`.
+        other: float32 `[N, K]`, of the same photos.
+    """
+    if not len(reference):
+        return 0.0
+    logs = [np.log(np.maximum(softmax(logits), 1e-300)) for logits in (reference, other)]
+    return float((np.exp(logs[0]) * (logs[0] - logs[1])).sum(axis=1).mean())
+
+
 def wilson_interval(num_right: int, num_images: int) -> tuple[float, float]:
     """Return the 95 % interval of a share, low and high, each 0-1; of none, (0, 1).
 

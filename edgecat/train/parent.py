@@ -6,6 +6,7 @@ the edited one learns on: on the same split, by the same recipe, from the same t
 
 import copy
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -47,9 +48,15 @@ def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
         edits: As `edgecat.train.edit.apply_edit` knows them.
 
     Raises:
-        TrainError: No run there, or one whose teacher is elsewhere.
+        TrainError: No run there, one whose teacher is elsewhere, or one that reviewed photos were
+            added to.
     """
     record = load_run(parent)
+    if record.added is not None:
+        raise TrainError(
+            f"--from {parent}: it has learned reviewed photos, too (--add {record.added.folder}), "
+            "on which an edited network does not learn on; start from a run without --add"
+        )
     return dataclasses.replace(
         job,
         arch=join_name(record.arch, edits),
@@ -123,12 +130,26 @@ def edit_parent(parent: Parent, arch: str, data: TrainingData) -> PhotoNetwork:
         ConfigError: An edit does not fit.
     """
     _check_split(parent, data)
-    network = copy.deepcopy(parent.checkpoint.network)
-    look = TrainingPhotos(data, network.architecture)
     num_before = len(split_name(parent.record.arch)[1])
-    for edit in split_name(arch)[1][num_before:]:
-        apply_edit(network.network, edit, look)
-    return network
+    return edit_network(parent.checkpoint.network, split_name(arch)[1][num_before:], data)
+
+
+def edit_network(network: PhotoNetwork, edits: Iterable[str], data: TrainingData) -> PhotoNetwork:
+    """Return a trained network with edits, which learns nothing.
+
+    Args:
+        network: Left as it is.
+        edits: As `edgecat.train.edit.apply_edit` knows them.
+        data: Photos at the size that the edited network takes; those to train with are shown to it.
+
+    Raises:
+        ConfigError: An edit does not fit.
+    """
+    edited = copy.deepcopy(network)
+    look = TrainingPhotos(data, edited.architecture)
+    for edit in edits:
+        apply_edit(edited.network, edit, look)
+    return edited
 
 
 def _check_split(parent: Parent, data: TrainingData) -> None:

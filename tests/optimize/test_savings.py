@@ -13,7 +13,7 @@ from edgecat.bench.host import describe_host
 from edgecat.cli.main import _run
 from edgecat.errors import ConfigError
 from edgecat.optimize.savings import Saving, Savings, measure_savings
-from edgecat.optimize.space import build_random, list_edits
+from edgecat.optimize.space import build_random, find_pairs, group_edits, list_edits
 from edgecat.optimize.timing import find_product
 from edgecat.train.edit import EDITS, join_name
 
@@ -61,6 +61,31 @@ def test_all_that_is_proposed_fits_together_with_no_number_twice():
     network = build_random(join_name(ARCH, ("no-se:4", "no-se:5", "narrow:4=48", "side:192")))
     values = [tensor for tensor in network.parameters() if tensor.ndim == 1]
     assert len({tuple(tensor.tolist()) for tensor in values}) == len(values)
+
+
+def test_edits_are_grouped_by_the_part_that_they_change_and_sums_are_left_out():
+    edits = ("relu", "relu:12", "no-se", "no-se:4", "no-hidden-head", "narrow:4=48", "relu:0")
+    assert group_edits(edits) == [
+        ["relu:0"],
+        ["no-se:4", "narrow:4=48"],
+        ["relu:12"],
+        ["no-hidden-head"],
+    ]
+
+
+def test_edits_of_a_block_go_together_if_either_may_be_made_first():
+    edits = ("drop-block:5", "no-se:5", "narrow:5=96", "narrow:5=64", "kernel3:5")
+    pairs = find_pairs(ARCH, edits)
+    assert pairs == {
+        frozenset(pair)
+        for pair in (
+            ("no-se:5", "narrow:5=96"),
+            ("no-se:5", "narrow:5=64"),
+            ("no-se:5", "kernel3:5"),
+            ("narrow:5=96", "kernel3:5"),
+            ("narrow:5=64", "kernel3:5"),
+        )
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from edgecat.report.facts import collect_facts
 from edgecat.report.page import build_sections
 from edgecat.report.parts import Bar, Gallery, Matrix, Table
 from edgecat.report.sections import confusion, unknown
-from edgecat.report.sections.tradeoff import Point, find_front
 from edgecat.report.sources import load_sources
 from tests.report.conftest import (
     FP32,
@@ -198,15 +197,6 @@ def test_pairs_of_many_classes_are_the_most_frequent_and_no_right_answers(tmp_pa
     num = int(of_seven.sum())
     assert table.rows[0] == ("class 007", "class 009", f"{num} of {num}")
     assert all(true != told for true, told, _ in table.rows)
-
-
-def test_the_front_is_what_nothing_beats():
-    def point(name, latency, top1_ratio):
-        return Point("b", name, latency, top1_ratio, (0.0, 1.0))
-
-    fast, best = point("fast", 1, 0.8), point("best", 4, 0.9)
-    beaten, equal = point("beaten", 2, 0.7), point("equal", 5, 0.9)
-    assert find_front([equal, beaten, best, fast]) == [fast, best]
 
 
 def test_machines_are_not_mixed_and_bundles_are_named(tmp_path):

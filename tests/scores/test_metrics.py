@@ -41,6 +41,23 @@ def test_a_temperature_divides_the_logits_and_keeps_the_order():
     assert list(warm.argsort()) == list(plain.argsort())
 
 
+def test_divergence_of_known_probabilities():
+    even, uneven = logits([0, 0]), logits([np.log(3), 0])
+    # 1/2 log(1/2 / 3/4) + 1/2 log(1/2 / 1/4); float32 holds log(3) to 7 digits.
+    assert metrics.divergence_nats(even, uneven) == pytest.approx(np.log(4 / 3) / 2, abs=1e-7)
+    assert metrics.divergence_nats(uneven, uneven + 5) == pytest.approx(0, abs=1e-7)
+    assert metrics.divergence_nats(logits([0, 0], [0, 0]), logits([0, 0], [np.log(3), 0])) == (
+        pytest.approx(np.log(4 / 3) / 4, abs=1e-7)
+    )
+
+
+def test_divergence_of_what_is_taken_for_impossible_is_finite():
+    # Nothing is less likely than 1e-300.
+    expected = 150 * np.log(10) - np.log(2)
+    assert metrics.divergence_nats(logits([0, 0]), logits([0, 1e5])) == pytest.approx(expected)
+    assert metrics.divergence_nats(np.empty((0, 3), np.float32), np.empty((0, 3), np.float32)) == 0
+
+
 def test_top1_and_agreement():
     first, second = answers([0, 1, 2, 2]), answers([0, 1, 1, 2])
     assert metrics.top1_ratio(first, targets(0, 0, 2, 2)) == 0.75

@@ -20,7 +20,7 @@ from edgecat.train.cache import open_cache  # noqa: E402
 from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
-from edgecat.train.origins import TeacherRecord  # noqa: E402
+from edgecat.train.origins import AddedRecord, TeacherRecord  # noqa: E402
 from edgecat.train.parent import describe_scores, inherit, inherit_recipe  # noqa: E402
 from edgecat.train.photo_store import PhotoStore  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
@@ -156,6 +156,16 @@ def test_another_parent_is_not_resumed(lean, lean_job, parent, tmp_path):
     (run / "run.json").write_text(json.dumps(values))
     with pytest.raises(TrainError, match="--resume needs the same parent as before"):
         finetune(elsewhere(lean_job, tmp_path, resume=True))
+
+
+def test_a_parent_that_photos_were_added_to_is_refused(parent, job, tmp_path):
+    run = shutil.copytree(parent, tmp_path / "run")
+    added = AddedRecord("kept", {"train": 3, "val": 1, "test": 1, "out": 0}, 0, ())
+    dataclasses.replace(load_run(run), added=added).save(run)
+    with pytest.raises(
+        TrainError, match=r"too \(--add kept\), on which an edited network does not"
+    ):
+        inherit(job, run, ())
 
 
 def test_its_teacher_is_the_parents_wherever_that_lies(parent, lean, job, tmp_path):

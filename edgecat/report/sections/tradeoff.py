@@ -12,6 +12,7 @@ from edgecat.report.figures import draw, series_style
 from edgecat.report.parts import Figure, Missing, Section, Table
 from edgecat.report.svg import INKS
 from edgecat.report.wording import share
+from edgecat.scores.front import find_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,17 +115,8 @@ def _from_verdicts(spec: ModelSpec) -> dict[str, list[Point]]:
     return found
 
 
-def find_front(points: Sequence[Point]) -> list[Point]:
-    """Return the points that no other beats in both, the fastest first."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.latency, -each.top1_ratio)):
-        if not front or point.top1_ratio > front[-1].top1_ratio:
-            front.append(point)
-    return front
-
-
 def _draw(name: str, where: str, axis: str, points: Sequence[Point]) -> Figure:
-    front = find_front(points)
+    front = find_front(points, lambda point: (point.latency, point.top1_ratio))
     bundles = list(dict.fromkeys(point.bundle for point in points))
 
     def paint(axes: "Axes") -> None:

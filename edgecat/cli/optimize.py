@@ -1,0 +1,207 @@
+"""The command `edgecat optimize`."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from edgecat import atomic
+from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import list_option
+from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.errors import ConfigError
+from edgecat.optimize.job import SPEEDUPS, SearchJob
+from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
+from edgecat.strict import to_json
+
+
+@click.command("optimize", short_help=COMMANDS["optimize"])
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the search; with the same folder it goes on.",
+)
+@click.option(
+    "--speedup",
+    "speedups",
+    multiple=True,
+    type=float,
+    help="How many times quicker; may be given several times, in the order in which networks "
+    f"learn.  [default: {', '.join(map('{:g}'.format, SPEEDUPS))}]",
+)
+@click.option(
+    "--target-latency-ms",
+    type=float,
+    help="In place of --speedup: the time of a photo, 1 thread.",
+)
+@click.option(
+    "--plan",
+    "is_plan",
+    is_flag=True,
+    help="Stop before any network learns: say which ones would, and how quick they are.",
+)
+@click.option(
+    "--max-drop",
+    "max_drop_pp",
+    type=float,
+    default=DEFAULT_MAX_DROP_PP,
+    show_default=True,
+    help="Most that validation top-1 may drop in the recommended network, percentage points.",
+)
+@click.option(
+    "--budget-minutes",
+    type=float,
+    help="Begin no network that would end later; one is always learned. By default all of them.",
+)
+@click.option("--epochs", type=int, help="That each network learns; by default as many as RUN.")
+@click.option(
+    "--variant",
+    help="What to time: one of the float variants that an export makes. By default the first one.",
+)
+@click.option(
+    "--rounds",
+    default=200,
+    show_default=True,
+    type=click.IntRange(10, 10_000),
+    help="Timed photos of each network.",
+)
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path),
+    help="What each edit saves, as edgecat edits RUN --json FILE wrote it, instead of measuring.",
+)
+@click.option(
+    "--other-machine",
+    "is_other_machine",
+    is_flag=True,
+    help="The table is another machine's, for which the networks are made.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Where the run's photos are now, a folder or a .zip, if they were moved.",
+)
+@list_option
+@click.option(
+    "--skip-broken",
+    is_flag=True,
+    help="Leave broken photos out, as the run did, instead of refusing.",
+)
+@click.option(
+    "--teacher",
+    metavar="NAME|RUN",
+    help="Who teaches, if not the teacher of RUN: see edgecat finetune.",
+)
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the result to a file (- for standard output).",
+)
+def command(
+    run: Path,
+    out: Path,
+    speedups: tuple[float, ...],
+    target_latency_ms: float | None,
+    is_plan: bool,
+    max_drop_pp: float,
+    budget_minutes: float | None,
+    epochs: int | None,
+    variant: str | None,
+    rounds: int,
+    table: Path | None,
+    is_other_machine: bool,
+    data: Path | None,
+    photo_list: Path | None,
+    skip_broken: bool,
+    teacher: str | None,
+    file: Path | None,
+) -> None:
+    """Find quicker networks for this machine, and let them learn on.
+
+    RUN is what "edgecat finetune" made. Its network is changed by edits, which take operators out
+    ("edgecat help optimize" lists them). First each edit is tried alone: what it saves, in an
+    engine on this machine, and what it costs: how far the network's answers to validation photos
+    are from those before. Then, for each speedup, the edits that reach it and together cost the
+    least are made; that network is timed, and learns on as "edgecat finetune --from RUN" would: by
+    the same recipe, from the same teacher.
+
+    The end is a table of accuracy against time, OUT/front.json and OUT/front.svg. Recommended is
+    the quickest network that lost at most --max-drop. Test photos choose nothing.
+
+    A search that was stopped, in whatever way, goes on with the same command; more --speedup or
+    another --budget-minutes may be added. Let the machine do nothing else while it times.
+
+    To find networks for another machine, such as a Raspberry Pi, measure there what edits save,
+    with edgecat edits RUN --json pi.json, and give that table.
+
+    \b
+      edgecat optimize runs/best --out lean --plan               what would learn, in minutes
+      edgecat optimize runs/best --out lean                      five networks
+      edgecat optimize runs/best --out lean --speedup 2 --max-drop 0.5
+      edgecat optimize runs/best --out lean --budget-minutes 60
+      edgecat optimize runs/best --out pi --table pi.json --other-machine
+      edgecat export lean/x2.00 --out lean.edgecat
+    """
+    if speedups and target_latency_ms is not None:
+        raise ConfigError("--speedup and --target-latency-ms: one of the two is enough")
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
+    job = SearchJob(
+        run,
+        out,
+        speedups or SPEEDUPS,
+        target_latency_ms,
+        max_drop_pp,
+        budget_minutes,
+        epochs,
+        variant,
+        rounds,
+        table,
+        is_other_machine=is_other_machine,
+        data=data,
+        photo_list=photo_list,
+        skip_broken=skip_broken,
+        teacher=teacher,
+    )
+    try:
+        if is_plan:
+            _plan(job, file)
+        else:
+            _optimize(job, file)
+    except KeyboardInterrupt as interrupt:
+        click.echo(f"\n{out} is kept: go on with the same command", err=True)
+        raise click.Abort from interrupt
+
+
+def _plan(job: SearchJob, file: Path | None) -> None:
+    from edgecat.optimize.plan import describe_plan, open_search, plan_search
+
+    with open_search(job) as parent:
+        plan = plan_search(job, parent, TerminalProgress())
+    _tell(file, [dataclasses.asdict(one) for one in plan.candidates], describe_plan(plan))
+    click.echo("next: the same command without --plan", err=True)
+
+
+def _optimize(job: SearchJob, file: Path | None) -> None:
+    from edgecat.optimize.front import describe_front
+    from edgecat.optimize.search import optimize
+
+    front = optimize(job, TerminalProgress())
+    _tell(file, dataclasses.asdict(front), describe_front(front))
+    click.echo(f"look at {job.out / 'front.svg'}", err=True)
+    if front.recommended is not None:
+        run = job.out / front.recommended
+        click.echo(f"next: edgecat export {run} --out {run.name}.edgecat --int8", err=True)
+
+
+def _tell(file: Path | None, values: object, lines: list[str]) -> None:
+    """Print a result, for people or for machines, or write it to a file as well."""
+    if file is not None and str(file) == "-":
+        print_json(values)
+        return
+    if file is not None:
+        atomic.write_text(file, to_json(values, indent=1) + "\n")
+    click.echo("\n".join(lines))

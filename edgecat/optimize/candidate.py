@@ -1,0 +1,190 @@
+"""Which networks shall learn: for each latency the edits that reach it and cost the least.
+
+What edits save and cost is known of each alone and added up. So each network that is chosen is
+built once, and what it takes and answers is measured; one that is too slow is chosen anew, with a
+lower target.
+"""
+
+import dataclasses
+
+from edgecat.bench.clock import Plan
+from edgecat.errors import ConfigError
+from edgecat.export.maker import Product
+from edgecat.optimize.choice import Choice, EditSet, Scaling, Space, combine_parts, list_sets
+from edgecat.optimize.costs import Cost, CostMeter, Costs
+from edgecat.optimize.savings import Saving, Savings, measure_saving
+from edgecat.optimize.space import find_pairs, group_edits
+from edgecat.progress import Progress
+from edgecat.train.edit import EDITS
+
+# Times that a network is chosen: predictions err by some percent, and of a target that was
+# corrected by that they err by less.
+_MAX_TRIES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A network that was chosen to learn.
+
+    Attributes:
+        name: Of its run in the search's folder: "x2.00" for two times quicker.
+        edits: Of the network that the search started from, in the order in which they are made.
+        target_ratio: Time that it may take, by the time without edits.
+        predicted_ratio: Time that it takes: what each edit saves, added up.
+        predicted_cost_nats: What each edit costs, added up.
+        cost: What all of them cost together, before it learns.
+        saving: Time that it takes, measured; None where that is another machine's.
+    """
+
+    name: str
+    edits: tuple[str, ...]
+    target_ratio: float
+    predicted_ratio: float
+    predicted_cost_nats: float
+    cost: Cost
+    saving: Saving | None
+
+    @property
+    def ratio(self) -> float:
+        """Return the time that it takes by the time without edits, measured if it was."""
+        return self.predicted_ratio if self.saving is None else self.saving.ratio
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidates:
+    """The networks that were chosen so far.
+
+    Attributes:
+        networks: By name.
+    """
+
+    networks: dict[str, Candidate] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Menu:
+    """What can be made of a network.
+
+    Attributes:
+        parts: Of each part, from the input on, all sets of edits; nothing is one of them.
+        scalings: Edits that make all of it quicker, of which one is made; nothing is one of them.
+    """
+
+    parts: list[list[EditSet]]
+    scalings: list[Scaling]
+
+    def combine(self) -> Space:
+        """Return the networks than which no other saves as much and costs less."""
+        return Space(combine_parts(self.parts), self.scalings)
+
+
+def build_menu(savings: Savings, costs: Costs, progress: Progress) -> Menu:
+    """Return what can be made of a network.
+
+    Args:
+        savings: What each edit saves.
+        costs: What each costs; others are not made.
+        progress: Told of each part of the network.
+    """
+    scalings, alone = [Scaling()], {}
+    for edit, cost in costs.edits.items():
+        ratio = savings.edits[edit].ratio
+        if EDITS.load(edit.partition(":")[0]).scales_all:
+            scalings.append(Scaling((edit,), ratio, cost.divergence_nats))
+        else:
+            alone[edit] = EditSet((edit,), 1 - ratio, cost.divergence_nats)
+    groups, parts = group_edits(alone), []
+    with progress.phase("edits that go together", len(groups)) as step:
+        for group in groups:
+            # The one that changes least is made first, on a network that is as it was.
+            ordered = sorted((alone[edit] for edit in group), key=lambda one: one.cost_nats)
+            parts.append(list_sets(ordered, find_pairs(savings.arch, group)))
+            step()
+    return Menu(parts, scalings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gauge:
+    """Measures networks with several edits.
+
+    Attributes:
+        meter: What these cost.
+        product: What is timed; None where no time of this machine's counts.
+        clock: How long a network is timed.
+    """
+
+    meter: CostMeter
+    product: Product | None
+    clock: Plan
+
+    def time(self, edits: tuple[str, ...]) -> Saving | None:
+        """Return the time with edits by the time without."""
+        if self.product is None:
+            return None
+        return measure_saving(self.meter.arch, edits, self.product, self.clock)
+
+    def cost(self, edits: tuple[str, ...]) -> Cost:
+        """Return what edits cost together.
+
+        Raises:
+            ConfigError: They do not go together.
+        """
+        [(_, cost)] = self.meter.measure([edits])
+        if isinstance(cost, ConfigError):
+            raise cost
+        return cost
+
+
+def find_candidate(name: str, target_ratio: float, space: Space, gauge: Gauge) -> Candidate | None:
+    """Choose a network and measure it.
+
+    Args:
+        name: Of its run.
+        target_ratio: Time that it may take, by the time without edits.
+        space: Of all networks.
+        gauge: What measures it.
+
+    Returns:
+        None if no network is predicted to be as quick. One that proves slower than predicted is
+        chosen anew; after some tries it is taken as it is.
+
+    Raises:
+        ConfigError: Its edits do not go together.
+    """
+    aim_ratio, found = target_ratio, None
+    for _ in range(_MAX_TRIES):
+        choice = space.choose(aim_ratio)
+        if choice is None:
+            break
+        saving = gauge.time(choice.edits)
+        found = choice, saving
+        if saving is None or saving.interval_ratio[0] <= target_ratio:
+            break
+        aim_ratio = choice.ratio * target_ratio / saving.ratio
+    return None if found is None else measure_candidate(name, target_ratio, *found, gauge)
+
+
+def measure_candidate(
+    name: str, target_ratio: float, choice: Choice, saving: Saving | None, gauge: Gauge
+) -> Candidate:
+    """Measure what the edits of a network cost together.
+
+    Args:
+        name: Of its run.
+        target_ratio: Time that it may take, by the time without edits.
+        choice: Its edits.
+        saving: Time that it takes.
+        gauge: What measures it.
+
+    Raises:
+        ConfigError: Its edits do not go together.
+    """
+    return Candidate(
+        name=name,
+        edits=choice.edits,
+        target_ratio=target_ratio,
+        predicted_ratio=choice.ratio,
+        predicted_cost_nats=choice.cost_nats,
+        cost=gauge.cost(choice.edits),
+        saving=saving,
+    )

@@ -1,0 +1,148 @@
+"""What to search for, and the folder of a search.
+
+DIR/search.json    whose network it is, and what does not change from one call to the next
+DIR/savings.json   what each edit saves, as `edgecat edits --json` writes it
+DIR/costs.json     what each edit costs
+DIR/plan.json      the networks that were chosen
+DIR/NAME/          the run of each, as `edgecat finetune` makes it
+DIR/front.json     what came out; DIR/front.svg shows it
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecat.errors import ConfigError, TrainError
+from edgecat.optimize.kept import load_kept, save_kept
+from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
+from edgecat.train.lock import LOCK
+
+if TYPE_CHECKING:  # `edgecat optimize --help` does without torch
+    from edgecat.train.finished import Checkpoint
+
+RECORD = "search.json"
+SAVINGS = "savings.json"
+COSTS = "costs.json"
+PLAN = "plan.json"
+FRONT = "front.json"
+PICTURE = "front.svg"
+
+#: How many times quicker the networks shall be, where nobody says; the middle one first and then
+#: the ends, so that a search that is ended early has seen all of the range.
+SPEEDUPS = (1.75, 2.5, 1.25, 2.0, 1.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchJob:
+    """What to search for.
+
+    Attributes:
+        run: The finished run whose network is to become quicker.
+        out: Folder of the search.
+        speedups: How many times quicker, in the order in which networks learn; above 1.
+        target_latency_ms: Of a photo, in place of `speedups`; None for these.
+        max_drop_pp: Most that validation top-1 may drop in a network that is recommended.
+        budget_minutes: For the whole call; None for as long as it takes.
+        epochs: That each network learns; None for as many as the run.
+        variant: What to time, see `edgecat.optimize.timing.find_product`; None for the first one,
+            or that of the table.
+        rounds: Timed photos of each network.
+        table: What each edit saves, measured before; None to measure it.
+        is_other_machine: Whether the table is another machine's, for which the networks are made.
+        data: Where the run's photos are now, if they were moved.
+        photo_list: As for `edgecat.train.job.Job`.
+        skip_broken: The same.
+        teacher: The same; None for the run's own.
+    """
+
+    run: Path
+    out: Path
+    speedups: tuple[float, ...] = SPEEDUPS
+    target_latency_ms: float | None = None
+    max_drop_pp: float = DEFAULT_MAX_DROP_PP
+    budget_minutes: float | None = None
+    epochs: int | None = None
+    variant: str | None = None
+    rounds: int = 200
+    table: Path | None = None
+    is_other_machine: bool = False
+    data: Path | None = None
+    photo_list: Path | None = None
+    skip_broken: bool = False
+    teacher: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchRecord:
+    """What makes a search this one and no other.
+
+    Attributes:
+        arch: The network of the run that it started from.
+        model_sha256: Of that run's weights.
+        epochs: That each network learns.
+    """
+
+    arch: str
+    model_sha256: str
+    epochs: int
+
+
+def claim_folder(job: SearchJob, parent: "Checkpoint") -> None:
+    """Make a folder this search's, or find it to be.
+
+    Raises:
+        TrainError: It holds something else, or another search.
+        StorageError: The disk is full.
+    """
+    file = job.out / RECORD
+    record = SearchRecord(
+        parent.record.arch, parent.weights_sha256, job.epochs or parent.record.recipe.epochs
+    )
+    if not file.exists():
+        own = (LOCK, f".{RECORD}.*")  # a search that was killed as it began
+        if not all(any(path.match(name) for name in own) for path in job.out.iterdir()):
+            raise TrainError(f"{job.out}: exists and is not empty; give --out another name")
+        save_kept(record, file)
+        return
+    found = dataclasses.asdict(load_kept(SearchRecord, file))
+    for name, now in dataclasses.asdict(record).items():
+        if found[name] != now:
+            raise TrainError(
+                f"{job.out}: holds a search with another {name}: {found[name]}, not {now}; give "
+                "--out another name"
+            )
+
+
+def check_search(job: SearchJob) -> None:
+    """Refuse what no search could do.
+
+    Raises:
+        ConfigError: A number that is none of those that are accepted, or a teacher that is to be
+            taught.
+    """
+    for speedup in job.speedups:
+        _check_above(1, "--speedup", speedup)
+    _check_above(0, "--target-latency-ms", job.target_latency_ms)
+    _check_above(0, "--budget-minutes", job.budget_minutes)
+    _check_above(-100, "--max-drop", job.max_drop_pp)
+    if job.is_other_machine and job.table is None:
+        raise ConfigError(
+            "--other-machine: whose table? Add --table FILE, made there by: edgecat edits "
+            f"{job.run} --json FILE"
+        )
+    if job.teacher is not None and Path(job.teacher).resolve().is_relative_to(job.out.resolve()):
+        raise ConfigError(
+            f"--teacher {job.teacher}: is one of the networks that are to be taught; give another "
+            "run, or leave it out: the teacher of the run that the search starts from teaches"
+        )
+
+
+def _check_above(least: float, option: str, value: float | None) -> None:
+    """Refuse a number that is too small or no number; None was not given.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if value is not None and not least < value < math.inf:
+        raise ConfigError(f"{option} {value:g}: accepted are numbers above {least:g}")

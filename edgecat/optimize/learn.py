@@ -1,0 +1,84 @@
+"""How a network of a search learns on: as `edgecat finetune --from` has it, and how long."""
+
+import statistics
+from pathlib import Path
+
+from edgecat.errors import ConfigError
+from edgecat.optimize.job import SearchJob
+from edgecat.train.finished import Checkpoint
+from edgecat.train.history import describe_duration, read_metrics
+from edgecat.train.job import Job, check_same
+from edgecat.train.parent import inherit, inherit_recipe
+from edgecat.train.recipe import load_recipe
+from edgecat.train.run import RECORD, load_run
+
+
+def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ...]) -> Job:
+    """Return what a network's run is asked to do: the parent's recipe, its split, its teacher.
+
+    Args:
+        job: Of the search.
+        parent: The run that it starts from.
+        name: Of the network.
+        edits: Of it.
+
+    Raises:
+        ConfigError: Epochs that are none.
+        TrainError: The parent's teacher is elsewhere.
+    """
+    settings = () if job.epochs is None else (f"epochs={job.epochs}",)
+    asked = Job(
+        data=job.data or Path(parent.record.data),
+        run=job.out / name,
+        recipe=load_recipe(None, settings, inherited=inherit_recipe(parent.record)),
+        teacher=job.teacher,
+        resume=True,
+        skip_broken=job.skip_broken,
+        photo_list=job.photo_list,
+    )
+    return inherit(asked, job.run, edits)
+
+
+def estimate_duration_s(job: SearchJob, parent: Checkpoint) -> float:
+    """Return how long one network takes to learn: as long for an epoch as the parent took.
+
+    Raises:
+        TrainError: The parent's metrics.csv does not read.
+    """
+    rows = read_metrics(job.run)
+    outcome, epochs = parent.record.outcome, parent.record.recipe.epochs
+    assert outcome is not None  # load_checkpoint refuses others
+    known_s = [row["duration_s"] for row in rows if "duration_s" in row]
+    epoch_s = statistics.median(known_s) if known_s else outcome.duration_s / epochs
+    return (job.epochs or epochs) * epoch_s
+
+
+def check_budget(job: SearchJob, duration_s: float) -> None:
+    """Refuse a budget that is too small for one network.
+
+    Args:
+        job: With the budget.
+        duration_s: That one takes to learn.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if job.budget_minutes is not None and 60 * job.budget_minutes < duration_s:
+        raise ConfigError(
+            f"--budget-minutes {job.budget_minutes:g}: one network takes about "
+            f"{describe_duration(duration_s)} to learn on, as {job.run} did; give more, or fewer "
+            "--epochs"
+        )
+
+
+def is_learned(job: Job) -> bool:
+    """Return whether a network's run is finished.
+
+    Raises:
+        TrainError: Its folder holds the run of another network.
+    """
+    if not (job.run / RECORD).exists():
+        return False
+    record = load_run(job.run)
+    check_same(job.run, "arch", record.arch, job.arch)
+    return record.outcome is not None

@@ -1,0 +1,52 @@
+"""The picture of a search: accuracy against latency."""
+
+import io
+from pathlib import Path
+
+from edgecat import atomic
+from edgecat.optimize.front import Front
+
+
+def plot_front(front: Front, path: Path) -> None:
+    """Draw networks as an SVG: left is quicker, up is better.
+
+    Args:
+        front: What a search found.
+        path: To write.
+
+    Raises:
+        StorageError: The disk is full.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for row in front.rows:
+        x, y = row.latency_ratio, 100 * row.change.top1_ratio
+        colour = "C3" if row.name == front.recommended else "C0"
+        low, high = (100 * ratio for ratio in row.top1_interval_ratio)
+        axes.plot([x, x], [low, high], color=colour, linewidth=1)
+        axes.plot(x, y, "o", color=colour)
+        axes.annotate(row.name, (x, y), textcoords="offset points", xytext=(5, 5))
+    best = [row for row in front.rows if row.is_on_front]
+    axes.plot(
+        [row.latency_ratio for row in best],
+        [100 * row.change.top1_ratio for row in best],
+        color="grey",
+        linewidth=1,
+        drawstyle="steps-post",
+        zorder=0,
+    )
+    axes.set(
+        xlabel=f"time by that of {front.arch} ({front.variant}, 1 thread)",
+        ylabel="validation top-1, % (95 % intervals)",
+        title="Line: nothing else is quicker and better. Red: recommended.",
+    )
+    axes.title.set_fontsize(10)
+    axes.grid(alpha=0.3)
+    buffer = io.BytesIO()
+    # Words stay words, and the same front makes the same file.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgecat"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    atomic.write_file(path, lambda file: file.write(buffer.getbuffer()))

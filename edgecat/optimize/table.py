@@ -1,0 +1,84 @@
+"""The table of what edits save that a search goes by: kept, given, or measured."""
+
+from pathlib import Path
+
+from edgecat.bench.clock import Plan
+from edgecat.errors import ConfigError
+from edgecat.export.maker import list_products
+from edgecat.optimize.job import SAVINGS, SearchJob
+from edgecat.optimize.kept import load_kept, save_kept
+from edgecat.optimize.savings import Savings, measure_savings
+from edgecat.optimize.space import group_edits, list_edits
+from edgecat.optimize.timing import find_product
+from edgecat.progress import Progress
+
+# Half an interval from which a machine counts as noisy: many an edit of one block saves as much.
+_NOISY_RATIO = 0.02
+
+
+def settle_savings(job: SearchJob, arch: str, progress: Progress) -> Savings:
+    """Return what each edit of a network saves, and keep it.
+
+    Raises:
+        ConfigError: A table of another network, engine or machine.
+        EngineError: The engine is not installed.
+        StorageError: The disk is full.
+    """
+    kept = job.out / SAVINGS
+    if kept.exists():
+        return _load(job, arch, kept)
+    if job.table is not None:
+        savings = _load(job, arch, job.table)
+    else:
+        product = find_product(job.variant or list_products()[0].variant.name)
+        savings = measure_savings(arch, list_edits(arch), product, make_clock(job), progress)
+    save_kept(savings, kept)
+    return savings
+
+
+def make_clock(job: SearchJob) -> Plan:
+    """Return how long networks are timed."""
+    return Plan(max_warmup=job.rounds, min_rounds=job.rounds, max_rounds=job.rounds)
+
+
+def _load(job: SearchJob, arch: str, file: Path) -> Savings:
+    """Read a table.
+
+    Raises:
+        ConfigError: It is that of another network, engine or machine.
+    """
+    savings = load_kept(Savings, file)
+    mend = f"measure them: edgecat edits {job.run} --json FILE; give --out another name"
+    if job.table is not None and savings != load_kept(Savings, job.table):
+        raise ConfigError(f"--table {job.table}: the search in {job.out} has another table; {mend}")
+    if savings.arch != arch:
+        raise ConfigError(f"{file}: savings of {savings.arch}, not of {arch}; {mend}")
+    if job.variant not in (None, savings.variant):
+        raise ConfigError(f"{file}: savings in {savings.variant}, not {job.variant}; {mend}")
+    if not job.is_other_machine:
+        try:
+            savings.check_here()
+        except ConfigError as error:
+            raise ConfigError(
+                f"{file}: {error}, so other edits may pay; {mend}; or, if the networks are for "
+                "that machine, add --other-machine"
+            ) from error
+    return savings
+
+
+def list_quicker(savings: Savings) -> list[str]:
+    """Return the edits that surely make a network quicker, each of one part of it."""
+    edits = [edit for group in group_edits(savings.edits) for edit in group]
+    return [edit for edit in edits if savings.edits[edit].interval_ratio[1] < 1]
+
+
+def describe_noise(savings: Savings) -> str:
+    """Return a warning where times are too uncertain to tell edits apart; else ""."""
+    if savings.margin_ratio <= _NOISY_RATIO:
+        return ""
+    num_quicker = len(list_quicker(savings))
+    return (
+        f"CAREFUL: a noisy machine: times are known to {100 * savings.margin_ratio:.1f} % only; "
+        f"{num_quicker} of {len(savings.edits)} edits are surely quicker, the others are left out; "
+        "a quiet machine, or more --rounds, tells more, in another --out"
+    )

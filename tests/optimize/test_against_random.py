@@ -1,0 +1,41 @@
+"""What a search is compared with: random networks of the same time, by the area of fronts."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+
+from benchmarks.optimize.search_against_random import draw_choice, measure_volume
+from edgecat.optimize.candidate import Menu
+from edgecat.optimize.choice import EditSet, Scaling
+
+
+@pytest.mark.parametrize(
+    ("points", "volume"),
+    [
+        ([], 0.0),
+        ([(0.5, 0.9)], 0.5 * 0.1),
+        ([(0.5, 0.9), (0.6, 0.9)], 0.5 * 0.1),  # beaten
+        ([(0.5, 0.85), (0.8, 0.9)], 0.3 * 0.05 + 0.2 * 0.1),
+        ([(0.5, 0.8), (0.4, 0.7)], 0.0),  # lost too much
+        ([(1.1, 0.95)], 0.0),  # slower
+    ],
+)
+def test_the_hypervolume_is_the_area_that_a_front_covers(points, volume):
+    assert measure_volume(points, 0.8) == pytest.approx(volume)
+
+
+def test_random_networks_take_the_time_that_was_asked_for_and_differ():
+    parts = [[EditSet(), EditSet((f"e{n}",), 0.04, 1.0)] for n in range(10)]
+    menu = Menu(parts, [Scaling(), Scaling(("small",), 0.8, 1.0)])
+    rng = np.random.default_rng(0)
+    drawn = [draw_choice(menu, 0.7, rng) for _ in range(20)]
+    assert all(abs(one.ratio - 0.7) <= 0.015 for one in drawn)
+    assert all(one.cost_nats == len(one.edits) for one in drawn)
+    assert len({one.edits for one in drawn}) > 10
+
+
+def test_a_time_that_no_random_network_takes_ends_the_benchmark():
+    menu = Menu([[EditSet(), EditSet(("e",), 0.1, 1.0)]], [Scaling()])
+    with pytest.raises(SystemExit, match=r"takes 0\.50 times the time"):
+        draw_choice(menu, 0.5, np.random.default_rng(0))

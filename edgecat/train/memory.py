@@ -111,9 +111,11 @@ def _let_go(error: BaseException) -> None:
 def _find_mend(session: Session, learner: Learner) -> str:
     if learner.ranks.size > 1:  # of which none may try alone
         return f"with --set batch_size={max(_SMALLEST_PART, session.recipe.batch_size // 2)}"
-    num_parts = _find_parts(session, learner, 2 * session.recipe.batch_parts)
-    if num_parts is None:
-        return "on a machine with more memory: not even two photos fit"
+    before = session.recipe.batch_parts
+    num_parts = _find_parts(session, learner, 2 * before)
+    if num_parts is None or num_parts <= before:  # it is in the smallest parts already
+        smaller_px = session.recipe.crop_side_px // 2
+        return f"with smaller crops (--set crop_side_px={smaller_px}), or where more is left"
     fits = max(_SMALLEST_PART, session.recipe.batch_size // num_parts)
     return f"with --batch auto, which takes it in parts; at once, {fits} photos fit"
 

@@ -101,6 +101,13 @@ def test_memory_that_runs_out_is_told_with_what_fits(job, tmp_path, monkeypatch,
         finetune(dataclasses.replace(job, run=tmp_path / "run"))
 
 
+def test_whose_parts_are_the_smallest_is_not_told_to_take_smaller_ones(job, tmp_path, monkeypatch):
+    cramp(monkeypatch, 1)
+    recipe = dataclasses.replace(job.recipe, batch_parts=4)
+    with pytest.raises(TrainError, match=r"with smaller crops \(--set crop_side_px=32\), or where"):
+        finetune(dataclasses.replace(job, run=tmp_path / "run", recipe=recipe))
+
+
 def test_another_error_of_torch_is_not_taken_for_it(job, tmp_path, monkeypatch):
     cramp(monkeypatch, 3, RuntimeError("shape '[8]' is invalid"))
     with pytest.raises(RuntimeError, match="is invalid"):

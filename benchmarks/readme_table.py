@@ -156,8 +156,8 @@ def _format_export(result: dict[str, Any]) -> str:
         "",
         f"`mobilenet_v3_small`, 12 cat breeds, {len(rows)} seeds, n = {num_test} test photos each; "
         f"{host['cpu']} ({', '.join(host['features'])}), onnxruntime "
-        f"{host['versions']['onnxruntime']}, openvino {host['versions']['openvino']}. Single photos, "
-        "one thread, all variants in turns ([raw results](benchmarks/README.md)). "
+        f"{host['versions']['onnxruntime']}, openvino {host['versions']['openvino']}. Single "
+        "photos, one thread, all variants in turns ([raw results](benchmarks/README.md)). "
         f"ONNX Runtime fp32 takes {passes:.2f}x the time of torch's plain export.",
         "",
     ]

@@ -1,6 +1,6 @@
 """What do the first 100 photos of a review teach, against 100 random ones?
 
-python -m benchmarks.review.hundred_photos ../shared/cats --work /tmp/review
+python -m benchmarks.review.hundred_photos ../shared/cats --work runs/review
 
 Labels are held back: a model learns from few photos of each class, answers the others as a camera's
 photos come in, and `edgecat.keep` keeps those that are worth a look. Then it learns once more, with

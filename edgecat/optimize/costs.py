@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from edgecat.errors import ConfigError
-from edgecat.optimize.photos import RunPhotos
+from edgecat.optimize.photos import JudgedPhotos
 from edgecat.photos.input import InputSpec
 from edgecat.scores.metrics import Indices, Logits, agreement_ratio, divergence_nats, top1_ratio
 from edgecat.train.architecture import find_architecture
@@ -63,7 +63,7 @@ class CostMeter:
 
     arch: str
     network: PhotoNetwork
-    photos: RunPhotos
+    photos: JudgedPhotos
     logits: Logits
     targets: Indices
 
@@ -109,7 +109,7 @@ class CostMeter:
         )
 
 
-def open_meter(arch: str, network: PhotoNetwork, photos: RunPhotos) -> CostMeter:
+def open_meter(arch: str, network: PhotoNetwork, photos: JudgedPhotos) -> CostMeter:
     """Ask a network as it is.
 
     Args:

@@ -25,7 +25,7 @@ _MAX_VAL = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class RunPhotos:
+class JudgedPhotos:
     """Some of the photos of a run.
 
     Attributes:
@@ -72,7 +72,7 @@ class RunPhotos:
 
 def find_photos(
     record: RunRecord, split: Split, data: Path | None, out: Path, progress: Progress
-) -> RunPhotos:
+) -> JudgedPhotos:
     """Return photos of a run to judge edits by: validation photos, and training photos to show.
 
     Args:
@@ -91,7 +91,7 @@ def find_photos(
             f"{root}: the run's photos are gone; say where they are now with --data DIR"
         )
     chosen = (*_choose(split, "train", _MAX_TRAIN), *_choose(split, "val", _MAX_VAL))
-    return RunPhotos(
+    return JudgedPhotos(
         load_folder(root),
         dataclasses.replace(split, photos=chosen),
         record.labels,

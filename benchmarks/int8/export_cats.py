@@ -2,8 +2,9 @@
 
 python -m benchmarks.int8.export_cats ../shared/cats --work runs
 
-Latency is measured with one thread, all variants in turn, among them the graph as torch's
-exporter writes it (`plain-torch-export`), so that what the graph passes gain can be seen.
+A bundle that is there is measured again, not made again. Latency is measured with one thread, all
+variants in turn, among them the graph as torch's exporter writes it (`plain-torch-export`), so that
+what the graph passes gain can be seen.
 """
 
 import dataclasses
@@ -53,7 +54,8 @@ def main(data: Path, work: Path) -> None:
         bundle = work / f"{run.name}.edgecat"
         refused = None
         try:
-            export_run(run, bundle, int8=Budget(), data=data, progress=TerminalProgress())
+            if not bundle.exists():
+                export_run(run, bundle, int8=Budget(), data=data, progress=TerminalProgress())
         except AccuracyLost as error:
             refused = str(error).replace(str(bundle), bundle.name)
             click.echo(refused, err=True)

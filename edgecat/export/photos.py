@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from edgecat.errors import DatasetError
-from edgecat.photos.folder import LabelledPhoto, load_folder
+from edgecat.photos.folder import LabelledPhoto, PhotoFolder, load_folder
 from edgecat.photos.input import InputSpec
 from edgecat.photos.pixels import Pixels, load_pixels
 from edgecat.photos.reading import read_photos
-from edgecat.photos.split import Split
+from edgecat.photos.split import Split, SplitPhoto
 from edgecat.progress import Progress
 from edgecat.scores.answers import Answers, Interface, answer_photos
 from edgecat.scores.metrics import Logits
@@ -33,11 +33,7 @@ class RunPhotos:
         Raises:
             DatasetError: They are not.
         """
-        if not root.exists():
-            raise DatasetError(
-                f"{root}: the run's photos are gone; say where they are now with --data DIR"
-            )
-        self._split, self._folder = split, load_folder(root)
+        self._split, self._folder = split, open_folder(root)
         self._spec, self._progress = spec, progress
         progress.say(self._folder.understood)
 
@@ -93,12 +89,41 @@ class RunPhotos:
         return [self._folder.photo(photo.path, photo.label) for photo in photos]
 
     def _check(self, position: int, sha256: str) -> None:
-        photo = self._split.photos[position]
-        if photo.sha256 != sha256:
-            raise DatasetError(
-                f"{self._folder.root / photo.path}: changed since the run; fine-tune again, or say "
-                "where the run's photos are with --data DIR"
-            )
+        check_unchanged(self._folder, self._split.photos[position], sha256)
+
+
+def open_folder(root: Path) -> PhotoFolder:
+    """Return the photos that a run was trained on.
+
+    Args:
+        root: The folder of the photos, or a zip file.
+
+    Raises:
+        DatasetError: They are gone.
+    """
+    if not root.exists():
+        raise DatasetError(
+            f"{root}: the run's photos are gone; say where they are now with --data DIR"
+        )
+    return load_folder(root)
+
+
+def check_unchanged(folder: PhotoFolder, photo: SplitPhoto, sha256: str) -> None:
+    """Refuse a photo that is not what it was in the run.
+
+    Args:
+        folder: Where it lies.
+        photo: As the run's split has it.
+        sha256: Of its bytes now, hex.
+
+    Raises:
+        DatasetError: It changed.
+    """
+    if photo.sha256 != sha256:
+        raise DatasetError(
+            f"{folder.root / photo.path}: changed since the run; fine-tune again, or say where the "
+            "run's photos are with --data DIR"
+        )
 
 
 def _refuse_broken(path: Path, problem: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecat.errors import DatasetError
-from edgecat.photos.folder import PhotoFolder, load_folder
+from edgecat.export.photos import check_unchanged, open_folder
+from edgecat.photos.folder import PhotoFolder
 from edgecat.photos.input import InputSpec
 from edgecat.photos.split import Split, SplitPhoto
 from edgecat.progress import Progress
-from edgecat.train.cache import PhotoCache, open_cache
+from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData
 from edgecat.train.job import CACHE
 from edgecat.train.run import RunRecord
@@ -52,22 +52,10 @@ class JudgedPhotos:
         """
         photos = [self.folder.photo(photo.path, photo.label) for photo in self.split.photos]
         with open_cache(self.file, photos, spec, self.progress, skip_broken=False) as cache:
-            self._check(cache)
+            for photo, sha256 in zip(self.split.photos, cache.hashes, strict=True):
+                check_unchanged(self.folder, photo, sha256)
             targets = [self.labels.index(photo.label) for photo in self.split.photos]
             yield TrainingData(cache, self.split, self.labels, np.array(targets, np.int64))
-
-    def _check(self, cache: PhotoCache) -> None:
-        """Refuse photos that changed.
-
-        Raises:
-            DatasetError: There are some; the first is named.
-        """
-        for photo, sha256 in zip(self.split.photos, cache.hashes, strict=True):
-            if photo.sha256 != sha256:
-                raise DatasetError(
-                    f"{self.folder.root / photo.path}: changed since the run; fine-tune again, or "
-                    "say where the run's photos are with --data DIR"
-                )
 
 
 def find_photos(
@@ -85,14 +73,9 @@ def find_photos(
     Raises:
         DatasetError: They are gone.
     """
-    root = data or Path(record.data)
-    if not root.exists():
-        raise DatasetError(
-            f"{root}: the run's photos are gone; say where they are now with --data DIR"
-        )
     chosen = (*_choose(split, "train", _MAX_TRAIN), *_choose(split, "val", _MAX_VAL))
     return JudgedPhotos(
-        load_folder(root),
+        open_folder(data or Path(record.data)),
         dataclasses.replace(split, photos=chosen),
         record.labels,
         out / CACHE,

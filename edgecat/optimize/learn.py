@@ -71,14 +71,18 @@ def check_budget(job: SearchJob, duration_s: float) -> None:
         )
 
 
-def is_learned(job: Job) -> bool:
+def is_learned(run: Path, arch: str) -> bool:
     """Return whether a network's run is finished.
 
+    Args:
+        run: Its folder.
+        arch: The network's name, with its edits.
+
     Raises:
-        TrainError: Its folder holds the run of another network.
+        TrainError: The folder holds the run of another network.
     """
-    if not (job.run / RECORD).exists():
+    if not (run / RECORD).exists():
         return False
-    record = load_run(job.run)
-    check_same(job.run, "arch", record.arch, job.arch)
+    record = load_run(run)
+    check_same(run, "arch", record.arch, arch)
     return record.outcome is not None

@@ -183,6 +183,13 @@ def test_its_teacher_is_the_parents_wherever_that_lies(parent, lean, job, tmp_pa
     assert inherit(job, child, ()).teacher == str(taught / "teacher")
 
 
+def test_a_run_that_was_moved_is_the_same_parent(lean, lean_job, parent, tmp_path):
+    moved = shutil.copytree(parent, tmp_path / "moved")
+    shutil.copytree(lean[0], tmp_path / "run")
+    asked = inherit(dataclasses.replace(lean_job, parent=None), moved, EDITS)
+    assert finetune(elsewhere(asked, tmp_path, resume=True)) == load_run(lean[0])
+
+
 @pytest.fixture
 def open_session(photos, job, tmp_path):
     """A function that opens a session of the parent's photos at the size of an input."""

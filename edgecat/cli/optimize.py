@@ -95,6 +95,11 @@ from edgecat.strict import to_json
     help="Who teaches, if not the teacher of RUN: see edgecat finetune.",
 )
 @click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    help="Where the run's photos without labels are now, if they were moved.",
+)
+@click.option(
     "--export",
     "exports",
     is_flag=True,
@@ -123,6 +128,7 @@ def command(
     photo_list: Path | None,
     skip_broken: bool,
     teacher: str | None,
+    unlabelled: Path | None,
     exports: bool,
     file: Path | None,
 ) -> None:
@@ -177,6 +183,7 @@ def command(
         photo_list=photo_list,
         skip_broken=skip_broken,
         teacher=teacher,
+        unlabelled=unlabelled,
         exports=exports,
     )
     try:

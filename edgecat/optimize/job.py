@@ -61,6 +61,7 @@ class SearchJob:
         photo_list: As for `edgecat.train.job.Job`.
         skip_broken: The same.
         teacher: The same; None for the run's own.
+        unlabelled: The same.
         exports: Whether the networks on the front are exported, too, and measured in all variants.
     """
 
@@ -79,6 +80,7 @@ class SearchJob:
     photo_list: Path | None = None
     skip_broken: bool = False
     teacher: str | None = None
+    unlabelled: Path | None = None
     exports: bool = False
 
     def lock_of(self, name: str) -> Path:

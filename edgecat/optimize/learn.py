@@ -24,7 +24,7 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
 
     Raises:
         ConfigError: Epochs that are none.
-        TrainError: The parent's teacher is elsewhere.
+        TrainError: The parent's teacher, or its photos without labels, are elsewhere.
     """
     settings = () if job.epochs is None else (f"epochs={job.epochs}",)
     asked = Job(
@@ -32,6 +32,7 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
         run=job.out / name,
         recipe=load_recipe(None, settings, inherited=inherit_recipe(parent.record)),
         teacher=job.teacher,
+        unlabelled=job.unlabelled,
         resume=True,
         skip_broken=job.skip_broken,
         photo_list=job.photo_list,

@@ -10,8 +10,7 @@ python -m benchmarks.release_models cats12-lean runs/good/lean.edgecat
 
 Seed 0 because it is the first: no seed was chosen by its score.
 
-A model is compressed unless it is what a device opens by itself: to decompress takes as long as
-half of an opening.
+A model is compressed unless it is what a device opens by itself: no start is to wait for that.
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ python -m benchmarks.accuracy.finetune_cats ../shared/cats --weights BACKBONE.pt
     --work runs/good
 python -m benchmarks.optimize.lean_cats ../shared/cats --work runs/good
 edgecat export runs/good/seed0 --out runs/good/seed0.edgecat --int8
-edgecat export runs/good/lean/half-seed0 --out runs/good/lean.edgecat --int8
+edgecat export runs/good/lean/small-seed0 --out runs/good/lean.edgecat --int8
 python -m benchmarks.release_models cats12 runs/good/seed0.edgecat
 python -m benchmarks.release_models cats12-lean runs/good/lean.edgecat
 

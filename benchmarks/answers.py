@@ -294,7 +294,6 @@ def _lean_cats(result: _Result) -> str:
     return "; ".join(parts)
 
 
-#: The name of a raw result and what it says, for people.
 def _review_kills(result: _Result) -> str:
     return (
         f"{result['num_kills']} kills, {result['num_answered']:,} decisions: "
@@ -320,6 +319,7 @@ def _hundred_photos(result: _Result) -> str:
     )
 
 
+#: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
     "finetune_good": _finetune_taught,

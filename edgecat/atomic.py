@@ -24,8 +24,8 @@ from edgecat.errors import StorageError
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 
-# Ends temporary names, so that nobody's own hidden files are taken for leftovers.
-_UNFINISHED = ".unfinished"
+#: Ends temporary names, so that nobody's own hidden files are taken for leftovers.
+UNFINISHED = ".unfinished"
 
 
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -130,7 +130,7 @@ def _temporary(path: Path, make: Callable[..., str]) -> Iterator[Path]:
 
 def _make_locked(path: Path, make: Callable[..., str]) -> tuple[Path, int]:
     while True:
-        temporary = Path(make(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent))
+        temporary = Path(make(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent))
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(temporary, os.O_RDONLY)
             with contextlib.suppress(OSError):  # a file system without locks keeps leftovers
@@ -155,7 +155,7 @@ def remove_leftovers(folder: Path, name: str = "*") -> None:
         folder: The one that they wrote to.
         name: Of the file or folder that they wrote; by default, any.
     """
-    for left in folder.glob(f".{name}.*{_UNFINISHED}"):
+    for left in folder.glob(f".{name}.*{UNFINISHED}"):
         with contextlib.suppress(OSError):  # another process is writing it, or was quicker
             descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:

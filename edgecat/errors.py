@@ -13,7 +13,8 @@
     │   └── NotFiniteError      20   a photo to which a model answers NaN or infinity
     ├── TrainError               7   fine-tuning: a run, a checkpoint, a device
     │   ├── WeightsError         8   pretrained weights: out of reach, or of another shape
-    │   └── DivergedError       18   a run that learns nothing any more: a rate is too high
+    │   ├── DivergedError       18   a run that learns nothing any more: a rate is too high
+    │   └── RunInUse            24   a folder that another process writes just now
     ├── ExportError              9   torch -> ONNX -> the engines' own forms
     │   ├── ParityError         10   an exported model that does not answer as the checkpoint does
     │   └── UnsupportedGraphError  21   a network that cannot be written for an engine
@@ -115,6 +116,21 @@ class DivergedError(TrainError):
     """
 
     exit_code = 18
+
+
+class RunInUse(TrainError):
+    """A folder that another process writes just now.
+
+    Attributes:
+        holder: Who: "process 123 on raspberrypi".
+    """
+
+    exit_code = 24
+
+    def __init__(self, message: str, holder: str) -> None:
+        """Say what to do, and keep who writes."""
+        super().__init__(message)
+        self.holder = holder
 
 
 class ExportError(EdgecatError):

@@ -66,7 +66,7 @@ def prepare_control(search: SearchJob, control: SearchJob, seed: int, progress: 
     """Fill the control's folder with the search's savings and costs, and random networks."""
     if (control.out / PLAN).exists():
         return
-    with open_search(search) as parent:
+    with open_search(search, progress) as parent:
         plan = plan_search(search, parent, progress)
         gauge = open_gauge(search, parent, plan.savings, progress)
         costs = settle_costs(search, plan.savings, gauge.meter, progress)

@@ -21,7 +21,7 @@ from edgecat.strict import to_json
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of the search; with the same folder it goes on.",
+    help="Folder of the search; with the same folder it goes on, or is joined.",
 )
 @click.option(
     "--speedup",
@@ -95,6 +95,17 @@ from edgecat.strict import to_json
     help="Who teaches, if not the teacher of RUN: see edgecat finetune.",
 )
 @click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    help="Where the run's photos without labels are now, if they were moved.",
+)
+@click.option(
+    "--export",
+    "exports",
+    is_flag=True,
+    help="In the end export the best networks, with int8, and compare all their variants.",
+)
+@click.option(
     "--json",
     "file",
     type=click.Path(path_type=Path, allow_dash=True),
@@ -117,6 +128,8 @@ def command(
     photo_list: Path | None,
     skip_broken: bool,
     teacher: str | None,
+    unlabelled: Path | None,
+    exports: bool,
     file: Path | None,
 ) -> None:
     """Find quicker networks for this machine, and let them learn on.
@@ -129,10 +142,14 @@ def command(
     the same recipe, from the same teacher.
 
     The end is a table of accuracy against time, OUT/front.json and OUT/front.svg. Recommended is
-    the quickest network that lost at most --max-drop. Test photos choose nothing.
+    the quickest network that lost at most --max-drop. Test photos choose nothing. With --export the
+    networks that nothing beats are exported, with int8, and each variant is a row of the table.
 
     A search that was stopped, in whatever way, goes on with the same command; more --speedup or
     another --budget-minutes may be added. Let the machine do nothing else while it times.
+
+    The same command in a second terminal, or on another machine with OUT on a shared disk, joins:
+    each network is learned by one of them, and taken over from one that is killed.
 
     To find networks for another machine, such as a Raspberry Pi, measure there what edits save,
     with edgecat edits RUN --json pi.json, and give that table.
@@ -142,6 +159,7 @@ def command(
       edgecat optimize runs/best --out lean                      five networks
       edgecat optimize runs/best --out lean --speedup 2 --max-drop 0.5
       edgecat optimize runs/best --out lean --budget-minutes 60
+      edgecat optimize runs/best --out lean --export             which engine, and int8 or not
       edgecat optimize runs/best --out pi --table pi.json --other-machine
       edgecat export lean/x2.00 --out lean.edgecat
     """
@@ -165,6 +183,8 @@ def command(
         photo_list=photo_list,
         skip_broken=skip_broken,
         teacher=teacher,
+        unlabelled=unlabelled,
+        exports=exports,
     )
     try:
         if is_plan:
@@ -179,8 +199,9 @@ def command(
 def _plan(job: SearchJob, file: Path | None) -> None:
     from edgecat.optimize.plan import describe_plan, open_search, plan_search
 
-    with open_search(job) as parent:
-        plan = plan_search(job, parent, TerminalProgress())
+    progress = TerminalProgress()
+    with open_search(job, progress) as parent:
+        plan = plan_search(job, parent, progress)
     _tell(file, [dataclasses.asdict(one) for one in plan.candidates], describe_plan(plan))
     click.echo("next: the same command without --plan", err=True)
 
@@ -193,8 +214,13 @@ def _optimize(job: SearchJob, file: Path | None) -> None:
     _tell(file, dataclasses.asdict(front), describe_front(front))
     click.echo(f"look at {job.out / 'front.svg'}", err=True)
     if front.recommended is not None:
-        run = job.out / front.recommended
-        click.echo(f"next: edgecat export {run} --out {run.name}.edgecat --int8", err=True)
+        click.echo(f"next: {_name_next(job, front.recommended.name)}", err=True)
+
+
+def _name_next(job: SearchJob, network: str) -> str:
+    if (bundle := job.bundle_of(network)).exists():
+        return f"edgecat benchmark {bundle}"
+    return f"edgecat export {job.run_of(network)} --out {network}.edgecat --int8"
 
 
 def _tell(file: Path | None, values: object, lines: list[str]) -> None:

@@ -56,9 +56,15 @@ class Candidates:
 
     Attributes:
         networks: By name.
+        left_out: By name, why there is no such network.
     """
 
     networks: dict[str, Candidate] = dataclasses.field(default_factory=dict)
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def lack(self, name: str) -> bool:
+        """Return whether nobody has chosen a network of this name."""
+        return name not in self.networks and name not in self.left_out
 
 
 @dataclasses.dataclass(frozen=True)

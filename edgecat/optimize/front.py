@@ -1,38 +1,50 @@
-"""What a search found: accuracy against latency of the networks that have learned on."""
+"""What a search found: accuracy against latency of networks, each in one variant or in several."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-from edgecat.export.photos import RunPhotos
 from edgecat.optimize.candidate import Candidate
-from edgecat.optimize.plan import SearchPlan
-from edgecat.progress import Silent
-from edgecat.scores.compare import AccuracyChange, compare_accuracy
+from edgecat.optimize.job import PARENT
+from edgecat.optimize.savings import Saving, Savings
+from edgecat.scores.compare import AccuracyChange
 from edgecat.scores.front import find_front
-from edgecat.scores.metrics import Indices, Logits, wilson_interval
-from edgecat.train.finished import Checkpoint, load_checkpoint
+from edgecat.scores.metrics import wilson_interval
 
-#: The network that the search started from, among those that it made.
-PARENT = "as it is"
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A network in a variant, as it was measured.
+
+    Attributes:
+        saving: Its time by that of the network that the search started from; None where that is
+            another machine's.
+        change: Its answers to the validation photos, against those of that network.
+    """
+
+    saving: Saving | None
+    change: AccuracyChange
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A network, as fast as it is and as good.
+    """A network in a variant, as fast as it is and as good.
 
     Attributes:
         name: Of its run in the search's folder.
+        variant: What was timed.
         edits: Of the network that the search started from.
         target_ratio: Time that it was to take, by the time of that network.
         latency_ratio: Time that it takes.
         latency_interval_ratio: Its 95 % interval; None where it is predicted from a table.
         top1_interval_ratio: 95 % interval of its validation top-1.
         change: Its answers to the validation photos, against those of that network.
-        is_on_front: Whether no other network is both quicker and better.
+        is_on_front: Whether no other row is both quicker and better.
+        is_recommended: Whether it is the quickest whose drop, as measured, is within what is
+            allowed.
     """
 
     name: str
+    variant: str
     edits: tuple[str, ...]
     target_ratio: float
     latency_ratio: float
@@ -40,6 +52,7 @@ class Row:
     top1_interval_ratio: tuple[float, ...]
     change: AccuracyChange
     is_on_front: bool = False
+    is_recommended: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +61,10 @@ class Front:
 
     Attributes:
         arch: The network that it started from.
-        variant: What was timed, with one thread.
+        variant: What its time is of, with one thread.
         cpu: Where.
-        latency_ms: Of that network.
-        max_drop_pp: Most that validation top-1 may drop in the one that is recommended.
-        recommended: Its name: the quickest whose drop, as measured, is within that.
+        latency_ms: Of that network in that variant.
+        max_drop_pp: Most that validation top-1 may drop in the row that is recommended.
         rows: That network, and those that have learned, the quickest first.
     """
 
@@ -61,98 +73,70 @@ class Front:
     cpu: str
     latency_ms: float
     max_drop_pp: float
-    recommended: str | None
     rows: tuple[Row, ...]
 
+    @property
+    def recommended(self) -> Row | None:
+        """Return the row to take, if one is good enough."""
+        return next((row for row in self.rows if row.is_recommended), None)
 
-@dataclasses.dataclass(frozen=True)
-class Judge:
-    """Asks networks what the validation photos show.
+    @property
+    def has_variants(self) -> bool:
+        """Return whether networks were exported and measured in all their variants."""
+        return any(row.variant != self.variant for row in self.rows)
 
-    Attributes:
-        parent: The run that the search started from.
-        data: Where its photos are.
-        logits: What its network answers: float32 `[N, K]`.
-        targets: int64 `[N]`: the classes of the photos.
-    """
-
-    parent: Checkpoint
-    data: Path
-    logits: Logits
-    targets: Indices
-
-    def compare(self, run: Path) -> AccuracyChange:
-        """Return how a network that has learned answers, against that which it was made of.
-
-        Raises:
-            TrainError: The run is none, or has not finished.
-            DatasetError: The photos are not what they were.
-        """
-        logits, _ = _ask(load_checkpoint(run), self.data)
-        return compare_accuracy(self.logits, logits, self.targets)
+    def title(self, row: Row) -> str:
+        """Return what people call a row."""
+        return f"{row.name} {row.variant}" if self.has_variants else row.name
 
 
-def open_judge(parent: Checkpoint, data: Path | None) -> Judge:
-    """Ask the network that a search starts from.
+def build_front(savings: Savings, rows: Iterable[Row], max_drop_pp: float) -> Front:
+    """Return rows as a front, that of the network that the search started from among them.
 
     Args:
-        parent: Its run.
-        data: Where that run's photos are, if not where it found them.
-
-    Raises:
-        DatasetError: They are not what they were.
+        savings: Of the search: says of what and where times are.
+        rows: What was found.
+        max_drop_pp: Most that validation top-1 may drop in the row that is recommended.
     """
-    data = data or Path(parent.record.data)
-    return Judge(parent, data, *_ask(parent, data))
-
-
-def _ask(checkpoint: Checkpoint, data: Path) -> tuple[Logits, Indices]:
-    photos = RunPhotos(checkpoint.split, data, checkpoint.network.input, Silent())
-    answers = photos.answers("val", checkpoint.record.labels, [checkpoint.answer])
-    return answers.logits[0], answers.targets
-
-
-def build_front(
-    plan: SearchPlan, judge: Judge, changes: Mapping[str, AccuracyChange], max_drop_pp: float
-) -> Front:
-    """Return what is known of the networks that have learned.
-
-    Args:
-        plan: Of the search.
-        judge: That asked them.
-        changes: What it found, by network.
-        max_drop_pp: Most that validation top-1 may drop in the one that is recommended.
-    """
-    same = compare_accuracy(judge.logits, judge.logits, judge.targets)
-    rows = [_make_row(one, changes[one.name]) for one in plan.candidates if one.name in changes]
-    within = [row for row in rows if row.change.is_within(max_drop_pp)]
-    best = min(within, key=lambda row: row.latency_ratio, default=None)
-    rows.append(Row(PARENT, (), 1.0, 1.0, None, _find_interval(same), same))
-    front = find_front(rows, lambda row: (row.latency_ratio, row.change.top1_ratio))
+    ordered = sorted(rows, key=lambda row: row.latency_ratio)
+    best = find_front(ordered, lambda row: (row.latency_ratio, row.change.top1_ratio))
+    within = [row for row in ordered if _is_new(row, savings) and row.change.is_within(max_drop_pp)]
     return Front(
-        arch=plan.savings.arch,
-        variant=plan.savings.variant,
-        cpu=plan.savings.cpu,
-        latency_ms=plan.savings.latency_ms,
+        arch=savings.arch,
+        variant=savings.variant,
+        cpu=savings.cpu,
+        latency_ms=savings.latency_ms,
         max_drop_pp=max_drop_pp,
-        recommended=None if best is None else best.name,
         rows=tuple(
-            dataclasses.replace(row, is_on_front=row in front)
-            for row in sorted(rows, key=lambda row: row.latency_ratio)
+            dataclasses.replace(row, is_on_front=row in best, is_recommended=row in within[:1])
+            for row in ordered
         ),
     )
 
 
-def _make_row(candidate: Candidate, change: AccuracyChange) -> Row:
-    saving = candidate.saving
+def _is_new(row: Row, savings: Savings) -> bool:
+    """Return whether a row is not what all others are compared with."""
+    return (row.name, row.variant) != (PARENT, savings.variant)
+
+
+def make_row(candidate: Candidate, variant: str, measured: Measured) -> Row:
+    """Return a network in a variant as a row.
+
+    Args:
+        candidate: The network.
+        variant: Of it.
+        measured: What was measured of the two.
+    """
+    saving = measured.saving
     return Row(
         name=candidate.name,
+        variant=variant,
         edits=candidate.edits,
         target_ratio=candidate.target_ratio,
-        latency_ratio=candidate.ratio,
+        latency_ratio=candidate.predicted_ratio if saving is None else saving.ratio,
         latency_interval_ratio=None if saving is None else saving.interval_ratio,
-        top1_interval_ratio=_find_interval(change),
-        change=change,
+        top1_interval_ratio=_find_interval(measured.change),
+        change=measured.change,
     )
 
 
@@ -162,14 +146,14 @@ def _find_interval(change: AccuracyChange) -> tuple[float, float]:
 
 def describe_front(front: Front) -> list[str]:
     """Return the lines that a search ends with."""
-    width = max(len(row.name) for row in front.rows)
+    width = max(len(front.title(row)) for row in front.rows)
     return [
         f"{front.arch}, {front.variant}, 1 thread, {front.cpu}: {front.latency_ms:.2f} ms; "
         f"{front.rows[0].change.num_images} validation photos",
         "time by that of the network as it is, and top-1 (95 % intervals; * nothing else is both "
         "quicker and better):",
         *(
-            f"{'*' if row.is_on_front else ' '} {row.name:{width}}  {_tell(row)}"
+            f"{'*' if row.is_on_front else ' '} {front.title(row):{width}}  {_tell(row)}"
             for row in front.rows
         ),
         *_conclude(front),
@@ -182,32 +166,32 @@ def _tell(row: Row) -> str:
     if row.latency_interval_ratio is not None:
         text += " ({:.2f} to {:.2f})".format(*row.latency_interval_ratio)
     text += f", {100 * change.top1_ratio:.1f} % ({low:.1f} to {high:.1f})"
-    if not row.edits:
+    if change.agreement_ratio == 1 and not row.edits:
         return text
     least, most = change.drop_interval_pp
     return (
         f"{text}, lost {change.drop_pp:.1f} pp ({least:.1f} to {most:.1f}), "
-        f"{100 * change.agreement_ratio:.1f} % of answers as before: {' '.join(row.edits)}"
+        f"{100 * change.agreement_ratio:.1f} % of answers as before: "
+        f"{' '.join(row.edits) or 'no edits'}"
     )
 
 
 def _conclude(front: Front) -> Iterator[str]:
     """Yield what was wanted and not reached, and what to take."""
     quickest = front.rows[0]
-    for row in front.rows:
-        low = (
-            row.latency_ratio
-            if row.latency_interval_ratio is None
-            else row.latency_interval_ratio[0]
-        )
-        if low > row.target_ratio:
+    for row in (row for row in front.rows if row.edits and row.variant == front.variant):
+        low_ratio = (row.latency_interval_ratio or (row.latency_ratio,))[0]
+        if low_ratio > row.target_ratio:
             yield (
-                f"{row.name} was not reached; the quickest seen is {quickest.name}: "
+                f"{row.name} was not reached; the quickest seen is {front.title(quickest)}: "
                 f"{quickest.latency_ratio:.2f} times the time, top-1 "
                 f"{100 * quickest.change.top1_ratio:.1f} %"
             )
     if front.recommended is not None:
-        yield f"take {front.recommended}: the quickest that lost at most {front.max_drop_pp:g} pp"
+        yield (
+            f"take {front.title(front.recommended)}: the quickest that lost at most "
+            f"{front.max_drop_pp:g} pp"
+        )
     elif len(front.rows) > 1:
         yield (
             f"none lost at most {front.max_drop_pp:g} pp: allow more with --max-drop, try less "

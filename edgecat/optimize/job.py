@@ -5,6 +5,9 @@ DIR/savings.json   what each edit saves, as `edgecat edits --json` writes it
 DIR/costs.json     what each edit costs
 DIR/plan.json      the networks that were chosen
 DIR/NAME/          the run of each, as `edgecat finetune` makes it
+DIR/NAME.taken     lies there for the lock of the process that lets it learn, or exports it
+DIR/NAME.edgecat   its export, where that was asked for
+DIR/variants.json  what was measured of the exports
 DIR/front.json     what came out; DIR/front.svg shows it
 """
 
@@ -21,10 +24,14 @@ from edgecat.train.lock import LOCK
 if TYPE_CHECKING:  # `edgecat optimize --help` does without torch
     from edgecat.train.finished import Checkpoint
 
+#: The network that the search started from, among those that it made.
+PARENT = "as-it-is"
+
 RECORD = "search.json"
 SAVINGS = "savings.json"
 COSTS = "costs.json"
 PLAN = "plan.json"
+VARIANTS = "variants.json"
 FRONT = "front.json"
 PICTURE = "front.svg"
 
@@ -54,6 +61,8 @@ class SearchJob:
         photo_list: As for `edgecat.train.job.Job`.
         skip_broken: The same.
         teacher: The same; None for the run's own.
+        unlabelled: The same.
+        exports: Whether the networks on the front are exported, too, and measured in all variants.
     """
 
     run: Path
@@ -71,6 +80,20 @@ class SearchJob:
     photo_list: Path | None = None
     skip_broken: bool = False
     teacher: str | None = None
+    unlabelled: Path | None = None
+    exports: bool = False
+
+    def lock_of(self, name: str) -> Path:
+        """Return the file that is locked by who lets a network learn, or exports it."""
+        return self.out / f"{name}.taken"
+
+    def run_of(self, name: str) -> Path:
+        """Return the folder of a network's run."""
+        return self.run if name == PARENT else self.out / name
+
+    def bundle_of(self, name: str) -> Path:
+        """Return the folder of a network's export."""
+        return self.out / f"{name}.edgecat"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,18 +141,25 @@ def check_search(job: SearchJob) -> None:
     """Refuse what no search could do.
 
     Raises:
-        ConfigError: A number that is none of those that are accepted, or a teacher that is to be
-            taught.
+        ConfigError: A number that is none of those that are accepted, a file in place of a folder,
+            or a teacher that is to be taught.
     """
     for speedup in job.speedups:
         _check_above(1, "--speedup", speedup)
     _check_above(0, "--target-latency-ms", job.target_latency_ms)
     _check_above(0, "--budget-minutes", job.budget_minutes)
     _check_above(-100, "--max-drop", job.max_drop_pp)
+    if job.out.exists() and not job.out.is_dir():
+        raise ConfigError(f"--out {job.out}: is a file; give the name of a folder")
     if job.is_other_machine and job.table is None:
         raise ConfigError(
             "--other-machine: whose table? Add --table FILE, made there by: edgecat edits "
             f"{job.run} --json FILE"
+        )
+    if job.is_other_machine and job.exports:
+        raise ConfigError(
+            "--export with --other-machine: variants are timed here, not there; leave one of the "
+            f"two out, or export a network by hand: edgecat export {job.out}/NAME"
         )
     if job.teacher is not None and Path(job.teacher).resolve().is_relative_to(job.out.resolve()):
         raise ConfigError(

@@ -24,7 +24,7 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
 
     Raises:
         ConfigError: Epochs that are none.
-        TrainError: The parent's teacher is elsewhere.
+        TrainError: The parent's teacher, or its photos without labels, are elsewhere.
     """
     settings = () if job.epochs is None else (f"epochs={job.epochs}",)
     asked = Job(
@@ -32,6 +32,7 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
         run=job.out / name,
         recipe=load_recipe(None, settings, inherited=inherit_recipe(parent.record)),
         teacher=job.teacher,
+        unlabelled=job.unlabelled,
         resume=True,
         skip_broken=job.skip_broken,
         photo_list=job.photo_list,
@@ -71,14 +72,18 @@ def check_budget(job: SearchJob, duration_s: float) -> None:
         )
 
 
-def is_learned(job: Job) -> bool:
+def is_learned(run: Path, arch: str) -> bool:
     """Return whether a network's run is finished.
 
+    Args:
+        run: Its folder.
+        arch: The network's name, with its edits.
+
     Raises:
-        TrainError: Its folder holds the run of another network.
+        TrainError: The folder holds the run of another network.
     """
-    if not (job.run / RECORD).exists():
+    if not (run / RECORD).exists():
         return False
-    record = load_run(job.run)
-    check_same(job.run, "arch", record.arch, job.arch)
+    record = load_run(run)
+    check_same(run, "arch", record.arch, arch)
     return record.outcome is not None

@@ -13,12 +13,18 @@ from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.optimize.learn import make_job
 from edgecat.optimize.photos import find_photos
 from edgecat.optimize.savings import Savings
-from edgecat.optimize.table import describe_noise, list_quicker, make_clock, settle_savings
+from edgecat.optimize.shared import wait_for_folder
+from edgecat.optimize.table import (
+    check_machine,
+    describe_noise,
+    list_quicker,
+    make_clock,
+    settle_savings,
+)
 from edgecat.optimize.timing import find_product
 from edgecat.progress import Progress
 from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import check_job
-from edgecat.train.lock import lock_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,19 +43,23 @@ class SearchPlan:
 
 
 @contextlib.contextmanager
-def open_search(job: SearchJob) -> Iterator[Checkpoint]:
-    """Check what was asked, yield the run to start from, and keep other searches out.
+def open_search(job: SearchJob, progress: Progress) -> Iterator[Checkpoint]:
+    """Check what was asked, yield the run to start from, and let no other process plan meanwhile.
+
+    Args:
+        job: What to search for.
+        progress: Told who else plans, until that is done.
 
     Raises:
         ConfigError: As `check_search`.
-        TrainError: The run is none, its teacher is elsewhere, or the folder lies among the photos,
-            holds something else or is in use.
+        TrainError: The run is none, its teacher is elsewhere, or the folder lies among the photos
+            or holds something else.
         StorageError: The folder cannot be written.
     """
     check_search(job)
     parent = load_checkpoint(job.run)
     check_job(make_job(job, parent, "any", ()))
-    with lock_run(job.out):
+    with wait_for_folder(job.out, progress):
         claim_folder(job, parent)
         yield parent
 
@@ -72,45 +82,51 @@ def plan_search(job: SearchJob, parent: Checkpoint, progress: Progress) -> Searc
     if warning := describe_noise(savings):
         progress.say(warning)
     targets, file = _list_targets(job, savings), job.out / PLAN
-    known = load_kept(Candidates, file).networks if file.exists() else {}
-    if lacking := {name: ratio for name, ratio in targets.items() if name not in known}:
+    known = load_kept(Candidates, file) if file.exists() else Candidates()
+    for name in (name for name in targets if name in known.left_out):
+        progress.say(_describe_known(name, known))
+    if lacking := {name: ratio for name, ratio in targets.items() if known.lack(name)}:
+        check_machine(job, savings)
         gauge = open_gauge(job, parent, savings, progress)
         costs = settle_costs(job, savings, gauge.meter, progress)
         space = build_menu(savings, costs, progress).combine()
-        for candidate in _choose_networks(lacking, space, gauge, progress):
-            known = known | {candidate.name: candidate}
-            save_kept(Candidates(known), file)
-        if not targets.keys() & known.keys():
-            raise ConfigError(
-                f"{', '.join(targets)}: out of reach; {_describe_reach(space, gauge)}"
-            )
-    return SearchPlan(parent, savings, _drop_same(targets, known, progress))
+        for name, ratio in lacking.items():
+            known = _choose_network(name, ratio, known, space, gauge)
+            save_kept(known, file)
+            progress.say(_describe_known(name, known))
+    if not targets.keys() & known.networks.keys():
+        raise ConfigError("; ".join(f"{name}: {known.left_out[name]}" for name in targets))
+    return SearchPlan(parent, savings, _drop_same(targets, known.networks, progress))
 
 
-def _choose_networks(
-    targets: Mapping[str, float], space: Space, gauge: Gauge, progress: Progress
-) -> Iterator[Candidate]:
-    """Yield a network for each target that is in reach, and tell those that are not."""
-    for name, ratio in targets.items():
-        try:
-            candidate = find_candidate(name, ratio, space, gauge)
-        except ConfigError as error:
-            progress.say(f"{name}: left out: {error}")
-            continue
-        if candidate is None:
-            progress.say(f"{name}: left out: no edits are predicted to make it so quick")
-            continue
-        progress.say(_describe(candidate))
-        yield candidate
+def _choose_network(
+    name: str, ratio: float, known: Candidates, space: Space, gauge: Gauge
+) -> Candidates:
+    """Return the networks that are known, with one more; or why there is none that is as quick."""
+    try:
+        candidate = find_candidate(name, ratio, space, gauge)
+        reason = "" if candidate else _describe_reach(space, gauge)
+    except ConfigError as error:
+        candidate, reason = None, str(error)
+    if candidate is None:
+        return dataclasses.replace(known, left_out=known.left_out | {name: reason})
+    return dataclasses.replace(known, networks=known.networks | {name: candidate})
+
+
+def _describe_known(name: str, known: Candidates) -> str:
+    if name in known.left_out:
+        return f"{name}: left out: {known.left_out[name]}"
+    return _describe(known.networks[name])
 
 
 def _describe_reach(space: Space, gauge: Gauge) -> str:
     quickest = space.find_quickest()
     cost = gauge.cost(quickest.edits)
     return (
-        f"the quickest network that edits make of {gauge.meter.arch} is predicted to take "
-        f"{quickest.ratio:.2f} times its time (x{1 / quickest.ratio:.2f}), and before it learns on "
-        f"it answers {100 * cost.top1_ratio:.1f} % of the validation photos rightly; ask for less"
+        f"out of reach; the quickest network that edits make of {gauge.meter.arch} is predicted to "
+        f"take {quickest.ratio:.2f} times its time (x{1 / quickest.ratio:.2f}), and before it "
+        f"learns on it answers {100 * cost.top1_ratio:.1f} % of the validation photos rightly; ask "
+        "for less"
     )
 
 
@@ -118,10 +134,15 @@ def _drop_same(
     names: Iterable[str], known: Mapping[str, Candidate], progress: Progress
 ) -> tuple[Candidate, ...]:
     """Return the networks of these names, as far as they are known, each once."""
-    chosen: dict[tuple[str, ...], Candidate] = {}
+    firsts: dict[tuple[str, ...], Candidate] = {}
+    for one in known.values():
+        firsts.setdefault(one.edits, one)
+    chosen: dict[str, Candidate] = {}
     for one in (known[name] for name in names if name in known):
-        if (first := chosen.setdefault(one.edits, one)) is not one:
+        first = firsts[one.edits]  # the same one for all processes, in whatever order they ask
+        if first is not one:
             progress.say(f"{one.name}: the same network as {first.name}")
+        chosen[first.name] = first
     return tuple(chosen.values())
 
 

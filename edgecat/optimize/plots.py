@@ -24,11 +24,12 @@ def plot_front(front: Front, path: Path) -> None:
     axes = figure.subplots()
     for row in front.rows:
         x, y = row.latency_ratio, 100 * row.change.top1_ratio
-        colour = "C3" if row.name == front.recommended else "C0"
-        low, high = (100 * ratio for ratio in row.top1_interval_ratio)
-        axes.plot([x, x], [low, high], color=colour, linewidth=1)
+        colour = "C3" if row.is_recommended else "C0"
         axes.plot(x, y, "o", color=colour)
-        axes.annotate(row.name, (x, y), textcoords="offset points", xytext=(5, 5))
+        if row.is_on_front or not front.has_variants:  # there may be dozens of others
+            low, high = (100 * ratio for ratio in row.top1_interval_ratio)
+            axes.plot([x, x], [low, high], color=colour, linewidth=1)
+            axes.annotate(front.title(row), (x, y), textcoords="offset points", xytext=(5, 5))
     best = [row for row in front.rows if row.is_on_front]
     axes.plot(
         [row.latency_ratio for row in best],

@@ -120,7 +120,7 @@ def measure_savings(
         for times in time_networks([arch, *name_of], product, plan):
             latencies_ms += times[arch]
             for name in times.keys() - {arch}:
-                found[name] = _summarize(times[name], times[arch])
+                found[name] = summarize(times[name], times[arch])
                 step()
     setting = _describe_setting(product.variant.name)
     return Savings(
@@ -148,10 +148,11 @@ def measure_saving(arch: str, edits: tuple[str, ...], product: Product, plan: Pl
     """
     lean = join_name(arch, edits)
     [times] = time_networks([arch, lean], product, plan)
-    return _summarize(times[lean], times[arch])
+    return summarize(times[lean], times[arch])
 
 
-def _summarize(times_ms: list[float], reference_ms: list[float]) -> Saving:
+def summarize(times_ms: list[float], reference_ms: list[float]) -> Saving:
+    """Return what times are by those of a reference, measured in turns, in milliseconds."""
     ratios = ratios_by_round(times_ms, reference_ms)
     return Saving(statistics.median(ratios), median_interval(ratios))
 

@@ -1,19 +1,27 @@
-"""The whole search: plan, let one network after another learn, and show what came out."""
+"""The whole search: plan, let one network after another learn, and show what came out.
+
+Processes that are given the same folder share the work: the first one plans, and each learns what
+nobody else learns. What they share lies in the folder, and nowhere else.
+"""
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 from edgecat.errors import DivergedError
-from edgecat.optimize.front import Front, build_front, open_judge
-from edgecat.optimize.job import FRONT, PICTURE, SearchJob
-from edgecat.optimize.kept import save_kept
+from edgecat.optimize.candidate import Candidate
+from edgecat.optimize.found import FrontWriter
+from edgecat.optimize.front import Front
+from edgecat.optimize.job import SearchJob
+from edgecat.optimize.judge import open_judge
 from edgecat.optimize.learn import check_budget, estimate_duration_s, is_learned, make_job
 from edgecat.optimize.plan import SearchPlan, open_search, plan_search
-from edgecat.optimize.plots import plot_front
+from edgecat.optimize.shared import Task, share_tasks
+from edgecat.optimize.variants import export_front, measure_variants
 from edgecat.progress import Progress, Silent
 from edgecat.train.finetune import finetune
 from edgecat.train.history import describe_duration
+from edgecat.train.job import Job
 
 
 def optimize(job: SearchJob, progress: Progress | None = None) -> Front:
@@ -26,53 +34,83 @@ def optimize(job: SearchJob, progress: Progress | None = None) -> Front:
             a table that does not fit.
         DatasetError: The run's photos are not what they were.
         EngineError: The engine is not installed.
-        TrainError: The run is none, or the folder is another's or in use.
+        TrainError: The run is none, or the folder is another's.
         StorageError: The disk is full; what was found before is kept.
     """
     started_s, progress = time.monotonic(), progress or Silent()
-    with open_search(job) as parent:
+    with open_search(job, progress) as parent:
         check_budget(job, estimate_duration_s(job, parent))
         plan = plan_search(job, parent, progress)
-        judge = open_judge(parent, job.data)
-        front, changes = build_front(plan, judge, {}, job.max_drop_pp), {}
-        for name, run in _learn(job, plan, started_s, progress):
-            changes[name] = judge.compare(run)
-            front = build_front(plan, judge, changes, job.max_drop_pp)
-            save_kept(front, job.out / FRONT)
-            plot_front(front, job.out / PICTURE)
-        return front
+    judge = open_judge(parent, job.data)
+    writer = FrontWriter(job, plan.savings, judge)
+    writer.write()
+    school = _School(job, plan, started_s, progress)
+    for _ in school.learn():
+        writer.write()
+    if job.exports and not school.is_over:
+        names = export_front(job, writer.build_networks(), judge.data, progress)
+        measure_variants(job, plan.savings, judge, names, progress)
+    return writer.write()
 
 
-def _learn(
-    job: SearchJob, plan: SearchPlan, started_s: float, progress: Progress
-) -> Iterator[tuple[str, Path]]:
-    """Yield the runs of networks that have learned, as long as the budget lasts.
+class _School:
+    """Lets networks learn, as long as the budget lasts.
 
-    Args:
-        job: With the budget.
-        plan: With the networks.
-        started_s: When the search began, of `time.monotonic`.
-        progress: Told of each step.
+    Attributes:
+        is_over: Whether the budget ended before all had learned.
     """
-    duration_s, num_learned = estimate_duration_s(job, plan.parent), 0
-    for position, candidate in enumerate(plan.candidates):
-        run = make_job(job, plan.parent, candidate.name, candidate.edits)
-        if not is_learned(run):
-            # One fits: that was checked before edits were measured.
-            if num_learned and not _has_time(job, started_s, duration_s):
-                left = ", ".join(one.name for one in plan.candidates[position:])
-                progress.say(f"the budget is used up; left are {left}: the same command goes on")
-                return
-            progress.say(f"{candidate.name} learns on: about {describe_duration(duration_s)}")
-            begun_s = time.monotonic()
-            try:
-                finetune(run, progress)
-            except DivergedError as error:
-                progress.say(f"{candidate.name}: left out: {error}")
-                continue
-            duration_s = time.monotonic() - begun_s
-        num_learned += 1
-        yield candidate.name, run.run
+
+    def __init__(
+        self, job: SearchJob, plan: SearchPlan, started_s: float, progress: Progress
+    ) -> None:
+        """Let nothing learn yet.
+
+        Args:
+            job: With the budget.
+            plan: With the networks.
+            started_s: When the search began, of `time.monotonic`.
+            progress: Told of each step.
+        """
+        self._job, self._plan, self._progress = job, plan, progress
+        self._started_s, self._num_learned = started_s, 0
+        self._duration_s = estimate_duration_s(job, plan.parent)
+        self.is_over = False
+
+    def learn(self) -> Iterator[Task]:
+        """Yield each network that has learned, here or elsewhere."""
+        tasks = [self._make_task(one) for one in self._plan.candidates]
+        for task in share_tasks(tasks, "learned", self._may_go_on, self._progress):
+            self._num_learned += 1
+            yield task
+
+    def _make_task(self, candidate: Candidate) -> Task:
+        run = make_job(self._job, self._plan.parent, candidate.name, candidate.edits)
+        return Task(
+            candidate.name,
+            self._job.lock_of(candidate.name),
+            is_done=partial(is_learned, run.run, run.arch),
+            do=partial(self._teach, candidate.name, run),
+        )
+
+    def _may_go_on(self, left: list[str]) -> bool:
+        # One fits: that was checked before edits were measured.
+        if not self._num_learned or _has_time(self._job, self._started_s, self._duration_s):
+            return True
+        self._progress.say(
+            f"the budget is used up; left are {', '.join(left)}: the same command goes on"
+        )
+        self.is_over = True
+        return False
+
+    def _teach(self, name: str, run: Job) -> None:
+        self._progress.say(f"{name} learns on: about {describe_duration(self._duration_s)}")
+        begun_s = time.monotonic()
+        try:
+            finetune(run, self._progress)
+        except DivergedError as error:
+            self._progress.say(f"{name}: left out: {error}")
+        else:
+            self._duration_s = time.monotonic() - begun_s
 
 
 def _has_time(job: SearchJob, started_s: float, duration_s: float) -> bool:

@@ -29,6 +29,7 @@ def settle_savings(job: SearchJob, arch: str, progress: Progress) -> Savings:
         return _load(job, arch, kept)
     if job.table is not None:
         savings = _load(job, arch, job.table)
+        check_machine(job, savings)
     else:
         product = find_product(job.variant or list_products()[0].variant.name)
         savings = measure_savings(arch, list_edits(arch), product, make_clock(job), progress)
@@ -45,25 +46,38 @@ def _load(job: SearchJob, arch: str, file: Path) -> Savings:
     """Read a table.
 
     Raises:
-        ConfigError: It is that of another network, engine or machine.
+        ConfigError: It is that of another network or engine.
     """
     savings = load_kept(Savings, file)
-    mend = f"measure them: edgecat edits {job.run} --json FILE; give --out another name"
+    mend = _describe_mend(job)
     if job.table is not None and savings != load_kept(Savings, job.table):
         raise ConfigError(f"--table {job.table}: the search in {job.out} has another table; {mend}")
     if savings.arch != arch:
         raise ConfigError(f"{file}: savings of {savings.arch}, not of {arch}; {mend}")
     if job.variant not in (None, savings.variant):
         raise ConfigError(f"{file}: savings in {savings.variant}, not {job.variant}; {mend}")
-    if not job.is_other_machine:
-        try:
-            savings.check_here()
-        except ConfigError as error:
-            raise ConfigError(
-                f"{file}: {error}, so other edits may pay; {mend}; or, if the networks are for "
-                "that machine, add --other-machine"
-            ) from error
     return savings
+
+
+def check_machine(job: SearchJob, savings: Savings) -> None:
+    """Refuse to choose networks by what another machine gains, where nobody said so.
+
+    Raises:
+        ConfigError: The table is another machine's, or an engine's of another version.
+    """
+    if job.is_other_machine:
+        return
+    try:
+        savings.check_here()
+    except ConfigError as error:
+        raise ConfigError(
+            f"{job.table or job.out / SAVINGS}: {error}, so other edits may pay; "
+            f"{_describe_mend(job)}; or, if the networks are for that machine, add --other-machine"
+        ) from error
+
+
+def _describe_mend(job: SearchJob) -> str:
+    return f"measure them: edgecat edits {job.run} --json FILE; give --out another name"
 
 
 def list_quicker(savings: Savings) -> list[str]:

@@ -1,28 +1,30 @@
 """How long networks take, in turns, in an engine on this machine."""
 
 import contextlib
+import dataclasses
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
-import numpy as np
 import onnx
 import torch
 
-from edgecat.bench.clock import Plan, take_turns, time_ms
+from edgecat.bench.clock import Plan, take_turns
+from edgecat.bench.latency import time_on_noise
 from edgecat.errors import ConfigError
 from edgecat.export.maker import MAKERS, Product, list_products
 from edgecat.export.to_onnx import INPUT_NAME, OPSET, OUTPUT_NAME
 from edgecat.graph.optimize import optimize_graph
 from edgecat.optimize.space import build_random
 from edgecat.photos.input import InputSpec
-from edgecat.photos.pixels import Pixels
 from edgecat.quantize.model import Model
+from edgecat.runtime.engine import Engine
 from edgecat.train.architecture import find_architecture
 from edgecat.train.network import PhotoNetwork
 
-# Networks that take turns: the more there are, the fewer of its weights does each find in the
+# Models that take turns: the more there are, the fewer of its weights does each find in the
 # processor's caches, where a network that is alone has them.
 _MAX_OPEN = 3
 
@@ -44,31 +46,56 @@ def find_product(name: str) -> Product:
     raise ConfigError(f"--variant {name}: this machine can time {known}")
 
 
-def time_networks(
-    archs: Sequence[str], product: Product, plan: Plan
-) -> Iterator[Mapping[str, list[float]]]:
-    """Yield the milliseconds of a photo by name, round by round, a few networks at a time.
+@dataclasses.dataclass(frozen=True)
+class Timed:
+    """A model to time.
+
+    Attributes:
+        open: Opens it for a block, with one thread.
+        input: What it takes.
+    """
+
+    open: Callable[[], AbstractContextManager[Engine]]
+    input: InputSpec
+
+
+def time_in_turns(models: Mapping[str, Timed], plan: Plan) -> Iterator[Mapping[str, list[float]]]:
+    """Yield the milliseconds of a photo by name, round by round, a few models at a time.
 
     Args:
-        archs: Names, as `edgecat.train.architecture.find_architecture` knows them; the first one
-            takes part in each group, so that all can be compared with it.
-        product: What to time.
+        models: By name; the first one takes part in each group, so that all can be compared with
+            it.
         plan: Of each group.
     """
-    first, *others = archs
+    first, *others = models
     for start in range(0, max(1, len(others)), _MAX_OPEN):
         with contextlib.ExitStack() as stack:
-            actions = {}
-            for arch in (first, *others[start : start + _MAX_OPEN]):
-                engine = stack.enter_context(_build_model(arch, product).open(threads=1))
-                answer = partial(engine.run, _draw_photo(find_architecture(arch).input))
-                actions[arch] = partial(time_ms, answer)
+            actions: dict[str, Callable[[], float]] = {}
+            for name in (first, *others[start : start + _MAX_OPEN]):
+                engine = stack.enter_context(models[name].open())
+                actions |= time_on_noise({name: engine}, models[name].input)
             yield take_turns(actions, plan)
 
 
-def _draw_photo(spec: InputSpec) -> Pixels:
-    """Return a batch of one photo of noise: uint8 `[1, side, side, 3]`."""
-    return np.random.default_rng(0).integers(0, 256, (1, *spec.shape), dtype=np.uint8)
+def time_networks(
+    archs: Sequence[str], product: Product, plan: Plan
+) -> Iterator[Mapping[str, list[float]]]:
+    """Yield the milliseconds of a photo by network, see `time_in_turns`.
+
+    Args:
+        archs: Names, as `edgecat.train.architecture.find_architecture` knows them.
+        product: What to time.
+        plan: Of each group.
+    """
+    models = {
+        arch: Timed(partial(_open_network, arch, product), find_architecture(arch).input)
+        for arch in archs
+    }
+    yield from time_in_turns(models, plan)
+
+
+def _open_network(arch: str, product: Product) -> AbstractContextManager[Engine]:
+    return _build_model(arch, product).open(threads=1)
 
 
 def _build_model(arch: str, product: Product) -> Model:

@@ -103,8 +103,9 @@ def fit(
     job, ranks = start.job, start.ranks
     teacher = open_teacher(Path(job.teacher), data) if job.teacher else None
     record = _make_record(start, data, teacher)
-    if teacher is not None and unlabelled is not None:
+    if teacher is not None and unlabelled is not None and job.unlabelled is not None:
         data, added = add_unlabelled(data, unlabelled, teacher.network, start.device)
+        added = dataclasses.replace(added, folder=str(job.unlabelled.resolve()))
         progress.say(str(added))
         record = dataclasses.replace(record, unlabelled=added)
     record = _follow(start, record)
@@ -199,8 +200,8 @@ def _follow(start: Start, record: RunRecord) -> RunRecord:
         return record
     check_same(run, "photos (SHA-256 of all)", earlier.data_sha256, record.data_sha256)
     check_same(run, "teacher", earlier.teacher, record.teacher)
-    check_same(run, "photos without labels", earlier.unlabelled, record.unlabelled)
-    check_same(run, "parent", earlier.parent, record.parent)
+    check_same(run, "photos without labels", *map(_hash_unlabelled, (earlier, record)))
+    check_same(run, "parent", *map(_hash_parent, (earlier, record)))
     if earlier.outcome is not None:
         return earlier
     return dataclasses.replace(
@@ -208,6 +209,16 @@ def _follow(start: Start, record: RunRecord) -> RunRecord:
         divergences=earlier.divergences,
         edited_val_top1_ratio=earlier.edited_val_top1_ratio,
     )
+
+
+def _hash_unlabelled(record: RunRecord) -> str | None:
+    """Return what tells a run's photos without labels from others, wherever they lie now."""
+    return None if record.unlabelled is None else record.unlabelled.sha256
+
+
+def _hash_parent(record: RunRecord) -> str | None:
+    """Return what tells a run's parent from others, wherever it lies now."""
+    return None if record.parent is None else record.parent.model_sha256
 
 
 def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None:

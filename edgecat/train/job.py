@@ -4,6 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+from edgecat import atomic
 from edgecat.errors import ConfigError, DivergedError, TrainError
 from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train import run as runs
@@ -25,8 +26,15 @@ UNLABELLED_CACHE = "unlabelled.cache"
 #: Both at the size that a teacher sees, while it is asked, if that is not the student's.
 TEACHER_CACHES = ("teacher.cache", "teacher-unlabelled.cache")
 
-# All that a run leaves that was killed while decoding; each machine has caches of its own.
-_LEFTOVERS = (LOCK, "pixels*.cache", "unlabelled*.cache")
+# All that a run may have that was killed before it wrote its record, or that writes it just now;
+# each machine has caches of its own.
+_LEFTOVERS = (
+    LOCK,
+    "pixels*.cache",
+    "unlabelled*.cache",
+    runs.SPLIT,
+    *(f".{name}.*{atomic.UNFINISHED}" for name in (runs.SPLIT, runs.RECORD)),
+)
 
 #: How a teacher is fine-tuned. It knows much, so few epochs are enough; without label smoothing,
 #: which makes a teacher that scores better and teaches worse (Müller et al., "When Does Label
@@ -162,7 +170,8 @@ def settings_of(asked: Job | RunRecord) -> dict[str, object]:
     """Return what makes a run this one and no other, by what a person calls each."""
     return {
         "arch": asked.arch,
-        "weights": asked.weights,
+        # Those of a parent lie where it lies now; that it is the same, its hash tells.
+        "weights": asked.weights if asked.parent is None else "of --from",
         "--init": asked.init,
         "seed": asked.seed,
         "--conflicts": asked.conflicts,

@@ -1,4 +1,10 @@
-"""One run a folder: a lock that the kernel lets go of when its holder dies, however it dies."""
+"""One run a folder: a lock that the kernel lets go of when its holder dies, however it dies.
+
+On NFS it keeps other machines out, too: Linux asks the server for it (NFS 4, or 3 with lockd). That
+lets go of a dead machine's locks when its lease ends (90 s by default; with NFS 3, when it starts
+again). Mounted with `nolock` or `local_lock`, a machine sees its own locks alone.
+Sources: flock(2), nfs(5).
+"""
 
 import contextlib
 import fcntl
@@ -8,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecat import atomic
-from edgecat.errors import StorageError, TrainError
+from edgecat.errors import RunInUse, StorageError
 
 #: Lies in a run's folder while it is written; it says who writes.
 LOCK = "lock"
@@ -21,14 +27,12 @@ def lock_run(run: Path) -> Iterator[None]:
     A folder in which nothing was written is removed again.
 
     Raises:
-        TrainError: Another process writes it.
+        RunInUse: Another process writes it.
         StorageError: It cannot be written, or its file system has no locks.
     """
     with atomic.storage_errors(run):
         run.mkdir(parents=True, exist_ok=True)
-        descriptor = _open_locked(run)
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        descriptor = _open_locked(run / LOCK)
     try:
         yield
     finally:
@@ -38,19 +42,43 @@ def lock_run(run: Path) -> Iterator[None]:
             run.rmdir()
 
 
-def _open_locked(run: Path) -> int:
-    """Return the lock's file, open and locked.
+@contextlib.contextmanager
+def lock_file(file: Path) -> Iterator[None]:
+    """Hold a file's lock until the block ends.
+
+    The file stays: a removed one could still be locked, on NFS, by a machine that has not heard.
+
+    Args:
+        file: To make, in a folder that exists.
 
     Raises:
-        TrainError: Another process holds it.
+        RunInUse: Another process holds it.
+        StorageError: It cannot be written, or its file system has no locks.
+    """
+    with atomic.storage_errors(file):
+        descriptor = _open_locked(file)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_locked(file: Path) -> int:
+    """Return the lock's file, open, locked, and saying by whom.
+
+    Raises:
+        RunInUse: Another process holds it.
         StorageError: It cannot be locked.
     """
     while True:
-        descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            _lock(descriptor, run)
+            _lock(descriptor, file)
             # Its holder may have removed it after it was opened here: then it keeps nobody out.
-            if _is_file(run / LOCK, descriptor):
+            if _is_file(file, descriptor):
+                os.truncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                os.fsync(descriptor)  # for other machines to read
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -58,23 +86,33 @@ def _open_locked(run: Path) -> int:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, run: Path) -> None:
+def _lock(descriptor: int, file: Path) -> None:
+    """Lock a file.
+
+    Raises:
+        RunInUse: Another process holds it.
+        StorageError: It cannot be locked.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
-        raise TrainError(
-            f"{run}: {holder} writes this run just now; wait for its end or stop it, or give --out "
-            "another name"
+        raise RunInUse(
+            f"{file.parent}: {holder} writes this run just now; wait for its end or stop it, or "
+            "give --out another name",
+            holder,
         ) from None
     except OSError as error:
         raise StorageError(
-            f"{run}: cannot be locked ({error.strerror}), so a second run into it would not be "
-            "noticed; give --out a folder on another disk"
+            f"{file.parent}: cannot be locked ({error.strerror}), so a second run into it would "
+            "not be noticed; give --out a folder on another disk"
         ) from error
 
 
 def _is_file(path: Path, descriptor: int) -> bool:
+    is_open = os.fstat(descriptor)
     with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        # NFS may still show a name that another machine has removed; of a locked file it asks the
+        # server how many names that has.
+        return is_open.st_nlink > 0 and os.path.samestat(path.stat(), is_open)
     return False

@@ -74,12 +74,14 @@ class UnlabelledRecord:
         num_learned: How many these are.
         num_duplicates: Photos left out, since they are nearly the same as others.
         num_unknown: Photos left out, since the teacher takes them for none of the classes.
+        folder: Where they were, absolute; None of runs from before that was kept.
     """
 
     sha256: str
     num_learned: int
     num_duplicates: int
     num_unknown: int
+    folder: str | None = None
 
     def __str__(self) -> str:
         """Return the line that a run prints."""

@@ -1,7 +1,8 @@
 """A finished run whose network another run starts from, edited.
 
 Edited is the trained network, since an edit before the first training costs far more accuracy, and
-the edited one learns on: on the same split, by the same recipe, from the same teacher.
+the edited one learns on: on the same split, by the same recipe, from the same teacher, who also
+says what the same photos without labels show.
 """
 
 import copy
@@ -48,8 +49,8 @@ def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
         edits: As `edgecat.train.edit.apply_edit` knows them.
 
     Raises:
-        TrainError: No run there, one whose teacher is elsewhere, or one that reviewed photos were
-            added to.
+        TrainError: No run there, one whose teacher or photos without labels are elsewhere, or one
+            that reviewed photos were added to.
     """
     record = load_run(parent)
     if record.added is not None:
@@ -66,6 +67,7 @@ def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
         seed=record.seed,
         conflicts=record.conflicts,
         teacher=job.teacher or _find_teacher(parent, record),
+        unlabelled=job.unlabelled or _find_unlabelled(parent, record),
     )
 
 
@@ -85,6 +87,24 @@ def _find_teacher(run: Path, record: RunRecord) -> str | None:
         f"--from {run}: it was taught by a {record.teacher.arch} that does not lie in it; say "
         "where the run of that teacher is: --teacher DIR"
     )
+
+
+def _find_unlabelled(run: Path, record: RunRecord) -> Path | None:
+    """Return the folder of the photos without labels that a run learned from, if there were any.
+
+    Raises:
+        TrainError: It is not there.
+    """
+    if record.unlabelled is None:
+        return None
+    folder = record.unlabelled.folder
+    if folder is None or not Path(folder).is_dir():
+        raise TrainError(
+            f"--from {run}: it learned from {record.unlabelled.num_learned} photos without labels, "
+            f"too, which do not lie in {folder or 'any folder that it names'}; say where they are: "
+            "--unlabelled DIR"
+        )
+    return Path(folder)
 
 
 def inherit_recipe(record: RunRecord) -> Recipe:

@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import ConfigError, DatasetError, StorageError, TrainError  # noqa: E402
 from edgecat.optimize.costs import Costs, open_meter  # noqa: E402
-from edgecat.optimize.front import PARENT  # noqa: E402
-from edgecat.optimize.job import COSTS, FRONT, PICTURE, PLAN, SearchJob  # noqa: E402
+from edgecat.optimize.found import FrontWriter  # noqa: E402
+from edgecat.optimize.job import COSTS, FRONT, PARENT, PICTURE, PLAN, SAVINGS, SearchJob  # noqa: E402
+from edgecat.optimize.judge import open_judge  # noqa: E402
 from edgecat.optimize.kept import load_kept, save_kept  # noqa: E402
 from edgecat.optimize.photos import find_photos  # noqa: E402
 from edgecat.optimize.plan import open_search, plan_search  # noqa: E402
@@ -20,7 +21,6 @@ from edgecat.optimize.savings import Savings  # noqa: E402
 from edgecat.optimize.search import optimize  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
-from edgecat.train.lock import lock_run  # noqa: E402
 from edgecat.train.run import load_run  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
@@ -41,8 +41,9 @@ def ask(parent, table):
 
 
 def plan(job, progress=None):
-    with open_search(job) as parent:
-        return plan_search(job, parent, progress or Silent())
+    progress = progress or Silent()
+    with open_search(job, progress) as parent:
+        return plan_search(job, parent, progress)
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +153,10 @@ def test_networks_learn_as_finetune_has_it_and_are_compared(searched, planned, p
 def test_the_recommended_is_the_quickest_that_loses_no_more_than_allowed(ask, searched):
     out, front = searched
     most = ask(out, max_drop_pp=100.0)
-    assert optimize(most).recommended == front.rows[0].name  # nothing learns again
+    assert optimize(most).recommended.name == front.rows[0].name  # nothing learns again
     strict = optimize(ask(out, max_drop_pp=-99.0))
     lost = [row.name for row in strict.rows if row.edits and row.change.num_lost > 1]
-    assert strict.recommended not in lost
+    assert strict.recommended is None or strict.recommended.name not in lost
 
 
 def test_a_finished_search_that_is_asked_again_only_tells(ask, searched, monkeypatch):
@@ -174,6 +175,45 @@ def test_a_search_stopped_between_two_networks_has_a_front_and_goes_on(ask, out,
     names = {row["name"] for row in json.loads((out / FRONT).read_text())["rows"]}
     assert names == {PARENT, "x1.20"}
     assert optimize(ask(out)) == searched[1]
+
+
+def test_a_network_that_another_process_learned_while_the_front_was_written_is_on_it(
+    ask, searched, tmp_path, monkeypatch
+):
+    out = shutil.copytree(searched[0], tmp_path / "search")
+    (out / "x2.00").rename(out / "not-yet")
+
+    def plot_late(front, path):
+        if (out / "not-yet").exists():
+            (out / "not-yet").rename(out / "x2.00")
+
+    monkeypatch.setattr("edgecat.optimize.found.plot_front", plot_late)
+    job = ask(out)
+    judge = open_judge(load_checkpoint(job.run), job.data)
+    front = FrontWriter(job, load_kept(Savings, out / SAVINGS), judge).write()
+    assert front == searched[1]
+    kept = json.loads((out / FRONT).read_text())["rows"]
+    assert {row["name"] for row in kept} == {PARENT, "x1.20", "x2.00"}
+
+
+def test_a_machine_that_joins_plans_nothing_and_may_be_another_one(ask, out, monkeypatch):
+    kept = {name: (out / name).read_bytes() for name in (SAVINGS, PLAN)}
+    monkeypatch.setattr("edgecat.optimize.plan.open_gauge", None)  # nothing is measured
+    job = ask(out, is_other_machine=False, table=None)
+    assert [one.name for one in plan(job).candidates] == ["x1.20", "x2.00"]
+    assert kept == {name: (out / name).read_bytes() for name in (SAVINGS, PLAN)}
+
+
+def test_what_is_out_of_reach_is_known_to_who_joins(ask, out, listens, monkeypatch):
+    plan(ask(out, speedups=(1.2, 50.0)))
+    monkeypatch.setattr("edgecat.optimize.plan.open_gauge", None)
+    progress = listens()
+    assert [one.name for one in plan(ask(out, speedups=(50.0, 1.2)), progress).candidates] == [
+        "x1.20"
+    ]
+    assert progress.lines[0].startswith("x50.00: left out: out of reach; the quickest network that")
+    with pytest.raises(ConfigError, match=r"x50.00: out of reach; .* ask for less"):
+        plan(ask(out, speedups=(50.0,)))
 
 
 def test_a_run_may_teach_its_own_networks(ask, out, parent):
@@ -224,7 +264,10 @@ def test_a_network_is_timed_in_turns_and_chosen_anew_if_it_is_slower(
         ({"budget_minutes": float("nan")}, "--budget-minutes nan: accepted are numbers above 0"),
         ({"max_drop_pp": float("nan")}, "--max-drop nan: accepted are numbers above -100"),
         ({"table": None}, "--other-machine: whose table? Add --table FILE"),
-        ({"is_other_machine": False}, "measured with cpu Another Processor, but here it is "),
+        (
+            {"is_other_machine": False, "speedups": (1.3,)},
+            "measured with cpu Another Processor, but here it is ",
+        ),
         ({"variant": "openvino-fp32"}, "savings in onnxruntime-fp32, not openvino-fp32"),
         ({"epochs": 2}, "holds a search with another epochs: 1, not 2"),
     ],
@@ -254,13 +297,13 @@ def test_a_teacher_that_is_to_be_taught_is_refused(ask, searched):
         optimize(ask(searched[0], teacher=str(searched[0] / "x2.00")))
 
 
-def test_a_folder_in_use_or_of_something_else_is_refused(ask, searched, out, tmp_path, photos):
-    with lock_run(out), pytest.raises(TrainError, match="writes this run just now"):
-        optimize(ask(out))
+def test_a_folder_of_something_else_is_refused(ask, searched, out, tmp_path, photos):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
     with pytest.raises(TrainError, match=r"mine: exists and is not empty; give --out another"):
         optimize(ask(tmp_path / "mine"))
+    with pytest.raises(ConfigError, match=r"letter.txt: is a file; give the name of a folder"):
+        optimize(ask(tmp_path / "mine" / "letter.txt"))
     with pytest.raises(TrainError, match="lies inside the photos' folder"):
         optimize(ask(photos / "search"))
     assert not (photos / "search").exists()

@@ -564,10 +564,19 @@ def test_a_photo_in_two_classes_stops_a_run_or_is_dropped_and_recorded_or_kept(
         finetune(dataclasses.replace(stop, conflicts="ask"))
 
 
-def test_a_run_killed_while_it_decodes_can_be_started_again(job, record, tmp_path):
+@pytest.mark.parametrize(
+    "left",
+    [
+        ("lock", "pixels.cache"),
+        ("lock", "pixels.cache", ".split.json.a1b2.unfinished"),
+        ("lock", "pixels.cache", "split.json", ".run.json.a1b2.unfinished"),
+    ],
+)
+def test_a_run_killed_before_it_has_a_record_can_be_started_again(job, record, tmp_path, left):
     run = tmp_path / "r"
     run.mkdir()
-    (run / "pixels.cache").write_bytes(b"half")  # all that SIGKILL leaves in this phase
+    for name in left:
+        (run / name).write_bytes(b"half")
     finetune(dataclasses.replace(job, run=run, resume=True))
     assert model_bytes(run) == model_bytes(job.run)
 

@@ -20,7 +20,7 @@ from edgecat.train.cache import open_cache  # noqa: E402
 from edgecat.train.data import split_data  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
-from edgecat.train.origins import AddedRecord, TeacherRecord  # noqa: E402
+from edgecat.train.origins import AddedRecord, TeacherRecord, UnlabelledRecord  # noqa: E402
 from edgecat.train.parent import describe_scores, inherit, inherit_recipe  # noqa: E402
 from edgecat.train.photo_store import PhotoStore  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
@@ -181,6 +181,29 @@ def test_its_teacher_is_the_parents_wherever_that_lies(parent, lean, job, tmp_pa
     of_child = dataclasses.replace(record.parent, run=str(taught))
     dataclasses.replace(record, teacher=known, parent=of_child).save(child)
     assert inherit(job, child, ()).teacher == str(taught / "teacher")
+
+
+def test_its_photos_without_labels_are_the_parents_wherever_these_lie(parent, job, tmp_path):
+    taught, camera = shutil.copytree(parent, tmp_path / "taught"), tmp_path / "camera"
+    known = UnlabelledRecord("0" * 64, 7, 0, 0, folder=str(camera))
+    dataclasses.replace(load_run(taught), unlabelled=known).save(taught)
+    with pytest.raises(TrainError, match=f"7 photos without labels, too, .*{camera}; say where"):
+        inherit(job, taught, ())
+    moved = dataclasses.replace(job, unlabelled=tmp_path / "moved")
+    assert inherit(moved, taught, ()).unlabelled == tmp_path / "moved"
+    camera.mkdir()
+    assert inherit(job, taught, ()).unlabelled == camera
+    before = dataclasses.replace(known, folder=None)  # runs did not say where
+    dataclasses.replace(load_run(taught), unlabelled=before).save(taught)
+    with pytest.raises(TrainError, match="say where they are: --unlabelled DIR"):
+        inherit(job, taught, ())
+
+
+def test_a_run_that_was_moved_is_the_same_parent(lean, lean_job, parent, tmp_path):
+    moved = shutil.copytree(parent, tmp_path / "moved")
+    shutil.copytree(lean[0], tmp_path / "run")
+    asked = inherit(dataclasses.replace(lean_job, parent=None), moved, EDITS)
+    assert finetune(elsewhere(asked, tmp_path, resume=True)) == load_run(lean[0])
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from edgecat.train.finetune import finetune  # noqa: E402
 from edgecat.train.foreign import rename  # noqa: E402
 from edgecat.train.loss import count_photos, measure_loss  # noqa: E402
 from edgecat.train.network import build_network, predict_logits  # noqa: E402
+from edgecat.train.parent import inherit  # noqa: E402
 from edgecat.train.presets import TEACHER  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run  # noqa: E402
@@ -318,6 +319,13 @@ def test_photos_without_labels_are_learned_from_but_for_copies(student, heard, c
     num_steps = round((record.num_photos["train"] + found.num_learned) / student.recipe.batch_size)
     assert progress.steps["epoch 1/3"] == num_steps
     assert not list((tmp_path / "run").glob("*.cache"))
+
+
+def test_a_lean_network_learns_from_the_same_photos_without_labels(student, camera, tmp_path):
+    first = elsewhere(student, tmp_path / "first", unlabelled=camera)
+    record = finetune(first)
+    asked = dataclasses.replace(student, run=tmp_path / "lean")
+    assert finetune(inherit(asked, first.run, ("no-se:4",))).unlabelled == record.unlabelled
 
 
 def test_labels_and_photos_without_them_are_learned_from_together(student, camera, tmp_path):

@@ -81,8 +81,10 @@ def keep_options(command: Callable[..., None]) -> Callable[..., None]:
         "keep_folder",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Keep photos that are worth a look in this folder, to review them later. Default: "
-        "none is kept.",
+        help="Keep photos that are unknown or unsure (the two best probabilities less than 0.5 "
+        "apart), and one in 50 of the others, in this folder as they came, for 'edgecat review "
+        "DIR'. They stay on this machine, for this user alone; delete them whenever you like. "
+        "Default: none is kept.",
     )
     @click.option(
         "--keep-mb",

@@ -108,11 +108,6 @@ def command(
     in front. Where the line, the memory or the connections are full, whoever holds most of them or
     is slow has to make room.
 
-    With --keep DIR, photos that are unknown or unsure (the two best probabilities less than 0.5
-    apart), and one in 50 of the others, are kept in DIR as they came, with the answer: for
-    'edgecat review DIR'. They stay on this machine, for this user alone; delete DIR, or single
-    photos in DIR/photos, whenever you like.
-
     With --mqtt or --post each answer is told there, too (edgecat help home-automation).
 
     For machines: GET /openapi.json describes all there is, GET /v1/model the model in use,

@@ -52,9 +52,7 @@ class Scenes:
         self._kept: collections.deque[_Scene] = collections.deque(maxlen=NUM_REMEMBERED)
         self._not_before_s = -np.inf
 
-    def look_at(
-        self, frame: Frame, pixels: Pixels, prediction: Prediction, source: Source
-    ) -> None:
+    def look_at(self, frame: Frame, pixels: Pixels, prediction: Prediction, source: Source) -> None:
         """Keep an answered frame if it is worth a look and shows a scene that is not kept yet.
 
         Args:

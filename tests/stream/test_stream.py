@@ -229,6 +229,7 @@ def test_frames_worth_a_look_are_kept_as_they_came_with_the_answer_to_them_alone
     assert (answer.why, answer.bundle) == ("unsure", "bundle")
     assert answer.top[0].probability < MOST_OF_GREY
 
+
 def test_a_file_is_answered_to_its_last_frame(start, tmp_path):
     (tmp_path / "clip.mjpeg").write_bytes((RED + GREEN + BLUE) * 20 + RED[:-5])
     with (tmp_path / "clip.mjpeg").open("rb") as clip:

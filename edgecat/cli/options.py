@@ -1,7 +1,7 @@
 """Options that several commands have, so that each reads alike everywhere."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def address_options(*, port: int) -> _Decorator:
 
 
 def _hand_on_as(
-    name: str, options: Mapping[str, _Decorator], command: Callable[..., None]
+    name: str, options: dict[str, _Decorator], command: Callable[..., None]
 ) -> Callable[..., None]:
     """Give a command options, each by the argument that it sets, and hand them on as one dict."""
 

@@ -1,7 +1,7 @@
 """Options that several commands have, so that each reads alike everywhere."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def address_options(*, port: int) -> _Decorator:
 
 
 def _hand_on_as(
-    name: str, options: dict[str, _Decorator], command: Callable[..., None]
+    name: str, options: Mapping[str, _Decorator], command: Callable[..., None]
 ) -> Callable[..., None]:
     """Give a command options, each by the argument that it sets, and hand them on as one dict."""
 
@@ -155,9 +155,10 @@ def _hand_on_as(
         gathered = {option: given.pop(option) for option in options}
         command(*arguments, **{name: gathered}, **given)
 
-    for option in reversed(options.values()):
-        with_options = option(with_options)
-    return with_options
+    decorated: Callable[..., None] = with_options
+    for option in reversed([*options.values()]):
+        decorated = option(decorated)
+    return decorated
 
 
 _address_option = click.option(

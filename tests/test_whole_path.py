@@ -105,6 +105,12 @@ def test_a_bundle_holds_every_variant_that_this_cpu_runs(bundle):
     assert names[0] == "onnxruntime-fp32"
 
 
+def test_only_openvinos_graphs_lie_compressed(bundle):
+    gzip_mark = b"\x1f\x8b"  # RFC 1952, section 2.3.1
+    for path in bundle.iterdir():
+        assert path.read_bytes().startswith(gzip_mark) == path.name.endswith(".xml.gz"), path
+
+
 def test_labels_go_through_every_step_unharmed(bundle):
     assert load_bundle(bundle).spec.labels == tuple(sorted(CLASSES.values()))
 

@@ -16,7 +16,7 @@ _FILES = ("ncnn-fp32.param", "ncnn-fp32.bin")
 def make_bundle(folder: Path) -> Path:
     """Write cats12 with the variants `ncnn-fp32` and `ncnn-fp16`, and return its folder."""
     released = load_bundle("cats12")
-    model = onnx.load_model_from_string(released.read("onnxruntime-fp32.onnx"))
+    model = onnx.load_model_from_string(released.model_files("onnxruntime-fp32")[0])
     written = dict(zip(_FILES, export_ncnn(model), strict=True))
     folder.mkdir()
     for name, data in [*released.contents(), *written.items()]:

@@ -141,7 +141,7 @@ def _answer(command: list[str], work: Path, variant: str, photos: Pixels) -> dic
 def _imitate(bundle: Path, photos: Pixels) -> Logits:
     opened = load_bundle(bundle)
     variant = opened.spec.variant("ncnn-fp16")
-    return HalfEngine(variant, [opened.read(file) for file in variant.files]).run(photos)
+    return HalfEngine(variant, opened.model_files(variant.name)).run(photos)
 
 
 def _compare(

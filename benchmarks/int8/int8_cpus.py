@@ -117,9 +117,10 @@ def _unpack(bundle: Bundle, work: Path) -> dict[str, str]:
     models = {}
     for variant in bundle.spec.variants:
         if find_precision(variant).made != "rounded":
-            for file in variant.files:
-                (work / file).write_bytes(bundle.read(file))
-            models[variant.name] = ",".join([variant.name, *(str(work / f) for f in variant.files)])
+            files = [work / file for file in variant.files]
+            for file, data in zip(files, bundle.model_files(variant.name), strict=True):
+                file.write_bytes(data)
+            models[variant.name] = ",".join([variant.name, *map(str, files)])
     return models
 
 
@@ -127,7 +128,7 @@ def _build_by_bits(bundle: Bundle, calibration: Pixels, work: Path) -> dict[str,
     """Quantize again without distillation, with weights of 8 bits and with those that are safe."""
     import onnx
 
-    graph = onnx.load_model_from_string(bundle.read("onnxruntime-fp32.onnx"))
+    graph = onnx.load_model_from_string(bundle.model_files("onnxruntime-fp32")[0])
     quantizer = Quantizer(calibrate(graph, calibration), calibration)
     models = {}
     for title, limit in (("8-bit weights", WEIGHT_LIMIT), ("safe weights", SAFE_WEIGHT_LIMIT)):

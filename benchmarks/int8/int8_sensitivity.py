@@ -40,7 +40,7 @@ def main(data: Path, bundle: Path) -> None:
     loaded = load_bundle(bundle)
     pixels, calibration = load_seen_photos(loaded, data, "val", "calibration")
     validation = torch.from_numpy(pixels[:: len(pixels) // _NUM_PHOTOS].copy())
-    graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
+    graph = onnx.load_model_from_string(loaded.model_files("onnxruntime-fp32")[0])
     calibrated = calibrate(graph, calibration)
 
     def choose(num_stages: int) -> tuple[Parts, dict[str, Grid]]:

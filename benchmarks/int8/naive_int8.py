@@ -70,7 +70,7 @@ def main(data: Path, run: Path, bundle: Path) -> None:
         prepared = Path(folder) / "prepared.onnx"
         quantized = Path(folder) / "quantized.onnx"
         plain = Path(folder) / "plain.onnx"
-        plain.write_bytes(loaded.read("onnxruntime-fp32.onnx"))
+        plain.write_bytes(loaded.model_files("onnxruntime-fp32")[0])
         quant_pre_process(plain, prepared)
         fp32 = open_engine(loaded, "onnxruntime-fp32", threads=1)
         for name, settings in _RECIPES.items():

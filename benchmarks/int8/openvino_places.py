@@ -36,7 +36,7 @@ def main(data: Path, bundle: Path) -> None:
     """Quantize a bundle's float graph with other roundings each time; time all in turn."""
     photos = load_batch([photo.path for photo in find_photos(data)[::60]])
     loaded = load_bundle(bundle)
-    graph = onnx.load_model_from_string(loaded.read("onnxruntime-fp32.onnx"))
+    graph = onnx.load_model_from_string(loaded.model_files("onnxruntime-fp32")[0])
     parts = Parts(calibrate(graph, photos).model, 0)
     floats = open_engine(loaded, "openvino-fp32", threads=1)
     engines = {"float": floats}

@@ -2,7 +2,7 @@
 
 python -m benchmarks.reliability.fuzz_bundles
 
-Five kinds of cases, each made of a good, signed bundle by seeded changes:
+Six kinds of cases, each made of a good, signed bundle by seeded changes:
 
 - manifests: `bundle.json` with values, keys, types, sizes, names and text changed. With the owner's
   key required, every one must be refused. Without, one may be accepted ("answered") only if an
@@ -18,6 +18,8 @@ Five kinds of cases, each made of a good, signed bundle by seeded changes:
 - forged layers: models for ncnn, of random shapes, with words, numbers, lines or bytes changed in
   half of the cases; the manifest fits. What is refused must be so before ncnn reads it: it believes
   every count, and a wrong one would be a crash here, or nothing that can be seen.
+- gzipped models: the good model, compressed, its bytes changed; the manifest fits. Answered only if
+  Python's gzip module finds one whole file in it, which is the model.
 - zip files: for `edgecat bundle unpack`, changed as bytes and entry by entry. One may be accepted
   only if what it makes is, byte for byte, the good bundle, or one whose manifest the oracle takes.
 
@@ -26,6 +28,7 @@ Anywhere else than where the bundle belongs, no file may come, go or change.
 
 import contextlib
 import dataclasses
+import gzip
 import io
 import json
 import os
@@ -51,6 +54,7 @@ from benchmarks.reliability.mutations import mutate
 from benchmarks.reliability.oracle import find_lie, has_outside_data
 from benchmarks.results import write_result
 from edgecat.bundle.archive import unpack_bundle
+from edgecat.bundle.gzipped import GZIPPED, compress
 from edgecat.bundle.manifest import FileRecord, Variant
 from edgecat.bundle.ncnn_file import write_param
 from edgecat.bundle.store import MANIFEST, SIGNATURE, load_bundle, write_manifest
@@ -145,6 +149,27 @@ def check_forged_layers(case: int) -> tuple[str, str]:
         return result if _list_files(folder) == before else ("written", "")
 
 
+def check_gzipped_model(case: int) -> tuple[str, str]:
+    """Open a bundle whose model lies compressed and was changed; its manifest was made to fit."""
+    model, file = _read(make_good()[0], MODEL), f"{MODEL}{GZIPPED}"
+    whole = compress(file, model)
+    data = mutate(random.Random(f"{_SEED} gzip {case}"), whole, [whole])
+    good = load_bundle(make_good()[0]).spec
+    spec = dataclasses.replace(
+        good,
+        variants=(dataclasses.replace(good.variants[0], files=(file,)),),
+        files={file: FileRecord.of(data)},
+    )
+    with _sandbox() as folder:
+        (folder / file).write_bytes(data)
+        write_manifest(folder, spec)
+        before = _list_files(folder)
+        word, detail = _try(lambda: _answer(folder), BundleError)
+        if word == "answered" and gzip.decompress(data) != model:
+            return "accepted", "although it is another model"
+        return (word, detail) if _list_files(folder) == before else ("written", "")
+
+
 def check_zip(case: int) -> tuple[str, str]:
     """Unpack a zip file that was changed."""
     good, packed, public = make_good()
@@ -178,6 +203,7 @@ CHECKS: dict[str, Callable[[int], tuple[str, str]]] = {
     "damaged models": check_damaged_model,
     "forged models": check_forged_model,
     "forged layers": check_forged_layers,
+    "gzipped models": check_gzipped_model,
     "zip files": check_zip,
 }
 

@@ -24,7 +24,7 @@ def load_head(bundle: Bundle) -> Head:
     """
     reference = bundle.spec.variants[0]
     try:
-        head = read_head(read_graph(bundle.read(reference.files[0])))
+        head = read_head(read_graph(bundle.model_files(reference.name)[0]))
     except ValueError as error:
         raise BundleError(
             f"{bundle.path}: the head of {reference.name} cannot be read ({error}); export the run "

@@ -70,7 +70,8 @@ class Variant:
 
     Attributes:
         name: <engine>-<precision>.
-        files: The engine's files, the graph first ("x.onnx"; or "x.xml.gz", "x.bin").
+        files: The engine's files, the graph first ("x.onnx"; or "x.xml.gz", "x.bin"); one that
+            ends in ".gz" is compressed (`edgecat.bundle.gzipped`).
         score: The test score, where one was measured.
         verdict: Where it is worth running, where that was measured.
         ood_threshold: OOD score (`edgecat.scores.ood`) above which a photo shows none of the known

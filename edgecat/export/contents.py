@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.bundle.golden import GOLDEN_FILE
+from edgecat.bundle.gzipped import compress
 from edgecat.bundle.known_features import KNOWN_FEATURES_FILE
 from edgecat.bundle.manifest import FileRecord, ModelSpec, OodSpec
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
@@ -85,7 +86,8 @@ def _list_files(contents: Contents) -> dict[str, bytes]:
         GOLDEN_FILE: contents.rated.golden.to_json().encode(),
     }
     for model in contents.models:
-        files |= dict(zip(model.variant.files, model.files, strict=True))
+        for name, data in zip(model.variant.files, model.files, strict=True):
+            files[name] = compress(name, data)
     return files
 
 

@@ -17,7 +17,9 @@ class Maker:
     """How files for an engine are made.
 
     Attributes:
-        endings: Of the files' names, the graph's first.
+        endings: Of the files' names, the graph's first. A file that ends in ".gz" lies
+            compressed in a bundle (`edgecat.bundle.gzipped`); the functions here and the engine
+            have its plain bytes.
         build: From the proven float graph to the float model's files. Raises
             `UnsupportedGraphError` where the engine cannot have the network.
         imitate: Opens a model's files as a rounded variant, computed as that would be on a

@@ -1,6 +1,5 @@
 """ONNX -> OpenVINO IR, in float32."""
 
-import gzip
 import re
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ _COUNTED = re.compile(r"[A-Z][A-Za-z]*_\d+")
 
 
 def export_openvino(model: onnx.ModelProto) -> tuple[bytes, bytes]:
-    """Return a float model as OpenVINO IR: the graph's XML, packed by gzip, and its weights.
+    """Return a float model as OpenVINO IR: the graph's XML and its weights.
 
     Args:
         model: As `optimize_graph` returns it.
@@ -52,18 +51,14 @@ def convert_openvino(model: onnx.ModelProto) -> Any:
 
 
 def serialize_openvino(model: Any) -> tuple[bytes, bytes]:
-    """Return an OpenVINO model's XML, packed by gzip, and its weights.
-
-    Plain, the XML would be a sixth of an INT8 model; packed it is a twentieth of that.
-    """
+    """Return an OpenVINO model's XML and its weights: for the same model, the same bytes."""
     import openvino
 
     _number_names(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
         openvino.save_model(model, file, compress_to_fp16=False)
-        graph = gzip.compress(file.read_bytes(), mtime=0)  # the same model, the same bytes
-        return graph, file.with_suffix(".bin").read_bytes()
+        return file.read_bytes(), file.with_suffix(".bin").read_bytes()
 
 
 def _number_names(model: Any) -> None:

@@ -1,8 +1,8 @@
 """Which of a bundle's variants runs here, with how many threads; open and tried."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, EngineError, SelfTestError
@@ -134,8 +134,8 @@ def open_choice(
             answered first.
 
     Raises:
-        BundleError: The bundle has no such variant, a file was changed meanwhile, or the model
-            takes numbers from a file outside of the bundle.
+        BundleError: The bundle has no such variant, a file was changed meanwhile or cannot be
+            decompressed, or the model takes numbers from a file outside of the bundle.
         SelfTestError: The device answers otherwise than the machine that exported.
         EngineError: The engine is not installed, has no such device, or refuses the model.
         ConfigError: `threads` is below 1, or nobody knows the device.
@@ -163,7 +163,7 @@ def open_choice(
 
 def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
     chosen = bundle.spec.variant(choice.variant)
-    files = _Files(bundle, chosen.files)
+    files = bundle.model_files(choice.variant)
     engine = open_model(chosen, files, choice.threads, power_save=power_save, device=choice.device)
     try:
         engine = _add_enrolled(engine, bundle)
@@ -176,29 +176,6 @@ def _open(bundle: Bundle, choice: Choice, power_save: bool) -> Engine:
         engine.close()
         raise
     return engine
-
-
-class _Files(Sequence[bytes]):
-    """A variant's files, each read when an engine asks for it: none is held for longer than that.
-
-    Weights that ncnn has a copy of were a tenth of what a process took at most.
-    """
-
-    def __init__(self, bundle: Bundle, names: Sequence[str]) -> None:
-        """Read nothing yet."""
-        self._bundle, self._names = bundle, names
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._names)
-
-    def __getitem__(self, place: Any) -> Any:
-        """Return the bytes of one, checked.
-
-        Raises:
-            BundleError: It is missing or changed.
-        """
-        return self._bundle.read(self._names[place])
 
 
 def _add_enrolled(engine: Engine, bundle: Bundle) -> Engine:

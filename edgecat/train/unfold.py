@@ -49,14 +49,14 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
 
     Raises:
         WeightsError: The files do not fit each other, or the graph is none that holds its weights.
-        BundleError: A file is missing or changed.
+        BundleError: A file is missing, changed, or cannot be decompressed.
     """
     import onnx
     from onnx import numpy_helper
     from safetensors.torch import load
 
     file = bundle.spec.variants[0].files[0]
-    model = bundle.read(file)
+    model = bundle.model_files(bundle.spec.reference)[0]
     try:
         is_alone = not names_other_files(model)
     except ValueError as error:

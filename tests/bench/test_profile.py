@@ -110,8 +110,8 @@ def test_openvino_tells_in_what_each_operator_computes(make_bundle, colour_model
     from edgecat.graph.to_openvino import export_openvino
 
     graph, weights = export_openvino(onnx.load_from_string(colour_model))
-    variants = (Variant("openvino-fp32", ("m.xml.gz", "m.bin")),)
-    files = {"m.xml.gz": graph, "m.bin": weights}
+    variants = (Variant("openvino-fp32", ("m.xml", "m.bin")),)
+    files = {"m.xml": graph, "m.bin": weights}
     bundle = load_bundle(make_bundle(files=files, variants=variants))
     for device in ("CPU", "AUTO"):
         (profile,) = profile_variants(bundle, ["openvino-fp32"], Resources(1, device=device), 3)

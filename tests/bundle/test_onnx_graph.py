@@ -22,7 +22,7 @@ def change(model, edit):
 
 def released_models():
     bundle = load_bundle("cats12")
-    return {v.name: bundle.read(v.files[0]) for v in bundle.spec.variants}
+    return {v.name: bundle.model_files(v.name)[0] for v in bundle.spec.variants}
 
 
 @pytest.mark.parametrize("name", released_models())

@@ -155,7 +155,7 @@ def test_answers_are_near_to_float(small, small_int8, cats):
 
 def test_a_trained_model_answers_near_to_float(cats):
     bundle = load_bundle("cats12")
-    model = onnx.load_model_from_string(bundle.read("onnxruntime-fp32.onnx"))
+    model = onnx.load_model_from_string(bundle.model_files("onnxruntime-fp32")[0])
     expected, logits = (
         run_float(model, cats),
         run_float(quantize(model, cats), cats),

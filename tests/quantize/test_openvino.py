@@ -1,6 +1,5 @@
 """INT8 for OpenVINO: integers where dense layers read, near to float."""
 
-import gzip
 import io
 from collections import Counter
 
@@ -32,7 +31,7 @@ TRAINED_ERROR = 0.3
 @pytest.fixture(scope="module")
 def trained():
     bundle = load_bundle("cats12")
-    return onnx.load_model_from_string(bundle.read("onnxruntime-fp32.onnx"))
+    return onnx.load_model_from_string(bundle.model_files("onnxruntime-fp32")[0])
 
 
 @pytest.fixture(scope="module", params=[0, 2])
@@ -77,7 +76,7 @@ def test_in_bf16_the_same_files_answer_near_to_int8_or_are_refused(made, trained
 
 def test_weights_are_stored_as_int8(made):
     files, num_float_stages = made
-    graph, weights = io.BytesIO(gzip.decompress(files[0])), io.BytesIO(files[1])
+    graph, weights = io.BytesIO(files[0]), io.BytesIO(files[1])
     model = openvino.Core().read_model(graph, weights)
     kinds = Counter(
         op.get_element_type().get_type_name()

@@ -43,7 +43,7 @@ TIES = 0.15
 
 @pytest.fixture(scope="module")
 def trained(cats):
-    model = onnx.load_model_from_string(load_bundle("cats12").read("onnxruntime-fp32.onnx"))
+    model = onnx.load_model_from_string(load_bundle("cats12").model_files("onnxruntime-fp32")[0])
     return Quantizer(calibrate(model, cats), cats)
 
 

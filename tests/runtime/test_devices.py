@@ -39,7 +39,7 @@ from edgecat.runtime.precision import BF16, FP16, FP32, INT8, INT8_BF16
 from edgecat.runtime.tuned import keep_tuning
 
 ORT, OPENVINO = "onnxruntime-fp32", "openvino-fp32"
-VARIANTS = (Variant(ORT, ("model.onnx",)), Variant(OPENVINO, ("m.xml.gz", "m.bin")))
+VARIANTS = (Variant(ORT, ("model.onnx",)), Variant(OPENVINO, ("m.xml", "m.bin")))
 
 # What no machine has: the 78th of its GPUs.
 NOT_THERE = "GPU.77"
@@ -48,7 +48,7 @@ NOT_THERE = "GPU.77"
 @pytest.fixture(scope="module")
 def files(colour_model):
     graph, weights = export_openvino(onnx.load_from_string(colour_model))
-    return {"model.onnx": colour_model, "m.xml.gz": graph, "m.bin": weights}
+    return {"model.onnx": colour_model, "m.xml": graph, "m.bin": weights}
 
 
 @pytest.fixture

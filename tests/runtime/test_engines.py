@@ -171,9 +171,7 @@ def test_each_of_several_threads_gets_its_own_answer(colour_model, library):
 def test_openvino_refuses_what_is_no_model():
     pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
     variant = Variant("openvino-fp32", ("a.xml", "a.bin"))
-    bomb = gzip.compress(bytes(17 * 2**20))
-    cut_off = gzip.compress(b"<net/>")[:-9]
-    for files in ([b"<xml/>", b""], [b"", b""], [b"<net"], [bomb, b""], [cut_off, b""]):
+    for files in ([b"<xml/>", b""], [b"", b""], [b"<net"], [gzip.compress(b"<?xml "), b""]):
         with pytest.raises(EngineError, match=r"openvino-fp32: OpenVINO .* refuses"):
             open_model(variant, files, 1)
 

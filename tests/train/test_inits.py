@@ -136,7 +136,7 @@ def test_weights_without_a_fitting_output_layer_are_refused_with_the_way_out(
 def test_a_bundle_in_full_answers_as_its_graph_does():
     import onnxruntime
 
-    graph = load_bundle("cats12").read("onnxruntime-fp32.onnx")
+    graph = load_bundle("cats12").model_files("onnxruntime-fp32")[0]
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     photos = np.random.default_rng(0).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8)
     expected = session.run(None, {session.get_inputs()[0].name: photos})[0]

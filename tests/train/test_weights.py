@@ -248,7 +248,7 @@ def test_the_released_model_unfolds_to_the_function_that_its_graph_computes():
     import onnxruntime
 
     bundle = load_bundle("cats12")
-    model = onnx.load_model_from_string(bundle.read("onnxruntime-fp32.onnx"))
+    model = onnx.load_model_from_string(bundle.model_files("onnxruntime-fp32")[0])
     # The last product's first input is the hidden layer: what the output layer gets.
     hidden = next(n for n in reversed(model.graph.node) if n.op_type in ("Gemm", "MatMul")).input[0]
     model.graph.output.append(onnx.helper.make_tensor_value_info(hidden, 1, None))

@@ -1,9 +1,7 @@
 """OpenVINO, on the CPU or on another device that it has here."""
 
-import gzip
 import io
 import threading
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,9 +33,6 @@ if TYPE_CHECKING:
 # A batch dimension that is left open.
 _ANY = -1
 
-# A graph's XML is about 300 kB; a packed file of a stranger could unpack to more than the memory.
-_MAX_GRAPH_BYTES = 16 * 2**20
-
 # How OpenVINO's own form starts. It would open other forms, too: ONNX, with weights from files in
 # the process's current directory. With XML it takes them from memory alone.
 _XML = b"<?xml "
@@ -64,7 +59,7 @@ class OpenVinoEngine:
 
         Args:
             variant: Of the engine "openvino".
-            files: The IR's XML, plain or packed by gzip, then its weights.
+            files: The IR's XML, then its weights.
             resources: To save power has no effect: OpenVINO's threads sleep as soon as there is no
                 work (benchmarks/results/*/memory.json), and there is no property for it.
 
@@ -83,9 +78,10 @@ class OpenVinoEngine:
         # What a CPU compiles in a moment is not worth the disk.
         self._cache = None if resources.device == CPU else prepare_cache()
         try:
-            self._model = core.read_model(io.BytesIO(_unpack(files[0])), io.BytesIO(files[1]))
+            graph, weights = _check_graph(files[0]), files[1]
+            self._model = core.read_model(io.BytesIO(graph), io.BytesIO(weights))
             self._requests = {(1, False): self._compile(1)}
-        except (RuntimeError, IndexError, TypeError, OSError, EOFError, zlib.error) as error:
+        except (RuntimeError, IndexError, TypeError, OSError) as error:
             raise EngineError(
                 f"{variant.name}: OpenVINO {self._version} refuses the model "
                 f"({str(error).splitlines()[0] if str(error) else 'no reason given'}); "
@@ -196,17 +192,12 @@ class OpenVinoEngine:
         return operator.input_value(0)
 
 
-def _unpack(graph: bytes) -> bytes:
-    """Return a graph's XML.
+def _check_graph(graph: bytes) -> bytes:
+    """Return a graph that is OpenVINO's own.
 
     Raises:
-        OSError: Packed, it is no gzip file or too large; or it is no XML.
+        OSError: It is no XML.
     """
-    if graph[:2] == b"\x1f\x8b":  # gzip's mark, RFC 1952
-        with gzip.open(io.BytesIO(graph)) as file:
-            graph = file.read(_MAX_GRAPH_BYTES + 1)
-        if len(graph) > _MAX_GRAPH_BYTES:
-            raise OSError(f"the graph unpacks to more than {_MAX_GRAPH_BYTES // 2**20} MiB")
     if not graph.startswith(_XML):
         raise OSError("the graph is no XML as OpenVINO writes it")
     return graph

@@ -77,7 +77,8 @@ def _draw_scene(pixels: Pixels) -> _Scene:
     size = (_GRID, _GRID)
     small = Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.BOX)
     grey = np.asarray(small, np.float32)
-    return grey - grey.mean()
+    scene: _Scene = grey - grey.mean()
+    return scene
 
 
 def _is_same(scene: _Scene, other: _Scene) -> bool:

@@ -113,8 +113,11 @@ class FrontWriter:
         parent = Candidate(PARENT, (), 1.0, 1.0, 0.0, Cost(0.0, 1.0, 1.0), None)
         for one in (parent, *found.networks):
             plain = {self._savings.variant: Measured(one.saving, self._judge_run(one))}
-            for variant, measured in found.variants.networks.get(one.name, plain).items():
-                yield make_row(one, variant, measured)
+            measured = found.variants.networks.get(one.name, plain)
+            if one is parent:  # what all are compared with takes its own time
+                measured = measured | plain
+            for variant, each in measured.items():
+                yield make_row(one, variant, each)
 
     def _judge_run(self, candidate: Candidate) -> AccuracyChange:
         if candidate.name == PARENT:

@@ -69,6 +69,7 @@ def test_each_variant_of_each_network_is_a_row_of_one_front(job, front):
 def test_accuracy_is_that_of_the_exported_models_against_the_network_as_it_is(front):
     by_name = {(row.name, row.variant): row for row in front.rows}
     plain = by_name[PARENT, front.variant]
+    assert plain.latency_ratio == 1
     assert plain.change.agreement_ratio == 1
     assert plain.change.num_lost == 0
     lean = [by_name[NAME, variant].change for variant in EXACT]

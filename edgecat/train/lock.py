@@ -19,6 +19,10 @@ from edgecat.errors import RunInUse, StorageError
 #: Lies in a run's folder while it is written; it says who writes.
 LOCK = "lock"
 
+# Another process that wrote nothing may remove the folder just after it was found or made: not so
+# often in a row.
+_MAX_TRIES = 100
+
 
 @contextlib.contextmanager
 def lock_run(run: Path) -> Iterator[None]:
@@ -31,7 +35,6 @@ def lock_run(run: Path) -> Iterator[None]:
         StorageError: It cannot be written, or its file system has no locks.
     """
     with atomic.storage_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
         descriptor = _open_locked(run / LOCK)
     try:
         yield
@@ -49,7 +52,7 @@ def lock_file(file: Path) -> Iterator[None]:
     The file stays: a removed one could still be locked, on NFS, by a machine that has not heard.
 
     Args:
-        file: To make, in a folder that exists.
+        file: To make.
 
     Raises:
         RunInUse: Another process holds it.
@@ -71,7 +74,7 @@ def _open_locked(file: Path) -> int:
         StorageError: It cannot be locked.
     """
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = _open(file)
         try:
             _lock(descriptor, file)
             # Its holder may have removed it after it was opened here: then it keeps nobody out.
@@ -84,6 +87,19 @@ def _open_locked(file: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _open(file: Path) -> int:
+    """Return a file, open, in a folder that is made if there is none."""
+    for _ in range(_MAX_TRIES):
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            return _try_open(file)
+    return _try_open(file)  # the folder cannot be made: the system says why
+
+
+def _try_open(file: Path) -> int:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
 
 def _lock(descriptor: int, file: Path) -> None:

@@ -24,6 +24,17 @@ with lock_run(Path(sys.argv[1])):
 """
 
 
+TRIES = """
+import contextlib, sys
+from pathlib import Path
+from edgecat.errors import RunInUse
+from edgecat.train.lock import lock_run
+for _ in range(3000):
+    with contextlib.suppress(RunInUse), lock_run(Path(sys.argv[1])):
+        pass
+"""
+
+
 def hold(run):
     process = subprocess.Popen([sys.executable, "-c", HOLDS, run], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"holds\n"
@@ -48,6 +59,13 @@ def test_a_second_holder_is_refused_and_told_who_holds_until_that_one_dies(tmp_p
     with lock_run(run):
         assert f"process {os.getpid()} on " in (run / "lock").read_text()
     assert not run.exists()
+
+
+def test_holders_that_come_and_go_at_once_never_fail(tmp_path):
+    command = [sys.executable, "-c", TRIES, tmp_path / "r"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
+    assert [process.communicate()[1] for process in both] == [b"", b""]
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_folder_is_kept_if_something_was_written(tmp_path):

@@ -280,6 +280,19 @@ def _search_against_random(result: _Result) -> str:
     return f"hypervolume of the search's front by that of the random one, a seed each: {told}"
 
 
+def _gates(result: _Result) -> str:
+    ranges: dict[int, float] = {}
+    for row in result["rows"]:
+        found = max(row["val_range"], row["others_range"])
+        ranges[row["block"]] = max(found, ranges.get(row["block"], 0.0))
+    still = [str(block) for block, found in ranges.items() if found == 0]
+    return (
+        f"of {len(ranges)}, those of blocks {' and '.join(still)} say the same of all "
+        f"{result['num_val']} photos of cats and {result['num_others']} of others; the others vary "
+        f"by {min(found for found in ranges.values() if found):.2f} or more"
+    )
+
+
 def _lean_cats(result: _Result) -> str:
     parts = []
     for row in result["rows"]:
@@ -355,6 +368,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     ),
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
+    "gates": _gates,
     "lean_cats": _lean_cats,
     "predicted_latency": _predicted_latency,
     "search_against_random": _search_against_random,

@@ -82,7 +82,7 @@ def keep_pool(bundle: Path, pool: list[Path], folder: Path) -> list[str]:
     """Let a model answer photos and keep those worth a look; return them in the review's order."""
     keeper = Keeper(KeepPlace(folder, 2**40), Silent())
     with Classifier.open(bundle) as classifier:
-        source = Source(classifier.bundle.spec.name, classifier.variant)
+        source = Source.of(classifier)
         for path in pool:
             photo = path.read_bytes()
             sha256 = hashlib.sha256(photo).hexdigest()

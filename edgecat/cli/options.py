@@ -1,7 +1,7 @@
 """Options that several commands have, so that each reads alike everywhere."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import click
 
 from edgecat.errors import ConfigError
 from edgecat.keep.place import KeepPlace
+
+_Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 variant_option = click.option(
     "--variant",
@@ -81,8 +83,10 @@ def keep_options(command: Callable[..., None]) -> Callable[..., None]:
         "keep_folder",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Keep photos that are worth a look in this folder, to review them later. Default: "
-        "none is kept.",
+        help="Keep photos that are unknown or unsure (the two best probabilities less than 0.5 "
+        "apart), and one in 50 of the others, in this folder as they came, for 'edgecat review "
+        "DIR'. They stay on this machine, for this user alone; delete them whenever you like. "
+        "Default: none is kept.",
     )
     @click.option(
         "--keep-mb",
@@ -119,16 +123,58 @@ def opening_options(command: Callable[..., None]) -> Callable[..., None]:
 
     These are keyword arguments of `edgecat.runtime.classifier.Classifier.open`.
     """
+    return _hand_on_as("opening", _OPENING, command)
+
+
+def address_options(*, port: int) -> _Decorator:
+    """Give a server the options of where it listens, and hand them on as one: `address`.
+
+    These are keyword arguments of `edgecat.serve.server.Address`.
+
+    Args:
+        port: The default.
+    """
+    port_option = click.option(
+        "--port",
+        default=port,
+        show_default=True,
+        type=click.IntRange(0, 65535),
+        help="0 for any free one.",
+    )
+    options = {"host": _address_option, "port": port_option, "token_file": _token_option}
+    return functools.partial(_hand_on_as, "address", options)
+
+
+def _hand_on_as(
+    name: str, options: Mapping[str, _Decorator], command: Callable[..., None]
+) -> Callable[..., None]:
+    """Give a command options, each by the argument that it sets, and hand them on as one dict."""
 
     @functools.wraps(command)
-    def with_opening(*arguments: Any, **given: Any) -> None:
-        opening = {name: given.pop(name) for name in _OPENING}
-        command(*arguments, opening=opening, **given)
+    def with_options(*arguments: Any, **given: Any) -> None:
+        gathered = {option: given.pop(option) for option in options}
+        command(*arguments, **{name: gathered}, **given)
 
-    for option in reversed(_OPENING.values()):
-        with_opening = option(with_opening)
-    return with_opening
+    decorated: Callable[..., None] = with_options
+    for option in reversed([*options.values()]):
+        decorated = option(decorated)
+    return decorated
 
+
+_address_option = click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="IP address to listen at, or localhost for 127.0.0.1 and ::1; others than this machine's "
+    "own need --token-file.",
+)
+
+_token_option = click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="File with the token that clients have to send and pages ask for, 16 characters or more.",
+)
 
 _OPENING = {
     "variant": variant_option,

@@ -1,10 +1,12 @@
 """The command `edgecat review`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import address_options
 from edgecat.cli.output import TerminalProgress
 
 
@@ -14,33 +16,13 @@ from edgecat.cli.output import TerminalProgress
     "--bundle",
     help="Offer the classes of this bundle first, in their order: each has the same key always.",
 )
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="ADDRESS",
-    help="IP address to listen at; others than this machine's own need --token-file.",
-)
-@click.option(
-    "--port",
-    default=8001,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="0 for any free one.",
-)
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    help="File with the token that the page asks for, 16 characters or more.",
-)
-def command(
-    folder: Path, bundle: str | None, host: str, port: int, token_file: Path | None
-) -> None:
+@address_options(port=8001)
+def command(folder: Path, bundle: str | None, address: dict[str, Any]) -> None:
     """Say what kept photos show, on a local page, key by key.
 
-    DIR is the folder of 'edgecat watch --keep DIR' or 'edgecat serve --keep DIR'. Open the page in
-    a browser: one photo after the other, those that the model does not know first, those to which
-    it said the same side by side. 1-9 and letters say what a photo shows, N is for a new class, S
+    DIR is the folder of --keep DIR of 'edgecat watch', 'stream' or 'serve'. Open the page in a
+    browser: one photo after the other, those that the model does not know first, those to which it
+    said the same side by side. 1-9 and letters say what a photo shows, N is for a new class, S
     skips a photo that nobody can tell, X leaves one out that is no good, U takes back.
 
     Each decision is a line in DIR/decisions.jsonl before the next photo is shown; nothing is lost
@@ -61,4 +43,4 @@ def command(
         from edgecat.serve.server import Address
 
         labels = load_bundle(bundle).spec.labels if bundle else ()
-        review(folder, labels, Address(host, port, token_file), signals, TerminalProgress().say)
+        review(folder, labels, Address(**address), signals, TerminalProgress().say)

@@ -9,6 +9,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import (
+    address_options,
     allow_older_option,
     device_option,
     keep_options,
@@ -24,25 +25,7 @@ from edgecat.keep.place import KeepPlace
 @click.command("serve", short_help=COMMANDS["serve"])
 @click.argument("bundle")
 @variant_option
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="ADDRESS",
-    help="IP address to listen at, or localhost for 127.0.0.1 and ::1; others need --token-file.",
-)
-@click.option(
-    "--port",
-    default=8000,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="0 for any free one.",
-)
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    help="File with the token that clients have to send, 16 characters or more.",
-)
+@address_options(port=8000)
 @click.option(
     "--max-body-mb",
     default=16,
@@ -73,9 +56,7 @@ from edgecat.keep.place import KeepPlace
 def command(
     bundle: str,
     variant: str | None,
-    host: str,
-    port: int,
-    token_file: Path | None,
+    address: dict[str, Any],
     max_body_mb: int,
     max_waiting: int,
     threads: int | None,
@@ -108,11 +89,6 @@ def command(
     in front. Where the line, the memory or the connections are full, whoever holds most of them or
     is slow has to make room.
 
-    With --keep DIR, photos that are unknown or unsure (the two best probabilities less than 0.5
-    apart), and one in 50 of the others, are kept in DIR as they came, with the answer: for
-    'edgecat review DIR'. They stay on this machine, for this user alone; delete DIR, or single
-    photos in DIR/photos, whenever you like.
-
     With --mqtt or --post each answer is told there, too (edgecat help home-automation).
 
     For machines: GET /openapi.json describes all there is, GET /v1/model the model in use,
@@ -130,14 +106,14 @@ def command(
         from edgecat.serve.server import Address, choose_threads, serve
         from edgecat.service.live import LiveClassifier
 
+        where = Address(**address)
         limits = Limits(max_body_bytes=max_body_mb * 2**20, max_waiting=max_waiting)
-        address = Address(host, port, token_file)
         options = {"signer": signer, "allow_older": allow_older, "device": device}
         most = threads or AtMost(choose_threads())
         classifier = LiveClassifier(bundle, variant, threads=most, power_save=power_save, **options)
         _show_only_mistakes()
         with open_keeper(keep, progress) as keeper:
-            serve(classifier, address, limits, signals, Audience(progress.say, tell), keeper)
+            serve(classifier, where, limits, signals, Audience(progress.say, tell), keeper)
 
 
 class _Mistakes(logging.Handler):

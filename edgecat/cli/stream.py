@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import opening_options
+from edgecat.cli.options import keep_options, opening_options
 from edgecat.cli.output import TerminalProgress, print_json
 from edgecat.cli.sinks import open_outbox, outbox_options
+from edgecat.keep.place import KeepPlace
 
 
 @click.command("stream", short_help=COMMANDS["stream"])
@@ -24,6 +25,7 @@ from edgecat.cli.sinks import open_outbox, outbox_options
 )
 @opening_options
 @outbox_options
+@keep_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -31,6 +33,7 @@ def command(
     window: int,
     opening: dict[str, Any],
     sinking: dict[str, Any],
+    keep: KeepPlace | None,
 ) -> None:
     """Classify the newest frame of a camera, again and again.
 
@@ -46,16 +49,21 @@ def command(
     With --mqtt or --post each answer that is another one than the last is told there, too
     (edgecat help home-automation).
 
+    With --keep, of frames that look alike one is kept, and none within 5 seconds of the last.
+
     \b
       rpicam-vid --codec mjpeg -t 0 -o - | edgecat stream cats12
       ffmpeg -i rtsp://camera/1 -f mjpeg - | edgecat stream first.edgecat --window 10
+      rpicam-vid --codec mjpeg -t 0 -o - | edgecat stream cats12 --keep kept
     """
     from edgecat.errors import ConfigError
+    from edgecat.keep.keeper import open_keeper
     from edgecat.service.live import LiveClassifier
     from edgecat.service.process import Service
     from edgecat.stream.loop import stream
     from edgecat.stream.mailbox import Mailbox
     from edgecat.stream.news import News
+    from edgecat.stream.scenes import GAP_S, Scenes
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(
@@ -82,5 +90,8 @@ def command(
         if found := classifier.current.choice.news:
             progress.say(found)
         mailbox = Mailbox(read, progress, drop=not is_recording)
-        stream(classifier, mailbox, service, window=window, on_line=pass_on)
+        with open_keeper(keep, progress) as keeper:
+            gap_s = 0 if is_recording else GAP_S
+            scenes = None if keeper is None else Scenes(keeper, gap_s)
+            stream(classifier, mailbox, service, window=window, scenes=scenes, on_line=pass_on)
     context.exit(service.exit_code)

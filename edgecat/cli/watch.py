@@ -84,11 +84,6 @@ def command(
     Another bundle that takes the place of BUNDLE is used from then on, if it is good. SIGHUP asks
     to open it again; SIGTERM and Ctrl-C end after the photo under way.
 
-    With --keep DIR, photos that are unknown or unsure (the two best probabilities less than 0.5
-    apart), and one in 50 of the others, are kept in DIR as they came, with the answer: for
-    'edgecat review DIR'. They stay on this machine, for this user alone; delete DIR, or single
-    photos in DIR/photos, whenever you like.
-
     \b
       edgecat watch cats12 /srv/camera --out results.jsonl
       edgecat watch cats12 /srv/camera --out results.jsonl --once          from cron

@@ -23,6 +23,7 @@ from edgecat.keep.kept import (
 from edgecat.keep.place import KeepPlace
 from edgecat.photos.formats import tell_format
 from edgecat.progress import Progress
+from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.prediction import Prediction
 from edgecat.service.troubles import Troubles
 from edgecat.strict import to_json
@@ -44,6 +45,11 @@ class Source:
     bundle: str
     variant: str
     name: str | None = None
+
+    @classmethod
+    def of(cls, classifier: Classifier, name: str | None = None) -> "Source":
+        """Return the source of a photo that a classifier answered."""
+        return cls(classifier.bundle.spec.name, classifier.variant, name)
 
 
 class Keeper:
@@ -73,8 +79,8 @@ class Keeper:
             self._bear(error)
         progress.say(place.describe())
 
-    def look_at(self, photo: bytes, sha256: str, prediction: Prediction, source: Source) -> None:
-        """Keep an answered photo if it is worth a look.
+    def look_at(self, photo: bytes, sha256: str, prediction: Prediction, source: Source) -> bool:
+        """Keep an answered photo if it is worth a look; return whether it is kept now.
 
         Args:
             photo: Its bytes, of which a picture was decoded.
@@ -84,7 +90,7 @@ class Keeper:
         """
         why = find_reason(prediction, sha256)
         if why is None:
-            return
+            return False
         answer = KeptAnswer(
             why=why,
             time=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
@@ -99,8 +105,9 @@ class Keeper:
             self._keep(photo, sha256, to_json(dataclasses.asdict(answer)).encode() + b"\n")
         except (EdgecatError, OSError) as error:
             self._bear(error)
-        else:
-            self._troubles.end(str(self._place.folder))
+            return False
+        self._troubles.end(str(self._place.folder))
+        return True
 
     def close(self) -> None:
         """Let another process have the folder."""

@@ -246,8 +246,8 @@ def open_log(folder: Path, say: Callable[[str], object]) -> DecisionLog:
     """
     if not (folder / PHOTOS).is_dir():  # or a file would be made in anybody's folder
         raise ConfigError(
-            f"{folder}: holds no kept photos; give the folder of edgecat watch --keep DIR, or of "
-            "serve --keep DIR"
+            f"{folder}: holds no kept photos; give the folder of --keep DIR of edgecat watch, "
+            "stream or serve"
         )
     return DecisionLog(folder / DECISIONS, say)
 

@@ -142,7 +142,7 @@ class PhotoService:
         bundle, variant = current.bundle.spec.name, current.variant
         if self._keeper is not None:
             sha256 = hashlib.sha256(photo).hexdigest()
-            self._keeper.look_at(photo, sha256, prediction, Source(bundle, variant))
+            self._keeper.look_at(photo, sha256, prediction, Source.of(current))
         answer = prediction.to_dict() | {"bundle": bundle, "variant": variant}
         if self._audience.on_answer is not None:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

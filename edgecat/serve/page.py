@@ -15,10 +15,12 @@ def load_page(package: str, texts: Mapping[str, str]) -> tuple[bytes, dict[str, 
     nothing that gets into the page in another way is run.
 
     Args:
-        package: Whose `page.html`.
+        package: Whose `page.html`; `{{style}}` in it is how all pages begin theirs, `page.css`.
         texts: What stands in it for each `{{name}}`.
     """
     text = (files(package) / "page.html").read_text(encoding="utf-8")
+    look = (files("edgecat.serve") / "page.css").read_text(encoding="utf-8")
+    text = text.replace("{{style}}\n", look)
     for name, words in texts.items():
         text = text.replace(f"{{{{{name}}}}}", html.escape(words))
     policy = "; ".join(

@@ -197,7 +197,7 @@ class _Watcher:
         else:
             result |= prediction.to_dict()
             if self.keeper is not None:  # first: after a kill it is answered and kept again, once
-                source = Source(result["bundle"], result["variant"], arrival.photo)
+                source = Source.of(classifier, arrival.photo)
                 self.keeper.look_at(content.data, content.sha256.hex(), prediction, source)
         if self._persist(lambda: self.journal.add(photo, result)):
             self.arrivals.done(arrival.photo)

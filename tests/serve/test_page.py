@@ -1,5 +1,7 @@
 """The page in a real browser, at the size of a phone and of a desk."""
 
+from importlib.resources import files
+
 import pytest
 
 from edgecat.serve.page import load_page
@@ -219,6 +221,14 @@ def test_a_server_that_is_gone_is_noticed(page, colours, photo):
         page.open(served)
     page.find("pick").send_keys(str(photo))
     page.wait_for("status", "does not answer")
+
+
+@pytest.mark.parametrize("package", ["edgecat.serve", "edgecat.review"])
+def test_pages_begin_their_style_alike(package):
+    page = load_page(package, {})[0].decode()
+    look = (files("edgecat.serve") / "page.css").read_text(encoding="utf-8")
+    assert f"<style>\n{look}" in page
+    assert "{{style}}" not in page
 
 
 def test_the_page_names_no_other_place():

@@ -15,6 +15,7 @@ from PIL import Image
 
 from edgecat.cli.main import BROKEN_PIPE
 from edgecat.errors import ImageError
+from edgecat.keep.kept import list_kept, load_answer
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.stream.loop import stream
@@ -23,6 +24,9 @@ from edgecat.stream.mailbox import Mailbox
 pytestmark = pytest.mark.slow  # starts processes
 
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
+
+# Of three classes, none is far before the others.
+MOST_OF_GREY = 0.5
 
 # So long a test waits for something that must come.
 WAIT_S = 30
@@ -208,6 +212,22 @@ def test_a_line_comes_out_for_a_frame_that_has_just_come_in(start):
     process.stdin.close()
     assert process.wait(WAIT_S) == 0
     assert process.stderr.read() == b""
+
+
+def test_frames_worth_a_look_are_kept_as_they_came_with_the_answer_to_them_alone(start, tmp_path):
+    """The model is sure of red, and can say nothing of grey; a window of both would be sure."""
+    clip, kept, grey = tmp_path / "clip.mjpeg", tmp_path / "kept", frame("grey")
+    clip.write_bytes(3 * RED + 20 * grey + 3 * RED)
+    with clip.open("rb") as stdin:
+        _, err = start("--keep", str(kept), "--keep-mb", "1", stdin=stdin).communicate(
+            timeout=WAIT_S
+        )
+    assert b"nothing leaves this machine" in err
+    (photo,) = list_kept(kept)
+    assert photo.path.read_bytes() == grey
+    answer = load_answer(photo)
+    assert (answer.why, answer.bundle) == ("unsure", "bundle")
+    assert answer.top[0].probability < MOST_OF_GREY
 
 
 def test_a_file_is_answered_to_its_last_frame(start, tmp_path):

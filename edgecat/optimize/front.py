@@ -189,5 +189,6 @@ def _conclude(front: Front) -> Iterator[str]:
     elif len(front.rows) > 1:
         yield (
             f"none that is quicker lost at most {front.max_drop_pp:g} pp: allow more with "
-            "--max-drop, try less with --speedup, or let it learn longer with --epochs, in another --out"
+            "--max-drop, try less with --speedup, or let it learn longer with --epochs, in "
+            "another --out"
         )

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from edgecat.optimize.candidate import Candidate
-from edgecat.optimize.job import PARENT
 from edgecat.optimize.savings import Saving, Savings
 from edgecat.scores.compare import AccuracyChange
 from edgecat.scores.front import find_front
@@ -40,7 +39,7 @@ class Row:
         change: Its answers to the validation photos, against those of that network.
         is_on_front: Whether no other row is both quicker and better.
         is_recommended: Whether it is the quickest whose drop, as measured, is within what is
-            allowed.
+            allowed, if any is quicker than before.
     """
 
     name: str
@@ -100,7 +99,7 @@ def build_front(savings: Savings, rows: Iterable[Row], max_drop_pp: float) -> Fr
     """
     ordered = sorted(rows, key=lambda row: row.latency_ratio)
     best = find_front(ordered, lambda row: (row.latency_ratio, row.change.top1_ratio))
-    within = [row for row in ordered if _is_new(row, savings) and row.change.is_within(max_drop_pp)]
+    within = [r for r in ordered if r.latency_ratio < 1 and r.change.is_within(max_drop_pp)]
     return Front(
         arch=savings.arch,
         variant=savings.variant,
@@ -112,11 +111,6 @@ def build_front(savings: Savings, rows: Iterable[Row], max_drop_pp: float) -> Fr
             for row in ordered
         ),
     )
-
-
-def _is_new(row: Row, savings: Savings) -> bool:
-    """Return whether a row is not what all others are compared with."""
-    return (row.name, row.variant) != (PARENT, savings.variant)
 
 
 def make_row(candidate: Candidate, variant: str, measured: Measured) -> Row:
@@ -194,6 +188,7 @@ def _conclude(front: Front) -> Iterator[str]:
         )
     elif len(front.rows) > 1:
         yield (
-            f"none lost at most {front.max_drop_pp:g} pp: allow more with --max-drop, try less "
-            "with --speedup, or let it learn longer with --epochs, in another --out"
+            f"none that is quicker lost at most {front.max_drop_pp:g} pp: allow more with "
+            "--max-drop, try less with --speedup, or let it learn longer with --epochs, in "
+            "another --out"
         )

@@ -68,7 +68,9 @@ def test_the_end_tells_each_network_what_was_not_reached_and_what_to_take():
 def test_where_all_lost_too_much_it_says_what_to_try():
     rows = tuple(dataclasses.replace(row, is_recommended=False) for row in FRONT.rows)
     lines = describe_front(dataclasses.replace(FRONT, rows=rows, max_drop_pp=0.5))
-    assert lines[-1].startswith("none lost at most 0.5 pp: allow more with --max-drop, try less")
+    assert lines[-1].startswith(
+        "none that is quicker lost at most 0.5 pp: allow more with --max-drop, try less"
+    )
 
 
 def test_the_picture_names_all_networks_and_is_the_same_each_time(tmp_path):

@@ -32,6 +32,10 @@ _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re
 _PAGES = re.compile(r"(<!-- pages: .*? -->\n).*?(<!-- end of pages -->)", re.DOTALL)
 _ANSWER = re.compile(r"(<!-- answer: (\w+) -->).*?(<!-- end of answer -->)")
 
+# Processes by core that wait or compute, from which on a machine is busy: a benchmark alone keeps
+# its cores busy, too.
+_BUSY_RATIO = 2
+
 _SHARES = ("kept", "rejected")
 
 _VARIANTS = (
@@ -110,11 +114,18 @@ def update(page: Path) -> str:
 def _format_answer(name: str) -> str:
     """Return what the results of a name say, each with a link to it."""
     links = {path: f"../results/{path.parent.name}/{path.name}" for path in list_results(name)}
-    answers = [
-        f"{ANSWERS[name](json.loads(path.read_text()))} ([raw]({link}))"
-        for path, link in links.items()
-    ]
+    answers = []
+    for path, link in links.items():
+        result = json.loads(path.read_text())
+        answers.append(f"{ANSWERS[name](result)} ([raw]({link}){_describe_load(result['host'])})")
     return ", ".join(answers) or "not measured yet"
+
+
+def _describe_load(host: dict[str, Any]) -> str:
+    """Return whether the machine was busy: then counts and ratios tell something, times little."""
+    load = host["load_1min"] or 0.0
+    is_busy = load > _BUSY_RATIO * host["num_cpus"]
+    return f"; machine busy, load {load:.0f}" if is_busy else ""
 
 
 def _format_export(result: dict[str, Any]) -> str:

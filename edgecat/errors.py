@@ -127,7 +127,7 @@ class RunInUse(TrainError):
 
     exit_code = 24
 
-    def __init__(self, message: str, holder: str) -> None:
+    def __init__(self, message: str, holder: str = "another process") -> None:
         """Say what to do, and keep who writes."""
         super().__init__(message)
         self.holder = holder

@@ -8,18 +8,17 @@ none of its classes. A gate of range 0 can be taken out, and the network stays w
 (`--edit no-se:N`).
 """
 
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.results import write_result
 from edgecat.photos.pixels import Pixels, load_batch
 from edgecat.train.finished import Checkpoint, load_checkpoint
+from edgecat.train.look import record_layers
 from edgecat.train.mobilenet_blocks import find_blocks
 
 _BATCH = 32
@@ -27,23 +26,20 @@ _BATCH = 32
 
 def measure_ranges(checkpoint: Checkpoint, photos: Pixels) -> dict[int, float]:
     """Return the range of each block's gate over photos, 0-1."""
-    scales: dict[int, list[Tensor]] = {}
-    hooks = []
-
-    def keep(number: int, layer: nn.Module, inputs: Any, scale: Tensor) -> None:
-        scales.setdefault(number, []).append(scale.flatten(1))
-
-    for number, block in find_blocks(checkpoint.network.network).items():
-        if block.gate is not None:
-            layer = block.gate.get_submodule("scale_activation")
-            hooks.append(layer.register_forward_hook(partial(keep, number)))
-    with torch.inference_mode():
-        for batch in np.array_split(photos, len(photos) // _BATCH + 1):
+    layers = {
+        number: block.gate.get_submodule("scale_activation")
+        for number, block in find_blocks(checkpoint.network.network).items()
+        if block.gate is not None
+    }
+    parts: dict[int, list[Tensor]] = {number: [] for number in layers}
+    for batch in np.array_split(photos, len(photos) // _BATCH + 1):
+        with record_layers([*layers.values()]) as seen:
             checkpoint.answer(batch)
-    for hook in hooks:
-        hook.remove()
-    found = {number: torch.cat(parts) for number, parts in scales.items()}
-    return {n: float((s.amax(dim=0) - s.amin(dim=0)).max()) for n, s in found.items()}
+        for number, layer in layers.items():
+            _, made = seen[layer]
+            parts[number].append(made.flatten(1))
+    scales = {number: torch.cat(made) for number, made in parts.items()}  # [N, C]
+    return {n: float((s.amax(dim=0) - s.amin(dim=0)).max()) for n, s in scales.items()}
 
 
 @click.command()

@@ -32,7 +32,7 @@ from edgecat.train.parent import inherit, inherit_recipe
 from edgecat.train.run import RECORD, load_run
 
 #: Edits, and for how many epochs a network learns on with them; by name. The gates of blocks 1 and
-#: 4 are the same for every photo in torchvision's weights, and that of block 7 nearly is.
+#: 4 say the same of every photo that was asked (`gates.py`).
 LEAN = {
     "first": (("no-se", "no-hidden-head"), 30),
     "small": (("no-se:1,4,7", "side:176"), 30),

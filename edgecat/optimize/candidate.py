@@ -44,11 +44,6 @@ class Candidate:
     cost: Cost
     saving: Saving | None
 
-    @property
-    def ratio(self) -> float:
-        """Return the time that it takes by the time without edits, measured if it was."""
-        return self.predicted_ratio if self.saving is None else self.saving.ratio
-
 
 @dataclasses.dataclass(frozen=True)
 class Candidates:

@@ -66,7 +66,7 @@ def find(job: SearchJob, arch: str) -> Found:
         TrainError: A run in it is of another network than the plan says.
     """
     known = load_kept(Candidates, job.out / PLAN).networks.values()
-    learned = (one for one in known if is_learned(job.out / one.name, join_name(arch, one.edits)))
+    learned = (one for one in known if is_learned(job.run_of(one.name), join_name(arch, one.edits)))
     return Found(tuple(learned), load_variants(job))
 
 
@@ -123,6 +123,6 @@ class FrontWriter:
         if candidate.name == PARENT:
             return self._judge.unchanged
         if candidate.name not in self._changes:
-            run = self._job.out / candidate.name
+            run = self._job.run_of(candidate.name)
             self._changes[candidate.name] = self._judge.compare_run(run)
         return self._changes[candidate.name]

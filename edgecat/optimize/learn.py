@@ -29,7 +29,7 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
     settings = () if job.epochs is None else (f"epochs={job.epochs}",)
     asked = Job(
         data=job.data or Path(parent.record.data),
-        run=job.out / name,
+        run=job.run_of(name),
         recipe=load_recipe(None, settings, inherited=inherit_recipe(parent.record)),
         teacher=job.teacher,
         unlabelled=job.unlabelled,

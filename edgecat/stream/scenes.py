@@ -19,9 +19,9 @@ GAP_S = 5.0
 #: Scenes that are not kept again. Old ones are forgotten: snow, or a moved chair, is new.
 NUM_REMEMBERED = 50
 
-# A scene as a grid of grey places, 0-255, so coarse that a sensor's noise is averaged out. A
-# fingerprint (`edgecat.photos.split`) knows copies of a photo; a cat at the edge of a fixed
-# camera's picture is still a copy to it.
+# A scene as a grid of grey places, 0-255, so coarse that a sensor's noise is averaged out. No
+# fingerprint (`edgecat.photos.split`), which is to know copies of a photo whatever was done to it.
+# This and the limits below were chosen on drawings like those of tests/stream/test_scenes.py.
 _GRID = 16
 
 # Grey levels by which a place has changed: noise in the dark stays well below.

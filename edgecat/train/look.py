@@ -37,14 +37,20 @@ class TrainingPhotos:
         chosen = train[np.linspace(0, len(train) - 1, min(len(train), max_photos)).astype(int)]
         for start in range(0, len(chosen), _BATCH):
             photos = self.data.cache.batch(chosen[start : start + _BATCH].tolist())
-            with torch.no_grad(), _record(layers) as seen:
+            with torch.no_grad(), record_layers(layers) as seen:
                 whole(torch.from_numpy(photos))
             yield [seen[layer] for layer in layers]
 
 
 @contextlib.contextmanager
-def _record(layers: Sequence[nn.Module]) -> Iterator[dict[nn.Module, tuple[Tensor, Tensor]]]:
-    """Keep what layers read and make; copies, since activations write over what they read."""
+def record_layers(layers: Sequence[nn.Module]) -> Iterator[dict[nn.Module, tuple[Tensor, Tensor]]]:
+    """Keep what layers read and make until the block ends, each the latest.
+
+    Copies, since activations write over what they read.
+
+    Args:
+        layers: Of a network that is used meanwhile.
+    """
     seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     def keep_input(layer: nn.Module, read: tuple[Tensor]) -> None:

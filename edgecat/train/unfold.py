@@ -55,8 +55,8 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
     from onnx import numpy_helper
     from safetensors.torch import load
 
-    file = bundle.spec.variants[0].files[0]
-    model = bundle.model_files(bundle.spec.reference)[0]
+    reference = bundle.spec.variants[0]
+    file, model = reference.files[0], bundle.model_files(reference.name)[0]
     try:
         is_alone = not names_other_files(model)
     except ValueError as error:

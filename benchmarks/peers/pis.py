@@ -5,9 +5,11 @@ python -m benchmarks.peers.pis --arm "python tests/emulated/pi.py"
 After `benchmarks.peers.race`, whose models it takes from --work. COMMAND is called as
 `COMMAND --pin REQUIREMENT ... pi4 -m benchmarks.peers.child ...` and prints "ICOUNT n" at each call
 of os.getppid(), as in `benchmarks.int8.int8_cpus`. Instructions are no milliseconds: they leave out
-caches and memory.
+caches and memory. It takes hours: rows that lie in --work since a run that was stopped are taken
+from there.
 """
 
+import json
 import os
 import re
 import shlex
@@ -24,10 +26,11 @@ from benchmarks.peers.child import NUM_COUNTED
 from benchmarks.peers.environments import PROJECT, REQUIREMENTS
 from benchmarks.peers.material import Material
 from benchmarks.peers.peer import list_peers
-from benchmarks.peers.process import Entrant, describe_end
+from benchmarks.peers.process import Entrant, describe_end, slug
 from benchmarks.peers.race import REFERENCE
 from benchmarks.peers.verdict import OURS
 from benchmarks.results import write_result
+from edgecat import atomic
 from edgecat.scores import metrics
 
 _PIS = ("pi3", "pi4", "pi5")
@@ -56,7 +59,7 @@ def main(work: Path, arm: str, num_photos: int, only: str) -> None:
     rows = []
     for pi in _PIS:
         for entrant in entrants:
-            row = {"machine": pi, "name": entrant.name} | _count(entrant, arm, pi, num_photos)
+            row = {"machine": pi, "name": entrant.name} | _recall(entrant, arm, pi, num_photos)
             click.echo(row)
             rows.append(row)
     result = {"reference": REFERENCE, "num_photos": num_photos, "rows": _compare(rows)}
@@ -64,6 +67,18 @@ def main(work: Path, arm: str, num_photos: int, only: str) -> None:
         click.echo(summarize_pis(result))
     else:
         write_result("peers_pis", result)
+
+
+def _recall(entrant: Entrant, arm: str, pi: str, num_photos: int) -> dict[str, Any]:
+    """Return what was counted here before, or count it now; a row that is missing is tried anew."""
+    kept = entrant.work / "pis" / f"{num_photos}-photos" / pi / f"{slug(entrant.name)}.json"
+    if kept.exists():
+        return dict(json.loads(kept.read_text()))
+    row = _count(entrant, arm, pi, num_photos)
+    if "missing" not in row:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(kept, json.dumps(row))
+    return row
 
 
 def _count(entrant: Entrant, arm: str, pi: str, num_photos: int) -> dict[str, Any]:

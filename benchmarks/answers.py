@@ -4,7 +4,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
-from benchmarks.peers.pis import summarize_pis
+from benchmarks.peers.pis_table import summarize_pis
 from benchmarks.peers.table import summarize_peers
 from benchmarks.transfer.claims import summarize
 

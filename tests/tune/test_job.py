@@ -78,7 +78,7 @@ def test_a_variant_that_does_not_open_is_skipped_with_the_reason(make_colours):
 
 
 def test_where_nothing_opens_there_is_nothing_to_choose(make_bundle):
-    with pytest.raises(EngineError, match=r"^onnxruntime-fp32: ONNX Runtime .* refuses the model"):
+    with pytest.raises(EngineError, match=r"^onnxruntime-fp32: ONNX Runtime refuses the model"):
         start(load_bundle(make_bundle()))
 
 

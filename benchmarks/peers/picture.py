@@ -35,8 +35,6 @@ _LOST_PERCENT = 50
 # Points that are nearer to each other than this share one place for their names.
 _NEAR = math.log(1.2)
 
-# Of the times, as of the race: from twice as fast as the reference on, with room for names.
-_SPAN = (0.53, 4.6)
 _TICKS = (0.6, 0.8, 1, 1.5, 2, 3)
 
 
@@ -96,13 +94,16 @@ def _paint(axes: "Axes", ours: Sequence[_Point], peers: Sequence[_Point]) -> Non
     for group in _group([peer for peer in peers if peer.percent < _LOST_PERCENT]):
         _name(axes, group, max(point.percent for point in group) + 4, "bottom")
     axes.text(ours[0].ratio, ours[0].percent + 6, _tell_fastest(ours), fontsize=11)
-    axes.text(_SPAN[1], _LOST_PERCENT, _tell_lost(peers), ha="right", fontsize=11)
+    # With room for the names of the first and the last.
+    first, last = 0.88 * min(*ours, *peers).ratio, 1.33 * max(*ours, *peers).ratio
+    axes.text(last, _LOST_PERCENT, _tell_lost(peers), ha="right", fontsize=11)
     axes.set(
-        xscale="log", ylim=(0, 108), ylabel="top-1 right, %", xlim=_SPAN,
+        xscale="log", ylim=(0, 108), ylabel="top-1 right, %",
         xlabel="time a photo, by that of ONNX Runtime's default",
     )  # fmt: skip
     axes.set_xticks(_TICKS, [f"{tick:g}x" for tick in _TICKS])
     axes.set_xticks([], minor=True)
+    axes.set_xlim(first, last)
 
 
 def _group(points: Sequence[_Point]) -> Iterator[list[_Point]]:

@@ -32,8 +32,9 @@ def plot_front(front: Front, path: Path) -> None:
             low, high = (100 * ratio for ratio in row.top1_interval_ratio)
             axes.plot([x, x], [low, high], color=colour, linewidth=1)
             side, shift = ("left", 5) if x <= middle else ("right", -5)  # names stay within
-            place = {"textcoords": "offset points", "xytext": (shift, 5), "ha": side}
-            axes.annotate(front.title(row), (x, y), **place)
+            axes.annotate(
+                front.title(row), (x, y), xytext=(shift, 5), textcoords="offset points", ha=side
+            )
     best = [row for row in front.rows if row.is_on_front]
     axes.plot(
         [row.latency_ratio for row in best],

@@ -1,6 +1,6 @@
 """Draw README's picture: edgecat's variants, and what others make of the same weights.
 
-python -m benchmarks.peers.picture
+python -m benchmarks.readme_table
 
 The plane of accuracy and latency, in the drawing and the colours of `edgecat report`, from the raw
 result of the race. `tests/peers/test_picture.py` fails where the two differ.
@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
 import numpy as np
 from jinja2 import Environment, PackageLoader
 
@@ -126,13 +125,7 @@ def hash_result(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@click.command()
-def main() -> None:
-    """Draw the picture."""
+def write_picture() -> None:
+    """Draw the picture of the first host's race."""
     path = list_results("peers")[0]
     FILE.write_text(render_picture(json.loads(path.read_text()), hash_result(path)))
-    click.echo(f"wrote {FILE}")
-
-
-if __name__ == "__main__":
-    main()

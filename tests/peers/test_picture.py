@@ -11,7 +11,7 @@ from benchmarks.peers.picture import FILE, hash_result, render_picture
 from benchmarks.results import list_results
 
 MAX_BYTES = 60_000
-AGAIN = "run: python -m benchmarks.peers.picture"
+AGAIN = "run: python -m benchmarks.readme_table"
 
 
 def words_of(svg):

@@ -335,6 +335,15 @@ def _hundred_photos(result: _Result) -> str:
     )
 
 
+def _clock(result: _Result) -> str:
+    tools = [f"`{name}` {ratio:.2f}x" for name, ratio in result["p50_ratio"].items()]
+    spreads = [f"`{name}` {100 * ratio:.0f} %" for name, ratio in result["spread_ratio"].items()]
+    return (
+        f"p50 by that of the engine's own tool: {', '.join(tools)}; ratios to fp32 of "
+        f"{len(result['turns'])} runs differ by up to {', '.join(spreads)}"
+    )
+
+
 def _many_photos(result: _Result) -> str:
     parts = [
         f"{row['num_photos']:,} photos {row['peak_bytes'] / 1e6:.0f} MB"
@@ -392,6 +401,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,
     "peers_pis": summarize_pis,
+    "clock": _clock,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

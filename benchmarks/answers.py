@@ -236,8 +236,8 @@ def _report_page(result: _Result) -> str:
     median_ms = max(row["median_ms"] for row in rows)
     worst_ms = max(max(row["loads_ms"]) for row in rows)
     return (
-        f"{result['num_sections']} sections, {result['size_bytes'] / _MB:.2f} MB, opened in "
-        f"{median_ms:.0f} ms in the slowest of {len(rows)} windows (worst {worst_ms:.0f}), "
+        f"{result['size_bytes'] / _MB:.2f} MB, opened in {median_ms:.0f} ms in the slowest of "
+        f"{len(rows)} windows (worst {worst_ms:.0f}), "
         f"{sum(row['num_console'] for row in rows)} messages of the browser, "
         f"{sum(row['num_grave'] for row in rows)} serious findings of axe-core"
     )

@@ -29,8 +29,9 @@ def _calibration(result: _Result) -> str:
     return (
         f"`{result['variant']}` {100 * result['calibration_error_ratio']:.1f} % on "
         f"{result['num_images']} photos; one that is as sure as it is right gets "
-        f"{100 * perfect['mean_ratio']:.1f} % there by chance ({low:.1f} to {high:.1f}), on 10,000 "
-        f"photos {100 * result['perfect_mean_ratio_by_num']['10000']:.1f} %"
+        f"{100 * perfect['mean_ratio']:.1f} % there by chance ({low:.1f} to {high:.1f}; as much as "
+        f"the model or more in {100 * perfect['share_as_large']:.0f} % of draws), on 10,000 photos "
+        f"{100 * result['perfect_mean_ratio_by_num']['10000']:.1f} %"
     )
 
 
@@ -232,10 +233,12 @@ def _audit_looks(result: _Result) -> str:
 
 def _report_page(result: _Result) -> str:
     rows = result["rows"]
-    slowest_ms = max(row["median_ms"] for row in rows)
+    median_ms = max(row["median_ms"] for row in rows)
+    worst_ms = max(max(row["loads_ms"]) for row in rows)
     return (
-        f"{result['size_bytes'] / _MB:.2f} MB, opened in {slowest_ms:.0f} ms in the slowest of "
-        f"{len(rows)} windows, {sum(row['num_console'] for row in rows)} messages of the browser, "
+        f"{result['size_bytes'] / _MB:.2f} MB, opened in {median_ms:.0f} ms in the slowest of "
+        f"{len(rows)} windows (worst {worst_ms:.0f}), "
+        f"{sum(row['num_console'] for row in rows)} messages of the browser, "
         f"{sum(row['num_grave'] for row in rows)} serious findings of axe-core"
     )
 

@@ -1,6 +1,6 @@
-"""Write the tables of all pages, and the folders' answers, from the raw results.
+"""Write the tables of all pages, the folders' answers and README's picture, from the raw results.
 
-And the README's list of what `edgecat help` has, from the pages themselves.
+And README's list of what `edgecat help` has, from the pages themselves.
 
 python -m benchmarks.readme_table
 
@@ -360,7 +360,11 @@ _SENTENCES = {
 
 @click.command()
 def main() -> None:
-    """Write the tables of every page."""
+    """Write the tables of every page, and README's picture."""
+    # Here, since only who writes needs the libraries that draw.
+    from benchmarks.peers.picture import write_picture
+
+    write_picture()
     for page in (*TABLES, *ANSWERED):
         page.write_text(update(page))
 

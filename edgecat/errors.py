@@ -36,6 +36,17 @@ class EdgecatError(Exception):
 
     exit_code = 1
 
+    def without(self, *names: str) -> str:
+        """Return the message without the name that it begins with, where that was told before.
+
+        Args:
+            names: Of what it may begin with.
+        """
+        message = str(self)
+        for name in names:
+            message = message.removeprefix(f"{name}: ")
+        return message
+
 
 class ConfigError(EdgecatError):
     """An option, a recipe key or a value that is not accepted."""

@@ -25,6 +25,19 @@ def test_exit_codes_are_all_different():
     assert 0 not in codes
 
 
+@pytest.mark.parametrize(
+    ("message", "rest"),
+    [
+        ("a: is broken", "is broken"),
+        ("a with 1 thread: a: is broken", "is broken"),
+        ("ab: is broken", "ab: is broken"),
+        ("b: a: is broken", "b: a: is broken"),
+    ],
+)
+def test_a_name_that_was_told_before_is_not_told_again(message, rest):
+    assert errors.EngineError(message).without("a with 1 thread", "a") == rest
+
+
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_a_class_has_its_own_code_and_derives_from_the_root(cls):
     assert "exit_code" in vars(cls)

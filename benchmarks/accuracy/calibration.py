@@ -14,6 +14,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.answers import ANSWERS
 from benchmarks.results import write_result
 from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bundle.store import load_bundle
@@ -56,7 +57,7 @@ def main(name: str, data: Path) -> None:
             str(num): float(draw_errors(confidence, num, 1_000).mean()) for num in _NUMS
         },
     }
-    click.echo(result)
+    click.echo(ANSWERS["calibration"](result))
     write_result("calibration", result)
 
 

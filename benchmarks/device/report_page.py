@@ -1,6 +1,6 @@
 """How large is a report of 12 classes, how long does a browser take to open it, who can read it?
 
-python -m benchmarks.device.report_page ../shared/cats --others ../shared/not-cats
+python -m benchmarks.device.report_page RUN BUNDLE --data ../shared/cats --others ../shared/not-cats
 
 Needs edgecat[dev] and Debian's chromium and chromium-driver.
 """
@@ -54,14 +54,15 @@ def open_page(page: Path, kind: str, scheme: str) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("photos", type=click.Path(exists=True, path_type=Path))
-@click.option("--others", type=click.Path(exists=True, path_type=Path), required=True)
-def main(photos: Path, others: Path) -> None:
-    """Make a report of cats12 with PHOTOS and OTHERS, and open it in Chromium."""
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--data", type=click.Path(exists=True), required=True, help="Labelled photos.")
+@click.option("--others", type=click.Path(exists=True), required=True, help="Photos of no class.")
+def main(sources: tuple[str, ...], data: str, others: str) -> None:
+    """Make a report of SOURCES, as edgecat report takes them, and open it in Chromium."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
-        given = ["--data", str(photos), "--others", str(others), "--out", str(page)]
-        subprocess.run([EDGECAT, "report", "cats12", *given], check=True)
+        photos = ["--data", data, "--others", others]
+        subprocess.run([EDGECAT, "report", *sources, *photos, "--out", str(page)], check=True)
         size_bytes = page.stat().st_size
         rows = [open_page(page, kind, s) for kind in _SIZES_PX for s in ("light", "dark")]
     for row in rows:

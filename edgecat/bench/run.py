@@ -186,11 +186,11 @@ def open_all(
                     bundle, variant.name, resources.threads, device=resources.device
                 )
             except (EngineError, SelfTestError) as error:
-                skipped[variant.name] = str(error)
+                skipped[variant.name] = error.without(variant.name)
             else:
                 engines[variant.name] = stack.enter_context(contextlib.closing(engine))
         if not engines:
-            raise EngineError("; ".join(skipped.values()))
+            raise EngineError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
         yield engines, skipped
 
 

@@ -44,8 +44,8 @@ def command(
     """
     from edgecat.errors import ImageError
     from edgecat.photos.decode import describe_fault, find_oddities, read_photo
+    from edgecat.photos.labels import UNKNOWN
     from edgecat.runtime.classifier import Classifier
-    from edgecat.runtime.prediction import UNKNOWN
 
     answers, failures = [], []
     with Classifier.open(bundle, **opening) as classifier:

@@ -46,7 +46,7 @@ class Finding:
             error: What was raised.
             otherwise: The mend where the message has none.
         """
-        found, _, mend = str(error).rpartition("; ")
+        found, _, mend = error.without(subject).rpartition("; ")
         return cls(subject, status, found or mend, mend if found else otherwise)
 
     def describe(self) -> str:

@@ -122,7 +122,8 @@ def _judge(
         return Finding(variant, "ok", f"self-test passed: {outcome}")
     if isinstance(outcome, EngineError) and not isinstance(outcome, CrashError):
         if not is_needed:
-            return Finding(variant, "ok", f"not opened, and not needed here: {outcome}")
+            why = outcome.without(variant)
+            return Finding(variant, "ok", f"not opened, and not needed here: {why}")
         return Finding.of_error(variant, "warning", outcome, _CHOOSE)
     return Finding.of_error(variant, "problem" if ships else "warning", outcome, _CHOOSE)
 

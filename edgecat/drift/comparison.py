@@ -10,7 +10,7 @@ import numpy as np
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.reference import Answered
 from edgecat.drift.results import Results
-from edgecat.runtime.prediction import UNKNOWN
+from edgecat.photos.labels import UNKNOWN
 from edgecat.scores.drift import ALPHA, compare_scores, compare_shares, count_photos_to_notice
 from edgecat.scores.ood import choose_threshold
 

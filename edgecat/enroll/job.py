@@ -5,7 +5,6 @@ Nothing is written before every proof has been given.
 
 import contextlib
 import dataclasses
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,18 +23,16 @@ from edgecat.enroll.contents import Addition, write_enrolled_bundle
 from edgecat.enroll.fitting import Material, Unit, fit_unit
 from edgecat.enroll.new_photos import load_new_photos
 from edgecat.enroll.proof import ProvenVariants, prove_variants
-from edgecat.errors import BundleError, ConfigError
+from edgecat.errors import BundleError
+from edgecat.photos.labels import check_new_label
 from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.engine import find_precision
-from edgecat.runtime.prediction import UNKNOWN
 from edgecat.scores.head import Head
 from edgecat.scores.metrics import Logits
 from edgecat.scores.new_class import Known
 from edgecat.scores.ood import Features
-
-_MAX_LABEL_LENGTH = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +102,7 @@ def enroll(
     progress = progress or Silent()
     check_replaceable(out)
     before = load_bundle(bundle)
-    label = _check_label(label, before.spec.labels)
+    label = check_new_label(label, before.spec.labels)
     known, head = load_known_features(before), load_head(before)
     _check_fit(before, known, head)
     photos = load_new_photos(files, before.spec.input, progress)
@@ -119,27 +116,6 @@ def enroll(
         label, len(photos.pixels), photos.num_broken, photos.num_duplicates, unit, proven,
         was_signed=before.signature is not None,
     )  # fmt: skip
-
-
-def _check_label(label: str, labels: Sequence[str]) -> str:
-    """Return a label as it will stand in the manifest.
-
-    Raises:
-        ConfigError: Nobody could tell it from nothing, from another one, or from "unknown".
-    """
-    label = " ".join(unicodedata.normalize("NFC", label).split())
-    if not label or not label.isprintable() or len(label) > _MAX_LABEL_LENGTH:
-        raise ConfigError(
-            f"--add {label[:_MAX_LABEL_LENGTH]!r}: a label is printable text of 1 to "
-            f"{_MAX_LABEL_LENGTH} characters"
-        )
-    alike = {unicodedata.normalize("NFC", other).casefold(): other for other in (UNKNOWN, *labels)}
-    if (other := alike.get(label.casefold())) is not None:
-        raise ConfigError(
-            f"--add {label!r}: {other!r} is there already; give the new class another name. To "
-            "teach the model more about a class it knows, fine-tune it"
-        )
-    return label
 
 
 def _check_fit(bundle: Bundle, known: KnownFeatures, head: Head) -> None:

@@ -73,8 +73,8 @@ def prove_variants(
             found = _answer(bundle, name, unit, photos)
             _compare(bundle, name, answers[reference].new, found.new)
         except (EngineError, SelfTestError, ParityError) as error:
-            left_out[name] = str(error)
-            progress.say(f"left out: {error}")
+            left_out[name] = error.without(name)
+            progress.say(f"left out: {name}: {left_out[name]}")
         else:
             answers[name] = found
             progress.say(f"{name}: proven with the new class")

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecat.bundle.reference import Answered, Reference
+from edgecat.photos.labels import UNKNOWN
 from edgecat.photos.pixels import Pixels
 from edgecat.quantize.model import Model, open_all
 from edgecat.runtime.engine import Engine
-from edgecat.runtime.prediction import UNKNOWN
 from edgecat.scores.answers import batches_of
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features, OodDetector, choose_threshold, fit_detector

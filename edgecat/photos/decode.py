@@ -141,7 +141,7 @@ def describe_fault(error: EdgecatError, path: str | Path = "") -> str:
         error: Of `read_photo`, or of what was done with a photo's bytes.
         path: The file, if there is one.
     """
-    return str(error).removeprefix("the photo: ").removeprefix(f"{path}: ")
+    return error.without("the photo", str(path))
 
 
 def read_photo(path: Path) -> bytes:

@@ -16,6 +16,9 @@ _NEVER_IN_NAMES = frozenset('<>:"/\\|?*')
 _PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
 _DEVICES = {"con", "prn", "aux", "nul"} | _PORTS
 
+#: What a model answers where a photo shows none of its classes; no class is called so.
+UNKNOWN = "unknown"
+
 # Of a file's name on Linux's file systems; others take 255 letters.
 _MAX_NAME_BYTES = 255
 
@@ -33,8 +36,8 @@ def check_new_label(label: str, known: Iterable[str]) -> str:
         known: The labels that there are; it is none of them.
 
     Raises:
-        ConfigError: It cannot be such a name, or differs from a known label in nothing that a
-            person sees.
+        ConfigError: It cannot be such a name, is what models call none of their classes, or is
+            there already, if in other letters.
     """
     text = label_of(label).strip()
     if reason := _find_flaw(text):
@@ -42,8 +45,9 @@ def check_new_label(label: str, known: Iterable[str]) -> str:
     alike = {label_of(other).casefold(): other for other in known}
     if (other := alike.get(text.casefold())) is not None:
         raise ConfigError(
-            f"label {text!r}: differs from {other!r} in upper and lower case, blanks or the "
-            f"Unicode form of a letter only; choose {other!r}"
+            f"label {text!r}: {other!r} is there already (upper and lower case, blanks and the "
+            f"Unicode form of a letter do not count); choose {other!r} for photos of it, or "
+            "another name for another class"
         )
     return text
 
@@ -52,6 +56,8 @@ def _find_flaw(text: str) -> str:
     """Return why a text can be no folder's name on some system; "" where it can be one."""
     if not text or not text.isprintable():
         return "a label is one line of printable text"
+    if text.casefold() == UNKNOWN:
+        return "is what a model answers where a photo shows none of its classes"
     if len(text.encode()) > _MAX_NAME_BYTES:
         return f"longer than the {_MAX_NAME_BYTES} bytes of a file's name"
     if refused := sorted(_NEVER_IN_NAMES & set(text)):

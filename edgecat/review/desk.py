@@ -11,9 +11,8 @@ from edgecat.errors import ConfigError, DatasetError, EdgecatError
 from edgecat.keep.choice import measure_margin
 from edgecat.keep.decisions import Decision, Kind, settle
 from edgecat.keep.kept import DECISIONS, PHOTOS, KeptAnswer, KeptPhoto, list_kept, load_answer
-from edgecat.photos.labels import check_new_label
+from edgecat.photos.labels import UNKNOWN, check_new_label
 from edgecat.review.log import DecisionLog
-from edgecat.runtime.prediction import UNKNOWN
 
 #: Photos that a page is told of: the one to decide on, and those that it fetches ahead.
 NUM_AHEAD = 5
@@ -195,11 +194,6 @@ class Desk:
         """
         if label in self._labels:
             return label
-        if label.strip().casefold() == UNKNOWN:
-            raise ConfigError(
-                f"label {label!r}: is what a model calls photos of none of its classes, and no "
-                "class; remove the photo instead, or name what it shows"
-            )
         return check_new_label(label, self._labels)
 
     def _offer(self, labels: Sequence[str]) -> None:

@@ -91,9 +91,7 @@ def find_floats(precision: Precision, device: str) -> Precision:
     for floats in (wanted,) if wanted is BF16 else (wanted, FP16):
         if all(_CAPABILITIES[floats] in each for each in known):
             return floats
-    raise EngineError(
-        f"{precision.name}: this {device} has no {wanted.name} arithmetic; choose another --variant"
-    )
+    raise EngineError(f"this {device} has no {wanted.name} arithmetic; choose another --variant")
 
 
 def choose_settings(device: str, settings: dict[str, str]) -> dict[str, str]:

@@ -3,10 +3,8 @@
 import dataclasses
 from typing import Any
 
+from edgecat.photos.labels import UNKNOWN
 from edgecat.scores.metrics import Logits
-
-#: What a photo is called that shows none of the known classes.
-UNKNOWN = "unknown"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -197,12 +197,12 @@ def _try_variants(
                 with start_timer(job.bundle, candidate, photos) as timer:
                     timer.call("describe_precision")
             except (BundleError, EngineError) as error:
-                skipped[candidate.place] = str(error)
+                skipped[candidate.place] = candidate.describe_fall(error)
             else:
                 opened.append(candidate)
             step()
     if not opened and not job.is_stopping():
-        raise EngineError("; ".join(skipped.values()))
+        raise EngineError("; ".join(f"{place}: {why}" for place, why in skipped.items()))
     return opened, skipped
 
 

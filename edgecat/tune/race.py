@@ -124,7 +124,7 @@ def _start(
             except (BundleError, EngineError) as error:
                 if candidate == candidates[0]:
                     raise
-                outcome.dropped[candidate] = str(error)
+                outcome.dropped[candidate] = candidate.describe_fall(error)
         yield timers
 
 
@@ -153,7 +153,7 @@ def _run_heat(
         except _DropOutError as fall:
             candidate, reason = fall.args
             if candidate == next(iter(timers)):
-                raise EngineError(reason) from fall
+                raise EngineError(f"{candidate.describe()}: {reason}") from fall
             outcome.dropped[candidate] = reason
             del timers[candidate]
             continue
@@ -178,7 +178,7 @@ def _take_turn(candidate: Candidate, timer: Apart, turns: list[list[float]]) -> 
     try:
         times_ms: list[float] = timer.call("measure_ms")
     except EngineError as error:
-        raise _DropOutError(candidate, str(error)) from error
+        raise _DropOutError(candidate, candidate.describe_fall(error)) from error
     turns.append(times_ms)
     return min(times_ms)
 

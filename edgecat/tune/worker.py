@@ -8,6 +8,7 @@ import dataclasses
 
 from edgecat.bench.turn import Turn
 from edgecat.bundle.store import Bundle
+from edgecat.errors import EdgecatError
 from edgecat.photos.pixels import Pixels
 from edgecat.runtime.apart import Apart
 from edgecat.runtime.choice import open_engine
@@ -32,6 +33,10 @@ class Candidate:
     def describe(self) -> str:
         """Return it in words."""
         return f"{self.place} with {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def describe_fall(self, error: EdgecatError) -> str:
+        """Return why it cannot be measured, without its name."""
+        return error.without(self.describe(), self.variant)
 
     def open(self, bundle: Bundle) -> Engine:
         """Open it, as `edgecat.runtime.choice.open_engine` does."""

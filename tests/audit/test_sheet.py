@@ -64,6 +64,14 @@ def test_nothing_sticks_out(window):
     )
 
 
+def test_photos_that_stand_alone_stand_two_abreast_on_every_screen(window):
+    script = """return [...document.querySelectorAll(".findings > li:not(:has(figure + figure))")]
+        .map((item) => item.offsetWidth / item.parentElement.offsetWidth)"""
+    ratios = window.execute_script(script)
+    assert ratios
+    assert max(ratios) <= 0.5
+
+
 def test_the_keyboard_reaches_a_check_and_its_photos_and_the_focus_is_seen(window):
     from selenium.webdriver import ActionChains, Keys
 

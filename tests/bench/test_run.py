@@ -5,10 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from edgecat.bench.run import run_benchmark
-from edgecat.bundle.store import released_names
+from edgecat.bench.run import open_all, run_benchmark
+from edgecat.bundle.manifest import Variant
+from edgecat.bundle.store import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError
 from edgecat.runtime.device import Resources
+
+INT8 = "onnxruntime-int8"
 
 
 @pytest.fixture
@@ -45,6 +48,22 @@ def test_a_benchmark_measures_every_variant(colours):
     assert row.ratio_to_fp32 is row.top1_ratio is None
     assert (report.settings["num_rounds"], report.settings["order"]) == (5, "interleaved")
     json.dumps(report.to_dict())
+
+
+def test_a_variant_that_does_not_open_is_told_once_by_its_name(make_bundle, colour_model):
+    variants = (Variant("onnxruntime-fp32", ("model.onnx",)), Variant(INT8, ("int8.onnx",)))
+    files = {"model.onnx": colour_model, "int8.onnx": b"no model"}
+    bundle = load_bundle(make_bundle(files=files, variants=variants))
+    with open_all(bundle, Resources(1)) as (engines, skipped):
+        assert [*engines] == ["onnxruntime-fp32"]
+        assert skipped[INT8].startswith("ONNX Runtime ")
+
+
+def test_where_none_opens_each_is_told_by_its_name(make_bundle):
+    bundle = load_bundle(make_bundle())
+    told = pytest.raises(EngineError, match=r"^onnxruntime-fp32: ONNX Runtime refuses the model")
+    with told, open_all(bundle, Resources(1)):
+        pass
 
 
 @pytest.mark.parametrize("threads", [0, -1])

@@ -115,6 +115,7 @@ def test_a_variant_that_does_not_open_is_told_and_another_one_taken(
     files = {"a.xml": b"<xml/>", "a.bin": b""}
     found = by_subject(make_golden_bundle((BROKEN, FP32), files=files), target)
     assert found["openvino-fp32"].status == status
+    assert "openvino-fp32:" not in found["openvino-fp32"].found  # it is the subject
     assert found["choice"].found.startswith("onnxruntime-fp32, ")
 
 
@@ -131,7 +132,7 @@ def test_a_variant_that_does_not_open_is_no_trouble_if_a_faster_one_does(make_go
     files = {"a.xml": b"<xml/>", "a.bin": b""}
     found = by_subject(make_golden_bundle((BROKEN, FP32, INT8), files=files), "arm")
     assert found["openvino-fp32"].status == "ok"
-    assert "not opened, and not needed here" in found["openvino-fp32"].found
+    assert "not opened, and not needed here: OpenVINO" in found["openvino-fp32"].found
     assert found["choice"].found.startswith("onnxruntime-int8, ")
 
 

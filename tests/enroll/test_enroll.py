@@ -90,9 +90,9 @@ def test_an_explanation_of_the_new_class_is_of_its_own_unit(enrolled):
 def test_a_second_class_is_added_to_the_first(enrolled, draw_class, tmp_path):
     photos = files_of(draw_class((230, 20, 230), name="pink"))
     out = tmp_path / "five.edgecat"
-    assert enroll(enrolled[1], "핑크 / \"'<b>", photos, out).unit.num_found == 8
+    assert enroll(enrolled[1], "핑크 #1+ & 'b'", photos, out).unit.num_found == 8
     bundle = load_bundle(out)
-    assert bundle.spec.labels[3:] == ("yellow", "핑크 / \"'<b>")
+    assert bundle.spec.labels[3:] == ("yellow", "핑크 #1+ & 'b'")
     assert [entry["label"] for entry in bundle.spec.provenance["enrolled"]] == [
         *bundle.spec.labels[3:]
     ]
@@ -128,15 +128,15 @@ def test_a_variant_that_does_not_run_here_is_left_out_with_its_files(
     bundle = write_bundle(tmp_path, name="two", **made)
     outcome = enroll(bundle, "yellow", files_of(draw_class()), tmp_path / "out")
     assert outcome.proven.names == ("onnxruntime-fp32",)
-    assert "openvino-int8" in outcome.proven.left_out
+    assert "openvino-int8:" not in outcome.proven.left_out["openvino-int8"]
     assert "x.xml" not in load_bundle(tmp_path / "out").spec.files
 
 
 @pytest.mark.parametrize(
-    "label", ["red", "RED", " red ", "unknown", "", "  ", "a\nb\x00", "x" * 101]
+    "label", ["red", "RED", " red ", "unknown", "", "  ", "a\nb\x00", "a/b", "x" * 256]
 )
 def test_a_label_that_is_there_or_is_none_is_refused(colours, draw_class, tmp_path, label):
-    with pytest.raises(ConfigError, match="--add"):
+    with pytest.raises(ConfigError, match=r"^label"):
         enroll(colours, label, files_of(draw_class()), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

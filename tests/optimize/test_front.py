@@ -1,6 +1,7 @@
 """What a search tells at its end: what nothing beats, what was not reached, and what to take."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -80,6 +81,8 @@ def test_the_picture_names_all_networks_and_is_the_same_each_time(tmp_path):
     assert drawn == (tmp_path / "b.svg").read_text()
     for one in FRONT.rows:
         assert f">{one.name}<" in drawn
+    # The slowest one's name ends at its point, and so within the picture.
+    assert re.search(f"text-anchor: end[^>]*>{PARENT}<", drawn)
 
 
 def test_where_networks_have_variants_each_row_names_its_own_and_one_is_taken():

@@ -112,6 +112,7 @@ def test_a_label_that_a_person_types_becomes_one_that_a_folder_can_have(typed, l
         *((name, "device") for name in ("CON", "nul.cat", "LPT1")),
         *((name, "hidden") for name in (".", "..", ".cat", "cat.", "Thumbs.db")),
         *((text, "printable") for text in ("", "  ", "a\tb\x07", "a\u202eb")),
+        *((text, "a model answers") for text in ("unknown", " Unknown", "UNKNOWN_")),
         ("x" * 256, "255 bytes"),
         ("고" * 86, "255 bytes"),
         *((text, "choose 'Café au lait'") for text in ("café au lait", "Cafe\u0301_au  lait")),

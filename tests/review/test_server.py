@@ -110,7 +110,7 @@ def test_a_class_of_the_model_is_taken_whatever_it_is_called(folder, label):
         ("a/b", "cannot stand in a folder's name"),
         ("<script>", "cannot stand in a folder's name"),
         ("siamese", "choose 'Siamese'"),
-        ("Unknown", "is what a model calls"),
+        ("Unknown", "is what a model answers"),
         (" ", "printable"),
         ("", "printable"),
         ("a\x07b", "printable"),

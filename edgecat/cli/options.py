@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -11,6 +11,34 @@ from edgecat.errors import ConfigError
 from edgecat.keep.place import KeepPlace
 
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+class NewFile(click.Path):
+    """A file that is written when the work is done: that it can be is asked before."""
+
+    def __init__(self, *, allow_dash: bool = False) -> None:
+        """Take a path; with `allow_dash`, "-" for standard output, too."""
+        super().__init__(dir_okay=False, allow_dash=allow_dash, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path.
+
+        Raises:
+            ConfigError: There is no folder to write it into.
+        """
+        file = cast(Path, super().convert(value, param, ctx))
+        if not file.parent.is_dir():
+            option = f"{param.opts[0]} " if param else ""
+            raise ConfigError(f"{option}{file}: there is no folder {file.parent}; make it first")
+        return file
+
+
+result_option = click.option(
+    "--json",
+    "file",
+    type=NewFile(allow_dash=True),
+    help="Write the result to a file (- for standard output).",
+)
 
 variant_option = click.option(
     "--variant",

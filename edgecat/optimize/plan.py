@@ -202,7 +202,7 @@ def open_gauge(job: SearchJob, parent: Checkpoint, savings: Savings, progress: P
     product = None if job.is_other_machine else find_product(savings.variant)
     photos = find_photos(parent.record, parent.split, job.data, job.out, progress)
     meter = open_meter(parent.record.arch, parent.network, photos)
-    return Gauge(meter, product, make_clock(job))
+    return Gauge(meter, product, make_clock(job.rounds))
 
 
 def settle_costs(job: SearchJob, savings: Savings, meter: CostMeter, progress: Progress) -> Costs:

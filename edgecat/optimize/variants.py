@@ -99,7 +99,7 @@ def measure_variants(
         with progress.phase("variants", len(lacking)) as step:
             for name in lacking:
                 bundle = load_bundle(job.bundle_of(name))
-                found |= {name: _measure(bundle, reference, judge, make_clock(job))}
+                found |= {name: _measure(bundle, reference, judge, make_clock(job.rounds))}
                 save_kept(Variants(found), job.out / VARIANTS)
                 step()
 

@@ -144,6 +144,27 @@ def test_a_wrong_command_line_exits_with_2_and_says_what_is_wrong(arguments, wor
     assert out == ""
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["audit", "x", "--html"],
+        ["audit", "x", "--apply"],
+        ["benchmark", "x", "--json"],
+        ["edits", "x", "--json"],
+        ["embed", "x", "y", "--out"],
+        ["optimize", "x", "--out", "y", "--json"],
+        ["report", "x", "--card", "y", "--out"],
+        ["report", "x", "--out", "y", "--card"],
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(command, tmp_path, capsys):
+    (tmp_path / "folder.npy").mkdir()
+    refusals = {"none/f.npy": f"there is no folder {tmp_path / 'none'}", "folder.npy": "folder.npy"}
+    for name, words in refusals.items():
+        assert _run([*command, str(tmp_path / name)]) == 2
+        assert words in capsys.readouterr().err
+
+
 # The edge
 
 

@@ -360,14 +360,8 @@ def test_the_command_plans_finds_and_names_the_next_one(searched, parent, table,
     assert {row["name"] for row in json.loads(capsys.readouterr().out)["rows"]} > {"x1.20"}
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--speedup", "2", "--target-latency-ms", "1"], "one of the two is enough"),
-        (["--json", "nowhere/f.json"], "there is no folder nowhere"),
-    ],
-)
-def test_options_that_contradict_are_refused(parent, tmp_path, capsys, options, message):
+def test_options_that_contradict_are_refused(parent, tmp_path, capsys):
+    options = ["--speedup", "2", "--target-latency-ms", "1"]
     assert _run(["optimize", str(parent), "--out", str(tmp_path / "s"), *options]) == 2
-    assert message in capsys.readouterr().err
+    assert "one of the two is enough" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()

@@ -236,6 +236,9 @@ def test_a_refusal_is_one_line_on_standard_error(
         (["export", "r", "--out", "b", "--max-drop", "101"], 2, ["--max-drop 101", "0 to 100"]),
         (["export", "r", "--out", "b", "--targets", "x86"], 2, ["--targets x86", "x86-avx2"]),
         (["export", "r", "--out", "b", "--search", "slow"], 2, ["--search slow", "quick and full"]),
+        (["export", "r", "--out", "b", "--search", "quick"], 2, ["--search: ", "add --int8"]),
+        (["export", "r", "--out", "b", "--targets", "arm"], 2, ["--targets: ", "add --int8"]),
+        (["export", "r", "--out", "b", "--allow-drop"], 2, ["--allow-drop: ", "add --int8"]),
     ],
 )
 def test_a_refusal_of_training_is_one_line_too(

@@ -7,7 +7,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import NewFile, opening_options
-from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.output import TerminalProgress, escape, print_json
 
 
 @click.command("embed", short_help=COMMANDS["embed"])
@@ -50,7 +50,7 @@ def command(
 
     def note_broken(photo: Path, problem: str) -> None:
         failures.append({"photo": str(photo), "error": problem})
-        click.echo(f"error: {photo}: {problem}", err=True)
+        click.echo(escape(f"error: {photo}: {problem}"), err=True)
 
     with Classifier.open(bundle, **opening) as classifier:
         found = embed(classifier, [*list_photos(photos)], TerminalProgress(), note_broken)

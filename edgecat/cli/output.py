@@ -27,7 +27,7 @@ class TerminalProgress:
     def say(self, line: str) -> None:
         """Print a line; a log on a full disk is no reason to stop."""
         with contextlib.suppress(OSError):
-            click.echo(line, err=True)
+            click.echo(escape(line), err=True)
 
 
 def print_json(value: Any, *, is_line: bool = False) -> None:

@@ -119,6 +119,25 @@ def test_an_edit_that_does_not_fit_is_named_and_left_out(ask, table, tmp_path, l
     assert "left out: edit no-such-edit: accepted are " in said
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"latency_ms": 0.0}, "latency_ms 0.0 is not from"),
+        ({"edits": {"no-se": {"ratio": 0, "interval_ratio": [0.1, 0.2]}}}, "ratio 0.0 is not from"),
+        ({"edits": {"no-se": {"ratio": 1, "interval_ratio": [0.1]}}}, "expected 2 values"),
+        ({"edits": {"no-se": {"ratio": 1, "interval_ratio": [2, 1]}}}, "the lower one first"),
+    ],
+)
+def test_a_table_that_no_clock_measured_is_refused_and_not_kept(
+    ask, table, tmp_path, values, message
+):
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps(json.loads(table.read_text()) | values))
+    with pytest.raises(ConfigError, match=message):
+        plan(ask(tmp_path / "s", table=file))
+    assert not (tmp_path / "s" / SAVINGS).exists()
+
+
 def test_a_search_goes_on_where_it_was_killed(ask, planned, tmp_path, listens, monkeypatch):
     job = ask(tmp_path / "search")
     with pytest.raises(KeyboardInterrupt):
@@ -211,9 +230,10 @@ def test_what_is_out_of_reach_is_known_to_who_joins(ask, out, listens, monkeypat
     assert [one.name for one in plan(ask(out, speedups=(50.0, 1.2)), progress).candidates] == [
         "x1.20"
     ]
-    assert progress.lines[0].startswith("x50.00: left out: out of reach; the quickest network that")
+    assert progress.lines[0].startswith("left out: x50.00: out of reach; the quickest network that")
     with pytest.raises(ConfigError, match=r"x50.00: out of reach; .* ask for less"):
-        plan(ask(out, speedups=(50.0,)))
+        plan(ask(out, speedups=(50.0,)), progress)
+    assert len(progress.lines) == 1  # the error tells it once
 
 
 def test_a_run_may_teach_its_own_networks(ask, out, parent):

@@ -90,8 +90,8 @@ from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
 )
 @click.option(
     "--teacher",
-    metavar="NAME|RUN",
-    help="Who teaches, if not the teacher of RUN: see edgecat finetune.",
+    type=click.Path(path_type=Path),
+    help="The run of who teaches, if not the teacher of RUN.",
 )
 @click.option(
     "--unlabelled",

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -237,7 +238,7 @@ def test_what_is_out_of_reach_is_known_to_who_joins(ask, out, listens, monkeypat
 
 
 def test_a_run_may_teach_its_own_networks(ask, out, parent):
-    optimize(ask(out, teacher=str(parent), speedups=(1.2,)))
+    optimize(ask(out, teacher=parent, speedups=(1.2,)))
     assert load_run(out / "x1.20").teacher.model_sha256 == load_checkpoint(parent).weights_sha256
 
 
@@ -290,6 +291,7 @@ def test_a_network_is_timed_in_turns_and_chosen_anew_if_it_is_slower(
         ),
         ({"variant": "openvino-fp32"}, "savings in onnxruntime-fp32, not openvino-fp32"),
         ({"epochs": 2}, "holds a search with another epochs: 1, not 2"),
+        ({"teacher": Path("tf_efficientnet_lite2")}, "no run lies there; let one of timm's networ"),
     ],
 )
 def test_what_no_search_could_do_is_refused(ask, out, changes, message):
@@ -314,7 +316,7 @@ def test_another_table_than_that_of_the_search_is_refused(ask, table, out, tmp_p
 
 def test_a_teacher_that_is_to_be_taught_is_refused(ask, searched):
     with pytest.raises(ConfigError, match="is one of the networks that are to be taught"):
-        optimize(ask(searched[0], teacher=str(searched[0] / "x2.00")))
+        optimize(ask(searched[0], teacher=searched[0] / "x2.00"))
 
 
 def test_a_folder_of_something_else_is_refused(ask, searched, out, tmp_path, photos):

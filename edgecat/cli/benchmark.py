@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import check_host_options, host_option, install_option, result_option
+from edgecat.cli.options import (
+    check_host_options,
+    find_given,
+    host_option,
+    install_option,
+    result_option,
+)
 from edgecat.cli.output import TerminalProgress, show
 from edgecat.errors import ConfigError
 
@@ -125,13 +130,11 @@ def _check_minutes(context: click.Context) -> None:
     Raises:
         ConfigError: Another option that says what to measure, or how long.
     """
-    for name in ("data", "rounds", "margin_percent", "seconds"):
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            option = name.removesuffix("_percent")
-            raise ConfigError(
-                f"--minutes with --{option}: a sustained run times single photos until its time is "
-                f"up; leave --{option} out, or measure it in a run of its own"
-            )
+    if option := find_given(context, ("data", "rounds", "margin_percent", "seconds")):
+        raise ConfigError(
+            f"--minutes with {option}: a sustained run times single photos until its time is up; "
+            f"leave {option} out, or measure it in a run of its own"
+        )
 
 
 def _sustain(

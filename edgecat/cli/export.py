@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import find_given
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import ConfigError
 from edgecat.quantize.recipe import SEARCHES
@@ -90,22 +90,10 @@ def command(
 
     chosen = TARGETS.names if targets == "auto" else tuple(targets.split(","))
     budget = Budget(max_drop_pp, chosen, search, allow_drop)
-    if not int8:
-        _check_no_int8(context)
+    if not int8 and (option := find_given(context, ("search", "targets", "allow_drop"))):
+        raise ConfigError(f"{option}: says how INT8 is made; add --int8, or leave it out")
     spec = export_run(run, out, budget, int8=int8, data=data, progress=TerminalProgress())
     size_bytes = sum(record.size_bytes for record in spec.files.values())
     names = ", ".join(variant.name for variant in spec.variants)
     click.echo(f"{out}: {names} ({size_bytes / 1e6:.1f} MB)")
     click.echo(f"next: edgecat benchmark {out}")
-
-
-def _check_no_int8(context: click.Context) -> None:
-    """Refuse options that say how INT8 is made, where none is.
-
-    Raises:
-        ConfigError: There is one.
-    """
-    for name in ("search", "targets", "allow_drop"):
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            option = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{option}: says how INT8 is made; add --int8, or leave it out")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
-from benchmarks.peers.pis import summarize_pis
+from benchmarks.peers.pis_table import summarize_pis
 from benchmarks.peers.table import summarize_peers
 from benchmarks.transfer.claims import summarize
 
@@ -332,6 +332,27 @@ def _hundred_photos(result: _Result) -> str:
     )
 
 
+def _clock(result: _Result) -> str:
+    tools = [f"`{name}` {ratio:.2f}x" for name, ratio in result["p50_ratio"].items()]
+    spreads = [f"`{name}` {100 * ratio:.0f} %" for name, ratio in result["spread_ratio"].items()]
+    return (
+        f"p50 by that of the engine's own tool: {', '.join(tools)}; ratios to fp32 of "
+        f"{len(result['turns'])} runs differ by up to {', '.join(spreads)}"
+    )
+
+
+def _many_photos(result: _Result) -> str:
+    parts = [
+        f"{row['num_photos']:,} photos {row['peak_bytes'] / 1e6:.0f} MB"
+        + (f" ({row['num_decoded_again']:,} decoded again)" if row["num_decoded_again"] else "")
+        for row in result["rows"]
+    ]
+    first, last = result["rows"][0], result["rows"][-1]
+    more_bytes = last["peak_bytes"] - first["peak_bytes"]
+    per_photo = more_bytes / (last["num_photos"] - first["num_photos"])
+    return f"{', '.join(parts)}: {per_photo / 1e3:.1f} kB for each photo more"
+
+
 #: The name of a raw result and what it says, for people.
 ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
@@ -345,6 +366,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "drift": _drift,
     "audit_looks": _audit_looks,
     "transfer": summarize,
+    "many_photos": _many_photos,
     "step_memory": lambda r: f"{r['cpu_ratio']:.2f} times the processor time",
     "finetune_time_cpu": lambda r: f"{r['median_duration_s']:.0f} s, {r['device']}",
     "calibration": _calibration,
@@ -376,6 +398,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,
     "peers_pis": summarize_pis,
+    "clock": _clock,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from benchmarks.answers import ANSWERS
+from benchmarks.peers.pis_table import format_pis
 from benchmarks.peers.table import format_peers, summarize_peers
 from benchmarks.peers.verdict import OURS
 from benchmarks.results import list_results, load_results
@@ -87,6 +88,7 @@ def format_transfer() -> str:
 def format_race() -> str:
     """Return the table of benchmarks/peers/README.md."""
     parts = [format_peers(result) for result in load_results("peers")]
+    parts += [format_pis(result) for result in load_results("peers_pis")]
     return "\n".join(parts) or "Not measured yet.\n"
 
 

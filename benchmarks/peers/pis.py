@@ -26,14 +26,12 @@ from benchmarks.peers.child import NUM_COUNTED
 from benchmarks.peers.environments import PROJECT, REQUIREMENTS
 from benchmarks.peers.material import Material
 from benchmarks.peers.peer import list_peers
+from benchmarks.peers.pis_table import PIS, format_pis
 from benchmarks.peers.process import Entrant, describe_end, slug
 from benchmarks.peers.race import REFERENCE
-from benchmarks.peers.verdict import OURS
 from benchmarks.results import write_result
 from edgecat import atomic
 from edgecat.scores import metrics
-
-_PIS = ("pi3", "pi4", "pi5")
 
 # The environments that have wheels for aarch64; edgecat's own are what the command brings itself.
 _PEERS, _OURS = ("onnxruntime", "ncnn", "litert"), ("edgecat-onnxruntime", "edgecat-ncnn")
@@ -57,14 +55,14 @@ def main(work: Path, arm: str, num_photos: int, only: str) -> None:
         and one.name.startswith((REFERENCE, only))
     ]
     rows = []
-    for pi in _PIS:
+    for pi in PIS:
         for entrant in entrants:
             row = {"machine": pi, "name": entrant.name} | _recall(entrant, arm, pi, num_photos)
             click.echo(row)
             rows.append(row)
     result = {"reference": REFERENCE, "num_photos": num_photos, "rows": _compare(rows)}
     if only:
-        click.echo(summarize_pis(result))
+        click.echo(format_pis(result))
     else:
         write_result("peers_pis", result)
 
@@ -124,27 +122,6 @@ def _compare(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         else row | {"ratio": row["instructions_per_image"] / references[row["machine"]]}
         for row in rows
     ]
-
-
-def summarize_pis(result: dict[str, Any]) -> str:
-    """Return each machine's peers, and which variant of edgecat answers as well with fewer."""
-    parts = []
-    for machine in _PIS:
-        rows = [row for row in result["rows"] if row["machine"] == machine and "ratio" in row]
-        ours = [row for row in rows if row["name"].startswith(OURS)]
-        cells = [_describe(row, ours) for row in rows if row not in ours]
-        parts.append(f"{machine}: {', '.join(cells)}")
-    return (
-        f"instructions to `{result['reference']}`, and by what variant of edgecat with at least as "
-        f"many of {result['num_photos']} answers alike: {'; '.join(parts)}"
-    )
-
-
-def _describe(row: dict[str, Any], ours: Sequence[dict[str, Any]]) -> str:
-    equals = [own for own in ours if own["agreement_ratio"] >= row["agreement_ratio"]]
-    best = min(equals, key=lambda own: own["ratio"], default=None)
-    beside = f" (`{best['name'].removeprefix(OURS)}` {best['ratio']:.2f}x)" if best else ""
-    return f"`{row['name']}` {row['ratio']:.2f}x{beside}"
 
 
 if __name__ == "__main__":

@@ -99,3 +99,14 @@ def set_attribute(node: onnx.NodeProto, name: str, value: Any) -> None:
         if item.name == name:
             node.attribute.remove(item)
     node.attribute.append(helper.make_attribute(name, value))
+
+
+def is_pointwise(graph: Graph, node: onnx.NodeProto) -> bool:
+    """Return whether this is a 1x1 convolution of all channels, with a bias and without padding."""
+    return (
+        node.op_type == "Conv"
+        and len(node.input) == 3
+        and attribute(node, "group", 1) == 1
+        and graph.weight(node.input[1]).shape[2:] == (1, 1)
+        and not any(attribute(node, "pads", [0]))
+    )

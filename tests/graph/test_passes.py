@@ -9,7 +9,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecat.graph.graph import Graph, attribute
-from edgecat.graph.passes import dead, pool, scale, tidy
+from edgecat.graph.passes import dead, gates, pool, scale, tidy
 
 # float32 sums of at most 100 terms of the order of 1, added up in another order.
 TOLERANCE = 1e-5
@@ -219,6 +219,52 @@ def test_dead_units_of_a_squeeze_go():
     changes, graph = rewrite(dead, make_model(nodes, constants))
     assert changes == 20
     assert graph.weight("w2").shape == (3, 8, 1, 1)
+
+
+def gated(squeeze_weight, squeeze_bias, activation="Relu", added="b3"):
+    """Return a layer, a gate with these squeeze units, and the 1x1 layer that reads the product."""
+    rng = np.random.default_rng(5)
+    first, excite, last = layer(rng, 4, 3), layer(rng, 4, 2), layer(rng, 4, 4)
+    nodes = [
+        node("Conv", ["x", "w1", "b1"], "first"),
+        node(activation, ["first"], "channels"),
+        node("GlobalAveragePool", ["channels"], "means"),
+        node("Conv", ["means", "ws", "bs"], "squeezed"),
+        node("Relu", ["squeezed"], "woken"),
+        node("Conv", ["woken", "we", "be"], "excited"),
+        node("HardSigmoid", ["excited"], "gate", alpha=1 / 6, beta=0.5),
+        node("Mul", ["gate", "channels"], "scaled"),
+        node("Conv", ["scaled", "w2", "b2"], "out"),
+        node("Add", ["out", added], "y"),
+    ]
+    names = ("w1", "b1", "we", "be", "w2", "b2")
+    constants = dict(zip(names, (*first, *excite, *last), strict=True))
+    constants["ws"] = np.full((2, 4, 1, 1), squeeze_weight, np.float32)
+    constants |= {"bs": np.array(squeeze_bias, np.float32), "b3": np.float32([1])}
+    return make_model(nodes, constants)
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(-3.0, (0, -0.1)), (1e-9, (0.7, -1)), (0, (2, 1))])
+def test_a_gate_whose_units_never_move_goes_into_the_layer_behind_it(weight, bias):
+    changes, graph = rewrite(gates, gated(weight, bias))
+    assert changes == 1
+    assert [one.op_type for one in graph.nodes()] == ["Conv", "Relu", "Conv", "Add"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        gated(0.01, (0, 0)),
+        gated(-3.0, (0.5, 0)),
+        gated(-3.0, (0, 0), activation="HardSwish"),
+        gated(-3.0, (0, 0), added="gate"),
+    ],
+    ids=["wakes", "is awake", "means below 0", "another reader"],
+)
+def test_a_gate_that_can_move_stays(model):
+    changes, graph = rewrite(gates, model)
+    assert changes == 0
+    assert len(graph.nodes("HardSigmoid")) == 1
 
 
 def test_tidying_names_every_node_and_forgets_the_machine():

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.peers.environments import last_line
 from benchmarks.peers.peer import list_peers
-from benchmarks.peers.pis import summarize_pis
+from benchmarks.peers.pis_table import format_pis, summarize_pis
 from benchmarks.peers.table import format_peers, summarize_peers
 from benchmarks.peers.verdict import compare, find_dominating
 
@@ -112,14 +112,9 @@ def test_of_pips_complaints_the_last_error_is_the_reason():
     assert last_line("a\nlast\n\n") == "last"
 
 
-def test_on_a_pi_the_variant_with_fewest_instructions_of_those_as_good_is_named():
+def test_on_a_pi_a_peer_is_dominated_by_fewer_instructions_and_as_many_answers():
     def make(name, agreement, ratio):
-        return {
-            "machine": "pi5",
-            "name": name,
-            "agreement_ratio": agreement,
-            "ratio": ratio,
-        }
+        return {"machine": "pi5", "name": name, "agreement_ratio": agreement, "ratio": ratio}
 
     rows = [
         make("ncnn/fp32", 1.0, 0.30),
@@ -128,6 +123,10 @@ def test_on_a_pi_the_variant_with_fewest_instructions_of_those_as_good_is_named(
         make("edgecat/ncnn-fp16", 0.99, 0.16),
         {"machine": "pi5", "name": "ncnn/int8", "missing": "not in its wheel"},
     ]
-    said = summarize_pis({"reference": "onnxruntime/default", "num_photos": 24, "rows": rows})
-    assert "`ncnn/fp32` 0.30x (`ncnn-fp32` 0.29x)" in said
-    assert "`litert/int8` 0.10x (`ncnn-fp16` 0.16x)" in said
+    result = {"reference": "onnxruntime/default", "num_photos": 24, "rows": rows}
+    assert summarize_pis(result) == (
+        "pi5: `ncnn-fp16` takes 0.16x; 1 of 2 peers are dominated, not `litert/int8`"
+    )
+    table = format_pis(result)
+    assert "|`edgecat/ncnn-fp16`|||0.160x, 99 %|" in table
+    assert "|`ncnn/int8`|||not to be had|" in table

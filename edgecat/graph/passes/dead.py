@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from edgecat.graph.graph import Graph, attribute, set_attribute
+from edgecat.graph.graph import Graph, attribute, is_pointwise, set_attribute
 from edgecat.graph.graph_pass import GraphPass
 
 # Folded weights below this are nothing. Live rows of fine-tuned networks have at least 1e-3
@@ -37,7 +37,7 @@ def _prune(graph: Graph, conv: onnx.NodeProto) -> int:
     weights = graph.weight(conv.input[1])
     is_dead = np.abs(weights).reshape(len(weights), -1).max(axis=1) < _DEAD
     follower = _follow_activation(graph, conv)
-    if not is_dead.any() or follower is None or not _is_pointwise(graph, follower[1]):
+    if not is_dead.any() or follower is None or not is_pointwise(graph, follower[1]):
         return 0
     activation, reader = follower
     producer = None
@@ -100,16 +100,6 @@ def _producer_of_depthwise(graph: Graph, conv: onnx.NodeProto) -> onnx.NodeProto
     follower = _follow_activation(graph, node)
     depthwise = len(graph.weight(conv.input[1])) == attribute(conv, "group")
     return node if depthwise and follower is not None and follower[1] is conv else None
-
-
-def _is_pointwise(graph: Graph, node: onnx.NodeProto) -> bool:
-    return (
-        node.op_type == "Conv"
-        and len(node.input) == 3
-        and attribute(node, "group", 1) == 1
-        and graph.weight(node.input[1]).shape[2:] == (1, 1)
-        and not any(attribute(node, "pads", [0]))
-    )
 
 
 ENTRY = GraphPass(30, "dead channels -> bias", apply)

@@ -1,0 +1,135 @@
+"""Does `edgecat benchmark` measure what the engines' own tools measure, and the same each time?
+
+python -m benchmarks.device.clock BUNDLE
+
+OpenVINO's own tool is benchmark_app; ONNX Runtime's (onnxruntime_perf_test) is in no package, so a
+loop as plain as its stands for it. All with one thread, one photo at a time, in turns: edgecat, the
+tools, edgecat, ... A ratio is edgecat's p50 by the tool's of the same turn.
+"""
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.command import EDGECAT
+from benchmarks.results import write_result
+from edgecat.bundle.store import Bundle, load_bundle
+
+# Of issue I.
+_TARGETS = {"p50_ratio": 1.05, "spread_ratio": 0.04}
+
+_TOOL_S = 5
+
+_LOOP = """
+import sys, time
+from statistics import median
+import numpy as np
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession(sys.argv[1], options)
+(given,) = session.get_inputs()
+name, shape = given.name, [1, *given.shape[1:]]
+photo = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+times_s, end = [], time.perf_counter() + float(sys.argv[2])
+while time.perf_counter() < end:
+    started = time.perf_counter()
+    session.run(None, {name: photo})
+    times_s.append(time.perf_counter() - started)
+print(f"Median: {1e3 * median(times_s)} ms")
+"""
+
+
+def ask_benchmark_app(files: list[Path]) -> list[str]:
+    """Return the command that measures the OpenVINO model of these files."""
+    app = str(Path(sys.executable).with_name("benchmark_app"))
+    return [
+        app, "-m", str(files[0]), "-d", "CPU", "-hint", "none", "-nthreads", "1", "-nstreams", "1",
+        "-api", "sync", "-infer_precision", "f32", "-shape", "[1,224,224,3]", "-t", str(_TOOL_S),
+    ]  # fmt: skip
+
+
+def ask_loop(files: list[Path]) -> list[str]:
+    """Return the command that measures the ONNX model of these files."""
+    return [sys.executable, "-c", _LOOP, str(files[0]), str(_TOOL_S)]
+
+
+#: By variant, the tool of its engine.
+TOOLS: dict[str, Callable[[list[Path]], list[str]]] = {
+    "onnxruntime-fp32": ask_loop,
+    "openvino-fp32": ask_benchmark_app,
+}
+
+
+@click.command()
+@click.argument("bundle")
+@click.option("--turns", default=5, show_default=True)
+def main(bundle: str, turns: int) -> None:
+    """Measure BUNDLE with edgecat and with the engines' own tools, in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        opened = load_bundle(bundle)
+        commands = {
+            variant: ask(write_files(opened, variant, Path(folder)))
+            for variant, ask in TOOLS.items()
+        }
+        rows = [measure(bundle, commands) for _ in range(turns)]
+    tools = {name: sorted(row["p50_ratio"][name] for row in rows) for name in TOOLS}
+    names = [name for name in rows[0]["to_fp32"] if name not in TOOLS]
+    result = {
+        "turns": rows,
+        "p50_ratio": {name: statistics.median(ratios) for name, ratios in tools.items()},
+        "spread_ratio": {
+            name: max(values) / min(values) - 1
+            for name in names
+            for values in [[row["to_fp32"][name] for row in rows]]
+        },
+        "targets": _TARGETS,
+    }
+    click.echo(json.dumps(result, indent=1))
+    write_result("clock", result)
+
+
+def write_files(bundle: Bundle, variant: str, folder: Path) -> list[Path]:
+    """Write a variant's files as its engine takes them, the graph first."""
+    names = [name.removesuffix(".gz") for name in bundle.spec.variant(variant).files]
+    for name, data in zip(names, bundle.model_files(variant), strict=True):
+        (folder / name).write_bytes(data)
+    return [folder / name for name in names]
+
+
+def measure(bundle: str, commands: dict[str, list[str]]) -> dict[str, Any]:
+    """Return edgecat's p50 of each variant by its tool's, and each variant's time by its fp32's."""
+    said = _run([EDGECAT, "benchmark", bundle, "--json", "-"])
+    rows = {row["variant"]: row for row in json.loads(said)["rows"]}
+    tools_ms = {name: _read_median_ms(_run(command)) for name, command in commands.items()}
+    return {
+        "tool_ms": tools_ms,
+        "p50_ms": {name: rows[name]["latency_ms"]["p50"] for name in commands},
+        "p50_ratio": {
+            name: rows[name]["latency_ms"]["p50"] / tool_ms for name, tool_ms in tools_ms.items()
+        },
+        "to_fp32": {name: row["ratio_to_fp32"] for name, row in rows.items()},
+    }
+
+
+def _run(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _read_median_ms(said: str) -> float:
+    found = re.search(r"Median:\s+([\d.]+) ms", said)
+    if found is None:
+        raise click.ClickException(f"no median in: {said[-500:]}")
+    return float(found[1])
+
+
+if __name__ == "__main__":
+    main()

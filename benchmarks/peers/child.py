@@ -37,12 +37,12 @@ NUM_COUNTED = 3
 class Answerer:
     """An open model that answers the material's photos."""
 
-    def __init__(self, model: Model, material: Material) -> None:
+    def __init__(self, model: Model, material: Material, threads: int) -> None:
         """Take turns from now on."""
         self._model, self._material = model, material
         photos = np.array(material.load_photos()[:_NUM_TIMED])
         inputs = [model.prepare(photos[i : i + 1]) for i in range(len(photos))]
-        self._turn = Turn(model.run, inputs)
+        self._turn = Turn(model.run, inputs, threads)
 
     def describe(self) -> dict[str, Any]:
         """Return the precision, and what is installed here."""
@@ -102,9 +102,10 @@ def run(arguments: Sequence[str]) -> None:
         if action == "make":
             peer.make(material, Path(made))
             return
-        model = peer.open(material, Path(made), 1 if action == "count" else int(rest[0]))
+        threads = 1 if action == "count" else int(rest[0])
+        model = peer.open(material, Path(made), threads)
         if action == "serve":
-            serve(Answerer(model, material), output)
+            serve(Answerer(model, material, threads), output)
         elif action == "count":
             count(model, material, int(rest[0]), rest[1])
         else:

@@ -56,7 +56,8 @@ class Timer:
         """
         self._engine = candidate.open(bundle)
         run_self_test(bundle, self._engine, candidate.device)
-        self._turn = Turn(self._engine.run, [photos[i : i + 1] for i in range(len(photos))])
+        single = [photos[i : i + 1] for i in range(len(photos))]
+        self._turn = Turn(self._engine.run, single, candidate.threads)
 
     def describe_precision(self) -> str:
         """Return what the engine says that it computes in."""

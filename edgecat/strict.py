@@ -90,7 +90,7 @@ def build(
 
     Args:
         cls: A dataclass whose fields are str, int, float, bool, `X | None`, `tuple[X, ...]`,
-            `dict[str, X]`, `Literal`, `Any` or such a dataclass again.
+            `tuple[X, Y]`, `dict[str, X]`, `Literal`, `Any` or such a dataclass again.
         values: What a JSON or TOML parser gave.
         where: What is being read, for messages: "recipe fast.toml".
         error: The class to raise.
@@ -159,9 +159,11 @@ def _value(hint: Any, value: object, where: str, rules: _Rules) -> Any:
             return None
         return _value(next(a for a in arguments if a is not type(None)), value, where, rules)
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(
-            _value(arguments[0], item, f"{where}[{i}]", rules) for i, item in enumerate(value)
-        )
+        hints = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(hints) != len(value):
+            raise rules.error(f"{where}: expected {len(hints)} values, got {_kind(value)}")
+        pairs = zip(hints, value, strict=True)
+        return tuple(_value(*pair, f"{where}[{i}]", rules) for i, pair in enumerate(pairs))
     if origin is dict and isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
         return {k: _value(arguments[1], v, f"{where}[{k!r}]", rules) for k, v in value.items()}
     if dataclasses.is_dataclass(hint):

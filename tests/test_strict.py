@@ -22,6 +22,7 @@ class Whole:
     count: int = 1
     note: str | None = None
     sides: tuple[float, ...] = ()
+    ends: tuple[int, str] = (0, "")
     parts: tuple[Part, ...] = ()
     named: dict[str, Part] = dataclasses.field(default_factory=dict)
     any: Any = None
@@ -39,6 +40,7 @@ def test_every_kind_of_value_is_read():
         "count": 3,
         "note": "n",
         "sides": [1, 2.5],
+        "ends": [7, "z"],
         "parts": [{"size_px": 1}, {"size_px": 2, "name": "y"}],
         "named": {"a": {"size_px": 3}},
         "any": [1, {"b": None}],
@@ -51,6 +53,7 @@ def test_every_kind_of_value_is_read():
         3,
         "n",
         (1.0, 2.5),
+        (7, "z"),
         (Part(1), Part(2, "y")),
         {"a": Part(3)},
         [1, {"b": None}],
@@ -87,6 +90,9 @@ REFUSED = {
     "int for optional": ({"title": "t", "note": 1}, "note: expected str, got int"),
     "str for list": ({"title": "t", "sides": "12"}, "sides: expected a list, got str"),
     "wrong in list": ({"title": "t", "sides": [1, "2"]}, r"sides\[1\]: expected float, got str"),
+    "too few": ({"title": "t", "ends": [1]}, r"w: ends: expected 2 values, got list \[1\]"),
+    "too many": ({"title": "t", "ends": [1, "a", "b"]}, "w: ends: expected 2 values, got list"),
+    "wrong of several": ({"title": "t", "ends": ["a", 1]}, r"ends\[0\]: expected int, got str"),
     "list for dict": ({"title": "t", "named": []}, "named: expected named values, got list"),
     "number as name": ({"title": "t", "named": {1: {}}}, "named: expected named values"),
     "number for part": (

@@ -21,7 +21,6 @@ from edgecat.cli.output import TerminalProgress
 from edgecat.errors import AccuracyLost
 from edgecat.export.job import export_run
 from edgecat.export.to_onnx import export_onnx
-from edgecat.quantize.search import Budget
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.engine import open_graph
 from edgecat.train.finished import load_checkpoint
@@ -55,7 +54,7 @@ def main(data: Path, work: Path) -> None:
         refused = None
         try:
             if not bundle.exists():
-                export_run(run, bundle, int8=Budget(), data=data, progress=TerminalProgress())
+                export_run(run, bundle, int8=True, data=data, progress=TerminalProgress())
         except AccuracyLost as error:
             refused = str(error).replace(str(bundle), bundle.name)
             click.echo(refused, err=True)

@@ -219,7 +219,7 @@ class Median:
     """A median and its 95 % interval, both of numbers above 0."""
 
     value: float
-    interval: tuple[float, ...]
+    interval: tuple[float, float]
 
     @staticmethod
     def of(values: Sequence[float]) -> "Median":

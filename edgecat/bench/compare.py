@@ -57,7 +57,7 @@ class Change:
     variant: str
     latency_ms: tuple[float, float]
     latency_ratio: float
-    latency_interval: tuple[float, ...]
+    latency_interval: tuple[float, float]
     speed: Speed
     ratio_to_fp32: tuple[float, float] | None
     size_bytes: tuple[int, int]

@@ -28,7 +28,7 @@ class PhotoEnergy:
     """
 
     net_j: float
-    net_interval_j: tuple[float, ...]
+    net_interval_j: tuple[float, float]
     gross_j: float
 
 

@@ -11,14 +11,11 @@ from edgecat.machine.conditions import Conditions
 from edgecat.machine.noise import Noise
 from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.precision import INT8
-from edgecat.scores.bounds import check_interval, check_within
+from edgecat.scores.bounds import LATENCIES_MS, check_interval, check_within
 from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes
 
 SCHEMA_VERSION = 1
-
-# From a nanosecond to a day.
-_LATENCIES_MS = (1e-6, 86_400_000.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +47,15 @@ class Row:
     threads: int
     precision: str
     latency_ms: dict[str, float]
-    latency_interval_ms: tuple[float, ...]
+    latency_interval_ms: tuple[float, float]
     throughput_ips: float
     cold_start_ms: float
     peak_rss_bytes: int
     size_bytes: int
     ratio_to_fp32: float | None
-    ratio_interval: tuple[float, ...] | None = None
+    ratio_interval: tuple[float, float] | None = None
     top1_ratio: float | None = None
-    top1_interval_ratio: tuple[float, ...] | None = None
+    top1_interval_ratio: tuple[float, float] | None = None
     num_images: int | None = None
     macro_f1_ratio: float | None = None
     per_class: dict[str, ClassScore] | None = None
@@ -71,9 +68,9 @@ class Row:
         Raises:
             ValueError: A time that no clock measures, or answers to another number of photos.
         """
-        check_interval("latency_interval_ms", self.latency_interval_ms, _LATENCIES_MS)
+        check_interval("latency_interval_ms", self.latency_interval_ms, LATENCIES_MS)
         for name in ("p50", "p95", "p99"):
-            check_within(f"latency_ms {name}", self.latency_ms.get(name, 0.0), _LATENCIES_MS)
+            check_within(f"latency_ms {name}", self.latency_ms.get(name, 0.0), LATENCIES_MS)
         if self.right is not None and not re.fullmatch(f"[01]{{{self.num_images}}}", self.right):
             raise ValueError(f"right: not one of 0 and 1 for each of {self.num_images} photos")
 

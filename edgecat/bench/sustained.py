@@ -82,7 +82,7 @@ class Slowdown:
     first_ms: float
     last_ms: float
     ratio: float
-    interval: tuple[float, ...]
+    interval: tuple[float, float]
     speed: Literal["faster", "slower", "same", "too short to tell"]
 
 

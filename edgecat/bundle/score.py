@@ -58,10 +58,10 @@ class Score:
     split: str
     num_images: int
     top1_ratio: float
-    top1_interval_ratio: tuple[float, ...]
+    top1_interval_ratio: tuple[float, float]
     agreement_ratio: float
     drop_pp: float
-    drop_interval_pp: tuple[float, ...]
+    drop_interval_pp: tuple[float, float]
     mcnemar_p: float
     reference_calibration_error_ratio: float
     calibration_error_ratio: float

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import list_option, threads_option, variant_option
+from edgecat.cli.options import NewFile, list_option, threads_option, variant_option
 from edgecat.cli.output import TerminalProgress, escape, print_json
 from edgecat.errors import ConfigError
 
@@ -38,14 +38,14 @@ _NUM_NAMED = 3
 @click.option(
     "--html",
     "sheet",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewFile(),
     metavar="SHEET.html",
     help="Write a contact sheet: thumbnails of what was found, in one file.",
 )
 @click.option(
     "--apply",
     "clean",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewFile(),
     metavar="LIST",
     help="Write a new file that 'edgecat finetune DATA --list LIST' takes, without what learning "
     "can only lose by; labels in doubt stay in it, with a note. No photo is touched.",

@@ -1,17 +1,19 @@
 """The command `edgecat benchmark`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from edgecat import atomic
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import check_host_options, host_option, install_option
-from edgecat.cli.output import TerminalProgress, escape, print_json
+from edgecat.cli.options import (
+    check_host_options,
+    find_given,
+    host_option,
+    install_option,
+    result_option,
+)
+from edgecat.cli.output import TerminalProgress, show
 from edgecat.errors import ConfigError
-from edgecat.strict import to_json
 
 
 @click.command("benchmark", short_help=COMMANDS["benchmark"])
@@ -59,12 +61,7 @@ from edgecat.strict import to_json
 )
 @host_option
 @install_option
-@click.option(
-    "--json",
-    "file",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write the result to a file (- for standard output).",
-)
+@result_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -104,8 +101,6 @@ def command(
     from edgecat.bench.run import Certainty, run_benchmark
     from edgecat.runtime.device import Resources
 
-    if file is not None and not file.parent.is_dir():
-        raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
     check_host_options(host, data, install=install)
     if minutes is not None:
         _check_minutes(context)
@@ -126,7 +121,7 @@ def command(
             certainty=None if margin_percent is None else Certainty(margin_percent / 100, seconds),
             progress=TerminalProgress(),
         )
-    _show(report.to_dict(), format_report(report), file)
+    show(report.to_dict(), format_report(report), file)
 
 
 def _check_minutes(context: click.Context) -> None:
@@ -135,13 +130,11 @@ def _check_minutes(context: click.Context) -> None:
     Raises:
         ConfigError: Another option that says what to measure, or how long.
     """
-    for name in ("data", "rounds", "margin_percent", "seconds"):
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            option = name.removesuffix("_percent")
-            raise ConfigError(
-                f"--minutes with --{option}: a sustained run times single photos until its time is "
-                f"up; leave --{option} out, or measure it in a run of its own"
-            )
+    if option := find_given(context, ("data", "rounds", "margin_percent", "seconds")):
+        raise ConfigError(
+            f"--minutes with {option}: a sustained run times single photos until its time is up; "
+            f"leave {option} out, or measure it in a run of its own"
+        )
 
 
 def _sustain(
@@ -165,7 +158,7 @@ def _sustain(
 
         options = ["--threads", str(threads), "--device", device, "--minutes", str(minutes)]
         found = sustain_there(bundle, host, options, TerminalProgress(), install=install)
-        _show(found.to_dict(), format_sustained(found), file)
+        show(found.to_dict(), format_sustained(found), file)
         return 0
     resources = Resources(threads, device=device.upper())
     with Signals() as signals:
@@ -175,15 +168,5 @@ def _sustain(
         if here is None:
             click.echo("stopped before anything was measured", err=True)
             return INTERRUPTED
-        _show(here.to_dict(), format_sustained(here), file)
+        show(here.to_dict(), format_sustained(here), file)
     return INTERRUPTED if here.is_partial else 0
-
-
-def _show(values: dict[str, Any], text: str, file: Path | None) -> None:
-    """Print a result, and write it to a file if one is given; "-" prints it as JSON."""
-    if file == Path("-"):
-        print_json(values)
-        return
-    if file is not None:
-        atomic.write_text(file, to_json(values, indent=1) + "\n")
-    click.echo(escape(text))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.output import TerminalProgress, print_json
-from edgecat.errors import ConfigError
+from edgecat.cli.options import result_option
+from edgecat.cli.output import TerminalProgress, show
 
 if TYPE_CHECKING:
     from edgecat.optimize.savings import Savings
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
     type=click.IntRange(10, 10_000),
     help="Timed photos of each edited network.",
 )
-@click.option(
-    "--json",
-    "file",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write the result to a file (- for standard output).",
-)
+@result_option
 def command(network: str, variant: str | None, rounds: int, file: Path | None) -> None:
     """Measure which edits of a network make it quicker on this machine.
 
@@ -45,26 +40,12 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
       edgecat edits mobilenet_v3_small --rounds 200 --json savings.json
       edgecat finetune photos --out runs/lean --from runs/best --edit no-se
     """
-    from edgecat.bench.clock import Plan
-    from edgecat.export.maker import list_products
-    from edgecat.optimize.kept import save_kept
-    from edgecat.optimize.savings import measure_savings
-    from edgecat.optimize.space import list_edits
-    from edgecat.optimize.timing import find_product
+    from edgecat.optimize.table import measure_edits
     from edgecat.train.run import RECORD, load_run
 
-    if file is not None and not file.parent.is_dir():
-        raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
     arch = load_run(Path(network)).arch if (Path(network) / RECORD).exists() else network
-    product = find_product(variant or list_products()[0].variant.name)
-    plan = Plan(max_warmup=rounds, min_rounds=rounds, max_rounds=rounds)
-    savings = measure_savings(arch, list_edits(arch), product, plan, TerminalProgress())
-    if file is not None and str(file) == "-":
-        print_json(dataclasses.asdict(savings))
-        return
-    if file is not None:
-        save_kept(savings, file)
-    click.echo("\n".join(_describe(savings)))
+    savings = measure_edits(arch, variant, rounds, TerminalProgress())
+    show(dataclasses.asdict(savings), "\n".join(_describe(savings)), file)
 
 
 def _describe(savings: "Savings") -> list[str]:

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import opening_options
-from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.options import NewFile, opening_options
+from edgecat.cli.output import TerminalProgress, escape, print_json
 
 
 @click.command("embed", short_help=COMMANDS["embed"])
@@ -18,7 +18,7 @@ from edgecat.cli.output import TerminalProgress, print_json
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=NewFile(),
     help="File of the vectors, .npy; the photos' names stand in a .names.json beside it.",
 )
 @opening_options
@@ -46,13 +46,11 @@ def command(
 
     if out.suffix != ".npy":
         raise ConfigError(f"--out {out}: give it a name that ends in .npy")
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
     failures = []
 
     def note_broken(photo: Path, problem: str) -> None:
         failures.append({"photo": str(photo), "error": problem})
-        click.echo(f"error: {photo}: {problem}", err=True)
+        click.echo(escape(f"error: {photo}: {problem}"), err=True)
 
     with Classifier.open(bundle, **opening) as classifier:
         found = embed(classifier, [*list_photos(photos)], TerminalProgress(), note_broken)

@@ -7,7 +7,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import opening_options
-from edgecat.cli.output import percent, print_json
+from edgecat.cli.output import escape, percent, print_json
 
 
 @click.command("explain", short_help=COMMANDS["explain"])
@@ -56,7 +56,7 @@ def command(
             except ImageError as error:
                 reason = f"{image}: {describe_fault(error, image)}"
                 failures.append({"image": image, "error": reason})
-                click.echo(f"error: {reason}", err=True)
+                click.echo(escape(f"error: {reason}"), err=True)
                 continue
             picture = pictures.write(Path(image), explanation.draw())
             prediction = explanation.prediction
@@ -66,10 +66,8 @@ def command(
                 | {"picture": str(picture)}
             )
             if not as_json:
-                click.echo(
-                    f"{image}: {prediction.answer} {percent(prediction.probability)}; "
-                    f"{explanation.describe()}: {picture}"
-                )
+                told = f"{prediction.answer} {percent(prediction.probability)}"
+                click.echo(escape(f"{image}: {told}; {explanation.describe()}: {picture}"))
         if as_json:
             print_json(
                 {

@@ -5,8 +5,12 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import find_given
 from edgecat.cli.output import TerminalProgress
+from edgecat.errors import ConfigError
+from edgecat.quantize.recipe import SEARCHES
 from edgecat.runtime.target import TARGETS
+from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
 
 
 @click.command("export", short_help=COMMANDS["export"])
@@ -19,29 +23,36 @@ from edgecat.runtime.target import TARGETS
     "--max-drop",
     "max_drop_pp",
     type=float,
-    default=1.0,
+    default=DEFAULT_MAX_DROP_PP,
     show_default=True,
-    help="Most that INT8 may lose in top-1 on the validation photos, percentage points.",
+    help="Most that a model in fewer bits, such as INT8, may lose in top-1 on the validation "
+    "photos, percentage points.",
 )
 @click.option(
     "--search",
     default="full",
     show_default=True,
-    help="quick: a minute; full: up to ten, with distillation if nothing cheaper is proven.",
+    metavar="|".join(SEARCHES),
+    help="With --int8: quick: a minute; full: up to ten, with distillation if nothing cheaper is "
+    "proven.",
 )
 @click.option(
     "--targets",
     default="auto",
     show_default=True,
-    help=f"Processors that must compute the same: some of {','.join(TARGETS.names)}; auto: all.",
+    help="With --int8: processors that must compute the same: some of "
+    f"{','.join(TARGETS.names)}; auto: all.",
 )
-@click.option("--allow-drop", is_flag=True, help="Keep INT8 even if it is over budget.")
+@click.option("--allow-drop", is_flag=True, help="With --int8: keep it even if it is over budget.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="Where the run's photos are now, a folder or a .zip, if they were moved.",
 )
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     run: Path,
     out: Path,
     int8: bool,
@@ -79,9 +90,9 @@ def command(
 
     chosen = TARGETS.names if targets == "auto" else tuple(targets.split(","))
     budget = Budget(max_drop_pp, chosen, search, allow_drop)
-    spec = export_run(
-        run, out, int8=budget if int8 else None, data=data, progress=TerminalProgress()
-    )
+    if not int8 and (option := find_given(context, ("search", "targets", "allow_drop"))):
+        raise ConfigError(f"{option}: says how INT8 is made; add --int8, or leave it out")
+    spec = export_run(run, out, budget, int8=int8, data=data, progress=TerminalProgress())
     size_bytes = sum(record.size_bytes for record in spec.files.values())
     names = ", ".join(variant.name for variant in spec.variants)
     click.echo(f"{out}: {names} ({size_bytes / 1e6:.1f} MB)")

@@ -9,6 +9,7 @@ from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import list_option
 from edgecat.cli.output import TerminalProgress
 from edgecat.cli.training import describe_end, inherit_recipe, run_job
+from edgecat.photos.conflicts import CONFLICTS
 from edgecat.train.architecture import ARCHITECTURES, default_arch
 from edgecat.train.edit import EDITS
 from edgecat.train.inits import INITS
@@ -161,7 +162,7 @@ class _Batch(click.ParamType[int | str]):
 )
 @click.option(
     "--conflicts",
-    type=click.Choice(("stop", "drop", "keep")),
+    type=click.Choice(CONFLICTS),
     default="stop",
     show_default=True,
     help="The same photo, or nearly, in two classes: stop and list all, drop both, or keep both.",

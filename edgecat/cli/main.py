@@ -138,7 +138,8 @@ def _run(arguments: list[str] | None) -> int:
         # click's own end after EPIPE: whoever read our output (head, less) has left.
         return BROKEN_PIPE
     except OSError as error:
-        click.echo(f"error: {error.filename or 'the system'}: {error.strerror}", err=True)
+        place = escape(str(error.filename or "the system"))
+        click.echo(f"error: {place}: {error.strerror or error}", err=True)
         return StorageError.exit_code
     return result if isinstance(result, int) else 0
 

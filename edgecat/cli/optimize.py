@@ -2,17 +2,16 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edgecat import atomic
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import list_option
-from edgecat.cli.output import TerminalProgress, print_json
+from edgecat.cli.options import list_option, result_option
+from edgecat.cli.output import TerminalProgress, show
 from edgecat.errors import ConfigError
 from edgecat.optimize.job import SPEEDUPS, SearchJob
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
-from edgecat.strict import to_json
 
 
 @click.command("optimize", short_help=COMMANDS["optimize"])
@@ -91,8 +90,8 @@ from edgecat.strict import to_json
 )
 @click.option(
     "--teacher",
-    metavar="NAME|RUN",
-    help="Who teaches, if not the teacher of RUN: see edgecat finetune.",
+    type=click.Path(path_type=Path),
+    help="The run of who teaches, if not the teacher of RUN.",
 )
 @click.option(
     "--unlabelled",
@@ -105,32 +104,12 @@ from edgecat.strict import to_json
     is_flag=True,
     help="In the end export the best networks, with int8, and compare all their variants.",
 )
-@click.option(
-    "--json",
-    "file",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write the result to a file (- for standard output).",
-)
+@result_option
 def command(
-    run: Path,
-    out: Path,
     speedups: tuple[float, ...],
-    target_latency_ms: float | None,
     is_plan: bool,
-    max_drop_pp: float,
-    budget_minutes: float | None,
-    epochs: int | None,
-    variant: str | None,
-    rounds: int,
-    table: Path | None,
-    is_other_machine: bool,
-    data: Path | None,
-    photo_list: Path | None,
-    skip_broken: bool,
-    teacher: str | None,
-    unlabelled: Path | None,
-    exports: bool,
     file: Path | None,
+    **asked: Any,  # what a job calls by the same names
 ) -> None:
     """Find quicker networks for this machine, and let them learn on.
 
@@ -163,36 +142,16 @@ def command(
       edgecat optimize runs/best --out pi --table pi.json --other-machine
       edgecat export lean/x2.00 --out lean.edgecat
     """
-    if speedups and target_latency_ms is not None:
+    if speedups and asked["target_latency_ms"] is not None:
         raise ConfigError("--speedup and --target-latency-ms: one of the two is enough")
-    if file is not None and not file.parent.is_dir():
-        raise ConfigError(f"--json {file}: there is no folder {file.parent}; make it first")
-    job = SearchJob(
-        run,
-        out,
-        speedups or SPEEDUPS,
-        target_latency_ms,
-        max_drop_pp,
-        budget_minutes,
-        epochs,
-        variant,
-        rounds,
-        table,
-        is_other_machine=is_other_machine,
-        data=data,
-        photo_list=photo_list,
-        skip_broken=skip_broken,
-        teacher=teacher,
-        unlabelled=unlabelled,
-        exports=exports,
-    )
+    job = SearchJob(speedups=speedups or SPEEDUPS, **asked)
     try:
         if is_plan:
             _plan(job, file)
         else:
             _optimize(job, file)
     except KeyboardInterrupt as interrupt:
-        click.echo(f"\n{out} is kept: go on with the same command", err=True)
+        click.echo(f"\n{job.out} is kept: go on with the same command", err=True)
         raise click.Abort from interrupt
 
 
@@ -202,7 +161,8 @@ def _plan(job: SearchJob, file: Path | None) -> None:
     progress = TerminalProgress()
     with open_search(job, progress) as parent:
         plan = plan_search(job, parent, progress)
-    _tell(file, [dataclasses.asdict(one) for one in plan.candidates], describe_plan(plan))
+    chosen = [dataclasses.asdict(one) for one in plan.candidates]
+    show(chosen, "\n".join(describe_plan(plan)), file)
     click.echo("next: the same command without --plan", err=True)
 
 
@@ -211,7 +171,7 @@ def _optimize(job: SearchJob, file: Path | None) -> None:
     from edgecat.optimize.search import optimize
 
     front = optimize(job, TerminalProgress())
-    _tell(file, dataclasses.asdict(front), describe_front(front))
+    show(dataclasses.asdict(front), "\n".join(describe_front(front)), file)
     click.echo(f"look at {job.out / 'front.svg'}", err=True)
     if front.recommended is not None:
         click.echo(f"next: {_name_next(job, front.recommended.name)}", err=True)
@@ -221,13 +181,3 @@ def _name_next(job: SearchJob, network: str) -> str:
     if (bundle := job.bundle_of(network)).exists():
         return f"edgecat benchmark {bundle}"
     return f"edgecat export {job.run_of(network)} --out {network}.edgecat --int8"
-
-
-def _tell(file: Path | None, values: object, lines: list[str]) -> None:
-    """Print a result, for people or for machines, or write it to a file as well."""
-    if file is not None and str(file) == "-":
-        print_json(values)
-        return
-    if file is not None:
-        atomic.write_text(file, to_json(values, indent=1) + "\n")
-    click.echo("\n".join(lines))

@@ -1,16 +1,45 @@
 """Options that several commands have, so that each reads alike everywhere."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from edgecat.errors import ConfigError
 from edgecat.keep.place import KeepPlace
 
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+class NewFile(click.Path):
+    """A file that is written when the work is done: that it can be is asked before."""
+
+    def __init__(self, *, allow_dash: bool = False) -> None:
+        """Take a path; with `allow_dash`, "-" for standard output, too."""
+        super().__init__(dir_okay=False, allow_dash=allow_dash, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path.
+
+        Raises:
+            ConfigError: There is no folder to write it into.
+        """
+        file = cast(Path, super().convert(value, param, ctx))
+        if not file.parent.is_dir():
+            option = f"{param.opts[0]} " if param else ""
+            raise ConfigError(f"{option}{file}: there is no folder {file.parent}; make it first")
+        return file
+
+
+result_option = click.option(
+    "--json",
+    "file",
+    type=NewFile(allow_dash=True),
+    help="Write the result to a file (- for standard output).",
+)
 
 variant_option = click.option(
     "--variant",
@@ -103,6 +132,18 @@ def keep_options(command: Callable[..., None]) -> Callable[..., None]:
     return with_keep
 
 
+def find_given(context: click.Context, names: Iterable[str]) -> str | None:
+    """Return the first of some options that stands on the command line, as one types it.
+
+    Args:
+        context: Of the command.
+        names: What the command calls the options.
+    """
+    typed = {param.name: param.opts[0] for param in context.command.params}
+    given = (n for n in names if context.get_parameter_source(n) == ParameterSource.COMMANDLINE)
+    return next((typed[name] for name in given), None)
+
+
 def check_host_options(host: str | None, data: Path | None, *, install: bool) -> None:
     """Refuse what does not go together with --host, or without it.
 
@@ -123,7 +164,7 @@ def opening_options(command: Callable[..., None]) -> Callable[..., None]:
 
     These are keyword arguments of `edgecat.runtime.classifier.Classifier.open`.
     """
-    return _hand_on_as("opening", _OPENING, command)
+    return hand_on_as("opening", _OPENING, command)
 
 
 def address_options(*, port: int) -> _Decorator:
@@ -142,13 +183,19 @@ def address_options(*, port: int) -> _Decorator:
         help="0 for any free one.",
     )
     options = {"host": _address_option, "port": port_option, "token_file": _token_option}
-    return functools.partial(_hand_on_as, "address", options)
+    return functools.partial(hand_on_as, "address", options)
 
 
-def _hand_on_as(
+def hand_on_as(
     name: str, options: Mapping[str, _Decorator], command: Callable[..., None]
 ) -> Callable[..., None]:
-    """Give a command options, each by the argument that it sets, and hand them on as one dict."""
+    """Give a command options, and hand them on as one dict.
+
+    Args:
+        name: Of the argument that the command gets.
+        options: By the name that each has in the dict.
+        command: Of click, or to become one.
+    """
 
     @functools.wraps(command)
     def with_options(*arguments: Any, **given: Any) -> None:

@@ -3,10 +3,12 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
+from edgecat import atomic
 from edgecat.cli.utf8 import writes_utf8
 from edgecat.strict import to_json
 
@@ -25,7 +27,7 @@ class TerminalProgress:
     def say(self, line: str) -> None:
         """Print a line; a log on a full disk is no reason to stop."""
         with contextlib.suppress(OSError):
-            click.echo(line, err=True)
+            click.echo(escape(line), err=True)
 
 
 def print_json(value: Any, *, is_line: bool = False) -> None:
@@ -39,6 +41,27 @@ def print_json(value: Any, *, is_line: bool = False) -> None:
         NotFiniteError: A number in it is not finite: JSON has no such number.
     """
     click.echo(to_json(value, indent=None if is_line else 1, is_ascii=not writes_utf8()))
+
+
+def show(values: Any, text: str, file: Path | None) -> None:
+    """Print a result, and write it to a file if one is given.
+
+    Args:
+        values: The result, of plain values.
+        text: The same for people.
+        file: What `edgecat.cli.options.result_option` gave: "-" prints the values in place of the
+            text.
+
+    Raises:
+        NotFiniteError: As `print_json`.
+        StorageError: The disk is full.
+    """
+    if file == Path("-"):
+        print_json(values)
+        return
+    if file is not None:
+        atomic.write_text(file, to_json(values, indent=1) + "\n")
+    click.echo(escape(text))
 
 
 def escape(text: str) -> str:

@@ -8,7 +8,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import opening_options
-from edgecat.cli.output import percent, print_json
+from edgecat.cli.output import escape, percent, print_json
 
 
 @click.command("predict", short_help=COMMANDS["predict"])
@@ -56,17 +56,17 @@ def command(
             except ImageError as error:
                 reason = f"{image}: {describe_fault(error, image)}"
                 failures.append({"image": image, "error": reason})
-                click.echo(f"error: {reason}", err=True)
+                click.echo(escape(f"error: {reason}"), err=True)
                 continue
             answers.append({"image": image} | prediction.to_dict() | {"notes": notes})
             for note in notes:
-                click.echo(f"note: {image}: {note}", err=True)
+                click.echo(escape(f"note: {image}: {note}"), err=True)
             if not as_json:
                 guesses = (
                     f"{guess.label} {percent(guess.probability)}" for guess in prediction.top
                 )
                 stranger = f"{UNKNOWN}, nearest " if prediction.answer == UNKNOWN else ""
-                click.echo(f"{image}: {stranger}{', '.join(guesses)}")
+                click.echo(escape(f"{image}: {stranger}{', '.join(guesses)}"))
         if opening["variant"] is None and answers and not as_json:
             click.echo(f"answered by {classifier.choice.describe()}", err=True)
         if as_json:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecat.cli.options import hand_on_as
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import ConfigError
 
@@ -86,23 +86,12 @@ class Teller:
 
 def sink_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of its sinks, and hand them on as one: `sinking`."""
-    return _add_options(command, _OPTIONS)
+    return hand_on_as("sinking", _OPTIONS, command)
 
 
 def outbox_options(command: Callable[..., None]) -> Callable[..., None]:
     """Do the same for a command that keeps no results, in which answers could wait."""
-    return _add_options(command, _OPTIONS | _OUTBOX)
-
-
-def _add_options(command: Callable[..., None], options: dict[str, Any]) -> Callable[..., None]:
-    @functools.wraps(command)
-    def with_sinks(*arguments: Any, **given: Any) -> None:
-        sinking = {name: given.pop(name) for name in options}
-        command(*arguments, sinking=sinking, **given)
-
-    for option in reversed(options.values()):
-        with_sinks = option(with_sinks)
-    return with_sinks
+    return hand_on_as("sinking", _OPTIONS | _OUTBOX, command)
 
 
 @contextlib.contextmanager

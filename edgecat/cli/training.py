@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
+from edgecat.cli.options import find_given
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import ConfigError
 
@@ -57,9 +57,8 @@ def inherit_recipe(
                 "run: an edit costs little accuracy on a trained network only"
             )
         return None
-    for name in _INHERITED:
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise ConfigError(f"--{name} with --from {parent}: that run says it; leave it out")
+    if option := find_given(context, _INHERITED):
+        raise ConfigError(f"{option} with --from {parent}: that run says it; leave it out")
     return parents.inherit_recipe(load_run(parent))
 
 

@@ -84,7 +84,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
     recipe = _RECIPE if places.drawn else Recipe()
     finetune(Job(places.photos, places.run, weights="cats12", recipe=recipe), progress)
     budget = Budget(search="quick", allows_drop=True)
-    spec = export_run(places.run, places.bundle, int8=budget, progress=progress)
+    spec = export_run(places.run, places.bundle, budget, int8=True, progress=progress)
     report = run_benchmark(
         places.bundle, data=places.photos, num_rounds=_NUM_ROUNDS, progress=progress
     )

@@ -28,8 +28,9 @@ from edgecat.train.threads import limit_threads
 def export_run(
     run: Path,
     out: Path,
+    budget: Budget | None = None,
     *,
-    int8: Budget | None = None,
+    int8: bool = False,
     data: Path | None = None,
     progress: Progress | None = None,
 ) -> ModelSpec:
@@ -38,7 +39,8 @@ def export_run(
     Args:
         run: What `edgecat.train.finetune.finetune` wrote.
         out: The bundle to make or replace.
-        int8: What INT8 variants may cost; None for a bundle without.
+        budget: What a variant in fewer bits may cost; None for the defaults.
+        int8: Whether INT8 variants are made, too.
         data: Where the run's photos are now; None for where they were.
         progress: Told of each step.
 
@@ -56,7 +58,7 @@ def export_run(
     """
     check_replaceable(out)
     limit_threads()
-    budget, progress = int8 or Budget(), progress or Silent()
+    budget, progress = budget or Budget(), progress or Silent()
     source = open_source(run, data, progress)
     cache = StageCache(run / CACHE, describe_setting(), progress)
     proof = load_proof_set(source)
@@ -67,7 +69,7 @@ def export_run(
     found = Int8Models()
     if int8:
         material = Int8Material(source, graph, floats, calibration, validation)
-        found = search_int8(material, int8, cache, progress)
+        found = search_int8(material, budget, cache, progress)
     plain = (*floats.models, *found.models)
     models = (*plain, *try_rounded(graph, plain, validation, budget, progress))
     rated = rate_models(models, source, calibration, validation, budget, progress)

@@ -47,8 +47,8 @@ class Row:
     edits: tuple[str, ...]
     target_ratio: float
     latency_ratio: float
-    latency_interval_ratio: tuple[float, ...] | None
-    top1_interval_ratio: tuple[float, ...]
+    latency_interval_ratio: tuple[float, float] | None
+    top1_interval_ratio: tuple[float, float]
     change: AccuracyChange
     is_on_front: bool = False
     is_recommended: bool = False

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from edgecat.errors import ConfigError, TrainError
 from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
+from edgecat.train import run as runs
 from edgecat.train.lock import LOCK
 
 if TYPE_CHECKING:  # `edgecat optimize --help` does without torch
@@ -60,8 +61,8 @@ class SearchJob:
         data: Where the run's photos are now, if they were moved.
         photo_list: As for `edgecat.train.job.Job`.
         skip_broken: The same.
-        teacher: The same; None for the run's own.
-        unlabelled: The same.
+        teacher: The finished run of who teaches; None for the run's own.
+        unlabelled: As for `edgecat.train.job.Job`.
         exports: Whether the networks on the front are exported, too, and measured in all variants.
     """
 
@@ -79,7 +80,7 @@ class SearchJob:
     data: Path | None = None
     photo_list: Path | None = None
     skip_broken: bool = False
-    teacher: str | None = None
+    teacher: Path | None = None
     unlabelled: Path | None = None
     exports: bool = False
 
@@ -142,7 +143,7 @@ def check_search(job: SearchJob) -> None:
 
     Raises:
         ConfigError: A number that is none of those that are accepted, a file in place of a folder,
-            or a teacher that is to be taught.
+            or a teacher that is no run, or is to be taught.
     """
     for speedup in job.speedups:
         _check_above(1, "--speedup", speedup)
@@ -161,7 +162,15 @@ def check_search(job: SearchJob) -> None:
             "--export with --other-machine: variants are timed here, not there; leave one of the "
             f"two out, or export a network by hand: edgecat export {job.out}/NAME"
         )
-    if job.teacher is not None and Path(job.teacher).resolve().is_relative_to(job.out.resolve()):
+    if job.teacher is None:
+        return
+    if not (job.teacher / runs.RECORD).exists():
+        raise ConfigError(
+            f"--teacher {job.teacher}: no run lies there; let one of timm's networks learn once for "
+            "all networks of the search: edgecat finetune DATA --out TEACHER --arch timm/NAME, and "
+            "give --teacher TEACHER"
+        )
+    if job.teacher.resolve().is_relative_to(job.out.resolve()):
         raise ConfigError(
             f"--teacher {job.teacher}: is one of the networks that are to be taught; give another "
             "run, or leave it out: the teacher of the run that the search starts from teaches"

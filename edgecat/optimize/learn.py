@@ -31,7 +31,7 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
         data=job.data or Path(parent.record.data),
         run=job.run_of(name),
         recipe=load_recipe(None, settings, inherited=inherit_recipe(parent.record)),
-        teacher=job.teacher,
+        teacher=None if job.teacher is None else str(job.teacher),
         unlabelled=job.unlabelled,
         resume=True,
         skip_broken=job.skip_broken,

@@ -83,8 +83,6 @@ def plan_search(job: SearchJob, parent: Checkpoint, progress: Progress) -> Searc
         progress.say(warning)
     targets, file = _list_targets(job, savings), job.out / PLAN
     known = load_kept(Candidates, file) if file.exists() else Candidates()
-    for name in (name for name in targets if name in known.left_out):
-        progress.say(_describe_known(name, known))
     if lacking := {name: ratio for name, ratio in targets.items() if known.lack(name)}:
         check_machine(job, savings)
         gauge = open_gauge(job, parent, savings, progress)
@@ -93,9 +91,13 @@ def plan_search(job: SearchJob, parent: Checkpoint, progress: Progress) -> Searc
         for name, ratio in lacking.items():
             known = _choose_network(name, ratio, known, space, gauge)
             save_kept(known, file)
-            progress.say(_describe_known(name, known))
-    if not targets.keys() & known.networks.keys():
-        raise ConfigError("; ".join(f"{name}: {known.left_out[name]}" for name in targets))
+            if name in known.networks:
+                progress.say(_describe(known.networks[name]))
+    left_out = [f"{name}: {known.left_out[name]}" for name in targets if name in known.left_out]
+    if len(left_out) == len(targets):
+        raise ConfigError("; ".join(left_out))
+    for line in left_out:
+        progress.say(f"left out: {line}")
     return SearchPlan(parent, savings, _drop_same(targets, known.networks, progress))
 
 
@@ -111,12 +113,6 @@ def _choose_network(
     if candidate is None:
         return dataclasses.replace(known, left_out=known.left_out | {name: reason})
     return dataclasses.replace(known, networks=known.networks | {name: candidate})
-
-
-def _describe_known(name: str, known: Candidates) -> str:
-    if name in known.left_out:
-        return f"{name}: left out: {known.left_out[name]}"
-    return _describe(known.networks[name])
 
 
 def _describe_reach(space: Space, gauge: Gauge) -> str:
@@ -202,7 +198,7 @@ def open_gauge(job: SearchJob, parent: Checkpoint, savings: Savings, progress: P
     product = None if job.is_other_machine else find_product(savings.variant)
     photos = find_photos(parent.record, parent.split, job.data, job.out, progress)
     meter = open_meter(parent.record.arch, parent.network, photos)
-    return Gauge(meter, product, make_clock(job))
+    return Gauge(meter, product, make_clock(job.rounds))
 
 
 def settle_costs(job: SearchJob, savings: Savings, meter: CostMeter, progress: Progress) -> Costs:

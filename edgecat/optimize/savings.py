@@ -16,6 +16,7 @@ from edgecat.export.maker import Product
 from edgecat.optimize.timing import time_networks
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engine import ENGINES
+from edgecat.scores.bounds import LATENCIES_MS, LATENCY_RATIOS, check_interval, check_within
 from edgecat.train.edit import EDITS, join_name
 
 
@@ -29,7 +30,16 @@ class Saving:
     """
 
     ratio: float
-    interval_ratio: tuple[float, ...]
+    interval_ratio: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        """Check what networks are chosen by.
+
+        Raises:
+            ValueError: A ratio of two times that is none.
+        """
+        check_within("ratio", self.ratio, LATENCY_RATIOS)
+        check_interval("interval_ratio", self.interval_ratio, LATENCY_RATIOS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +61,14 @@ class Savings:
     edits: dict[str, Saving]
     cpu: str
     versions: dict[str, str]
+
+    def __post_init__(self) -> None:
+        """Check what networks are chosen by.
+
+        Raises:
+            ValueError: A time that no clock measures.
+        """
+        check_within("latency_ms", self.latency_ms, LATENCIES_MS)
 
     def predict_ratio(self, edits: Iterable[str]) -> float:
         """Return the time of the network with several edits by its time without.

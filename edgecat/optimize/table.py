@@ -31,15 +31,31 @@ def settle_savings(job: SearchJob, arch: str, progress: Progress) -> Savings:
         savings = _load(job, arch, job.table)
         check_machine(job, savings)
     else:
-        product = find_product(job.variant or list_products()[0].variant.name)
-        savings = measure_savings(arch, list_edits(arch), product, make_clock(job), progress)
+        savings = measure_edits(arch, job.variant, job.rounds, progress)
     save_kept(savings, kept)
     return savings
 
 
-def make_clock(job: SearchJob) -> Plan:
+def measure_edits(arch: str, variant: str | None, num_rounds: int, progress: Progress) -> Savings:
+    """Measure what each edit of a network saves.
+
+    Args:
+        arch: The network.
+        variant: What to time, see `edgecat.optimize.timing.find_product`; None for the first one.
+        num_rounds: Timed photos of each edited network.
+        progress: Told of each.
+
+    Raises:
+        ConfigError: There is no such network, or no such variant here.
+        EngineError: The engine is not installed.
+    """
+    product = find_product(variant or list_products()[0].variant.name)
+    return measure_savings(arch, list_edits(arch), product, make_clock(num_rounds), progress)
+
+
+def make_clock(num_rounds: int) -> Plan:
     """Return how long networks are timed."""
-    return Plan(max_warmup=job.rounds, min_rounds=job.rounds, max_rounds=job.rounds)
+    return Plan(max_warmup=num_rounds, min_rounds=num_rounds, max_rounds=num_rounds)
 
 
 def _load(job: SearchJob, arch: str, file: Path) -> Savings:

@@ -20,7 +20,6 @@ from edgecat.optimize.shared import Task, share_tasks, wait_for_folder
 from edgecat.optimize.table import make_clock
 from edgecat.optimize.timing import Timed, time_in_turns
 from edgecat.progress import Progress
-from edgecat.quantize.search import Budget
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.engine import Engine
 
@@ -61,7 +60,7 @@ def _export(job: SearchJob, name: str, data: Path, progress: Progress) -> None:
     bundle = job.bundle_of(name)
     progress.say(f"{name} is exported, with int8: some minutes")
     try:
-        export_run(job.run_of(name), bundle, int8=Budget(), data=data, progress=progress)
+        export_run(job.run_of(name), bundle, int8=True, data=data, progress=progress)
     except (ExportError, QuantizeError) as error:
         if name == PARENT and not bundle.exists():  # nothing could be compared
             raise
@@ -99,7 +98,7 @@ def measure_variants(
         with progress.phase("variants", len(lacking)) as step:
             for name in lacking:
                 bundle = load_bundle(job.bundle_of(name))
-                found |= {name: _measure(bundle, reference, judge, make_clock(job))}
+                found |= {name: _measure(bundle, reference, judge, make_clock(job.rounds))}
                 save_kept(Variants(found), job.out / VARIANTS)
                 step()
 

@@ -11,7 +11,7 @@ from edgecat.photos.pixels import Pixels
 from edgecat.quantize.form import FORMS
 from edgecat.quantize.placement import Parts
 from edgecat.quantize.prepare import own_constants, shorten_names
-from edgecat.quantize.ranges import Histogram, check_images, measure_histograms
+from edgecat.quantize.ranges import Histogram, measure_histograms
 from edgecat.quantize.rescale import MAX_FLOAT_STAGES, rescale_channels
 
 
@@ -64,7 +64,6 @@ def calibrate(graph: onnx.ModelProto, photos: Pixels) -> Calibrated:
     """
     from safetensors.numpy import save
 
-    check_images(graph, photos)
     model = rescale_channels(shorten_names(own_constants(graph)), photos)
     histograms = measure_histograms(model, _weigh_tensors(model), photos)
     rows = {

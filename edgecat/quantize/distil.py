@@ -30,6 +30,8 @@ RATE = 0.01
 BIAS_SHARE = 0.03
 #: Of both answers before they are compared: above 1, the unlikely classes count, too.
 TEMPERATURE = 2.0
+#: Of the order of photos and their mirroring.
+SEED = 0
 
 
 def distil(
@@ -37,8 +39,6 @@ def distil(
     teacher: Callable[[Pixels], Logits],
     photos: Pixels,
     progress: Progress,
-    *,
-    seed: int = 0,
 ) -> None:
     """Train a student on what the float graph answers to photos and to their mirror images.
 
@@ -47,9 +47,8 @@ def distil(
         teacher: The float graph.
         photos: uint8 `[N, H, W, 3]`, RGB: training photos.
         progress: Told of each step.
-        seed: Of the order and the mirroring.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     # All answers first: two libraries that take turns on the same cores wait for each other.
     views = (photos, photos[:, :, ::-1])
     wanted = torch.stack(

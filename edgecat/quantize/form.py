@@ -14,7 +14,7 @@ class Place(Protocol):
     """How grids are chosen."""
 
     def __call__(
-        self, parts: Parts, histograms: "dict[str, Histogram]", *, cuts: bool
+        self, parts: Parts, histograms: dict[str, Histogram], *, cuts: bool
     ) -> dict[str, Grid]:
         """Return the grid of every tensor that becomes uint8.
 

@@ -30,7 +30,7 @@ class Accuracy:
     photos: str
     num_images: int
     top1_ratio: float
-    interval_ratio: tuple[float, ...]
+    interval_ratio: tuple[float, float]
     macro_f1_ratio: float | None
     per_class: Mapping[str, ClassScore]
 

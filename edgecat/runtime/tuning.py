@@ -21,15 +21,17 @@ from edgecat.machine.noise import Noise
 from edgecat.machine.packages import list_versions
 from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.engine import find_engine
-from edgecat.scores.bounds import DROPS_PP, check_count, check_interval, check_within
+from edgecat.scores.bounds import (
+    DROPS_PP,
+    LATENCIES_MS,
+    LATENCY_RATIOS,
+    check_count,
+    check_interval,
+    check_within,
+)
 from edgecat.strict import build, read_json, to_json
 
 SCHEMA_VERSION = 1
-
-# What no clock measures of one photo: a day; of two models of one network, on however busy a
-# machine: a millionfold.
-_LATENCIES_MS = (0.0, 86_400_000.0)
-_RATIOS = (1e-6, 1e6)
 
 # More threads than any processor has.
 _MAX_THREADS = 4096
@@ -104,7 +106,7 @@ class Timing:
     precision: str
     latency_ms: dict[str, float]
     ratio: float
-    ratio_interval: tuple[float, ...]
+    ratio_interval: tuple[float, float]
     num_rounds: int
     num_photos: int
     unfit: str = ""
@@ -122,10 +124,10 @@ class Timing:
             ValueError: One that cannot.
         """
         check_within("threads", self.threads, (1, _MAX_THREADS))
-        check_within("ratio", self.ratio, _RATIOS)
-        check_interval("ratio_interval", self.ratio_interval, _RATIOS)
+        check_within("ratio", self.ratio, LATENCY_RATIOS)
+        check_interval("ratio_interval", self.ratio_interval, LATENCY_RATIOS)
         for name, value in self.latency_ms.items():
-            check_within(f"latency_ms {name}", value, _LATENCIES_MS)
+            check_within(f"latency_ms {name}", value, LATENCIES_MS)
         check_count("num_rounds", self.num_rounds)
         check_count("num_photos", self.num_photos)
 
@@ -142,7 +144,7 @@ class Accuracy:
 
     num_images: int
     drop_pp: float
-    drop_interval_pp: tuple[float, ...]
+    drop_interval_pp: tuple[float, float]
 
     def __post_init__(self) -> None:
         """Check that each number can be what it is called.

@@ -14,6 +14,12 @@ RATIOS = (0.0, 1.0)
 #: Differences of two shares, percentage points.
 DROPS_PP = (-100.0, 100.0)
 
+#: Of a photo, milliseconds: from a nanosecond to a day.
+LATENCIES_MS = (1e-6, 86_400_000.0)
+
+#: Of two models of one network, on however busy a machine.
+LATENCY_RATIOS = (1e-6, 1e6)
+
 
 def check_within(name: str, value: float, bounds: tuple[float, float]) -> None:
     """Refuse a number out of bounds; NaN, too.
@@ -26,13 +32,14 @@ def check_within(name: str, value: float, bounds: tuple[float, float]) -> None:
         raise ValueError(f"{name} {value} is not from {low:g} to {high:g}")
 
 
-def check_interval(name: str, interval: tuple[float, ...], bounds: tuple[float, float]) -> None:
-    """Refuse an interval that has not two ends, the lower one first, within bounds.
+def check_interval(name: str, interval: tuple[float, float], bounds: tuple[float, float]) -> None:
+    """Refuse an interval whose upper end comes first, or that is out of bounds.
 
     Raises:
-        ValueError: It has not.
+        ValueError: It is.
     """
-    if len(interval) != 2 or not interval[0] <= interval[1]:
+    low, high = interval
+    if not low <= high:
         raise ValueError(f"{name} {interval} must have two ends, the lower one first")
     for end in interval:
         check_within(name, end, bounds)

@@ -1,13 +1,15 @@
 """Where a killed run goes on: everything an epoch leaves behind, in one file without code."""
 
 import dataclasses
+import hashlib
 import io
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
 from edgecat import atomic
@@ -71,6 +73,23 @@ def save_model(network: nn.Module, path: Path) -> None:
     """
     state = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
     atomic.write_file(path, lambda file: file.write(save(state)))
+
+
+def load_model(network: nn.Module, path: Path) -> str:
+    """Give a network the weights that `save_model` wrote; return the file's SHA-256, hex.
+
+    Raises:
+        TrainError: They are missing, damaged, or of another network.
+    """
+    try:
+        data = path.read_bytes()
+        network.load_state_dict(load(data))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainError(
+            f"{path}: not the weights of this run ({reason}); fine-tune again, into a new folder"
+        ) from error
+    return hashlib.sha256(data).hexdigest()
 
 
 def load_state(path: Path, data: bytes | None = None) -> State:

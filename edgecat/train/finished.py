@@ -1,7 +1,6 @@
 """A finished run: the network with the weights of its best epoch, to be exported, or to teach."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from edgecat.photos.pixels import Pixels
 from edgecat.photos.split import Split
 from edgecat.scores.metrics import Logits
 from edgecat.train import run as runs
+from edgecat.train.checkpoint import load_model
 from edgecat.train.network import PhotoNetwork, build_network, predict_logits
 from edgecat.train.run import RunRecord, load_run, load_split
 from edgecat.train.threads import limit_threads
@@ -58,33 +58,12 @@ def load_checkpoint(run: Path) -> Checkpoint:
             f"{run}: the run has not finished; go on with it: edgecat finetune ... --resume"
         )
     limit_threads()
-    file = run / runs.MODEL
-    try:
-        weights = file.read_bytes()
-    except OSError as error:
-        raise TrainError(_no_weights(file, error)) from error
-    network = _build_network(weights, record, file)
-    return Checkpoint(record, split, network, hashlib.sha256(weights).hexdigest())
-
-
-def _build_network(weights: bytes, record: RunRecord, file: Path) -> PhotoNetwork:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    network = build_network(record.arch, len(record.labels), record.input)
-    try:
-        network.load_state_dict(load(weights))
-    except (RuntimeError, SafetensorError) as error:
-        raise TrainError(_no_weights(file, error)) from error
+    file, network = run / runs.MODEL, build_network(record.arch, len(record.labels), record.input)
+    weights_sha256 = load_model(network, file)
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise TrainError(
                 f"{file}: {name} holds values that are NaN or infinite; fine-tune "
                 "again with a smaller learning rate: --set backbone_rate=1e-4"
             )
-    return network
-
-
-def _no_weights(file: Path, error: Exception) -> str:
-    reason = str(error).splitlines()[0]
-    return f"{file}: not the weights of this run ({reason}); fine-tune again"
+    return Checkpoint(record, split, network, weights_sha256)

@@ -5,6 +5,7 @@ one that was never stopped.
 """
 
 import contextlib
+import copy
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from edgecat.train.board import open_board
 from edgecat.train.checkpoint import (
     State,
     capture,
+    load_model,
     load_state,
     restore,
     save_model,
@@ -68,7 +70,7 @@ def begin(session: Session, learner: Learner) -> State:
 
     Raises:
         DivergedError: The head went wrong.
-        TrainError: The checkpoint cannot be read.
+        TrainError: The checkpoint, or the weights of the best epoch so far, cannot be read.
         StorageError: The disk is full.
     """
     checkpoint, ranks = session.run / runs.CHECKPOINT, learner.ranks
@@ -78,6 +80,8 @@ def begin(session: Session, learner: Learner) -> State:
         ranks.first(save_state, capture(learner, [], 0), checkpoint)
     state = load_state(checkpoint, ranks.share(checkpoint.read_bytes))
     restore(learner, state)
+    if state.best_epoch:  # whose weights may be those that are kept in the end
+        ranks.first(load_model, copy.deepcopy(learner.averaged), session.run / runs.MODEL)
     if is_resumed:
         session.progress.say(f"resumed after epoch {state.epoch}")
     return state

@@ -5,12 +5,11 @@ import time
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.torch import load_file
 
 from edgecat.scores import evaluation
 from edgecat.scores.metrics import confusion_matrix, wilson_interval
 from edgecat.train import run as runs
-from edgecat.train.checkpoint import State
+from edgecat.train.checkpoint import State, load_model
 from edgecat.train.data import TrainingData
 from edgecat.train.learner import Learner
 from edgecat.train.plots import plot_confusion, plot_curves
@@ -45,9 +44,12 @@ def measure_outcome(session: Session, learner: Learner, state: State, started_s:
         learner: Its averaged network gets the kept weights.
         state: Of the last epoch.
         started_s: When the run began, of `time.perf_counter`.
+
+    Raises:
+        TrainError: The kept weights are damaged or gone.
+        StorageError: The disk is full.
     """
-    kept = load_file(session.run / runs.MODEL, device=str(learner.device))
-    learner.averaged.load_state_dict(kept)
+    load_model(learner.averaged, session.run / runs.MODEL)
     logits, targets = answer(session, learner, "test")
     labels = session.data.labels
     score = evaluation.score("checkpoint", "test", labels, targets, logits)

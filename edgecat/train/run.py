@@ -59,7 +59,7 @@ class PartScore:
 
     num_right: int
     num_images: int
-    interval_ratio: tuple[float, ...]
+    interval_ratio: tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Outcome:
     val_top1_ratio: float
     num_test: int
     test_top1_ratio: float
-    test_interval_ratio: tuple[float, ...]
+    test_interval_ratio: tuple[float, float]
     duration_s: float
     images_per_s: float
     val_macro_f1_ratio: float | None = None

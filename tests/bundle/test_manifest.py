@@ -213,7 +213,7 @@ BAD = {
                 | {"score": dataclasses.asdict(SCORE) | {"drop_interval_pp": [0.0]}}
             ]
         ),
-        "must have two ends",
+        "drop_interval_pp: expected 2 values",
     ),
     "nested deep in the provenance": (
         changed(provenance={"a": "@"}).replace('"@"', "[" * 900 + "]" * 900),

@@ -144,21 +144,64 @@ def test_a_wrong_command_line_exits_with_2_and_says_what_is_wrong(arguments, wor
     assert out == ""
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["audit", "x", "--html"],
+        ["audit", "x", "--apply"],
+        ["benchmark", "x", "--json"],
+        ["edits", "x", "--json"],
+        ["embed", "x", "y", "--out"],
+        ["optimize", "x", "--out", "y", "--json"],
+        ["report", "x", "--card", "y", "--out"],
+        ["report", "x", "--out", "y", "--card"],
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(command, tmp_path, capsys):
+    (tmp_path / "folder.npy").mkdir()
+    refusals = {"none/f.npy": f"there is no folder {tmp_path / 'none'}", "folder.npy": "folder.npy"}
+    for name, words in refusals.items():
+        assert _run([*command, str(tmp_path / name)]) == 2
+        assert words in capsys.readouterr().err
+
+
 # The edge
 
 
-@pytest.mark.parametrize("cls", all_errors(), ids=lambda cls: cls.__name__)
-def test_each_error_becomes_one_line_and_its_own_exit_code(cls, capsys, monkeypatch):
-    @click.command()
-    def command():
-        raise cls("the disk is on fire; put it out")
+@pytest.fixture
+def burn(monkeypatch):
+    """A command that fails with the error that it is given; returns the exit code."""
 
-    module = types.ModuleType("edgecat.cli.burns")
-    module.command = command
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(COMMANDS, "burns", "A command that fails.")
-    assert _run(["burns"]) == cls.exit_code
+    def run_command(error):
+        @click.command()
+        def command():
+            raise error
+
+        module = types.ModuleType("edgecat.cli.burns")
+        module.command = command
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(COMMANDS, "burns", "A command that fails.")
+        return _run(["burns"])
+
+    return run_command
+
+
+@pytest.mark.parametrize("cls", all_errors(), ids=lambda cls: cls.__name__)
+def test_each_error_becomes_one_line_and_its_own_exit_code(cls, burn, capsys):
+    assert burn(cls("the disk is on fire; put it out")) == cls.exit_code
     assert capsys.readouterr() == ("", "error: the disk is on fire; put it out\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(40, "Too many levels", "a\x1b[2Jb"), "error: a\\x1b[2Jb: Too many levels\n"),
+        (OSError("half of it came"), "error: the system: half of it came\n"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_that_says_what(error, line, burn, capsys):
+    assert burn(error) == errors.StorageError.exit_code
+    assert capsys.readouterr() == ("", line)
 
 
 def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
@@ -215,6 +258,9 @@ def test_a_refusal_is_one_line_on_standard_error(
         (["export", "r", "--out", "b", "--max-drop", "101"], 2, ["--max-drop 101", "0 to 100"]),
         (["export", "r", "--out", "b", "--targets", "x86"], 2, ["--targets x86", "x86-avx2"]),
         (["export", "r", "--out", "b", "--search", "slow"], 2, ["--search slow", "quick and full"]),
+        (["export", "r", "--out", "b", "--search", "quick"], 2, ["--search: ", "add --int8"]),
+        (["export", "r", "--out", "b", "--targets", "arm"], 2, ["--targets: ", "add --int8"]),
+        (["export", "r", "--out", "b", "--allow-drop"], 2, ["--allow-drop: ", "add --int8"]),
     ],
 )
 def test_a_refusal_of_training_is_one_line_too(

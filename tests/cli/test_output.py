@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from PIL import Image
 
-from edgecat.cli.output import print_json
+from edgecat.cli.main import _run
+from edgecat.cli.output import TerminalProgress, print_json
 from edgecat.errors import EdgecatError
 
 VALUE = {"answer": "Bündner Katze", "top": [{"probability": 0.1}]}
@@ -25,3 +27,18 @@ def test_a_number_that_is_not_finite_is_an_error_and_not_printed(number, capsys)
         with pytest.raises(EdgecatError):
             print_json({"top": [{"probability": number}]}, is_line=is_line)
     assert capsys.readouterr().out == ""
+
+
+def test_names_do_nothing_to_a_terminal(tmp_path, capsys):
+    names = [tmp_path / "a\x1b[31m.png", tmp_path / "b\x1b]0;title\x07.png"]
+    Image.new("RGB", (300, 300)).save(names[0])
+    names[1].write_text("no photo")
+    paths = [str(name) for name in names]
+    TerminalProgress().say(f"left out: {paths[0]}")
+    assert _run(["predict", "cats12", *paths]) == 4
+    assert _run(["explain", "cats12", *paths, "--out", str(tmp_path / "heat")]) == 4
+    assert _run(["embed", "cats12", *paths, "--out", str(tmp_path / "f.npy")]) == 4
+    told = "".join(capsys.readouterr())
+    assert told.count("a\\x1b[31m.png") >= 3
+    assert told.count("b\\x1b]0;title\\x07.png") == 3
+    assert "\x1b" not in told

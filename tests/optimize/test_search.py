@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +120,25 @@ def test_an_edit_that_does_not_fit_is_named_and_left_out(ask, table, tmp_path, l
     assert "left out: edit no-such-edit: accepted are " in said
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"latency_ms": 0.0}, "latency_ms 0.0 is not from"),
+        ({"edits": {"no-se": {"ratio": 0, "interval_ratio": [0.1, 0.2]}}}, "ratio 0.0 is not from"),
+        ({"edits": {"no-se": {"ratio": 1, "interval_ratio": [0.1]}}}, "expected 2 values"),
+        ({"edits": {"no-se": {"ratio": 1, "interval_ratio": [2, 1]}}}, "the lower one first"),
+    ],
+)
+def test_a_table_that_no_clock_measured_is_refused_and_not_kept(
+    ask, table, tmp_path, values, message
+):
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps(json.loads(table.read_text()) | values))
+    with pytest.raises(ConfigError, match=message):
+        plan(ask(tmp_path / "s", table=file))
+    assert not (tmp_path / "s" / SAVINGS).exists()
+
+
 def test_a_search_goes_on_where_it_was_killed(ask, planned, tmp_path, listens, monkeypatch):
     job = ask(tmp_path / "search")
     with pytest.raises(KeyboardInterrupt):
@@ -211,13 +231,14 @@ def test_what_is_out_of_reach_is_known_to_who_joins(ask, out, listens, monkeypat
     assert [one.name for one in plan(ask(out, speedups=(50.0, 1.2)), progress).candidates] == [
         "x1.20"
     ]
-    assert progress.lines[0].startswith("x50.00: left out: out of reach; the quickest network that")
+    assert progress.lines[0].startswith("left out: x50.00: out of reach; the quickest network that")
     with pytest.raises(ConfigError, match=r"x50.00: out of reach; .* ask for less"):
-        plan(ask(out, speedups=(50.0,)))
+        plan(ask(out, speedups=(50.0,)), progress)
+    assert len(progress.lines) == 1  # the error tells it once
 
 
 def test_a_run_may_teach_its_own_networks(ask, out, parent):
-    optimize(ask(out, teacher=str(parent), speedups=(1.2,)))
+    optimize(ask(out, teacher=parent, speedups=(1.2,)))
     assert load_run(out / "x1.20").teacher.model_sha256 == load_checkpoint(parent).weights_sha256
 
 
@@ -270,6 +291,7 @@ def test_a_network_is_timed_in_turns_and_chosen_anew_if_it_is_slower(
         ),
         ({"variant": "openvino-fp32"}, "savings in onnxruntime-fp32, not openvino-fp32"),
         ({"epochs": 2}, "holds a search with another epochs: 1, not 2"),
+        ({"teacher": Path("tf_efficientnet_lite2")}, "no run lies there; let one of timm's networ"),
     ],
 )
 def test_what_no_search_could_do_is_refused(ask, out, changes, message):
@@ -294,7 +316,7 @@ def test_another_table_than_that_of_the_search_is_refused(ask, table, out, tmp_p
 
 def test_a_teacher_that_is_to_be_taught_is_refused(ask, searched):
     with pytest.raises(ConfigError, match="is one of the networks that are to be taught"):
-        optimize(ask(searched[0], teacher=str(searched[0] / "x2.00")))
+        optimize(ask(searched[0], teacher=searched[0] / "x2.00"))
 
 
 def test_a_folder_of_something_else_is_refused(ask, searched, out, tmp_path, photos):
@@ -360,14 +382,8 @@ def test_the_command_plans_finds_and_names_the_next_one(searched, parent, table,
     assert {row["name"] for row in json.loads(capsys.readouterr().out)["rows"]} > {"x1.20"}
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--speedup", "2", "--target-latency-ms", "1"], "one of the two is enough"),
-        (["--json", "nowhere/f.json"], "there is no folder nowhere"),
-    ],
-)
-def test_options_that_contradict_are_refused(parent, tmp_path, capsys, options, message):
+def test_options_that_contradict_are_refused(parent, tmp_path, capsys):
+    options = ["--speedup", "2", "--target-latency-ms", "1"]
     assert _run(["optimize", str(parent), "--out", str(tmp_path / "s"), *options]) == 2
-    assert message in capsys.readouterr().err
+    assert "one of the two is enough" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()

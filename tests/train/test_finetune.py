@@ -278,6 +278,22 @@ def test_a_run_of_an_edgecat_before_macro_f1_goes_on(job, record, tmp_path):
     assert (first["val_macro_f1_ratio"], second["val_macro_f1_ratio"] != "") == ("", True)
 
 
+@pytest.mark.parametrize("size_bytes", [None, 0, 1000])
+def test_kept_weights_that_are_damaged_are_refused_before_the_run_goes_on(
+    job, tmp_path, size_bytes, listens
+):
+    run = tmp_path / "r"
+    with pytest.raises(KeyboardInterrupt):
+        finetune(dataclasses.replace(job, run=run), Stops("epoch 2"))
+    if size_bytes is None:
+        (run / "model.safetensors").unlink()
+    else:
+        os.truncate(run / "model.safetensors", size_bytes)
+    with pytest.raises(TrainError, match=r"model\.safetensors: not the weights of this run"):
+        finetune(dataclasses.replace(job, run=run, resume=True), listens)
+    assert not any(line.startswith("epoch 2") for line in listens.lines)
+
+
 # A folder that holds a run
 
 

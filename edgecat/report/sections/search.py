@@ -33,7 +33,7 @@ class _Change:
     num_images: int
     agreement_ratio: float
     drop_pp: float
-    drop_interval_pp: tuple[float, ...]
+    drop_interval_pp: tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Point:
     variant: str
     latency: float
     top1_ratio: float
-    interval_ratio: tuple[float, ...]
+    interval_ratio: tuple[float, float]
 
 
 def build(facts: Facts) -> Section | Missing:

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from edgecat.bench.clock import Plan, take_turns, time_ms
+from edgecat.bench.turn import NUM_UNTIMED
 from edgecat.photos.input import InputSpec
 from edgecat.runtime.engine import Engine
 
@@ -56,7 +57,21 @@ def time_engines(
 def time_on_noise(
     engines: Mapping[str, Engine], spec: InputSpec, size: int = 1
 ) -> dict[str, Callable[[], float]]:
-    """Return, by name, what lets each engine answer once and returns the milliseconds.
+    """Return, by name, what gives each engine its turn and returns the milliseconds of an answer.
+
+    Args:
+        engines: By name, open.
+        spec: What they take.
+        size: Photos a call.
+    """
+    actions = answer_noise(engines, spec, size)
+    return {name: partial(_time_turn, action) for name, action in actions.items()}
+
+
+def answer_noise(
+    engines: Mapping[str, Engine], spec: InputSpec, size: int = 1
+) -> dict[str, Callable[[], object]]:
+    """Return, by name, what lets each engine answer once.
 
     Args:
         engines: By name, open.
@@ -66,4 +81,10 @@ def time_on_noise(
     # Noise, seeded: the time of a convolution does not depend on the picture.
     rng = np.random.default_rng(0)
     batch = rng.integers(0, 256, (size, *spec.shape), dtype=np.uint8)
-    return {name: partial(time_ms, partial(engine.run, batch)) for name, engine in engines.items()}
+    return {name: partial(engine.run, batch) for name, engine in engines.items()}
+
+
+def _time_turn(answer: Callable[[], object]) -> float:
+    for _ in range(NUM_UNTIMED):
+        answer()
+    return time_ms(answer)

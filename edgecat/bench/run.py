@@ -17,7 +17,7 @@ from edgecat.bench.cold_starts import NUM_COLD_STARTS, Cold, measure_cold
 from edgecat.bench.energy import Energy, measure_energy
 from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bench.host import describe_host
-from edgecat.bench.latency import measure_latencies_ms, time_engines, time_on_noise
+from edgecat.bench.latency import answer_noise, measure_latencies_ms, time_engines
 from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bench.stages import measure_stages
 from edgecat.bundle.manifest import ModelSpec
@@ -253,7 +253,7 @@ def _measure_energy(
 ) -> tuple[Energy | None, str]:
     """Return what a photo costs, or why this machine does not tell."""
     try:
-        return measure_energy(find_meter(), time_on_noise(engines, spec), progress), ""
+        return measure_energy(find_meter(), answer_noise(engines, spec), progress), ""
     except DeviceError as error:
         return None, str(error)
 

@@ -11,8 +11,13 @@ from edgecat.bench.clock import time_ms
 
 T = TypeVar("T")
 
-# Photos of a turn. The first ones are not timed: the caches hold another one's weights.
-_NUM_UNTIMED, _NUM_TIMED = 2, 5
+#: Photos at the beginning of a turn that are not timed: the caches hold another one's weights. In
+#: turns of single photos those of fp32 took 1.4 and 1.8 times as long as in the engines' own tools
+#: (benchmarks/device/clock.py), the first one of ncnn's 3 times; from the third one on they are as
+#: quick as ever.
+NUM_UNTIMED = 2
+
+_NUM_TIMED = 5
 
 # Whoever had the turn before spins while it waits for more work, on cores that several threads
 # need: behind ONNX Runtime's turn OpenVINO's fp32 took 1.8 ms a photo with two threads of two
@@ -38,7 +43,7 @@ class Turn(Generic[T]):
     def measure_ms(self) -> list[float]:
         """Return the milliseconds of each timed photo."""
         time.sleep(self._rest_s)
-        for _ in range(_NUM_UNTIMED):
+        for _ in range(NUM_UNTIMED):
             self._run(next(self._photos))
         photos = [next(self._photos) for _ in range(_NUM_TIMED)]
         return [time_ms(partial(self._run, photo)) for photo in photos]

@@ -166,9 +166,9 @@ def check_search(job: SearchJob) -> None:
         return
     if not (job.teacher / runs.RECORD).exists():
         raise ConfigError(
-            f"--teacher {job.teacher}: no run lies there; let one of timm's networks learn once for "
-            "all networks of the search: edgecat finetune DATA --out TEACHER --arch timm/NAME, and "
-            "give --teacher TEACHER"
+            f"--teacher {job.teacher}: no run lies there; let one of timm's networks learn once "
+            "for all networks of the search: edgecat finetune DATA --out TEACHER --arch timm/NAME, "
+            "and give --teacher TEACHER"
         )
     if job.teacher.resolve().is_relative_to(job.out.resolve()):
         raise ConfigError(

@@ -56,8 +56,8 @@ def colour_photos(tmp_path):
     return tmp_path / "data"
 
 
-def start(bundle, **options):
-    return tune(TuneJob(bundle, seconds=0.5, **options), Silent())
+def start(bundle, seconds=0.5, **options):
+    return tune(TuneJob(bundle, seconds=seconds, **options), Silent())
 
 
 def test_every_variant_is_measured_with_every_number_of_threads(make_colours):
@@ -131,7 +131,7 @@ def test_who_asks_for_the_end_early_gets_nothing_and_late_a_part(make_colours):
     bundle = make_colours()
     assert start(bundle, is_stopping=lambda: True) is None
     asked = iter([False] * 30)
-    tuning = start(bundle, is_stopping=lambda: next(asked, True))
+    tuning = start(bundle, seconds=60, is_stopping=lambda: next(asked, True))
     assert tuning.is_partial
 
 

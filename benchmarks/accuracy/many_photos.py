@@ -9,6 +9,7 @@ less room than they need (as with FOLDER on "mount -t tmpfs -o size=4G"), the re
 at each use. 200,000 photos take 600 MB and half an hour.
 """
 
+import itertools
 import re
 import subprocess
 import sys
@@ -26,8 +27,8 @@ from edgecat.atomic import new_folder
 _LABELS = tuple(f"class {number}" for number in range(10))
 
 _SETTINGS = (
-    "epochs=1", "head_epochs=0", "batch_size=256", "crop_side_px=32", "val_ratio=0.02",
-    "test_ratio=0.02",
+    "epochs=1", "head_epochs=0", "batch_size=256", "crop_side_px=32", "colour_jitter=0.0",
+    "val_ratio=0.02", "test_ratio=0.02",
 )  # fmt: skip
 
 _LOOK_S = 0.5
@@ -49,14 +50,15 @@ def main(work: Path, nums: tuple[int, ...]) -> None:
 
 
 def draw_photos(folder: Path, num: int) -> None:
-    """Draw JPEGs of 128 x 96 px, class after class; a class is a shade."""
+    """Draw JPEGs of 128 x 96 px, class after class; a class is a colour."""
     rng = np.random.default_rng(num)
+    tints = np.array([*itertools.product((0, 80, 160), repeat=3)], np.uint8)[:: 27 // len(_LABELS)]
     with new_folder(folder) as new:
         for label in _LABELS:
             (new / label).mkdir()
         for number in range(num):
             kind = number % len(_LABELS)
-            blotches = rng.integers(0, 160, (12, 16, 3), dtype=np.uint8) + np.uint8(9 * kind)
+            blotches = rng.integers(0, 96, (12, 16, 3), dtype=np.uint8) + tints[kind]
             photo = Image.fromarray(blotches).resize((128, 96), Image.Resampling.BICUBIC)
             photo.save(new / _LABELS[kind] / f"{number:06}.jpg")
 

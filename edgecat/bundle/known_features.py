@@ -59,7 +59,8 @@ def load_known_features(bundle: Bundle) -> KnownFeatures:
     if KNOWN_FEATURES_FILE not in bundle.spec.files:
         raise BundleError(
             f"{bundle.path}: has no {KNOWN_FEATURES_FILE}, which tells how photos of its classes "
-            "look to the model; export the run again with this edgecat"
+            "look to the model; export its run again with this edgecat (a released model has none, "
+            "to be small: fine-tune one of your own, edgecat finetune PHOTOS --out RUN)"
         )
     where = str(bundle.path / KNOWN_FEATURES_FILE)
     records = read_array(bundle.read(KNOWN_FEATURES_FILE), where)

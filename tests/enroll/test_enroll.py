@@ -207,7 +207,7 @@ def test_a_class_that_few_of_its_photos_show_is_warned_of(enrolled):
 
 
 def test_a_bundle_without_features_of_its_photos_is_refused(draw_class, tmp_path):
-    with pytest.raises(BundleError, match=r"has no features.npy.*export the run again"):
+    with pytest.raises(BundleError, match=r"has no features.npy.*export its run again"):
         enroll("cats12", "yellow", files_of(draw_class()), tmp_path / "out")
 
 

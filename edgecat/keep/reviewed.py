@@ -72,11 +72,13 @@ def load_reviewed(folder: Path, *, val_ratio: float, test_ratio: float) -> Revie
         for photo in kept
         if photo.sha256 in labels
     )
-    if not photos:
-        raise DatasetError(
-            f"--add {folder}: no photo with a label; say what they show: edgecat review {folder}"
-        )
     num_gone = len(labels) - len(photos)
+    if not photos:
+        gone = f" any more, {num_gone} were deleted since" * bool(num_gone)
+        raise DatasetError(
+            f"--add {folder}: no photo with a label{gone}; say what they show: edgecat review "
+            f"{folder}"
+        )
     return Reviewed(folder, photos, num_gone, len(decisions) - len(labels))
 
 

@@ -42,6 +42,9 @@ def test_photos_that_are_gone_are_told_and_left_out(keep, place):
     reviewed = load_reviewed(place.folder, **RATIOS)
     assert (len(reviewed.photos), reviewed.num_gone) == (1, 1)
     assert "1 with a label are gone" in reviewed.describe()
+    (place.folder / PHOTOS / f"{draw(1)[1]}.png").unlink()
+    with pytest.raises(DatasetError, match="no photo with a label any more, 2 were deleted since"):
+        load_reviewed(place.folder, **RATIOS)
 
 
 def test_a_photo_is_for_the_same_however_many_are_reviewed_later(keep, place):

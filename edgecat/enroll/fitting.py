@@ -9,10 +9,10 @@ from edgecat.scores.metrics import Logits
 from edgecat.scores.new_class import Known, count_found_when_left_out, fit_class
 from edgecat.scores.ood import Features
 
-# Below this share of its own photos a class is not told from the old ones. What it may claim of old
-# photos is one of 24 of a breed, if all that it claims is of that breed: then two of ten photos of
-# that breed would be found in 6 of 100 cases. Of the hardest breed tried, three of ten are: British
-# Shorthairs beside Russian Blues (benchmarks/results/*/enroll.json).
+# Below this share of its own photos a class is not told from the old ones. If all that it claims of
+# new photos is of one breed, that is 2 of some 24 (see `MAX_CLAIMED_RATIO`): then two of ten photos
+# of that breed would be found in a fifth of the cases, none or one in the others. Of the hardest
+# breeds tried, three of ten are (benchmarks/results/*/enroll.json).
 _MIN_FOUND_RATIO = 0.2
 
 # What a new class should reach; below it, a person is warned.

@@ -2,7 +2,7 @@
 
 python -m benchmarks.accuracy.many_photos --work FOLDER
 
-Photos are drawn, each another one, and a network learns one epoch of them with crops of 32 px, in
+Photos are drawn, each another one, and a network learns one epoch of them with crops of 64 px, in
 a process of its own. What it holds for itself is seen every half second; decoded photos, which lie
 in a file, do not count, since the system takes their memory back when it needs it. On a disk with
 less room than they need (as with FOLDER on "mount -t tmpfs -o size=4G"), the rest is decoded again
@@ -27,8 +27,8 @@ from edgecat.atomic import new_folder
 _LABELS = tuple(f"class {number}" for number in range(10))
 
 _SETTINGS = (
-    "epochs=1", "head_epochs=0", "batch_size=256", "crop_side_px=32", "colour_jitter=0.0",
-    "val_ratio=0.02", "test_ratio=0.02",
+    "epochs=1", "head_epochs=0", "batch_size=256", "crop_side_px=64", "colour_jitter=0.0",
+    "ema_decay=0.0", "val_ratio=0.02", "test_ratio=0.02",
 )  # fmt: skip
 
 _LOOK_S = 0.5

@@ -6,7 +6,7 @@ Photos are drawn, each another one, and a network learns one epoch of them with 
 a process of its own. What it holds for itself is seen every half second; decoded photos, which lie
 in a file, do not count, since the system takes their memory back when it needs it. On a disk with
 less room than they need (as with FOLDER on "mount -t tmpfs -o size=4G"), the rest is decoded again
-at each use. 200,000 photos take 600 MB and half an hour.
+at each use.
 """
 
 import itertools

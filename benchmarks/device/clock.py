@@ -82,7 +82,7 @@ def main(bundle: str, turns: int) -> None:
         }
         rows = [measure(bundle, commands) for _ in range(turns)]
     tools = {name: sorted(row["p50_ratio"][name] for row in rows) for name in TOOLS}
-    names = [name for name, ratio in rows[0]["to_fp32"].items() if ratio not in (None, 1.0)]
+    names = [name for name, ratio in rows[0]["to_fp32"].items() if ratio is not None]
     result = {
         "turns": rows,
         "p50_ratio": {name: statistics.median(ratios) for name, ratios in tools.items()},

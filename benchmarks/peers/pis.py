@@ -5,8 +5,7 @@ python -m benchmarks.peers.pis --arm "python tests/emulated/pi.py"
 After `benchmarks.peers.race`, whose models it takes from --work. COMMAND is called as
 `COMMAND --pin REQUIREMENT ... pi4 -m benchmarks.peers.child ...` and prints "ICOUNT n" at each call
 of os.getppid(), as in `benchmarks.int8.int8_cpus`. Instructions are no milliseconds: they leave out
-caches and memory. It takes hours: rows that lie in --work since a run that was stopped are taken
-from there.
+caches and memory. Rows that lie in --work since a run that was stopped are taken from there.
 """
 
 import json

@@ -11,17 +11,15 @@ from edgecat.bench.clock import time_ms
 
 T = TypeVar("T")
 
-#: Photos at the beginning of a turn that are not timed: the caches hold another one's weights. In
-#: turns of single photos those of fp32 took 1.4 and 1.8 times as long as in the engines' own tools
-#: (benchmarks/device/clock.py), the first one of ncnn's 3 times; from the third one on they are as
-#: quick as ever.
+#: Photos at the beginning of a turn that are not timed: the caches hold another one's weights. What
+#: is left beside the engines' own tools stands in benchmarks/results/*/clock.json.
 NUM_UNTIMED = 2
 
 _NUM_TIMED = 5
 
 # Whoever had the turn before spins while it waits for more work, on cores that several threads
-# need: behind ONNX Runtime's turn OpenVINO's fp32 took 1.8 ms a photo with two threads of two
-# cores, after 20 ms 1.7 and after 50 ms 1.2.
+# need. When this was written, OpenVINO's fp32 behind ONNX Runtime's turn was hindered for more than
+# 20 ms, with two threads of two cores, and not after 50 ms.
 _REST_S = 0.05
 
 

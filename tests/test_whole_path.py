@@ -181,7 +181,7 @@ QUICK = ("--int8", "--search", "quick")
 def nothing_holds(monkeypatch):
     """A budget that no change keeps: six validation photos cannot be lost on purpose."""
     monkeypatch.setattr(Budget, "holds", lambda budget, change: False)
-    monkeypatch.setattr(Budget, "is_proven", lambda budget, change: False)
+    monkeypatch.setattr(Budget, "ends_search", lambda budget, change: False)
 
 
 def test_int8_over_budget_is_refused_and_the_rest_is_written(run, tmp_path, nothing_holds, capsys):

@@ -70,12 +70,16 @@ def find_dominating(
 def compare(row: dict[str, Any], own: dict[str, Any], threads: str) -> Duel:
     """Return how a variant of edgecat stands against a peer."""
     theirs_right, own_right = _read_right(row), _read_right(own)
+    num_lost, num_gained = (
+        int((one & ~other).sum())
+        for one, other in ((theirs_right, own_right), (own_right, theirs_right))
+    )
     speed = row["threads"][threads]["to"][own["name"]]
     return Duel(
         own["name"],
-        num_lost=int((theirs_right & ~own_right).sum()),
-        num_gained=int((own_right & ~theirs_right).sum()),
-        drop_interval_pp=paired_interval_pp(theirs_right, own_right),
+        num_lost=num_lost,
+        num_gained=num_gained,
+        drop_interval_pp=paired_interval_pp(num_lost, num_gained, len(own_right)),
         ratio=speed["ratio"],
         ratio_interval=tuple(speed["ratio_interval"]),
     )

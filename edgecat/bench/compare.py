@@ -232,5 +232,6 @@ def _find_drop(old: Row, new: Row) -> tuple[float | None, tuple[float, float] | 
     if old.right is None or new.right is None:
         return None, None
     was_right, is_right = (np.array(list(row.right or "")) == "1" for row in (old, new))
-    num_lost = int(was_right.sum()) - int(is_right.sum())
-    return 100 * num_lost / max(1, len(was_right)), paired_interval_pp(was_right, is_right)
+    num_lost, num_gained = int((was_right & ~is_right).sum()), int((is_right & ~was_right).sum())
+    drop_pp = 100 * (num_lost - num_gained) / max(1, len(was_right))
+    return drop_pp, paired_interval_pp(num_lost, num_gained, len(was_right))

@@ -4,9 +4,10 @@ Recipes are compared on validation photos, never on test photos; what the chosen
 reported on the test photos afterwards.
 
 A drop measured on 300 photos is an estimate, so a step ends the search only if the whole 95 %
-interval of its drop lies within the budget. Where none does, the best of those whose drop itself
-does is taken: no slower than float if possible, then the one that changes the fewest answers, a
-finer measure of damage than the drop, in which answers lost and gained cancel.
+interval of its drop lies within the budget, or if it loses no photo: then these photos can show
+none that loses less. Where neither holds, the best of those whose drop itself is within the budget
+is taken: no slower than float if possible, then the one that changes the fewest answers, a finer
+measure of damage than the drop, in which answers lost and gained cancel.
 """
 
 import dataclasses
@@ -68,9 +69,9 @@ class Budget:
         """Tell whether a drop, as measured, is within the budget."""
         return change.is_within(self.max_drop_pp)
 
-    def is_proven(self, change: AccuracyChange) -> bool:
-        """Tell whether the whole interval of a drop is within the budget."""
-        return change.drop_interval_pp[1] <= self.max_drop_pp
+    def ends_search(self, change: AccuracyChange) -> bool:
+        """Tell whether the whole interval of a drop is within the budget, or nothing was lost."""
+        return change.drop_interval_pp[1] <= self.max_drop_pp or change.num_lost == 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,16 +109,16 @@ def search_recipes(
         progress: Told of each step.
 
     Returns:
-        The first step that is proven to be within the budget, or else the best, which may be over
-        it: ask `budget.holds(result.chosen.change)`.
+        The first step that ends the search, or else the best, which may be over the budget: ask
+        `budget.holds(result.chosen.change)`.
     """
     steps: list[SearchStep] = []
     for recipe in recipes:
         steps.append(try_recipe(recipe))
         progress.say(f"{variant}: {steps[-1].describe()}")
-        if budget.is_proven(steps[-1].change):
+        if budget.ends_search(steps[-1].change):
             break
-    chosen = steps[-1] if budget.is_proven(steps[-1].change) else _find_best(steps, budget)
+    chosen = steps[-1] if budget.ends_search(steps[-1].change) else _find_best(steps, budget)
     progress.say(f"{variant}: chosen: {chosen.recipe.title}")
     return SearchResult(chosen, tuple(steps))
 

@@ -35,8 +35,9 @@ class AccuracyChange:
         reference_top1_ratio: The reference's share of right answers, 0-1.
         top1_ratio: The other's.
         agreement_ratio: Share of photos with the same first answer.
-        num_lost: Photos that the reference has right, less those that the other has right.
-        drop_pp: The same in percentage points; negative is a gain.
+        num_lost: Photos that only the reference has right.
+        num_gained: Photos that only the other has right.
+        drop_pp: Those lost less those gained, percentage points; negative is a gain.
         drop_interval_pp: Its paired 95 % interval.
         mcnemar_p: How likely such a difference, or a larger one, is by chance, 0-1.
         reference_calibration_error_ratio: How far the reference's confidence and accuracy are
@@ -49,6 +50,7 @@ class AccuracyChange:
     top1_ratio: float
     agreement_ratio: float
     num_lost: int
+    num_gained: int
     drop_pp: float
     drop_interval_pp: tuple[float, float]
     mcnemar_p: float
@@ -60,7 +62,7 @@ class AccuracyChange:
 
         One single photo never counts as over it: few photos cannot tell it from none.
         """
-        return self.drop_pp <= max_drop_pp or self.num_lost <= 1
+        return self.drop_pp <= max_drop_pp or self.num_lost - self.num_gained <= 1
 
 
 def compare_logits(reference: Logits, other: Logits) -> Comparison:
@@ -74,17 +76,18 @@ def compare_logits(reference: Logits, other: Logits) -> Comparison:
 
 def compare_accuracy(reference: Logits, other: Logits, targets: Indices) -> AccuracyChange:
     """Compare accuracies on the same photos; logits float32 `[N, K]`, targets int64 `[N]`."""
-    num_worse, num_better = map(int, metrics.count_flips(reference, other, targets).sum(axis=0))
-    num_lost = num_worse - num_better
+    num_lost, num_gained = map(int, metrics.count_flips(reference, other, targets).sum(axis=0))
+    num_images = len(targets)
     return AccuracyChange(
-        num_images=len(targets),
+        num_images=num_images,
         reference_top1_ratio=metrics.top1_ratio(reference, targets),
         top1_ratio=metrics.top1_ratio(other, targets),
         agreement_ratio=metrics.agreement_ratio(reference, other),
         num_lost=num_lost,
-        drop_pp=100 * num_lost / max(1, len(targets)),
-        drop_interval_pp=metrics.paired_drop_interval_pp(reference, other, targets),
-        mcnemar_p=metrics.mcnemar_p(num_worse, num_better),
+        num_gained=num_gained,
+        drop_pp=100 * (num_lost - num_gained) / max(1, num_images),
+        drop_interval_pp=metrics.paired_interval_pp(num_lost, num_gained, num_images),
+        mcnemar_p=metrics.mcnemar_p(num_lost, num_gained),
         reference_calibration_error_ratio=metrics.calibration_error_ratio(reference, targets),
         calibration_error_ratio=metrics.calibration_error_ratio(other, targets),
     )

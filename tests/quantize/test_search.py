@@ -78,10 +78,12 @@ def search_with():
         ([Tried(9), Tried(2, ratio=1.2)], 1, 2),
         ([Tried(2, ratio=0.9), Tried(2, ratio=0.7)], 1, 2),
     ],
-    ids=["proven", "not yet proven", "within", "best of bad", "agreement", "no slower than float",
-         "slower but the only one", "equal, faster"],
+    ids=["loses none", "not yet proven", "within", "best of bad", "agreement",
+         "no slower than float", "slower but the only one", "equal, faster"],
 )  # fmt: skip
-def test_the_first_proven_rung_is_taken_or_the_best(search_with, steps, chosen, num_tried):
+def test_the_first_step_that_ends_the_search_is_taken_or_the_best(
+    search_with, steps, chosen, num_tried
+):
     assert search_with(*steps) == (chosen, num_tried)
 
 

@@ -73,7 +73,8 @@ def build_score(drop_pp=0.0, labels=tuple(COLOURS)):
 def build_search(chosen="stem in float"):
     change = {
         "num_images": 30, "reference_top1_ratio": 0.9, "top1_ratio": 0.9, "agreement_ratio": 0.97,
-        "num_lost": 0, "drop_pp": 0.5, "drop_interval_pp": [-1.0, 2.0], "mcnemar_p": 1.0,
+        "num_lost": 0, "num_gained": 0, "drop_pp": 0.5,
+        "drop_interval_pp": [-1.0, 2.0], "mcnemar_p": 1.0,
     }  # fmt: skip
     lossy = change | {"drop_pp": 70.0, "drop_interval_pp": [60.0, 80.0]}
     return {

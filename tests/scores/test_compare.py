@@ -24,14 +24,14 @@ def test_a_drop_is_counted_in_photos_and_points():
     change = compare_accuracy(REFERENCE, OTHER, np.array([0, 1, 0, 1]))
     assert change.reference_top1_ratio == 0.75
     assert change.top1_ratio == 0.5
-    assert (change.num_lost, change.drop_pp) == (1, 25.0)
+    assert (change.num_lost, change.num_gained, change.drop_pp) == (1, 0, 25.0)
     assert change.agreement_ratio == 0.75
     assert change.drop_interval_pp[0] <= 25.0 <= change.drop_interval_pp[1]
 
 
 def test_a_gain_is_negative():
     change = compare_accuracy(OTHER, REFERENCE, np.array([0, 1, 0, 1]))
-    assert (change.num_lost, change.drop_pp) == (-1, -25.0)
+    assert (change.num_lost, change.num_gained, change.drop_pp) == (0, 1, -25.0)
 
 
 def test_nan_logits_are_no_small_gap():

@@ -1,11 +1,12 @@
 """Every script of benchmarks/ starts, and each raw result stands in a README beside its script."""
 
 import importlib
+import json
 
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.results import RESULTS
+from benchmarks.results import RESULTS, name_host
 
 FOLDER = RESULTS.parent
 SCRIPTS = sorted(
@@ -27,6 +28,11 @@ def test_each_raw_result_is_an_answer_in_one_readme():
     pages = "".join(page.read_text() for page in FOLDER.glob("*/README.md"))
     for name in {path.stem for path in RESULTS.glob("*/*.json")}:
         assert pages.count(f"<!-- answer: {name} -->") == 1, name
+
+
+def test_each_raw_result_lies_in_the_folder_of_its_host():
+    for path in RESULTS.glob("*/*.json"):
+        assert path.parent.name == name_host(json.loads(path.read_text())["host"]), path
 
 
 def test_each_script_stands_in_the_readme_of_its_folder():

@@ -4,12 +4,11 @@ python -m benchmarks.optimize.lean_cats ../shared/cats --work runs/good
 
 Of each run in --work that `accuracy/finetune_cats --preset good` made, lean networks are made and
 learn on; each and its parent answer the same test photos, which chose nothing. A run in
---work/lean that is finished is not made again. Time is that of networks with random weights, in
-turns with the one that they were made of, one thread.
+--work/lean that is finished is not made again. Time is that of a parent's network with the edits,
+in turns with it as it is, one thread.
 """
 
 import dataclasses
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ import click
 import numpy as np
 
 from benchmarks.results import write_result
-from edgecat.bench.clock import Plan, median_interval, ratios_by_round
+from edgecat.bench.clock import Plan
 from edgecat.cli.output import TerminalProgress
 from edgecat.export.photos import RunPhotos
-from edgecat.optimize.timing import find_product, time_networks
+from edgecat.optimize.savings import measure_saving
+from edgecat.optimize.timing import Stopwatch, find_product
 from edgecat.scores.answers import Answers
 from edgecat.scores.compare import compare_accuracy
 from edgecat.scores.metrics import Indices, Logits
-from edgecat.train.edit import join_name
 from edgecat.train.finetune import finetune
 from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import Job
@@ -61,17 +60,13 @@ def compare(data: Path, parent: Path, run: Path) -> tuple[Logits, Logits, Indice
     return before.logits[0], after.logits[0], before.targets
 
 
-def measure_ratios(arch: str, lean: str, rounds: int) -> dict[str, Any]:
+def measure_ratios(parent: Checkpoint, edits: tuple[str, ...], rounds: int) -> dict[str, Any]:
     """Return a lean network's time by that of the whole one, by variant."""
-    ratios = {}
+    plan, ratios = Plan.fixed(rounds, rounds // 4), {}
     for variant in _VARIANTS:
-        plan = Plan.fixed(rounds, rounds // 4)
-        [times] = time_networks([arch, lean], find_product(variant), plan)
-        by_round = ratios_by_round(times[lean], times[arch])
-        ratios[variant] = {
-            "ratio": statistics.median(by_round),
-            "interval_ratio": median_interval(by_round),
-        }
+        product = find_product(variant)
+        stopwatch = Stopwatch(parent.record.arch, product, plan, parent.network)
+        ratios[variant] = dataclasses.asdict(measure_saving(stopwatch, edits))
     return ratios
 
 
@@ -91,7 +86,6 @@ def main(data: Path, work: Path, seeds: int, rounds: int, only: tuple[str, ...])
             learn(data, parent, run, edits, epochs)
         answers = [compare(data, parent, run) for parent, run in runs.items()]
         pooled = compare_accuracy(*map(np.concatenate, zip(*answers, strict=True)))
-        arch = load_run(work / "seed0").arch
         rows.append(
             {
                 "name": name,
@@ -100,7 +94,7 @@ def main(data: Path, work: Path, seeds: int, rounds: int, only: tuple[str, ...])
                 "seeds": [dataclasses.asdict(compare_accuracy(*one)) for one in answers],
                 "edited_val_top1_ratio": [load_run(r).edited_val_top1_ratio for r in runs.values()],
                 "pooled": dataclasses.asdict(pooled),
-                "times": measure_ratios(arch, join_name(arch, edits), rounds),
+                "times": measure_ratios(load_checkpoint(work / "seed0"), edits, rounds),
             }
         )
         print(f"{name}: {pooled.drop_pp:+.2f} pp {pooled.drop_interval_pp}, {rows[-1]['times']}")

@@ -13,11 +13,10 @@ import click
 import numpy as np
 
 from benchmarks.results import write_result
-from edgecat.bench.clock import Plan, ratios_by_round
-from edgecat.optimize.savings import Savings, measure_savings
+from edgecat.bench.clock import Plan
+from edgecat.optimize.savings import Savings, measure_savings, summarize
 from edgecat.optimize.space import list_edits
-from edgecat.optimize.timing import find_product, time_networks
-from edgecat.train.edit import join_name
+from edgecat.optimize.timing import Stopwatch, find_product
 
 # Of issue H.
 _TARGETS = {"error_ratio": 0.05, "rank_correlation": 0.98}
@@ -48,19 +47,17 @@ def correlate_ranks(one: list[float], other: list[float]) -> float:
 @click.option("--seed", default=0, show_default=True)
 def main(arch: str, variant: str, networks: int, rounds: int, seed: int) -> None:
     """Measure what edits save alone, then networks with several."""
-    product, plan = find_product(variant), Plan.fixed(rounds, rounds // 4)
-    savings = measure_savings(arch, list_edits(arch), product, plan)
+    stopwatch = Stopwatch(arch, find_product(variant), Plan.fixed(rounds, rounds // 4))
+    savings = measure_savings(stopwatch, list_edits(arch))
     rng = np.random.default_rng(seed)
-    found = [draw_edits(savings, rng) for _ in range(networks)]
-    drawn = {join_name(arch, edits): edits for edits in found}
-    drawn.pop(arch, None)
+    drawn = {draw_edits(savings, rng) for _ in range(networks)} - {()}
     rows = []
-    for times in time_networks([arch, *drawn], product, plan):
-        for name in times.keys() - {arch}:
-            measured = statistics.median(ratios_by_round(times[name], times[arch]))
-            predicted = savings.predict_ratio(drawn[name])
-            rows.append({"edits": drawn[name], "predicted": predicted, "measured": measured})
-            print(f"{measured:.3f} measured, {predicted:.3f} predicted: {' '.join(drawn[name])}")
+    for times in stopwatch.time(sorted(drawn)):
+        for edits in times.keys() - {()}:
+            measured = summarize(times[edits], times[()]).ratio
+            predicted = savings.predict_ratio(edits)
+            rows.append({"edits": edits, "predicted": predicted, "measured": measured})
+            print(f"{measured:.3f} measured, {predicted:.3f} predicted: {' '.join(edits)}")
     errors = [abs(row["predicted"] / row["measured"] - 1) for row in rows]
     values = {
         "savings": dataclasses.asdict(savings),

@@ -32,19 +32,23 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
     """Measure which edits of a network make it quicker on this machine.
 
     An edit takes operators out of a network that has learned: see "edgecat help optimize". Each
-    is tried alone, on a network with random weights, in turns with the network as it is; nothing is
-    trained. The ratio is the time with the edit by the time without it, with its 95 % interval.
+    is tried alone, in turns with the network as it is; nothing is trained. The ratio is the time
+    with the edit by the time without it, with its 95 % interval. A run has the say over a network's
+    name, whose weights are random: what trained ones hold still, an export folds away.
 
     \b
       edgecat edits runs/best
       edgecat edits mobilenet_v3_small --rounds 200 --json savings.json
       edgecat finetune photos --out runs/lean --from runs/best --edit no-se
     """
-    from edgecat.optimize.table import measure_edits
-    from edgecat.train.run import RECORD, load_run
+    from edgecat.optimize.savings import measure_savings
+    from edgecat.optimize.space import list_edits
+    from edgecat.optimize.table import open_stopwatch
+    from edgecat.train.finished import load_checkpoint
 
-    arch = load_run(Path(network)).arch if (Path(network) / RECORD).exists() else network
-    savings = measure_edits(arch, variant, rounds, TerminalProgress())
+    given = load_checkpoint(Path(network)) if Path(network).is_dir() else network
+    stopwatch = open_stopwatch(given, variant, rounds)
+    savings = measure_savings(stopwatch, list_edits(stopwatch.arch), TerminalProgress())
     show(dataclasses.asdict(savings), "\n".join(_describe(savings)), file)
 
 

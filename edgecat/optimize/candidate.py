@@ -7,13 +7,12 @@ lower target.
 
 import dataclasses
 
-from edgecat.bench.clock import Plan
 from edgecat.errors import ConfigError
-from edgecat.export.maker import Product
 from edgecat.optimize.choice import Choice, EditSet, Scaling, Space, combine_parts, list_sets
 from edgecat.optimize.costs import Cost, CostMeter, Costs
 from edgecat.optimize.savings import Saving, Savings, measure_saving
 from edgecat.optimize.space import find_pairs, group_edits
+from edgecat.optimize.timing import Stopwatch
 from edgecat.progress import Progress
 from edgecat.train.edit import EDITS
 
@@ -110,19 +109,15 @@ class Gauge:
 
     Attributes:
         meter: What these cost.
-        product: What is timed; None where no time of this machine's counts.
-        clock: How long a network is timed.
+        stopwatch: What times them; None where no time of this machine's counts.
     """
 
     meter: CostMeter
-    product: Product | None
-    clock: Plan
+    stopwatch: Stopwatch | None
 
     def time(self, edits: tuple[str, ...]) -> Saving | None:
         """Return the time with edits by the time without."""
-        if self.product is None:
-            return None
-        return measure_saving(self.meter.arch, edits, self.product, self.clock)
+        return measure_saving(self.stopwatch, edits) if self.stopwatch else None
 
     def cost(self, edits: tuple[str, ...]) -> Cost:
         """Return what edits cost together.

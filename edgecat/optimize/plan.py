@@ -18,10 +18,9 @@ from edgecat.optimize.table import (
     check_machine,
     describe_noise,
     list_quicker,
-    make_clock,
+    open_stopwatch,
     settle_savings,
 )
-from edgecat.optimize.timing import find_product
 from edgecat.progress import Progress
 from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import check_job
@@ -78,7 +77,7 @@ def plan_search(job: SearchJob, parent: Checkpoint, progress: Progress) -> Searc
         EngineError: The engine is not installed.
         StorageError: The disk is full; what was found before is kept.
     """
-    savings = settle_savings(job, parent.record.arch, progress)
+    savings = settle_savings(job, parent, progress)
     if warning := describe_noise(savings):
         progress.say(warning)
     targets, file = _list_targets(job, savings), job.out / PLAN
@@ -195,10 +194,12 @@ def open_gauge(job: SearchJob, parent: Checkpoint, savings: Savings, progress: P
         DatasetError: The run's photos are not what they were.
         StorageError: The disk is full.
     """
-    product = None if job.is_other_machine else find_product(savings.variant)
+    stopwatch = (
+        None if job.is_other_machine else open_stopwatch(parent, savings.variant, job.rounds)
+    )
     photos = find_photos(parent.record, parent.split, job.data, job.out, progress)
     meter = open_meter(parent.record.arch, parent.network, photos)
-    return Gauge(meter, product, make_clock(job.rounds))
+    return Gauge(meter, stopwatch)
 
 
 def settle_costs(job: SearchJob, savings: Savings, meter: CostMeter, progress: Progress) -> Costs:

@@ -7,17 +7,16 @@ that holds, benchmarks/optimize/predicted_latency.py asks.
 
 import dataclasses
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from edgecat.bench.clock import Plan, median_interval, ratios_by_round
+from edgecat.bench.clock import median_interval, ratios_by_round
 from edgecat.bench.host import describe_host
 from edgecat.errors import ConfigError
-from edgecat.export.maker import Product
-from edgecat.optimize.timing import time_networks
+from edgecat.optimize.timing import Stopwatch
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engine import ENGINES
 from edgecat.scores.bounds import LATENCIES_MS, LATENCY_RATIOS, check_interval, check_within
-from edgecat.train.edit import EDITS, join_name
+from edgecat.train.edit import EDITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,61 +111,51 @@ class Savings:
 
 
 def measure_savings(
-    arch: str,
-    edits: Iterable[str],
-    product: Product,
-    plan: Plan,
-    progress: Progress | None = None,
+    stopwatch: Stopwatch, edits: Sequence[str], progress: Progress | None = None
 ) -> Savings:
     """Measure what each edit alone saves, in turns with the network as it is.
 
     Args:
-        arch: The network.
+        stopwatch: Of the network.
         edits: As `edgecat.train.edit.apply_edit` knows them.
-        product: What to time, see `edgecat.optimize.timing.find_product`.
-        plan: How long; of each group of networks.
         progress: Told of each network.
 
     Raises:
         ConfigError: An edit does not fit.
         EngineError: The engine is not installed.
     """
-    name_of = {join_name(arch, (edit,)): edit for edit in edits}
     found: dict[str, Saving] = {}
     latencies_ms: list[float] = []
-    with (progress or Silent()).phase("edits", len(name_of)) as step:
-        for times in time_networks([arch, *name_of], product, plan):
-            latencies_ms += times[arch]
-            for name in times.keys() - {arch}:
-                found[name] = summarize(times[name], times[arch])
+    with (progress or Silent()).phase("edits", len(edits)) as step:
+        for times in stopwatch.time((edit,) for edit in edits):
+            latencies_ms += times[()]
+            for (edit,) in times.keys() - {()}:
+                found[edit] = summarize(times[(edit,)], times[()])
                 step()
-    setting = _describe_setting(product.variant.name)
+    setting = _describe_setting(stopwatch.product.variant.name)
     return Savings(
-        arch=arch,
-        variant=product.variant.name,
+        arch=stopwatch.arch,
+        variant=stopwatch.product.variant.name,
         latency_ms=statistics.median(latencies_ms),
-        edits={edit: found[name] for name, edit in name_of.items()},
+        edits={edit: found[edit] for edit in edits},
         cpu=setting.pop("cpu"),
         versions=setting,
     )
 
 
-def measure_saving(arch: str, edits: tuple[str, ...], product: Product, plan: Plan) -> Saving:
+def measure_saving(stopwatch: Stopwatch, edits: tuple[str, ...]) -> Saving:
     """Measure what several edits save together, in turns with the network as it is.
 
     Args:
-        arch: The network.
+        stopwatch: Of the network.
         edits: As for `measure_savings`; one or more.
-        product: As for `measure_savings`.
-        plan: How long.
 
     Raises:
         ConfigError: An edit does not fit.
         EngineError: The engine is not installed.
     """
-    lean = join_name(arch, edits)
-    [times] = time_networks([arch, lean], product, plan)
-    return summarize(times[lean], times[arch])
+    [times] = stopwatch.time([edits])
+    return summarize(times[edits], times[()])
 
 
 def summarize(times_ms: list[float], reference_ms: list[float]) -> Saving:

@@ -9,48 +9,55 @@ from edgecat.optimize.job import SAVINGS, SearchJob
 from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.optimize.savings import Savings, measure_savings
 from edgecat.optimize.space import group_edits, list_edits
-from edgecat.optimize.timing import find_product
+from edgecat.optimize.timing import Stopwatch, find_product
 from edgecat.progress import Progress
+from edgecat.train.finished import Checkpoint
 
 # Half an interval from which a machine counts as noisy: many an edit of one block saves as much.
 _NOISY_RATIO = 0.02
 
 
-def settle_savings(job: SearchJob, arch: str, progress: Progress) -> Savings:
+def settle_savings(job: SearchJob, parent: Checkpoint, progress: Progress) -> Savings:
     """Return what each edit of a network saves, and keep it.
+
+    Args:
+        job: Of the search.
+        parent: The run that it starts from.
+        progress: Told of each edit.
 
     Raises:
         ConfigError: A table of another network, engine or machine.
         EngineError: The engine is not installed.
         StorageError: The disk is full.
     """
-    kept = job.out / SAVINGS
+    kept, arch = job.out / SAVINGS, parent.record.arch
     if kept.exists():
         return _load(job, arch, kept)
     if job.table is not None:
         savings = _load(job, arch, job.table)
         check_machine(job, savings)
     else:
-        savings = measure_edits(arch, job.variant, job.rounds, progress)
+        stopwatch = open_stopwatch(parent, job.variant, job.rounds)
+        savings = measure_savings(stopwatch, list_edits(arch), progress)
     save_kept(savings, kept)
     return savings
 
 
-def measure_edits(arch: str, variant: str | None, num_rounds: int, progress: Progress) -> Savings:
-    """Measure what each edit of a network saves.
+def open_stopwatch(network: Checkpoint | str, variant: str | None, num_rounds: int) -> Stopwatch:
+    """Return what times a network and what edits make of it.
 
     Args:
-        arch: The network.
+        network: A run, or a network's name: then it has random weights.
         variant: What to time, see `edgecat.optimize.timing.find_product`; None for the first one.
         num_rounds: Timed photos of each edited network.
-        progress: Told of each.
 
     Raises:
-        ConfigError: There is no such network, or no such variant here.
-        EngineError: The engine is not installed.
+        ConfigError: There is no such variant here.
     """
     product = find_product(variant or list_products()[0].variant.name)
-    return measure_savings(arch, list_edits(arch), product, make_clock(num_rounds), progress)
+    if isinstance(network, str):
+        return Stopwatch(network, product, make_clock(num_rounds))
+    return Stopwatch(network.record.arch, product, make_clock(num_rounds), network.network)
 
 
 def make_clock(num_rounds: int) -> Plan:

@@ -1,10 +1,11 @@
 """How long networks take, in turns, in an engine on this machine."""
 
 import contextlib
+import copy
 import dataclasses
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -22,6 +23,7 @@ from edgecat.photos.input import InputSpec
 from edgecat.quantize.model import Model
 from edgecat.runtime.engine import Engine
 from edgecat.train.architecture import find_architecture
+from edgecat.train.edit import apply_edit, join_name
 from edgecat.train.network import PhotoNetwork
 
 # Models that take turns: the more there are, the fewer of its weights does each find in the
@@ -77,42 +79,71 @@ def time_in_turns(models: Mapping[str, Timed], plan: Plan) -> Iterator[Mapping[s
             yield take_turns(actions, plan)
 
 
-def time_networks(
-    archs: Sequence[str], product: Product, plan: Plan
-) -> Iterator[Mapping[str, list[float]]]:
-    """Yield the milliseconds of a photo by network, see `time_in_turns`.
+@dataclasses.dataclass(frozen=True)
+class Stopwatch:
+    """Times a network, and what edits make of it, with one thread.
 
-    Args:
-        archs: Names, as `edgecat.train.architecture.find_architecture` knows them.
-        product: What to time.
-        plan: Of each group.
+    Attributes:
+        arch: The network.
+        product: What is timed, see `find_product`.
+        clock: How long; of each group of networks.
+        trained: It with its weights, on the CPU; None for random ones. Weights take part: a gate
+            that they hold still is none in an export (`edgecat.graph.passes.gates`), so that an
+            edit has nothing more to save there.
     """
-    models = {
-        arch: Timed(partial(_open_network, arch, product), find_architecture(arch).input)
-        for arch in archs
-    }
-    yield from time_in_turns(models, plan)
+
+    arch: str
+    product: Product
+    clock: Plan
+    trained: PhotoNetwork | None = None
+
+    def time(
+        self, sets: Iterable[tuple[str, ...]]
+    ) -> Iterator[Mapping[tuple[str, ...], list[float]]]:
+        """Yield the milliseconds of a photo by edits, see `time_in_turns`; () is without any.
+
+        Args:
+            sets: Of edits, as `edgecat.train.edit.apply_edit` knows them.
+
+        Raises:
+            ConfigError: An edit does not fit.
+            EngineError: The engine is not installed.
+        """
+        edits_of = {join_name(self.arch, edits): edits for edits in ((), *sets)}
+        models = {
+            name: Timed(partial(self._open, edits), find_architecture(name).input)
+            for name, edits in edits_of.items()
+        }
+        for times in time_in_turns(models, self.clock):
+            yield {edits_of[name]: times_ms for name, times_ms in times.items()}
+
+    def _open(self, edits: tuple[str, ...]) -> AbstractContextManager[Engine]:
+        graph = _build_graph(self._edit(edits))
+        files = MAKERS.load(self.product.variant.engine).build(graph)
+        return Model(self.product.variant, tuple(files)).open(threads=1)
+
+    def _edit(self, edits: tuple[str, ...]) -> PhotoNetwork:
+        """Return the network with edits; no photos are shown to it, since only its time counts."""
+        name = join_name(self.arch, edits)
+        if self.trained is None:
+            network = build_random(name)
+        else:
+            network = copy.deepcopy(self.trained.network)
+            for edit in edits:
+                apply_edit(network, edit)
+        architecture = find_architecture(name)
+        return PhotoNetwork(network, architecture, architecture.input)
 
 
-def _open_network(arch: str, product: Product) -> AbstractContextManager[Engine]:
-    return _build_model(arch, product).open(threads=1)
-
-
-def _build_model(arch: str, product: Product) -> Model:
-    files = MAKERS.load(product.variant.engine).build(_build_graph(arch))
-    return Model(product.variant, tuple(files))
-
-
-def _build_graph(arch: str) -> onnx.ModelProto:
-    """Return a network with random weights as its export would have it, within a second.
+def _build_graph(network: PhotoNetwork) -> onnx.ModelProto:
+    """Return a network as its export would have it, within a second.
 
     torch's older exporter makes the same operators of it as the one that exports use, which takes
     ten times as long.
     """
-    architecture = find_architecture(arch)
-    network = PhotoNetwork(build_random(arch), architecture, architecture.input).eval()
+    network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.memory_format = torch.contiguous_format
-    example = torch.zeros(1, *architecture.input.shape, dtype=torch.uint8)
+    example = torch.zeros(1, *network.input.shape, dtype=torch.uint8)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -14,8 +14,11 @@ from edgecat.cli.main import _run
 from edgecat.errors import ConfigError
 from edgecat.optimize.savings import Saving, Savings, measure_savings
 from edgecat.optimize.space import build_random, find_pairs, group_edits, list_edits
-from edgecat.optimize.timing import find_product
+from edgecat.optimize.timing import Stopwatch, _build_graph, find_product
+from edgecat.train.architecture import find_architecture
 from edgecat.train.edit import EDITS, join_name
+from edgecat.train.mobilenet_blocks import find_blocks
+from edgecat.train.network import PhotoNetwork
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -115,10 +118,28 @@ def test_the_widest_interval_says_what_may_be_chance():
 @pytest.mark.slow
 def test_a_much_smaller_network_is_quicker():
     lean = join_name(ARCH, MOST)
-    product = find_product("onnxruntime-fp32")
-    savings = measure_savings(lean, ["side:256"], product, Plan.fixed(21, 5))
+    stopwatch = Stopwatch(lean, find_product("onnxruntime-fp32"), Plan.fixed(21, 5))
+    savings = measure_savings(stopwatch, ["side:256"])
     assert savings.edits["side:256"].ratio > 1
     assert savings.latency_ms > 0
+
+
+@pytest.mark.slow
+def test_trained_weights_are_timed_so_that_a_gate_they_hold_still_has_nothing_to_save():
+    architecture = find_architecture(ARCH)
+    network = PhotoNetwork(build_random(ARCH), architecture, architecture.input)
+    squeeze = find_blocks(network.network)[1].gate.fc1
+    squeeze.weight.data.clamp_(max=0)
+    squeeze.bias.data.clamp_(max=0)
+    product, plan = find_product("onnxruntime-fp32"), Plan.fixed(10, 0)
+
+    def count_gates(trained, *edits):
+        graph = _build_graph(Stopwatch(ARCH, product, plan, trained)._edit(edits))
+        return sum(node.op_type == "HardSigmoid" for node in graph.graph.node)
+
+    assert count_gates(None) == count_gates(network) + 1
+    assert count_gates(network) == count_gates(network, "no-se:1")
+    assert count_gates(network, "no-se:4") == count_gates(network) - 1
 
 
 def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():
@@ -128,7 +149,7 @@ def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():
 
 @pytest.mark.slow
 def test_the_command_lists_edits_and_says_where_they_hold(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("edgecat.optimize.table.list_edits", lambda arch: ("side:128",))
+    monkeypatch.setattr("edgecat.optimize.space.list_edits", lambda arch: ("side:128",))
     file = tmp_path / "s.json"
     assert _run(["edits", ARCH, "--rounds", "10", "--json", str(file)]) == 0
     shown = capsys.readouterr().out.splitlines()

@@ -263,7 +263,7 @@ def test_a_network_is_timed_in_turns_and_chosen_anew_if_it_is_slower(
     measured = plan(dataclasses.replace(job, speedups=(1.02,))).candidates[0].saving
     assert measured.interval_ratio[0] <= measured.ratio <= measured.interval_ratio[1]
 
-    def slower(arch, edits, product, clock):
+    def slower(stopwatch, edits):
         ratio = mine.predict_ratio(edits) * 1.1
         return Saving(ratio, (ratio, ratio))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecat.bench.clock import Plan
 from edgecat.bench.run import ONE_THREAD, open_all
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.errors import ConfigError, ExportError, QuantizeError
+from edgecat.errors import ConfigError, ExportError, NotFiniteError, QuantizeError
 from edgecat.export.job import export_run
 from edgecat.optimize.found import Variants, load_variants
 from edgecat.optimize.front import Front, Measured
@@ -61,7 +61,7 @@ def _export(job: SearchJob, name: str, data: Path, progress: Progress) -> None:
     progress.say(f"{name} is exported, with int8: some minutes")
     try:
         export_run(job.run_of(name), bundle, int8=True, data=data, progress=progress)
-    except (ExportError, QuantizeError) as error:
+    except (ExportError, QuantizeError, NotFiniteError) as error:
         if name == PARENT and not bundle.exists():  # nothing could be compared
             raise
         progress.say(f"{name}: {error}")

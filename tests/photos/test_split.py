@@ -15,10 +15,30 @@ from edgecat.photos.split import (
     fingerprint_photo,
     group_photos,
     keep_ready_split,
+    near_pairs,
     split_photos,
 )
 
 SPLITS = {"train", "val", "test"}
+
+
+def test_near_are_all_pairs_that_differ_in_at_most_32_of_256_bits_wherever_these_are():
+    rng = np.random.default_rng(0)
+    bits = [rng.integers(0, 2, 256, dtype=np.uint8)]
+    for num in (1, 31, 32, 33, 40):
+        for places in (range(num), range(256 - num, 256), rng.permutation(256)[:num]):
+            changed = bits[0].copy()
+            changed[list(places)] ^= 1
+            bits.append(changed)
+    fingerprints = [np.packbits(one).view(np.uint64) for one in bits]
+    expected = [
+        (i, j)
+        for i in range(len(bits))
+        for j in range(i + 1, len(bits))
+        if (bits[i] != bits[j]).sum() <= 32
+    ]
+    assert len(expected) > 20
+    assert list(near_pairs(fingerprints)) == expected
 
 
 def blotches(rng, size=(320, 240)):

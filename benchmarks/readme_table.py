@@ -52,12 +52,12 @@ _VARIANTS = (
 def format_results() -> str:
     """Return the table and the sentences below it."""
     parts = [_format_export(result) for result in load_results("export_cats")]
-    sentences = [
-        f"- {format_sentence(result)}"
-        for name, format_sentence in _SENTENCES.items()
-        for result in load_results(name)
+    lines = [
+        f"- {' '.join(map(say, results))}"
+        for name, say in _SENTENCES.items()
+        if (results := load_results(name))
     ]
-    return "\n".join([*parts, *sentences, ""])
+    return "\n".join([*parts, *lines, ""])
 
 
 def format_pages() -> str:

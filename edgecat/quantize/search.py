@@ -3,9 +3,10 @@
 Recipes are compared on validation photos, never on test photos; what the chosen one is worth is
 reported on the test photos afterwards.
 
-A drop measured on 300 photos is an estimate, so a step ends the search only if the whole 95 %
-interval of its drop lies within the budget, or if it loses no photo: then these photos can show
-none that loses less. Where neither holds, the best of those whose drop itself is within the budget
+A drop measured on 300 photos is an estimate, so a step ends the search only if what it loses is
+surely within the budget: up to the end of the 95 % interval, and photos that it gains, which are
+luck, make up for none that it loses. Or if it loses no photo: then these can show no step that
+loses less. Where neither holds, the best of those whose drop itself is within the budget
 is taken: no slower than float if possible, then the one that changes the fewest answers, a finer
 measure of damage than the drop, in which answers lost and gained cancel.
 """
@@ -21,6 +22,7 @@ from edgecat.quantize.recipe import SEARCHES, Recipe
 from edgecat.quantize.step import SearchStep
 from edgecat.runtime.target import TARGETS
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP, AccuracyChange
+from edgecat.scores.metrics import paired_interval_pp
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +72,9 @@ class Budget:
         return change.is_within(self.max_drop_pp)
 
     def ends_search(self, change: AccuracyChange) -> bool:
-        """Tell whether the whole interval of a drop is within the budget, or nothing was lost."""
-        return change.drop_interval_pp[1] <= self.max_drop_pp or change.num_lost == 0
+        """Tell whether what is lost is surely within the budget, or nothing was lost."""
+        _, most_pp = paired_interval_pp(change.num_lost, 0, change.num_images)
+        return most_pp <= self.max_drop_pp or change.num_lost == 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,11 +30,15 @@ NUM = 200
 
 @dataclasses.dataclass
 class Tried:
-    """What a step answers: so many photos wrong, so many others differently wrong; its speed."""
+    """What a step answers: so many photos wrong, of the others so many differently wrong or right.
+
+    And its speed.
+    """
 
     num_wrong: int
     num_changed: int = 0
     ratio: float = 0.8
+    num_gained: int = 0
 
 
 @pytest.fixture
@@ -48,6 +52,7 @@ def search_with():
         logits = expected.copy()
         logits[: tried.num_wrong] = [0, 1, 2]
         logits[NUM // 2 : NUM // 2 + tried.num_changed] = [0, 1, 2]
+        logits[NUM - tried.num_gained :] = [2, 1, 0]
         return logits
 
     def run(*steps, max_drop_pp=1.0):
@@ -89,6 +94,11 @@ def test_the_first_step_that_ends_the_search_is_taken_or_the_best(
 
 def test_a_larger_budget_stops_earlier(search_with):
     assert search_with(Tried(2), Tried(0), max_drop_pp=5) == (0, 1)
+
+
+def test_photos_that_are_gained_make_up_for_none_that_is_lost(search_with):
+    lucky, steady = Tried(1, num_gained=4), Tried(1)
+    assert search_with(lucky, steady, max_drop_pp=2) == (1, 2)
 
 
 def change_of(num_wrong, num_images):

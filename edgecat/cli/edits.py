@@ -33,8 +33,10 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
 
     An edit takes operators out of a network that has learned: see "edgecat help optimize". Each
     is tried alone, in turns with the network as it is; nothing is trained. The ratio is the time
-    with the edit by the time without it, with its 95 % interval. A run has the say over a network's
-    name, whose weights are random: what trained ones hold still, an export folds away.
+    with the edit by the time without it, with its 95 % interval.
+
+    Give a run where there is one: its weights are timed, and a gate that they hold still costs no
+    time in an export, so that an edit saves none there. A network's name has random weights.
 
     \b
       edgecat edits runs/best

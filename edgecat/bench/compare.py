@@ -229,9 +229,9 @@ def _judge_accuracy(drop_pp: float | None) -> Literal["better", "worse", "same",
 
 def _find_drop(old: Row, new: Row) -> tuple[float | None, tuple[float, float] | None]:
     """Return the top-1 lost, percentage points, and its paired interval; both photos the same."""
-    if old.right is None or new.right is None:
+    if old.right is None or new.right is None or len(old.right) != len(new.right):
         return None, None
-    was_right, is_right = (np.array(list(row.right or "")) == "1" for row in (old, new))
+    was_right, is_right = (np.array(list(right)) == "1" for right in (old.right, new.right))
     num_lost, num_gained = int((was_right & ~is_right).sum()), int((is_right & ~was_right).sum())
     drop_pp = 100 * (num_lost - num_gained) / max(1, len(was_right))
     return drop_pp, paired_interval_pp(num_lost, num_gained, len(was_right))

@@ -1,7 +1,6 @@
 """The result of a benchmark: plain values for machines, a table for people."""
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,7 +70,8 @@ class Row:
         check_interval("latency_interval_ms", self.latency_interval_ms, LATENCIES_MS)
         for name in ("p50", "p95", "p99"):
             check_within(f"latency_ms {name}", self.latency_ms.get(name, 0.0), LATENCIES_MS)
-        if self.right is not None and not re.fullmatch(f"[01]{{{self.num_images}}}", self.right):
+        right = self.right
+        if right is not None and (len(right) != self.num_images or not {*right} <= {*"01"}):
             raise ValueError(f"right: not one of 0 and 1 for each of {self.num_images} photos")
 
 
@@ -114,7 +114,7 @@ class Report:
 
 def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
     """Say plainly what is slower than float, when threads got in the way, and when n is small."""
-    slow = [row for row in rows if row.ratio_to_fp32 and row.ratio_to_fp32 > 1]
+    slow = [row for row in rows if row.ratio_interval and row.ratio_interval[0] > 1]
     notes = [
         f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times its "
         "latency; it saves size, not time"
@@ -168,9 +168,13 @@ def format_host(host: Mapping[str, Any]) -> list[str]:
     return [
         f"{host['cpu']}, {host['num_cpus']} CPUs ({' '.join(host['features'])}), "
         f"governor {host['governor'] or 'unknown'}, "
-        f"{host['temperature_c'] or 'unknown'} degrees C, load {host['load_1min']:.1f}",
+        f"{host['temperature_c'] or 'unknown'} degrees C, load {_tell_load(host['load_1min'])}",
         ", ".join(f"{name} {number}" for name, number in host["versions"].items()),
     ]
+
+
+def _tell_load(load_1min: float | None) -> str:
+    return "unknown" if load_1min is None else f"{load_1min:.1f}"
 
 
 def format_table(lines: Sequence[Sequence[str]]) -> str:

@@ -89,7 +89,8 @@ def measure_stages(
 
 def _spread(photos: Sequence[LabelledPhoto], num: int) -> Sequence[LabelledPhoto]:
     """Return at most so many of the photos, evenly: they are sorted by class."""
-    return [photos[number * len(photos) // num] for number in range(num)][: len(photos)]
+    num = min(num, len(photos))
+    return [photos[number * len(photos) // num] for number in range(num)]
 
 
 class _Walk:

@@ -70,7 +70,7 @@ def _append(layers: list[Layer], node: Node, graph: OnnxGraph) -> list[Layer]:
     if node.kind != _LINEAR or len(node.inputs) != 3:
         raise ValueError(f"a {node.kind} behind the features")
     weights, biases = (graph.weights.get(name) for name in node.inputs[1:])
-    if weights is None or biases is None or weights.shape != (len(biases), weights.shape[-1]):
+    if weights is None or biases is None or (weights.ndim, biases.shape) != (2, weights.shape[:1]):
         raise ValueError(f"the weights of {node.outputs} are no float32 [units, inputs]")
     if layers and weights.shape[1] != len(layers[-1].biases):
         raise ValueError(f"the weights of {node.outputs} do not fit the layer before")

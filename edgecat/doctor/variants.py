@@ -78,10 +78,11 @@ def _try(bundle: Bundle, variant: str) -> str | BundleError | EngineError:
 
     def answer() -> str:
         # Here, so that neither numpy nor an engine can take down the process that reports.
-        from edgecat.runtime.choice import open_engine
+        from edgecat.runtime.choice import open_choice
         from edgecat.runtime.selftest import run_self_test
 
-        result = run_self_test(bundle, open_engine(bundle, variant))
+        engine, choice = open_choice(bundle, variant)
+        result = run_self_test(bundle, engine, choice.device)
         return result.describe() if result.num_photos else ""
 
     try:

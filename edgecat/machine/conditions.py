@@ -26,7 +26,7 @@ class Conditions:
     frequency_mhz: float | None
     temperature_c: float | None
     throttled: int | None
-    load_1min: float
+    load_1min: float | None
 
 
 def read_conditions(root: Path = Path("/")) -> Conditions:
@@ -40,8 +40,15 @@ def read_conditions(root: Path = Path("/")) -> Conditions:
         frequency_mhz=_read_frequency_mhz(root),
         temperature_c=read_temperature_c(root),
         throttled=parse_flags(read_throttled(root)),
-        load_1min=os.getloadavg()[0],
+        load_1min=_read_load(),
     )
+
+
+def _read_load() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except OSError:  # no /proc/loadavg, as on Android
+        return None
 
 
 def read_governor(root: Path = Path("/")) -> str | None:

@@ -6,6 +6,7 @@ Left is the machine's, or what its control groups grant.
 import contextlib
 import dataclasses
 import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,8 +75,9 @@ def peak_rss_bytes() -> int:
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS, in bytes
+    except (OSError, IndexError):  # macOS counts in bytes; a sandbox's kernel may not say VmHWM
+        unit = 1 if sys.platform == "darwin" else 1024
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _read_machine(root: Path) -> Iterator[FreeMemory]:

@@ -60,7 +60,7 @@ def judge_noise(
 
 def _find_reasons(before: Conditions, after: Conditions, num_cores: int) -> Iterable[str]:
     # The run's own work is not in the load before it.
-    if before.load_1min > num_cores / 2:
+    if before.load_1min is not None and before.load_1min > num_cores / 2:
         yield f"other programs were running (load {before.load_1min:.1f} on {num_cores} cores)"
     if after.throttled:
         now, past = name_flags(after.throttled), name_flags(after.throttled >> SINCE_START)

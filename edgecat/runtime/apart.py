@@ -27,14 +27,17 @@ class Apart:
     Python, a fresh one would not be this one. Make it before threads are started.
     """
 
-    def __init__(self, what: str, make: Callable[[], Any]) -> None:
+    def __init__(
+        self, what: str, make: Callable[[], Any], timeout_s: float | None = _TIMEOUT_S
+    ) -> None:
         """Start the process; it makes the object when it is called first.
 
         Args:
             what: Is being done, for messages: "import onnxruntime".
             make: Returns the object.
+            timeout_s: What a call may take; None for any time.
         """
-        self._what = what
+        self._what, self._timeout_s = what, timeout_s
         context = multiprocessing.get_context("fork")
         self._connection, far_end = context.Pipe()
         self._process = context.Process(
@@ -49,18 +52,18 @@ class Apart:
         Raises:
             EdgecatError: The method, or making the object, raised it.
             EngineError: It raised something else.
-            CrashError: The process crashed, or took more than five minutes.
+            CrashError: The process crashed, or took longer than it may.
         """
         try:
             self._connection.send((method, arguments))
-            outcome = self._connection.recv() if self._connection.poll(_TIMEOUT_S) else None
+            outcome = self._connection.recv() if self._connection.poll(self._timeout_s) else None
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._process.join()
             reason = _describe_exit(self._process.exitcode)
             raise CrashError(f"{self._what}: crashed ({reason})") from None
         if outcome is None:
             self.close()
-            raise CrashError(f"{self._what}: not done after {_TIMEOUT_S} s")
+            raise CrashError(f"{self._what}: not done after {self._timeout_s:g} s")
         (result,) = outcome
         if isinstance(result, EdgecatError):
             raise result
@@ -81,19 +84,20 @@ class Apart:
         self.close()
 
 
-def run_apart(what: str, action: Callable[[], Any]) -> Any:
+def run_apart(what: str, action: Callable[[], Any], timeout_s: float | None = _TIMEOUT_S) -> Any:
     """Return what an action returns, done in a copy of this process.
 
     Args:
         what: As for `Apart`.
         action: Returns what can be pickled.
+        timeout_s: As for `Apart`.
 
     Raises:
         EdgecatError: As `Apart.call`.
         EngineError: The same.
         CrashError: The same.
     """
-    with Apart(what, lambda: action) as worker:
+    with Apart(what, lambda: action, timeout_s) as worker:
         return worker.call("__call__")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from edgecat.bundle.store import Bundle
-from edgecat.errors import BundleError, EngineError, SelfTestError
+from edgecat.errors import BundleError, ConfigError, EngineError, SelfTestError
 from edgecat.machine.cores import count_threads
 from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.engine import Engine, check_device, has_devices, open_model
@@ -148,8 +148,10 @@ def open_choice(
     for choice in list_choices(bundle, variant, threads, device):
         try:
             return _open(bundle, choice, power_save), choice
-        except (EngineError, SelfTestError) as error:
-            if variant is not None:
+        except (ConfigError, EngineError, SelfTestError) as error:
+            # A device that only a tuning names may be gone, or forged: the rule comes next.
+            is_asked = choice.device == (device or CPU)
+            if is_asked and (variant is not None or isinstance(error, ConfigError)):
                 raise
             refusals.append(str(error))
     names = ", ".join(item.name for item in bundle.spec.variants)

@@ -205,7 +205,7 @@ class Classifier:
         _check_top(top)
         logits = np.stack([answer.logits for answer in answers])
         probabilities = metrics.softmax(logits, self.bundle.spec.temperature).mean(axis=0)
-        best = probabilities.argsort()[::-1][:top]
+        best = (-probabilities).argsort(kind="stable")[:top]  # of equal ones the first, as scores
         guesses = tuple(Guess(self.labels[i], float(probabilities[i])) for i in best)
         found = [answer.ood_score for answer in answers if answer.ood_score is not None]
         ood_score = sum(found) / len(found) if found else None

@@ -222,12 +222,14 @@ class Tuning:
             variant: As for `find_fastest`.
             threads: With no other number of threads; None for any.
             max_threads: As for `find_fastest`.
-            device: On no other one; None for any.
+            device: On no other one; None for the CPU, and any other on which it may be chosen:
+                who asks for a variant has not asked for answers there that nobody has proven.
         """
         timings = [
             each
             for each in self.timings
-            if threads in (None, each.threads) and device in (None, each.device)
+            if threads in (None, each.threads)
+            and (each.device == device if device else each.device == CPU or not each.unfit)
         ]
         return find_fastest(timings, variant, max_threads)
 

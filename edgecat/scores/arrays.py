@@ -22,6 +22,6 @@ def read_array(data: bytes, where: str) -> npt.NDArray[Any]:
     try:
         # Not np.load, which opens a zip of arrays, too.
         array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError) as error:
+    except Exception as error:  # a forged header: TypeError, OverflowError, TokenError, ...
         raise BundleError(f"{where}: cannot be read ({error}); export it again") from error
     return array

@@ -288,3 +288,8 @@ def test_a_result_compared_with_itself_has_not_changed(written, capsys):
     limits = ["--max-regress", "0%", "--max-drop", "0"]
     assert _run(["compare", str(path), str(path), *limits]) == 0
     assert capsys.readouterr().out.count("same") == 4
+
+
+def test_answers_to_other_numbers_of_photos_are_not_compared():
+    before, after = report(row()), report(row(right="10"))  # forged: the hash is the same
+    assert compare_reports(before, after, Limits()).changes[0].accuracy == "not measured"

@@ -65,11 +65,24 @@ def test_the_host_is_described():
     ],
 )
 def test_an_int8_model_slower_than_fp32_is_called_slower(variant, ratio, is_noted):
-    notes = find_notes([FP32, dataclasses.replace(INT8, variant=variant, ratio_to_fp32=ratio)], 1)
+    interval = None if ratio is None else (0.995 * ratio, 1.005 * ratio)
+    row = dataclasses.replace(INT8, variant=variant, ratio_to_fp32=ratio, ratio_interval=interval)
+    notes = find_notes([FP32, row], 1)
     assert len(notes) == is_noted
     if is_noted:
         assert f"{variant} is SLOWER" in notes[0]
         assert f"{ratio:.2f}" in notes[0]
+
+
+def test_a_model_that_may_be_as_fast_as_fp32_is_not_called_slower():
+    row = dataclasses.replace(INT8, ratio_to_fp32=1.01, ratio_interval=(0.98, 1.04))
+    assert find_notes([FP32, row], 1) == ()
+
+
+def test_answers_to_another_number_of_photos_are_refused():
+    for num_images, right in ((10**12, "01"), (None, "0{None}"), (2, "02")):
+        with pytest.raises(ValueError, match="right: not one of 0 and 1"):
+            dataclasses.replace(FP32, num_images=num_images, right=right)
 
 
 def test_a_tables_columns_are_aligned():

@@ -60,3 +60,13 @@ def test_what_may_be_to_blame_is_named(before, after, words):
     assert noise.describe() == (
         "noisy: differences below 5.0 % are not told apart" + (f"; {words}" if words else "")
     )
+
+
+def test_a_kernel_that_tells_no_load_is_no_trouble(monkeypatch):
+    def refuse():
+        raise OSError("Load averages are unobtainable")
+
+    monkeypatch.setattr("os.getloadavg", refuse)
+    now = read_conditions()
+    assert now.load_1min is None
+    assert judge_noise([0.01], now, now, 4).verdict == "quiet"

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks.device.cpu_quota import limited_group
 from edgecat.machine.cores import Cores, count_threads, read_cores
-from edgecat.machine.memory import FreeMemory, limit_memory, read_free_memory
+from edgecat.machine.memory import FreeMemory, limit_memory, peak_rss_bytes, read_free_memory
 
 # /proc/self/mountinfo, by what a process sees of the control groups.
 V2 = "31 24 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -262,3 +263,9 @@ def test_a_process_takes_no_more_than_it_is_granted_for_a_block():
         with pytest.raises(MemoryError):
             bytearray(2**30)
     bytearray(2**30)
+
+
+def test_a_kernel_that_tells_no_peak_is_asked_otherwise(monkeypatch):
+    told = peak_rss_bytes()
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "Name:\tpython\n")
+    assert 0.5 * told < peak_rss_bytes() < 50 * told

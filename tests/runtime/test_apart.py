@@ -3,6 +3,7 @@
 import faulthandler
 import os
 import signal
+import time
 
 import pytest
 
@@ -98,3 +99,9 @@ def test_closing_ends_the_process():
         _, place = counter.call("add", 1)
     with pytest.raises(ProcessLookupError):
         os.kill(place, 0)
+
+
+def test_work_takes_as_long_as_it_may_and_no_longer():
+    with pytest.raises(CrashError, match=r"work: not done after 0\.1 s"):
+        run_apart("work", lambda: time.sleep(5), timeout_s=0.1)
+    assert run_apart("work", lambda: time.sleep(0.2), timeout_s=None) is None

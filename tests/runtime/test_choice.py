@@ -1,5 +1,8 @@
 """Which variant is opened, with how many threads, and who chose it."""
 
+import contextlib
+import dataclasses
+
 import pytest
 
 from edgecat.bundle.manifest import Variant
@@ -87,3 +90,41 @@ def test_an_open_classifier_says_what_it_is_and_why(tuned):
 def test_the_threads_that_were_measured_are_those_of_the_engine(tuned):
     engine, choice = open_choice(tuned, threads=AtMost(2))
     assert (engine.name, choice.threads, engine.describe()["threads"]) == (INT8, 2, 2)
+
+
+def test_a_device_that_only_a_tuning_names_keeps_no_bundle_from_opening(bundle, make_tuning):
+    """It is forged, or was taken out: the rule says what comes next."""
+    for device in ("NONSENSE", "GPU"):
+        tuning = make_tuning(bundle, (FP32, 1, 0.1), (FP32, 2, 1.0))
+        timings = tuple(
+            dataclasses.replace(timing, device=device) if timing.threads == 1 else timing
+            for timing in tuning.timings
+        )
+        keep_tuning(bundle, dataclasses.replace(tuning, timings=timings, device=device))
+        for variant in (None, FP32):
+            with contextlib.closing(open_choice(bundle, variant)[0]) as engine:
+                assert engine.describe().get("device", "CPU") == "CPU"
+
+
+def test_a_device_that_is_none_is_passed_over_as_all_else_that_is_wrong_with_a_tuning(
+    make_bundle, colour_model, make_tuning
+):
+    variants = (VARIANTS[0], dataclasses.replace(VARIANTS[1], name="openvino-fp32"))
+    bundle = load_bundle(make_bundle(files={"model.onnx": colour_model}, variants=variants))
+    tuning = make_tuning(bundle, ("openvino-fp32", 1, 0.1))
+    timings = (dataclasses.replace(tuning.timings[0], device="NONSENSE"),)
+    keep_tuning(bundle, dataclasses.replace(tuning, timings=timings, device="NONSENSE"))
+    with contextlib.closing(open_choice(bundle)[0]) as engine:
+        assert engine.name == FP32
+
+
+def test_who_asks_for_a_variant_gets_no_answers_of_a_device_where_nobody_proved_it(
+    bundle, make_tuning
+):
+    tuning = make_tuning(bundle, (FP32, 1, 1.0), (INT8, 1, 2.0))
+    on_gpu = dataclasses.replace(
+        tuning.timings[1], device="GPU", ratio=0.1, unfit="nobody measured its answers on GPU"
+    )
+    keep_tuning(bundle, dataclasses.replace(tuning, timings=(on_gpu, *tuning.timings)))
+    assert next(list_choices(bundle, INT8, AtMost(1))).device == "CPU"
+    assert next(list_choices(bundle, INT8, AtMost(1), "GPU")).device == "GPU"

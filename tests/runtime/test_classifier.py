@@ -13,6 +13,7 @@ from edgecat.errors import BundleError, ConfigError, EngineError, ImageError
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.choice import Choice
 from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.prediction import Answer
 from edgecat.runtime.target import TARGETS, detect_target
 from edgecat.scores.ood import OOD_FILE, OodDetector
 
@@ -156,6 +157,11 @@ def test_an_answer_becomes_plain_values(colours):
     assert set(values["stage_ms"]) == {"pixels", "model", "scores"}
     assert all(duration_ms >= 0 for duration_ms in values["stage_ms"].values())
     assert type(values["probability"]) is float
+
+
+def test_of_equal_answers_the_first_counts_as_it_does_where_they_are_scored(colours):
+    answer = Answer(np.array([0.0, 1.0, 1.0], np.float32), ood_score=None)
+    assert colours.combine([answer]).label == colours.labels[int(answer.logits.argmax())]
 
 
 def test_the_engine_gets_one_uint8_photo(colours):

@@ -176,3 +176,9 @@ def test_the_released_model_answers_here_as_where_it_was_made(variant):
     engine = open_engine(bundle, variant, threads=1)
     assert run_self_test(bundle, engine).num_photos == len(draw_photos())
     engine.close()
+
+
+@pytest.mark.parametrize("text", ["\u00e9", "abc"])
+def test_a_golden_photo_that_is_no_base64_is_a_broken_bundle(make_golden_bundle, golden, text):
+    with pytest.raises(BundleError, match="not base64"):
+        run_self_test(make_golden_bundle(change_photo(golden, base64=text)), MeanEngine())

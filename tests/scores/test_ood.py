@@ -125,3 +125,19 @@ def test_the_weight_makes_residuals_as_large_as_logits(cluster):
     unweighted = dataclasses.replace(detector, residual_weight=1.0)
     residual = unweighted.ood_score(logits, features) + log_sum_exp(logits)
     assert detector.residual_weight * residual.mean() == pytest.approx(logits.max(axis=1).mean())
+
+
+FORGED = {
+    "a huge size": "{'descr': '<f2', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+    "a truth as a size": "{'descr': '<f2', 'fortran_order': True, 'shape': (True,)}",
+    "keys that cannot be sorted": "{1: 2, 'descr': '<f2'}",
+    "brackets that do not close": "{'descr': ((((",
+}
+
+
+@pytest.mark.parametrize("header", FORGED.values(), ids=FORGED)
+def test_an_array_with_a_forged_header_is_a_broken_bundle(header):
+    text = header.encode() + b"\n"
+    data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64)
+    with pytest.raises(BundleError, match=r"ood\.npy: cannot be read"):
+        OodDetector.from_bytes(data, 1.0, "ood.npy")

@@ -240,7 +240,8 @@ def match_own(name: str) -> re.Pattern[str]:
     Args:
         name: Of the results file, relative to the folder that names are looked for in.
     """
-    stem, ending = map(re.escape, os.path.splitext(name))
+    ending = re.escape(Path(name).suffix)
+    stem = re.escape(name).removesuffix(ending)
     return re.compile(rf"(?:{stem}{ending}(?![^\W_])|{stem}-[\d.-]+{ending}\b)[^/]*")
 
 

@@ -27,7 +27,7 @@ def keep(message: Any, folder: Path) -> None:
     """Write a snapshot under a name of camera and time; it is whole as soon as it has that name."""
     if message.retain or not message.payload:
         return
-    camera = to_id(message.topic.split("/")[-3])
+    camera = to_id(message.topic.split("/")[-3:][0])  # or the first level of a short one
     time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     path = folder / f"{camera}-{time}.jpg"
     hidden = path.with_name(f".{path.name}")  # which edgecat watch passes over

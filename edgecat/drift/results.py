@@ -78,8 +78,9 @@ def load_results(files: Iterable[Path], bundle: str, variant: str | None, days: 
     del left_out["by None"]
     times = [result.time for result in newest if result.time is not None]
     if times:
-        since = max(times) - datetime.timedelta(days=days)
-        found = tuple(result for result in newest if result.time is None or result.time >= since)
+        end, span = max(times), datetime.timedelta(days=days)
+        # No time is reckoned: there may be none so long before that of a clock that was never set.
+        found = tuple(r for r in newest if r.time is None or end - r.time <= span)
         left_out[f"older than {days:g} days"] += len(newest) - len(found)
     else:
         found = tuple(newest)
@@ -117,15 +118,17 @@ def _read_result(values: Mapping[str, Any], where: str) -> Result:
         ConfigError: A value of another kind.
     """
     answer, score, time = values["answer"], values["ood_score"], values.get("time")
-    if not isinstance(answer, str) or type(score) not in (int, float):
+    is_number = type(score) is float or (type(score) is int and abs(score) < 2**53)
+    if not isinstance(answer, str) or not is_number:
         raise ConfigError(f"{where}: answer {answer!r:.60}, ood_score {score!r:.60}: no result")
     if time is None:
         return Result(answer, float(score), None)
     try:
         told = datetime.datetime.fromisoformat(time)
-    except (TypeError, ValueError) as error:
+        told = told if told.tzinfo else told.astimezone()
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{where}: time {time!r:.60} is none ({error})") from error
-    return Result(answer, float(score), told if told.tzinfo else told.astimezone())
+    return Result(answer, float(score), told)
 
 
 def _read_values(file: Path, left_out: Counter[str]) -> Iterator[tuple[dict[str, Any], str]]:

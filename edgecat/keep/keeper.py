@@ -169,8 +169,14 @@ class Keeper:
         if self._num_bytes + num_bytes > self._place.max_bytes:
             self._make_room(num_bytes)
         # In this order: a photo counts as kept, an answer without one is cleared away.
-        atomic.write_file(path.with_suffix(ANSWER_ENDING), lambda file: file.write(answer))
-        atomic.write_file(path, lambda file: file.write(photo))
+        answer_path = path.with_suffix(ANSWER_ENDING)
+        atomic.write_file(answer_path, lambda file: file.write(answer))
+        try:
+            atomic.write_file(path, lambda file: file.write(photo))
+        except (EdgecatError, OSError):  # or answers alone would fill the rest of a full disk
+            with contextlib.suppress(OSError):
+                answer_path.unlink(missing_ok=True)
+            raise
         self._num_bytes += num_bytes
 
     def _make_room(self, num_bytes: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecat.errors import StorageError
+from edgecat.errors import ConfigError, StorageError
 from edgecat.progress import Progress
 from edgecat.service.database import Database, Purpose
 from edgecat.sinks.courier import Couriers
@@ -44,7 +44,7 @@ class Outbox:
             StorageError: It cannot be written.
         """
         self._progress = progress
-        self._is_full = False
+        self._is_broken = False
         with contextlib.ExitStack() as stack:
             self._database = stack.enter_context(contextlib.closing(Database(path, _PURPOSE)))
             self._queue = Queue(self._database, [sink.name for sink in sinks])
@@ -61,7 +61,7 @@ class Outbox:
         self._open.close()
 
     def tell(self, line: dict[str, Any]) -> None:
-        """Let an answer wait for the sinks; where the disk is full, go on without.
+        """Let an answer wait for the sinks; where the disk is full or broken, go on without.
 
         Args:
             line: Plain values.
@@ -69,12 +69,12 @@ class Outbox:
         try:
             with self._database.transaction():
                 self._queue.put(to_json(line, is_ascii=True).encode())
-        except StorageError as error:
-            if not self._is_full:
+        except (StorageError, ConfigError) as error:  # the latter of a damaged file
+            if not self._is_broken:
                 self._progress.say(str(error))
-            self._is_full = True
+            self._is_broken = True
             return
-        if self._is_full:
+        if self._is_broken:
             self._progress.say(f"{self._database.path}: well again")
-        self._is_full = False
+        self._is_broken = False
         self._couriers.wake()

@@ -49,7 +49,7 @@ from edgecat.sinks.queue import Queue
 from edgecat.watch.outbox import KeptLine, Outbox
 from edgecat.watch.photo import MAX_LINE_BYTES, Photo, Stamp, format_line
 from edgecat.watch.record import RECORD, Record
-from edgecat.watch.results import RECORD_ENDING, ResultsFile
+from edgecat.watch.results import RECORD_ENDING, ResultsFile, match_own
 from edgecat.watch.takeover import check_first_line, identify, read_on
 
 # Lines that are taken over in one transaction: some 50 ms.
@@ -116,11 +116,11 @@ class Journal:
             with self._storage_errors():
                 self._reconcile()
             self._open = stack.pop_all()
-        self._own = os.path.relpath(real, os.path.realpath(place.folder))
+        self._own = match_own(os.path.relpath(real, os.path.realpath(place.folder)))
 
     def is_own(self, name: str) -> bool:
         """Return whether a name in the watched folder is the results', rotated or not."""
-        return name.startswith(self._own)
+        return self._own.fullmatch(name) is not None
 
     def is_known(self, name: str, stamp: Stamp) -> bool:
         """Return whether a photo is done, as far as that can be told without reading it."""

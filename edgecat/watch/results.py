@@ -24,6 +24,7 @@ import heapq
 import io
 import lzma
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -228,6 +229,20 @@ class ResultsFile:
                 f"{self.path}: cannot be locked ({error.strerror}), so a second edgecat watch "
                 "would not be noticed; give --out a file on a local disk"
             ) from error
+
+
+def match_own(name: str) -> re.Pattern[str]:
+    """Return what the names of a results file, of its record and of rotated ones match as a whole.
+
+    More stands behind the name, or a date before its ending. Of results named "cat" neither
+    "cats/1.jpg" nor "cat1.jpg" is one.
+
+    Args:
+        name: Of the results file, relative to the folder that names are looked for in.
+    """
+    ending = re.escape(Path(name).suffix)
+    stem = re.escape(name).removesuffix(ending)
+    return re.compile(rf"(?:{stem}{ending}(?![^\W_])|{stem}-[\d.-]+{ending}\b)[^/]*")
 
 
 def _load_unpacked_tail(path: Path, num_bytes: int) -> bytes:

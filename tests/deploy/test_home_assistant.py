@@ -2,11 +2,13 @@
 
 import contextlib
 import datetime
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import jinja2
+import paho.mqtt.client
 import paho.mqtt.publish
 import pytest
 import yaml
@@ -77,3 +79,11 @@ def test_snapshots_become_files_and_old_ones_do_not(tmp_path):
         for path in tmp_path.glob(WHOLE):
             assert path.name.startswith("a-b-")
             assert path.read_bytes() == b"new"
+
+
+def test_a_topic_of_few_levels_keeps_its_snapshots_too(tmp_path):
+    keep = runpy.run_path(str(FOLDER / "frigate_snapshots.py"))["keep"]
+    message = paho.mqtt.client.MQTTMessage(topic=b"flap/cat")
+    message.payload = b"a photo"
+    keep(message, tmp_path)
+    assert [path.read_bytes() for path in tmp_path.glob("flap-*.jpg")] == [b"a photo"]

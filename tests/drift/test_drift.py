@@ -108,6 +108,11 @@ def test_only_the_last_days_count(drift, write):
     assert told["left_out"] == {"older than 9.95 days": 200}
 
 
+def test_a_clock_that_was_never_set_is_no_fault(drift, write):
+    told = json.loads(drift(write(make_lines(30, time="0001-01-01T00:00:00+14:00")), "--json"))
+    assert told["num_photos"] == 30
+
+
 def test_what_does_not_count_is_told_with_its_reason(drift, write):
     lines = make_lines(50)
     lines[3] = {"photo": "x", "error": "broken"}
@@ -160,6 +165,8 @@ def test_what_predict_printed_is_read(drift, tmp_path):
         (b'{"bundle": "bundle", "answer": 1, "ood_score": 1}\n', "no result"),
         (b'{"bundle": "bundle", "answer": "a", "ood_score": true}\n', "no result"),
         (b'{"bundle": "bundle", "answer": "a", "ood_score": 1, "time": 5}\n', "is none"),
+        (b'{"bundle": "bundle", "answer": "a", "ood_score": 1, "time": "0001-01-01"}\n', "is none"),
+        (b'{"bundle": "bundle", "answer": "a", "ood_score": 1' + b"0" * 400 + b"}\n", "no result"),
         (b"x" * 2**21, "line 1: not JSON"),
     ],
 )

@@ -128,6 +128,17 @@ def test_a_full_disk_is_told_once_and_its_end_too(small_disk, said, place, open_
     assert said[2:] == [f"{small_disk / 'kept'}: well again"]
 
 
+def test_of_a_photo_that_does_not_fit_on_the_disk_no_answer_is_left(
+    place, open_keeper, largest_file
+):
+    keeper = open_keeper(place)
+    photo = draw(0)[0] + bytes(5000)
+    with largest_file(2000):
+        sha256 = hashlib.sha256(photo).hexdigest()
+        assert not keeper.look_at(photo, sha256, predict(), SOURCE)
+    assert not [*(place.folder / PHOTOS).iterdir()]
+
+
 def test_a_folder_that_cannot_be_made_is_told_and_tried_again(said, place, open_keeper):
     place.folder.parent.joinpath("kept").write_text("a file stands in the way")
     keeper = open_keeper(place)

@@ -163,7 +163,10 @@ def test_a_photo_that_is_not_there_cannot_be_decided(review, folder):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}],
+    [
+        {"Origin": origin}
+        for origin in ("https://evil.example", "null", "http://127.0.0.1:1", "http://[")
+    ],
 )
 def test_a_page_of_another_site_decides_nothing(review, folder, hashes, headers):
     status, _, answer = review.post(decide(hashes[0], "Persian"), **headers)

@@ -11,12 +11,15 @@ from PIL import Image
 
 from edgecat.errors import ConfigError
 from edgecat.sinks.outbox import Outbox
+from edgecat.sinks.queue import NUM_RECENT
 from edgecat.stream.news import News
 from tests.sinks.conftest import wait_until
 from tests.sinks.test_courier import Pocket
 from tests.sinks.test_webhook import Receiver
 
 pytestmark = pytest.mark.slow  # starts processes
+
+PAGE_BYTES = 4096  # of SQLite
 
 
 def test_what_was_told_is_brought_also_after_a_restart(tmp_path, said):
@@ -56,6 +59,24 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, said, largest_file
     told = [line for line in said if "outbox" in line]
     assert len(told) == 2
     assert "answers are not told to sinks until that is mended" in told[0]
+
+
+def test_a_card_that_loses_a_page_is_told_once_and_stops_nothing(tmp_path, said):
+    path = tmp_path / "outbox"
+    sink = Pocket()
+    with Outbox(path, [sink], said) as outbox:
+        for number in range(NUM_RECENT):
+            outbox.tell({"number": f"no. {number:03d}", "filler": 500 * "x"})
+        wait_until(lambda: len(sink.lines) == NUM_RECENT)
+    data = bytearray(path.read_bytes())
+    page = data.index(b"no. 003") // PAGE_BYTES * PAGE_BYTES
+    data[page : page + PAGE_BYTES] = bytes(PAGE_BYTES)
+    path.write_bytes(data)
+    with Outbox(path, [Pocket()], said) as outbox:
+        outbox.tell({"answer": "red"})  # for which the oldest line has to go
+        outbox.tell({"answer": "blue"})
+    (line,) = [line for line in said if line.startswith(str(path))]
+    assert "is damaged" in line and "give --outbox another file" in line
 
 
 def test_only_another_answer_is_news():

@@ -110,8 +110,23 @@ def test_the_results_and_their_record_are_no_photos(folder, arrivals, said):
     append(journal, "a.jpg", Stamp(1, 1, 1))
     (folder / "results.jsonl").rename(folder / "results.jsonl.1")
     append(journal, "c.jpg", Stamp(1, 1, 1))
+    (folder / "results.jsonl.1").rename(folder / "results-20261128.jsonl")
+    append(journal, "d.jpg", Stamp(1, 1, 1))
     (folder / "b.jpg").touch()
     assert wait_for_whole(made) == ["b.jpg"]
+    journal.close()
+
+
+def test_a_photo_whose_name_begins_like_that_of_the_results_is_one(folder, arrivals, said):
+    journal = open_journal(folder / "cat", folder, said)
+    made = Arrivals(folder, journal, Troubles(said), settle_s=0, patience_s=0, inotify=None)
+    append(journal, "a.jpg", Stamp(1, 1, 1))
+    (folder / "cat").rename(folder / "cat.1.gz")
+    for place in ("cats", "cat-photos"):
+        (folder / place).mkdir()
+        (folder / place / "1.jpg").touch()
+    (folder / "cat1.jpg").touch()
+    assert set(wait_for_whole(made)) == {"cats/1.jpg", "cat-photos/1.jpg", "cat1.jpg"}
     journal.close()
 
 

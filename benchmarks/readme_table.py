@@ -10,6 +10,7 @@ python -m benchmarks.readme_table
 import itertools
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -21,7 +22,7 @@ from benchmarks.peers.pis_table import format_pis
 from benchmarks.peers.table import format_peers, summarize_peers
 from benchmarks.peers.verdict import OURS
 from benchmarks.results import list_results, load_results
-from benchmarks.transfer.claims import format_page
+from benchmarks.transfer.claims import format_page, summarize
 from edgecat.bundle import schema1
 from edgecat.cli.pages import load_pages, title_of
 
@@ -52,11 +53,11 @@ _VARIANTS = (
 def format_results() -> str:
     """Return the table and the sentences below it."""
     parts = [_format_export(result) for result in load_results("export_cats")]
-    lines = [
-        f"- {' '.join(map(say, results))}"
-        for name, say in _SENTENCES.items()
-        if (results := load_results(name))
+    said = [
+        [say(result) for name, say in bullet.items() for result in load_results(name)]
+        for bullet in _BULLETS
     ]
+    lines = [f"- {' '.join(sentences)}" for sentences in said if sentences]
     return "\n".join([*parts, *lines, ""])
 
 
@@ -346,16 +347,22 @@ def _format_peers(result: dict[str, Any]) -> str:
     )
 
 
-# Below the README's table: what stands for a raw result, in this order.
-_SENTENCES = {
-    "naive_int8": _format_naive,
-    "not_cats": _format_not_cats,
-    "finetune_cats_cpu": _format_finetune,
-    "finetune_time_cpu": _format_time,
-    "finetune_good": _format_taught,
-    "ncnn_pis": _format_pis,
-    "peers": _format_peers,
-}
+def _format_transfer(result: dict[str, Any]) -> str:
+    return (
+        f"[Transfer learning by the textbook](benchmarks/transfer/README.md): {summarize(result)}."
+    )
+
+
+# Below the README's table: what stands for raw results, in this order.
+_BULLETS: list[dict[str, Callable[[dict[str, Any]], str]]] = [
+    {"naive_int8": _format_naive},
+    {"not_cats": _format_not_cats},
+    {"finetune_cats_cpu": _format_finetune, "finetune_time_cpu": _format_time},
+    {"finetune_good": _format_taught},
+    {"transfer": _format_transfer},
+    {"ncnn_pis": _format_pis},
+    {"peers": _format_peers},
+]
 
 
 @click.command()

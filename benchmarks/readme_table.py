@@ -341,9 +341,8 @@ def _format_peers(result: dict[str, Any]) -> str:
     )
     others = ", ".join(name for name in families if not f"{name}/".startswith(OURS))
     return (
-        "[Against others](benchmarks/peers/README.md), the same weights, photos and clock "
-        f"({others}): {summarize_peers(result)}. Dominated is who is not shown to be more accurate "
-        "than a variant of edgecat's that is shown to be no slower."
+        f"[Against others](benchmarks/peers/README.md) ({others}), the same weights, photos and "
+        f"clock, {', '.join(result['host']['features'])}: {summarize_peers(result)}."
     )
 
 

@@ -38,7 +38,8 @@ def summarize_peers(result: dict[str, Any]) -> str:
     """Return of how many peers, by the number of threads, something of edgecat is as good."""
     rows, num_val = result["rows"], result["num_photos"]["val"]
     tested = [row | {"right": row["right"][num_val:]} for row in rows if "missing" not in row]
-    parts = [_count_dominated(rows, threads) for threads in ("1", "2")]
+    raced = {threads for row in rows for threads in row.get("threads", {})}
+    parts = [_count_dominated(rows, threads) for threads in sorted(raced)]
     return f"{'; '.join(parts)}; by the test photos alone, {_count_dominated(tested, '1')}"
 
 

@@ -104,11 +104,10 @@ def open_engine(
     variant: str | None = None,
     threads: int | AtMost | None = None,
     *,
-    power_save: bool = False,
     device: str | None = None,
 ) -> Engine:
     """Open a variant of a bundle, as `open_choice` does."""
-    return open_choice(bundle, variant, threads, power_save=power_save, device=device)[0]
+    return open_choice(bundle, variant, threads, device=device)[0]
 
 
 def open_choice(

@@ -3,7 +3,7 @@
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -11,6 +11,9 @@ from edgecat.errors import EdgecatError, EngineError
 
 # Longer than any import or self-test takes, on emulated processors too.
 _TIMEOUT_S = 300
+
+# What asks a process to stop.
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class CrashError(EngineError):
@@ -36,6 +39,9 @@ class Apart:
             what: Is being done, for messages: "import onnxruntime".
             make: Returns the object.
             timeout_s: What a call may take; None for any time.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C meanwhile; the process is ended.
         """
         self._what, self._timeout_s = what, timeout_s
         context = multiprocessing.get_context("fork")
@@ -43,8 +49,13 @@ class Apart:
         self._process = context.Process(
             target=_serve, args=(far_end, self._connection, make), daemon=True
         )
-        self._process.start()
-        far_end.close()  # so that this end sees the process die
+        try:
+            with _hold_signals():  # or Ctrl-C meets a copy that does not yet know to pass it over
+                self._process.start()
+            far_end.close()  # so that this end sees the process die
+        except KeyboardInterrupt:  # which waited; a copy at work would be waited for at the end
+            self.close()
+            raise
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Return what a method of the object returns; both ways only what can be pickled.
@@ -101,6 +112,16 @@ def run_apart(what: str, action: Callable[[], Any], timeout_s: float | None = _T
         return worker.call("__call__")
 
 
+@contextlib.contextmanager
+def _hold_signals() -> Iterator[None]:
+    """Let what asks to stop wait; a copy that is made meanwhile waits until it passes it over."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(near: Connection, far: Connection, make: Callable[[], Any]) -> None:
     """Answer calls until nobody is there to ask.
 
@@ -110,7 +131,7 @@ def _serve(near: Connection, far: Connection, make: Callable[[], Any]) -> None:
         make: As for `Apart`.
     """
     # Ctrl-C reaches the copy too; it is the original that stops, and stops it.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
     far.close()  # so that this end sees the original die
     made: list[Any] = []

@@ -3,6 +3,8 @@
 import faulthandler
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -105,3 +107,27 @@ def test_work_takes_as_long_as_it_may_and_no_longer():
     with pytest.raises(CrashError, match=r"work: not done after 0\.1 s"):
         run_apart("work", lambda: time.sleep(5), timeout_s=0.1)
     assert run_apart("work", lambda: time.sleep(0.2), timeout_s=None) is None
+
+
+MADE_MEANWHILE = """
+import os, signal, time
+from edgecat.runtime.apart import run_apart
+
+os.register_at_fork({when}=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    print(run_apart("work", lambda: {work}))
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "work", "shown"),
+    [("after_in_child", "7", "7"), ("after_in_parent", "time.sleep(600)", "stopped")],
+)
+def test_ctrl_c_while_the_copy_is_made_stops_the_original_and_it_the_copy(when, work, shown):
+    script = MADE_MEANWHILE.format(when=when, work=work)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{shown}\n", "")

@@ -167,7 +167,7 @@ def paired_interval_pp(num_lost: int, num_gained: int, num_images: int) -> tuple
     """Return the 95 % interval of the top-1 that a model loses against a reference.
 
     What both have right or wrong does not widen it. Few photos without a loss prove little: 0 of
-    60 are -4.4 to +4.4 points. Source: Bonett & Price, "Adjusted Wald Confidence Interval for a
+    60 are -4.5 to +4.5 points. Source: Bonett & Price, "Adjusted Wald Confidence Interval for a
     Difference of Binomial Proportions Based on Paired Data", J. Educ. Behav. Stat. 37 (2012).
 
     Args:

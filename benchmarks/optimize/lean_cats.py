@@ -16,7 +16,6 @@ import click
 import numpy as np
 
 from benchmarks.results import write_result
-from edgecat.bench.clock import Plan
 from edgecat.cli.output import TerminalProgress
 from edgecat.export.photos import RunPhotos
 from edgecat.optimize.savings import measure_saving
@@ -62,10 +61,10 @@ def compare(data: Path, parent: Path, run: Path) -> tuple[Logits, Logits, Indice
 
 def measure_ratios(parent: Checkpoint, edits: tuple[str, ...], rounds: int) -> dict[str, Any]:
     """Return a lean network's time by that of the whole one, by variant."""
-    plan, ratios = Plan.fixed(rounds, rounds // 4), {}
+    ratios = {}
     for variant in _VARIANTS:
         product = find_product(variant)
-        stopwatch = Stopwatch(parent.record.arch, product, plan, parent.network)
+        stopwatch = Stopwatch(parent.record.arch, product, rounds, parent.network)
         ratios[variant] = dataclasses.asdict(measure_saving(stopwatch, edits))
     return ratios
 

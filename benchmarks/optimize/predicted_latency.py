@@ -13,7 +13,6 @@ import click
 import numpy as np
 
 from benchmarks.results import write_result
-from edgecat.bench.clock import Plan
 from edgecat.optimize.savings import Savings, measure_savings, summarize
 from edgecat.optimize.space import list_edits
 from edgecat.optimize.timing import Stopwatch, find_product
@@ -47,7 +46,7 @@ def correlate_ranks(one: list[float], other: list[float]) -> float:
 @click.option("--seed", default=0, show_default=True)
 def main(arch: str, variant: str, networks: int, rounds: int, seed: int) -> None:
     """Measure what edits save alone, then networks with several."""
-    stopwatch = Stopwatch(arch, find_product(variant), Plan.fixed(rounds, rounds // 4))
+    stopwatch = Stopwatch(arch, find_product(variant), rounds)
     savings = measure_savings(stopwatch, list_edits(arch))
     rng = np.random.default_rng(seed)
     drawn = {draw_edits(savings, rng) for _ in range(networks)} - {()}

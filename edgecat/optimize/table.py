@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from edgecat.bench.clock import Plan
 from edgecat.errors import ConfigError
 from edgecat.export.maker import list_products
 from edgecat.optimize.job import SAVINGS, SearchJob
@@ -56,13 +55,8 @@ def open_stopwatch(network: Checkpoint | str, variant: str | None, num_rounds: i
     """
     product = find_product(variant or list_products()[0].variant.name)
     if isinstance(network, str):
-        return Stopwatch(network, product, make_clock(num_rounds))
-    return Stopwatch(network.record.arch, product, make_clock(num_rounds), network.network)
-
-
-def make_clock(num_rounds: int) -> Plan:
-    """Return how long networks are timed."""
-    return Plan(max_warmup=num_rounds, min_rounds=num_rounds, max_rounds=num_rounds)
+        return Stopwatch(network, product, num_rounds)
+    return Stopwatch(network.record.arch, product, num_rounds, network.network)
 
 
 def _load(job: SearchJob, arch: str, file: Path) -> Savings:

@@ -4,6 +4,8 @@ import contextlib
 import copy
 import dataclasses
 import io
+import math
+import statistics
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -28,7 +30,16 @@ from edgecat.train.network import PhotoNetwork
 
 # Models that take turns: the more there are, the fewer of its weights does each find in the
 # processor's caches, where a network that is alone has them.
-_MAX_OPEN = 3
+_MAX_OPEN = 4
+
+#: Times that all of them are opened anew. The same model, opened again, lies elsewhere in memory
+#: and keeps for its whole life a time that is up to 4 % another one; the first one opened is 2 %
+#: slower than the last one. So a round here is an opening, and each model is first in as many of
+#: them. Source: Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!"
+#: (ASPLOS 2009); measured with ONNX Runtime and OpenVINO, the same network four times.
+NUM_OPENINGS = 3 * _MAX_OPEN
+
+_NUM_WARMUP = 5
 
 
 def find_product(name: str) -> Product:
@@ -48,35 +59,48 @@ def find_product(name: str) -> Product:
     raise ConfigError(f"--variant {name}: this machine can time {known}")
 
 
+Opener = Callable[[], AbstractContextManager[Engine]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Timed:
     """A model to time.
 
     Attributes:
-        open: Opens it for a block, with one thread.
+        load: Returns what opens it for a block, with one thread, again and again.
         input: What it takes.
     """
 
-    open: Callable[[], AbstractContextManager[Engine]]
+    load: Callable[[], Opener]
     input: InputSpec
 
 
-def time_in_turns(models: Mapping[str, Timed], plan: Plan) -> Iterator[Mapping[str, list[float]]]:
-    """Yield the milliseconds of a photo by name, round by round, a few models at a time.
+def time_in_turns(
+    models: Mapping[str, Timed], num_rounds: int
+) -> Iterator[Mapping[str, list[float]]]:
+    """Yield the milliseconds of a photo by name, opening by opening, a few models at a time.
 
     Args:
         models: By name; the first one takes part in each group, so that all can be compared with
             it.
-        plan: Of each group.
+        num_rounds: Timed photos of each, at least.
     """
     first, *others = models
-    for start in range(0, max(1, len(others)), _MAX_OPEN):
-        with contextlib.ExitStack() as stack:
-            actions: dict[str, Callable[[], float]] = {}
-            for name in (first, *others[start : start + _MAX_OPEN]):
-                engine = stack.enter_context(models[name].open())
-                actions |= time_on_noise({name: engine}, models[name].input)
-            yield take_turns(actions, plan)
+    for start in range(0, max(1, len(others)), _MAX_OPEN - 1):
+        names = (first, *others[start : start + _MAX_OPEN - 1])
+        openers = {name: models[name].load() for name in names}
+        found: dict[str, list[float]] = {name: [] for name in names}
+        for opening in range(NUM_OPENINGS):
+            place = opening % len(names)
+            with contextlib.ExitStack() as stack:
+                actions: dict[str, Callable[[], float]] = {}
+                for name in (*names[place:], *names[:place]):
+                    engine = stack.enter_context(openers[name]())
+                    actions |= time_on_noise({name: engine}, models[name].input)
+                plan = Plan.fixed(math.ceil(num_rounds / NUM_OPENINGS), _NUM_WARMUP)
+                for name, times_ms in take_turns(actions, plan).items():
+                    found[name].append(statistics.median(times_ms))
+        yield found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +110,7 @@ class Stopwatch:
     Attributes:
         arch: The network.
         product: What is timed, see `find_product`.
-        clock: How long; of each group of networks.
+        num_rounds: Timed photos of each network, at least.
         trained: It with its weights, on the CPU; None for random ones. Weights take part: a gate
             that they hold still is none in an export (`edgecat.graph.passes.gates`), so that an
             edit has nothing more to save there.
@@ -94,7 +118,7 @@ class Stopwatch:
 
     arch: str
     product: Product
-    clock: Plan
+    num_rounds: int
     trained: PhotoNetwork | None = None
 
     def time(
@@ -111,16 +135,16 @@ class Stopwatch:
         """
         edits_of = {join_name(self.arch, edits): edits for edits in ((), *sets)}
         models = {
-            name: Timed(partial(self._open, edits), find_architecture(name).input)
+            name: Timed(partial(self._load, edits), find_architecture(name).input)
             for name, edits in edits_of.items()
         }
-        for times in time_in_turns(models, self.clock):
+        for times in time_in_turns(models, self.num_rounds):
             yield {edits_of[name]: times_ms for name, times_ms in times.items()}
 
-    def _open(self, edits: tuple[str, ...]) -> AbstractContextManager[Engine]:
+    def _load(self, edits: tuple[str, ...]) -> Opener:
         graph = _build_graph(self._edit(edits))
         files = MAKERS.load(self.product.variant.engine).build(graph)
-        return Model(self.product.variant, tuple(files)).open(threads=1)
+        return partial(Model(self.product.variant, tuple(files)).open, threads=1)
 
     def _edit(self, edits: tuple[str, ...]) -> PhotoNetwork:
         """Return the network with edits; no photos are shown to it, since only its time counts."""

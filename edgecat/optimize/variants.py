@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from edgecat.bench.clock import Plan
 from edgecat.bench.run import ONE_THREAD, open_all
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError, ExportError, NotFiniteError, QuantizeError
@@ -17,7 +16,6 @@ from edgecat.optimize.judge import Judge
 from edgecat.optimize.kept import save_kept
 from edgecat.optimize.savings import Savings, summarize
 from edgecat.optimize.shared import Task, share_tasks, wait_for_folder
-from edgecat.optimize.table import make_clock
 from edgecat.optimize.timing import Timed, time_in_turns
 from edgecat.progress import Progress
 from edgecat.runtime.choice import open_engine
@@ -98,12 +96,14 @@ def measure_variants(
         with progress.phase("variants", len(lacking)) as step:
             for name in lacking:
                 bundle = load_bundle(job.bundle_of(name))
-                found |= {name: _measure(bundle, reference, judge, make_clock(job.rounds))}
+                found |= {name: _measure(bundle, reference, judge, job.rounds)}
                 save_kept(Variants(found), job.out / VARIANTS)
                 step()
 
 
-def _measure(bundle: Bundle, reference: Timed, judge: Judge, clock: Plan) -> dict[str, Measured]:
+def _measure(
+    bundle: Bundle, reference: Timed, judge: Judge, num_rounds: int
+) -> dict[str, Measured]:
     """Return what was measured of those variants of an export that this machine computes."""
     with open_all(bundle, ONE_THREAD) as (engines, _):
         answers = [engine.run for engine in engines.values()]
@@ -111,7 +111,7 @@ def _measure(bundle: Bundle, reference: Timed, judge: Judge, clock: Plan) -> dic
     models = {"": reference} | {variant: _open_model(bundle, variant) for variant in changes}
     return {
         variant: Measured(summarize(times[variant], times[""]), changes[variant])
-        for times in time_in_turns(models, clock)
+        for times in time_in_turns(models, num_rounds)
         for variant in times
         if variant
     }
@@ -123,4 +123,4 @@ def _open_model(bundle: Bundle, variant: str) -> Timed:
         with contextlib.closing(open_engine(bundle, variant, ONE_THREAD.threads)) as engine:
             yield engine
 
-    return Timed(open_it, bundle.spec.input)
+    return Timed(lambda: open_it, bundle.spec.input)

@@ -9,7 +9,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecat.graph.graph import Graph, attribute
-from edgecat.graph.passes import dead, gates, pool, scale, tidy
+from edgecat.graph.passes import constants, dead, gates, pool, scale, tidy
 
 # float32 sums of at most 100 terms of the order of 1, added up in another order.
 TOLERANCE = 1e-5
@@ -75,6 +75,19 @@ def test_a_mean_over_height_and_width_becomes_a_pool(axes, keepdims, opset, chan
     found, graph = rewrite(pool, model)
     assert found == changes == len(graph.nodes("GlobalAveragePool"))
     assert not (changes and graph.is_weight("axes"))
+
+
+def test_a_constant_that_is_a_node_becomes_a_weight():
+    number = numpy_helper.from_array(np.full((1, 3, 1, 1), 2, np.float32))
+    nodes = [node("Constant", [], "two", value=number), node("Div", ["x", "two"], "y")]
+    found, graph = rewrite(constants, make_model(nodes, {}))
+    assert found == 1 and not graph.nodes("Constant")
+    assert graph.weight("two").tolist() == np.full((1, 3, 1, 1), 2).tolist()
+
+
+def test_a_constant_that_is_no_tensor_stays():
+    nodes = [node("Constant", [], "two", value_float=2.0), node("Div", ["x", "two"], "y")]
+    assert rewrite(constants, make_model(nodes, {}))[0] == 0
 
 
 def divided(divisor, behind="Conv"):

@@ -2,19 +2,23 @@
 
 import dataclasses
 import json
+from collections import Counter
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.bench.clock import Plan
 from edgecat.bench.host import describe_host
 from edgecat.cli.main import _run
 from edgecat.errors import ConfigError
-from edgecat.optimize.savings import Saving, Savings, measure_savings
+from edgecat.export.maker import list_products
+from edgecat.export.to_onnx import export_onnx
+from edgecat.graph.optimize import optimize_graph
+from edgecat.optimize.savings import Saving, Savings, measure_savings, summarize
 from edgecat.optimize.space import build_random, find_pairs, group_edits, list_edits
-from edgecat.optimize.timing import Stopwatch, _build_graph, find_product
+from edgecat.optimize.timing import NUM_OPENINGS, Stopwatch, _build_graph, find_product
 from edgecat.train.architecture import find_architecture
 from edgecat.train.edit import EDITS, join_name
 from edgecat.train.mobilenet_blocks import find_blocks
@@ -23,6 +27,10 @@ from edgecat.train.network import PhotoNetwork
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ARCH = "mobilenet_v3_small"
+
+TIMED = [
+    p.variant.name for p in list_products() if p.precision.files.made == "exact" and p.runs_here
+]
 
 # Half the side is a quarter of the work, and without blocks and head there is little left: no noise
 # of a busy machine hides that.
@@ -118,7 +126,7 @@ def test_the_widest_interval_says_what_may_be_chance():
 @pytest.mark.slow
 def test_a_much_smaller_network_is_quicker():
     lean = join_name(ARCH, MOST)
-    stopwatch = Stopwatch(lean, find_product("onnxruntime-fp32"), Plan.fixed(21, 5))
+    stopwatch = Stopwatch(lean, find_product("onnxruntime-fp32"), 24)
     savings = measure_savings(stopwatch, ["side:256"])
     assert savings.edits["side:256"].ratio > 1
     assert savings.latency_ms > 0
@@ -131,15 +139,37 @@ def test_trained_weights_are_timed_so_that_a_gate_they_hold_still_has_nothing_to
     squeeze = find_blocks(network.network)[1].gate.fc1
     squeeze.weight.data.clamp_(max=0)
     squeeze.bias.data.clamp_(max=0)
-    product, plan = find_product("onnxruntime-fp32"), Plan.fixed(10, 0)
+    product = find_product("onnxruntime-fp32")
 
     def count_gates(trained, *edits):
-        graph = _build_graph(Stopwatch(ARCH, product, plan, trained)._edit(edits))
+        graph = _build_graph(Stopwatch(ARCH, product, 1, trained)._edit(edits))
         return sum(node.op_type == "HardSigmoid" for node in graph.graph.node)
 
     assert count_gates(None) == count_gates(network) + 1
     assert count_gates(network) == count_gates(network, "no-se:1")
     assert count_gates(network, "no-se:4") == count_gates(network) - 1
+
+
+@pytest.mark.slow
+def test_what_is_timed_computes_what_an_export_would():
+    network = Stopwatch(ARCH, find_product("onnxruntime-fp32"), 1)._edit(())
+    photos = np.zeros((2, *network.input.shape), np.uint8)
+    exported, _ = optimize_graph(export_onnx(network), photos)
+
+    def count(model):
+        kinds = Counter(node.op_type for node in model.graph.node)
+        kinds["Reshape"] += kinds.pop("Flatten", 0)  # of a vector
+        return kinds
+
+    assert count(_build_graph(network)) == count(exported)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", TIMED)
+def test_every_engine_times_edits_opening_by_opening(variant):
+    [times] = Stopwatch(ARCH, find_product(variant), 1).time([MOST])
+    assert {edits: len(ms) for edits, ms in times.items()} == {(): NUM_OPENINGS, MOST: NUM_OPENINGS}
+    assert summarize(times[MOST], times[()]).interval_ratio[1] < 1
 
 
 def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():

@@ -100,29 +100,52 @@ def take_turns(
     Returns:
         What each returned, by name, in order, without the warm-up.
     """
-    started = time.monotonic()
 
-    def take_rounds(
-        is_done: Callable[[Plan, dict[str, list[float]], float], bool],
-    ) -> dict[str, list[float]]:
-        times: dict[str, list[float]] = {name: [] for name in actions}
-        while times and not is_done(plan, times, time.monotonic() - started):
-            if plan.is_stopping():
-                break
-            found = [(name, action()) for name, action in actions.items()]
-            for name, duration_ms in found:  # whole rounds only
-                times[name].append(duration_ms)
-            on_round()
-        return times
+    def take_round() -> dict[str, float]:
+        return {name: action() for name, action in actions.items()}
 
+    if not actions:
+        return {}
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        take_rounds(_is_warm)
-        return take_rounds(_is_done)
+        times = take_rounds(take_round, plan, on_round)
     finally:
         if was_enabled:
             gc.enable()
+    return {name: times.get(name, []) for name in actions}
+
+
+def take_rounds(
+    take_round: Callable[[], Mapping[str, float]],
+    plan: Plan,
+    on_round: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """Take rounds, whatever one is, until a plan is fulfilled.
+
+    Args:
+        take_round: Returns milliseconds by name, of the same names each time; the first is the
+            reference.
+        plan: When they are warm, and when it is done.
+        on_round: Called after each round, outside of any timing.
+
+    Returns:
+        What rounds returned, by name, in order, without the warm-up.
+    """
+    started = time.monotonic()
+
+    def take_until(
+        is_done: Callable[[Plan, dict[str, list[float]], float], bool],
+    ) -> dict[str, list[float]]:
+        times: dict[str, list[float]] = {}
+        while not is_done(plan, times, time.monotonic() - started) and not plan.is_stopping():
+            for name, duration_ms in take_round().items():  # whole rounds only
+                times.setdefault(name, []).append(duration_ms)
+            on_round()
+        return times
+
+    take_until(_is_warm)
+    return take_until(_is_done)
 
 
 def each_second(on_second: Callable[[], object]) -> Callable[[], None]:
@@ -139,7 +162,7 @@ def each_second(on_second: Callable[[], object]) -> Callable[[], None]:
 
 
 def _count_rounds(times: Mapping[str, Sequence[float]]) -> int:
-    return min(map(len, times.values()))
+    return min(map(len, times.values()), default=0)
 
 
 def _is_warm(plan: Plan, times: Mapping[str, Sequence[float]], duration_s: float) -> bool:
@@ -167,7 +190,7 @@ def _is_done(plan: Plan, times: Mapping[str, Sequence[float]], duration_s: float
 
 
 def _is_told_apart(plan: Plan, times: Sequence[Sequence[float]]) -> bool:
-    if not plan.margin_ratio or len(times[0]) < _MIN_CERTAIN:
+    if not plan.margin_ratio or not times or len(times[0]) < _MIN_CERTAIN:
         return False
     ratios = [ratios_by_round(other, times[0]) for other in times[1:]]
     margins = [interval_margin(median_interval(each), float(np.median(each))) for each in ratios]

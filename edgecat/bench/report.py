@@ -149,7 +149,7 @@ def format_report(report: Report) -> str:
             *_format_stages(report.stages),
             *_format_energy(report.energy),
             f"noise: {report.noise.describe()}",
-            f"{settings['num_rounds']} rounds of all variants in turn, threads: "
+            f"{settings['num_rounds']} photos of each variant, all in turn, threads: "
             f"{settings['threads']}, batch 1 (images/s: batch {settings['batch_size']}){precision}",
             *format_host(report.host),
             *([f"energy: not measured: {report.no_energy}"] if report.no_energy else []),

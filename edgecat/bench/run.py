@@ -2,22 +2,19 @@
 
 import contextlib
 import dataclasses
+import math
 import statistics
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from edgecat.bench.clock import (
-    Plan,
-    interval_margin,
-    median_interval,
-    percentiles,
-    ratios_by_round,
-)
+from edgecat.bench.clock import Plan, median_interval, percentiles
 from edgecat.bench.cold_starts import NUM_COLD_STARTS, Cold, measure_cold
 from edgecat.bench.energy import Energy, measure_energy
 from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bench.host import describe_host
-from edgecat.bench.latency import answer_noise, measure_latencies_ms, time_engines
+from edgecat.bench.latency import answer_noise, measure_latencies_ms
+from edgecat.bench.openings import NUM_OPENINGS, Openings, Timed, time_openings
 from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bench.stages import measure_stages
 from edgecat.bundle.manifest import ModelSpec
@@ -33,9 +30,8 @@ from edgecat.runtime.device import CPU, Resources
 from edgecat.runtime.engine import Engine, check_device, exact_name
 from edgecat.scores.evaluation import Evaluation
 
-# Rounds: p99 needs at least 100 to be more than the maximum.
-NUM_ROUNDS = 200
-NUM_WARMUP = 50  # at most
+# Photos: p99 needs at least 100 to be more than the maximum.
+NUM_ROUNDS = 20 * NUM_OPENINGS
 NUM_BATCH_ROUNDS = 20
 BATCH_SIZE = 8
 
@@ -61,15 +57,15 @@ class Warm:
     """An engine measured while it was open.
 
     Attributes:
+        variant: Its name.
         precision: What it says it computes in.
         device: What it says it computes on.
-        latencies_ms: Of each single photo.
         batches_ms: Of each batch of `BATCH_SIZE`.
     """
 
+    variant: str
     precision: str
     device: str
-    latencies_ms: list[float]
     batches_ms: list[float]
 
 
@@ -90,8 +86,8 @@ def run_benchmark(
             and to time the stages from file to answer with.
         resources: To compute with. With more threads than one, the thread pools of all variants
             share the cores, and waiting threads spin, which slows others down. The report says so.
-        num_rounds: Timed single photos of each variant; with `certainty`, at least.
-        certainty: Go on until the ratios are certain; None to end after `num_rounds`.
+        num_rounds: Timed single photos of each variant, at least.
+        certainty: Go on until the ratios are certain; None to end after `NUM_OPENINGS`.
         progress: Told of each step.
 
     Raises:
@@ -106,25 +102,27 @@ def run_benchmark(
     progress, before = progress or Silent(), read_conditions()
     bundle, threads = load_bundle(name), resources.threads
     check_device(bundle.spec.variants, resources.device)
-    plan = _make_plan(num_rounds, certainty)
     with open_all(bundle, resources) as (engines, skipped):
         scores = _evaluate(bundle, engines, data, progress)
-        warm = _measure_warm(engines, bundle.spec.input, plan, progress)
+        warm = _measure_warm(engines, bundle.spec.input, progress)
         stages = None
         if data is not None:
             stages = measure_stages(bundle, engines, data, num_rounds, progress)
         energy, no_energy = _measure_energy(engines, bundle.spec.input, progress)
+    models = {variant: prepare(bundle, variant, resources) for variant in warm}
+    times = _measure_latencies(models, num_rounds, certainty, progress)
     cold = measure_cold(bundle, list(warm), resources, progress)
     rows = [
-        _describe(bundle.spec, variant, threads, warm, cold[variant], scores) for variant in warm
+        _describe(bundle.spec, warm[variant], times, cold[variant], scores, resources.threads)
+        for variant in warm
     ]
     settings = {
         "bundle": bundle.spec.name,
         "threads": threads,
         "device": resources.device,
-        "num_rounds": len(next(iter(warm.values())).latencies_ms),
+        "num_rounds": len(times.photos_ms[rows[0].variant]),
+        "num_openings": len(times.medians_ms[rows[0].variant]),
         "certainty": None if certainty is None else dataclasses.asdict(certainty),
-        "num_warmup": plan.max_warmup,
         "batch_size": BATCH_SIZE,
         "num_batch_rounds": NUM_BATCH_ROUNDS,
         "num_cold_starts": NUM_COLD_STARTS,
@@ -141,31 +139,37 @@ def run_benchmark(
         notes=find_notes(rows, threads),
         before=before,
         after=after,
-        noise=judge_noise(_find_margins(warm), before, after, host["num_usable_cores"]),
+        noise=judge_noise(times.list_margins(), before, after, host["num_usable_cores"]),
         stages=stages,
         energy=energy,
         no_energy=no_energy,
     )
 
 
-def _make_plan(num_rounds: int, certainty: Certainty | None) -> Plan:
-    if certainty is None:
-        return Plan(NUM_WARMUP, min_rounds=num_rounds, max_rounds=num_rounds)
-    return Plan(
-        NUM_WARMUP,
-        min_rounds=num_rounds,
-        max_s=certainty.max_s,
-        margin_ratio=certainty.margin_ratio,
-    )
+def prepare(bundle: Bundle, variant: str, resources: Resources) -> Timed:
+    """Return a variant of a bundle to time."""
+
+    def open_it() -> AbstractContextManager[Engine]:
+        engine = open_engine(bundle, variant, resources.threads, device=resources.device)
+        return contextlib.closing(engine)
+
+    return Timed(open_it, bundle.spec.input)
 
 
-def _find_margins(warm: Mapping[str, Warm]) -> list[float]:
-    """Return half the width of each ratio's interval; of a single variant, of its own times'."""
-    first, *others = [measured.latencies_ms for measured in warm.values()]
-    compared = [ratios_by_round(times, first) for times in others] or [first]
-    return [
-        interval_margin(median_interval(values), statistics.median(values)) for values in compared
-    ]
+def _measure_latencies(
+    models: Mapping[str, Timed], num_rounds: int, certainty: Certainty | None, progress: Progress
+) -> Openings:
+    plan = Plan.fixed(NUM_OPENINGS, 0)
+    if certainty is not None:
+        plan = Plan(
+            0,
+            0,
+            min_rounds=NUM_OPENINGS,
+            max_s=certainty.max_s,
+            margin_ratio=certainty.margin_ratio,
+        )
+    with progress.phase("batch 1", NUM_OPENINGS) as step:
+        return time_openings(models, math.ceil(num_rounds / NUM_OPENINGS), plan, step)
 
 
 @contextlib.contextmanager
@@ -227,11 +231,9 @@ def _evaluate(
 
 
 def _measure_warm(
-    engines: Mapping[str, Engine], spec: InputSpec, plan: Plan, progress: Progress
+    engines: Mapping[str, Engine], spec: InputSpec, progress: Progress
 ) -> dict[str, Warm]:
     """Measure engines that are open, all in turn."""
-    with progress.phase("batch 1", plan.min_rounds + plan.min_warmup) as step:
-        latencies = time_engines(engines, spec, plan, on_round=step)
     with progress.phase(f"batch {BATCH_SIZE}", NUM_BATCH_ROUNDS + 2) as step:
         batches = measure_latencies_ms(
             engines, spec, NUM_BATCH_ROUNDS, 2, size=BATCH_SIZE, on_round=step
@@ -239,10 +241,7 @@ def _measure_warm(
     found = {name: engine.describe() for name, engine in engines.items()}
     return {
         name: Warm(
-            found[name]["effective_precision"],
-            found[name].get("device", CPU),
-            latencies[name],
-            batches[name],
+            name, found[name]["effective_precision"], found[name].get("device", CPU), batches[name]
         )
         for name in engines
     }
@@ -259,26 +258,24 @@ def _measure_energy(
 
 
 def _describe(
-    spec: ModelSpec,
-    variant: str,
-    threads: int,
-    warm: Mapping[str, Warm],
-    cold: Cold,
-    scores: Scores,
+    spec: ModelSpec, warm: Warm, times: Openings, cold: Cold, scores: Scores, threads: int
 ) -> Row:
-    measured, score = warm[variant], scores.by_variant.get(variant)
-    ratios = _list_ratios(warm, variant, exact_name(spec.variant(variant)))
+    variant = spec.variant(warm.variant)
+    score = scores.by_variant.get(variant.name)
+    exact = exact_name(variant)
+    is_compared = exact in times.medians_ms and exact != variant.name
+    ratios = times.list_ratios(variant.name, exact) if is_compared else []
     return Row(
-        variant=variant,
+        variant=variant.name,
         threads=threads,
-        precision=measured.precision,
-        device=measured.device,
-        latency_ms=percentiles(measured.latencies_ms),
-        latency_interval_ms=median_interval(measured.latencies_ms),
-        throughput_ips=1e3 * BATCH_SIZE / statistics.median(measured.batches_ms),
+        precision=warm.precision,
+        device=warm.device,
+        latency_ms=percentiles(times.photos_ms[variant.name]),
+        latency_interval_ms=median_interval(times.medians_ms[variant.name]),
+        throughput_ips=1e3 * BATCH_SIZE / statistics.median(warm.batches_ms),
         cold_start_ms=cold.start_ms,
         peak_rss_bytes=cold.peak_rss_bytes,
-        size_bytes=spec.size_bytes(spec.variant(variant)),
+        size_bytes=spec.size_bytes(variant),
         ratio_to_fp32=statistics.median(ratios) if ratios else None,
         ratio_interval=median_interval(ratios) if ratios else None,
         top1_ratio=score.top1_ratio if score else None,
@@ -286,12 +283,5 @@ def _describe(
         num_images=score.num_images if score else None,
         macro_f1_ratio=score.macro_f1_ratio if score else None,
         per_class=score.per_class if score else None,
-        right=scores.right.get(variant),
+        right=scores.right.get(variant.name),
     )
-
-
-def _list_ratios(warm: Mapping[str, Warm], variant: str, fp32: str) -> list[float]:
-    """Return a variant's latency by that of its engine's fp32, round by round; [] of fp32."""
-    if fp32 not in warm or fp32 == variant:
-        return []
-    return ratios_by_round(warm[variant].latencies_ms, warm[fp32].latencies_ms)

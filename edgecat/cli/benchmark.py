@@ -34,10 +34,10 @@ from edgecat.errors import ConfigError
 )
 @click.option(
     "--rounds",
-    default=200,
+    default=240,
     show_default=True,
     type=click.IntRange(10),
-    help="Timed photos of each variant; with --margin, at least.",
+    help="Timed photos of each variant, at least: so many in twelve openings of it.",
 )
 @click.option(
     "--margin",
@@ -79,7 +79,8 @@ def command(
 ) -> None:
     """Measure latency, throughput, cold start, memory and size of all variants of a bundle.
 
-    All variants take turns (A B C A B C ...), so that a machine's drift hits all of them alike:
+    All variants take turns (A B C A B C ...), so that a machine's drift hits all of them alike,
+    and are opened anew again and again, since where a model lies in memory changes its time:
     trust the ratios ("to fp32") more than the milliseconds. "runs in" is what the engine itself
     reports to compute in, not what was asked for. "noise" says which differences are too small to
     be told apart in this run, and what may be to blame; edgecat compare compares two results.

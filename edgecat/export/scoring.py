@@ -115,8 +115,7 @@ def give_verdicts(
         budget: What it may lose, and for which processors INT8 was made.
     """
     running = [model for model in models if model.imitation is None]
-    with open_all(running, threads=1) as engines:
-        ratios = measure_ratios({engine.name: engine for engine in engines}, spec)
+    ratios = measure_ratios(running, spec)
     return tuple(
         decide(model.variant, ratios, model.change, budget) if model.imitation is None else None
         for model in models

@@ -1,35 +1,35 @@
 """Is a variant worth running, and where?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from statistics import median
 
-from edgecat.bench.clock import median_ratio
-from edgecat.bench.latency import measure_latencies_ms
+from edgecat.bench.openings import Timed, time_openings
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.verdict import Verdict
 from edgecat.photos.input import InputSpec
+from edgecat.quantize.model import Model
 from edgecat.quantize.search import Budget
-from edgecat.runtime.engine import (
-    Engine,
-    exact_name,
-    find_engine,
-    find_precision,
-    reference_name,
-)
+from edgecat.runtime.engine import exact_name, find_engine, find_precision, reference_name
 from edgecat.runtime.target import TARGETS, detect_target
 from edgecat.scores.compare import AccuracyChange
 
-_NUM_ROUNDS, _NUM_WARMUP = 100, 20
+# Timed photos of each variant in an opening.
+_NUM_PHOTOS = 10
 
 
-def measure_ratios(engines: Mapping[str, Engine], spec: InputSpec) -> dict[str, float]:
-    """Return each variant's latency by that of the reference.
+def measure_ratios(models: Sequence[Model], spec: InputSpec) -> dict[str, float]:
+    """Return each variant's latency by that of the reference, with one thread.
 
     Args:
-        engines: By variant, open with one thread; the reference among them.
+        models: Those that run here; the reference among them.
         spec: What they take.
     """
-    times = measure_latencies_ms(engines, spec, _NUM_ROUNDS, _NUM_WARMUP)
-    return {name: median_ratio(times[name], times[reference_name()]) for name in engines}
+    times = time_openings(
+        {one.variant.name: Timed(partial(one.open, threads=1), spec) for one in models}, _NUM_PHOTOS
+    )
+    reference = reference_name()
+    return {name: median(times.list_ratios(name, reference)) for name in times.medians_ms}
 
 
 def count_ratios(variant: Variant) -> dict[str, float]:

@@ -1,29 +1,23 @@
 """How long networks take, in turns, in an engine on this machine."""
 
-import contextlib
 import copy
 import dataclasses
 import io
 import math
-import statistics
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import onnx
 import torch
 
-from edgecat.bench.clock import Plan, take_turns
-from edgecat.bench.latency import time_on_noise
+from edgecat.bench.openings import NUM_OPENINGS, Timed, time_openings
 from edgecat.errors import ConfigError
 from edgecat.export.maker import MAKERS, Product, list_products
 from edgecat.export.to_onnx import INPUT_NAME, OPSET, OUTPUT_NAME
 from edgecat.graph.optimize import optimize_graph
 from edgecat.optimize.space import build_random
-from edgecat.photos.input import InputSpec
 from edgecat.quantize.model import Model
-from edgecat.runtime.engine import Engine
 from edgecat.train.architecture import find_architecture
 from edgecat.train.edit import apply_edit, join_name
 from edgecat.train.network import PhotoNetwork
@@ -31,15 +25,6 @@ from edgecat.train.network import PhotoNetwork
 # Models that take turns: the more there are, the fewer of its weights does each find in the
 # processor's caches, where a network that is alone has them.
 _MAX_OPEN = 4
-
-#: Times that all of them are opened anew. The same model, opened again, lies elsewhere in memory
-#: and keeps for its whole life a time that is up to 4 % another one; the first one opened is 2 %
-#: slower than the last one. So a round here is an opening, and each model is first in as many of
-#: them. Source: Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!"
-#: (ASPLOS 2009); measured with ONNX Runtime and OpenVINO, the same network four times.
-NUM_OPENINGS = 3 * _MAX_OPEN
-
-_NUM_WARMUP = 5
 
 
 def find_product(name: str) -> Product:
@@ -59,48 +44,21 @@ def find_product(name: str) -> Product:
     raise ConfigError(f"--variant {name}: this machine can time {known}")
 
 
-Opener = Callable[[], AbstractContextManager[Engine]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Timed:
-    """A model to time.
-
-    Attributes:
-        load: Returns what opens it for a block, with one thread, again and again.
-        input: What it takes.
-    """
-
-    load: Callable[[], Opener]
-    input: InputSpec
-
-
-def time_in_turns(
-    models: Mapping[str, Timed], num_rounds: int
+def time_in_groups(
+    names: Sequence[str], load: Callable[[str], Timed], num_photos: int
 ) -> Iterator[Mapping[str, list[float]]]:
     """Yield the milliseconds of a photo by name, opening by opening, a few models at a time.
 
     Args:
-        models: By name; the first one takes part in each group, so that all can be compared with
-            it.
-        num_rounds: Timed photos of each, at least.
+        names: Of the models; the first one takes part in each group, so that all can be compared
+            with it.
+        load: Returns one of them; those of a group are in memory at once.
+        num_photos: Timed photos of each, at least.
     """
-    first, *others = models
+    first, *others = names
     for start in range(0, max(1, len(others)), _MAX_OPEN - 1):
-        names = (first, *others[start : start + _MAX_OPEN - 1])
-        openers = {name: models[name].load() for name in names}
-        found: dict[str, list[float]] = {name: [] for name in names}
-        for opening in range(NUM_OPENINGS):
-            place = opening % len(names)
-            with contextlib.ExitStack() as stack:
-                actions: dict[str, Callable[[], float]] = {}
-                for name in (*names[place:], *names[:place]):
-                    engine = stack.enter_context(openers[name]())
-                    actions |= time_on_noise({name: engine}, models[name].input)
-                plan = Plan.fixed(math.ceil(num_rounds / NUM_OPENINGS), _NUM_WARMUP)
-                for name, times_ms in take_turns(actions, plan).items():
-                    found[name].append(statistics.median(times_ms))
-        yield found
+        group = {name: load(name) for name in (first, *others[start : start + _MAX_OPEN - 1])}
+        yield time_openings(group, math.ceil(num_photos / NUM_OPENINGS)).medians_ms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +68,7 @@ class Stopwatch:
     Attributes:
         arch: The network.
         product: What is timed, see `find_product`.
-        num_rounds: Timed photos of each network, at least.
+        num_photos: Timed photos of each network, at least.
         trained: It with its weights, on the CPU; None for random ones. Weights take part: a gate
             that they hold still is none in an export (`edgecat.graph.passes.gates`), so that an
             edit has nothing more to save there.
@@ -118,13 +76,13 @@ class Stopwatch:
 
     arch: str
     product: Product
-    num_rounds: int
+    num_photos: int
     trained: PhotoNetwork | None = None
 
     def time(
         self, sets: Iterable[tuple[str, ...]]
     ) -> Iterator[Mapping[tuple[str, ...], list[float]]]:
-        """Yield the milliseconds of a photo by edits, see `time_in_turns`; () is without any.
+        """Yield the milliseconds of a photo by edits, see `time_in_groups`; () is without any.
 
         Args:
             sets: Of edits, as `edgecat.train.edit.apply_edit` knows them.
@@ -134,17 +92,16 @@ class Stopwatch:
             EngineError: The engine is not installed.
         """
         edits_of = {join_name(self.arch, edits): edits for edits in ((), *sets)}
-        models = {
-            name: Timed(partial(self._load, edits), find_architecture(name).input)
-            for name, edits in edits_of.items()
-        }
-        for times in time_in_turns(models, self.num_rounds):
+        for times in time_in_groups(
+            [*edits_of], lambda name: self._load(edits_of[name]), self.num_photos
+        ):
             yield {edits_of[name]: times_ms for name, times_ms in times.items()}
 
-    def _load(self, edits: tuple[str, ...]) -> Opener:
-        graph = _build_graph(self._edit(edits))
-        files = MAKERS.load(self.product.variant.engine).build(graph)
-        return partial(Model(self.product.variant, tuple(files)).open, threads=1)
+    def _load(self, edits: tuple[str, ...]) -> Timed:
+        network = self._edit(edits)
+        files = MAKERS.load(self.product.variant.engine).build(_build_graph(network))
+        model = Model(self.product.variant, tuple(files))
+        return Timed(partial(model.open, threads=1), network.input)
 
     def _edit(self, edits: tuple[str, ...]) -> PhotoNetwork:
         """Return the network with edits; no photos are shown to it, since only its time counts."""

@@ -1,11 +1,11 @@
 """The networks of a front in every precision and engine: exported, then timed and asked."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from edgecat.bench.run import ONE_THREAD, open_all
+from edgecat.bench.openings import Timed
+from edgecat.bench.run import ONE_THREAD, open_all, prepare
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.errors import ConfigError, ExportError, NotFiniteError, QuantizeError
 from edgecat.export.job import export_run
@@ -16,10 +16,8 @@ from edgecat.optimize.judge import Judge
 from edgecat.optimize.kept import save_kept
 from edgecat.optimize.savings import Savings, summarize
 from edgecat.optimize.shared import Task, share_tasks, wait_for_folder
-from edgecat.optimize.timing import Timed, time_in_turns
+from edgecat.optimize.timing import time_in_groups
 from edgecat.progress import Progress
-from edgecat.runtime.choice import open_engine
-from edgecat.runtime.engine import Engine
 
 
 def export_front(job: SearchJob, front: Front, data: Path, progress: Progress) -> tuple[str, ...]:
@@ -92,7 +90,7 @@ def measure_variants(
     with wait_for_folder(job.out, progress):
         found = load_variants(job).networks
         lacking = [name for name in names if name not in found]
-        reference = _open_model(load_bundle(job.bundle_of(PARENT)), savings.variant)
+        reference = prepare(load_bundle(job.bundle_of(PARENT)), savings.variant, ONE_THREAD)
         with progress.phase("variants", len(lacking)) as step:
             for name in lacking:
                 bundle = load_bundle(job.bundle_of(name))
@@ -102,25 +100,18 @@ def measure_variants(
 
 
 def _measure(
-    bundle: Bundle, reference: Timed, judge: Judge, num_rounds: int
+    bundle: Bundle, reference: Timed, judge: Judge, num_photos: int
 ) -> dict[str, Measured]:
     """Return what was measured of those variants of an export that this machine computes."""
     with open_all(bundle, ONE_THREAD) as (engines, _):
         answers = [engine.run for engine in engines.values()]
         changes = dict(zip(engines, judge.compare(answers, bundle.spec.input), strict=True))
-    models = {"": reference} | {variant: _open_model(bundle, variant) for variant in changes}
+    models = {"": reference} | {
+        variant: prepare(bundle, variant, ONE_THREAD) for variant in changes
+    }
     return {
         variant: Measured(summarize(times[variant], times[""]), changes[variant])
-        for times in time_in_turns(models, num_rounds)
+        for times in time_in_groups([*models], models.__getitem__, num_photos)
         for variant in times
         if variant
     }
-
-
-def _open_model(bundle: Bundle, variant: str) -> Timed:
-    @contextlib.contextmanager
-    def open_it() -> Iterator[Engine]:
-        with contextlib.closing(open_engine(bundle, variant, ONE_THREAD.threads)) as engine:
-            yield engine
-
-    return Timed(lambda: open_it, bundle.spec.input)

@@ -1,5 +1,7 @@
 """A verdict says where a variant is worth running, and why not elsewhere."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -103,8 +105,16 @@ def test_ratios_are_to_the_reference():
         def run(self, batch):
             return self._values @ self._values
 
-    ratios = measure_ratios(
-        {"onnxruntime-fp32": Engine(1), "onnxruntime-int8": Engine(8)}, IMAGENET
-    )
+    class Opening:
+        def __init__(self, name, num_products):
+            self.variant, self._engine = Variant(name, ("model.onnx",)), Engine(num_products)
+
+        @contextlib.contextmanager
+        def open(self, threads):
+            assert threads == 1
+            yield self._engine
+
+    models = [Opening("onnxruntime-fp32", 1), Opening("onnxruntime-int8", 8)]
+    ratios = measure_ratios(models, IMAGENET)
     assert ratios["onnxruntime-fp32"] == 1
     assert ratios["onnxruntime-int8"] > 2

@@ -87,7 +87,7 @@ def test_recommended_is_the_quickest_of_all_that_lose_little_but_never_what_ther
 
 def test_what_was_exported_and_measured_is_kept(job, front, monkeypatch):
     monkeypatch.setattr("edgecat.optimize.variants.export_run", None)
-    monkeypatch.setattr("edgecat.optimize.variants.time_in_turns", None)
+    monkeypatch.setattr("edgecat.optimize.variants.time_in_groups", None)
     assert optimize(job) == front
 
 

@@ -5,11 +5,11 @@
 
 Each message is a JPEG: docs.frigate.video/integrations/mqtt. The broker keeps for this subscriber
 what comes while it is away (a session with QoS 1). What stands in the topics from before (retained)
-is passed over: it is old.
+is passed over: it is old. A full disk ends it; what found no room is not acknowledged, so the
+broker owes it to the next start (MQTT 3.1.1, section 4.4).
 """
 
 import datetime
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,24 @@ import click
 import paho.mqtt.client
 import paho.mqtt.enums
 
+from edgecat import atomic
 from edgecat.errors import EdgecatError
 from edgecat.sinks.broker import open_broker
 from edgecat.sinks.home_assistant import to_id
 
 
 def keep(message: Any, folder: Path) -> None:
-    """Write a snapshot under a name of camera and time; it is whole as soon as it has that name."""
+    """Write a snapshot under a name of camera and time; it is whole as soon as it has that name.
+
+    Raises:
+        StorageError: The disk is full; nothing of it is left there.
+    """
     if message.retain or not message.payload:
         return
     camera = to_id(message.topic.split("/")[-3:][0])  # or the first level of a short one
     time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     path = folder / f"{camera}-{time}.jpg"
-    hidden = path.with_name(f".{path.name}")  # which edgecat watch passes over
-    with hidden.open("wb") as file:
-        file.write(message.payload)
-        file.flush()
-        os.fsync(file.fileno())
-    hidden.rename(path)
+    atomic.write_file(path, lambda file: file.write(message.payload))
 
 
 @click.command()
@@ -59,7 +59,10 @@ def main(mqtt: str, mqtt_ca: Path | None, mqtt_login: Path | None, topic: str, o
     client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
     client.on_message = lambda client, data, message: keep(message, out)
     client.connect_async(broker.address.host, broker.address.port)
-    client.loop_forever(retry_first_connection=True)
+    try:
+        client.loop_forever(retry_first_connection=True)
+    except EdgecatError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 
@@ -51,11 +52,17 @@ def _start_cold(
     ]  # fmt: skip
     times_ms, peaks = [], []
     for _ in range(NUM_COLD_STARTS):
-        started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        times_ms.append(1e3 * (time.perf_counter() - started))
-        if done.returncode:
-            raise EngineError(f"{variant}: a fresh process failed: {done.stderr.strip()[-500:]}")
-        peaks.append(json.loads(done.stdout)["peak_rss_bytes"])
+        with tempfile.TemporaryFile("w+") as errors:  # no pipe, which may be full before the line
+            started = time.perf_counter()
+            with subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process:
+                line = next(process.stdout or iter(()), "")
+                times_ms.append(1e3 * (time.perf_counter() - started))
+            if process.returncode:
+                errors.seek(0)
+                told = errors.read().strip()[-500:]
+                raise EngineError(f"{variant}: a fresh process failed: {told}")
+        peaks.append(json.loads(line)["peak_rss_bytes"])
         step()
     return Cold(statistics.median(times_ms), max(peaks))

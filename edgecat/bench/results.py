@@ -7,6 +7,7 @@ from typing import TypeVar
 from edgecat.bench.report import SCHEMA_VERSION, Report
 from edgecat.bench.sustained import SCHEMA_VERSION as SUSTAINED_VERSION
 from edgecat.bench.sustained import Sustained
+from edgecat.bundle.plain import check_plain
 from edgecat.bundle.store import MANIFEST
 from edgecat.errors import ConfigError, ImageError, UnsupportedImageError
 from edgecat.photos.formats import tell_format
@@ -71,6 +72,10 @@ def _load(cls: type[T], path: Path, command: str, key: str, version: int) -> T:
             raise ConfigError(
                 f"{path}: of schema_version {found!s:.20}, this edgecat reads {version}"
             )
+        try:
+            check_plain(values, str(path))  # it may be shown in a terminal, or on a page
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
         return build(cls, values, str(path), ConfigError)
     except ConfigError as error:
         raise ConfigError(f"{error}; accepted is what '{command}' writes") from error

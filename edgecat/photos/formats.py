@@ -25,6 +25,7 @@ class Format:
         name: As Pillow calls it.
         plugin: The module with its decoder; imported when a photo of it comes.
         begins: Tells whether bytes are of it.
+        endings: Of names of such files.
         package: What `pip install` brings the decoder where it is missing.
         register: The function of `plugin` to call once; "" where importing it is enough.
     """
@@ -32,6 +33,7 @@ class Format:
     name: str
     plugin: str
     begins: Callable[[bytes], bool]
+    endings: tuple[str, ...]
     package: str = "pillow"
     register: str = ""
 
@@ -58,19 +60,37 @@ def _has_brand(*brands: bytes) -> Callable[[bytes], bool]:
 
 # Source of the beginnings: ITU T.81; PNG, WebP, GIF89a, TIFF 6.0 and BigTIFF specifications;
 # ISO/IEC 23008-12 (HEIF) and the AV1 Image File Format for brands. AVIF before HEIF: files of both
-# have the brand "mif1".
+# have the brand "mif1". Of the endings: the IANA registry of media types, and what programs write.
 FORMATS = (
-    Format("JPEG", "PIL.JpegImagePlugin", _starts(b"\xff\xd8\xff")),
-    Format("PNG", "PIL.PngImagePlugin", _starts(b"\x89PNG\r\n\x1a\n")),
-    Format("WEBP", "PIL.WebPImagePlugin", lambda d: d[:4] == b"RIFF" and d[8:12] == b"WEBP"),
-    Format("GIF", "PIL.GifImagePlugin", _starts(b"GIF87a", b"GIF89a")),
-    Format("BMP", "PIL.BmpImagePlugin", _starts(b"BM")),
-    Format("TIFF", "PIL.TiffImagePlugin", _starts(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    Format("AVIF", "PIL.AvifImagePlugin", _has_brand(b"avif", b"avis"), "'pillow>=11.3'"),
+    Format(
+        "JPEG",
+        "PIL.JpegImagePlugin",
+        _starts(b"\xff\xd8\xff"),
+        (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    ),
+    Format("PNG", "PIL.PngImagePlugin", _starts(b"\x89PNG\r\n\x1a\n"), (".png", ".apng")),
+    Format(
+        "WEBP",
+        "PIL.WebPImagePlugin",
+        lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
+        (".webp",),
+    ),
+    Format("GIF", "PIL.GifImagePlugin", _starts(b"GIF87a", b"GIF89a"), (".gif",)),
+    Format("BMP", "PIL.BmpImagePlugin", _starts(b"BM"), (".bmp", ".dib")),
+    Format(
+        "TIFF",
+        "PIL.TiffImagePlugin",
+        _starts(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        (".tif", ".tiff"),
+    ),
+    Format(
+        "AVIF", "PIL.AvifImagePlugin", _has_brand(b"avif", b"avis"), (".avif",), "'pillow>=11.3'"
+    ),
     Format(
         "HEIF",
         "pillow_heif",
         _has_brand(b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"),
+        (".heic", ".heif", ".hif"),
         "'edgecat[heic]'",
         "register_heif_opener",
     ),

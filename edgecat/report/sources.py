@@ -8,7 +8,6 @@ from typing import TypeVar
 from edgecat.bench.report import Report
 from edgecat.bench.results import load_report
 from edgecat.bundle.manifest import ModelSpec
-from edgecat.bundle.plain import check_plain
 from edgecat.bundle.store import MANIFEST, Bundle, load_bundle, released_names
 from edgecat.errors import ConfigError
 from edgecat.train.history import History, read_metrics
@@ -79,7 +78,7 @@ def load_sources(names: Sequence[str]) -> Sources:
         elif (path / MANIFEST).is_file() or (name in released_names() and not path.exists()):
             bundles.append(load_bundle(name))
         elif _is_object(path):
-            results.append(_load_result(path))
+            results.append(load_report(path))
         else:
             raise ConfigError(_describe_stranger(name, path))
     run, bundle = _only("run", runs), _only("bundle", bundles)
@@ -88,20 +87,6 @@ def load_sources(names: Sequence[str]) -> Sources:
     if run is not None and bundle is not None:
         _check_same(run, bundle)
     return Sources(run, bundle, tuple(results))
-
-
-def _load_result(path: Path) -> Report:
-    """Return a benchmark's result whose texts can be shown.
-
-    Raises:
-        ConfigError: It does not read, or has texts that no benchmark writes.
-    """
-    report = load_report(path)
-    try:
-        check_plain(report, "result")
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}; measure it again") from error
-    return report
 
 
 def _is_object(path: Path) -> bool:

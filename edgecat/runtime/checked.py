@@ -1,11 +1,13 @@
 """An engine whose every answer is looked at before anybody uses it."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecat.errors import EngineError, NotFiniteError
+from edgecat.errors import EdgecatError, EngineError, NotFiniteError
 from edgecat.photos.pixels import Pixels
 from edgecat.runtime.operators import OperatorTime, profile_operators
 from edgecat.scores.heat import FeatureMap
@@ -15,9 +17,11 @@ from edgecat.scores.ood import Features
 if TYPE_CHECKING:
     from edgecat.runtime.engine import Engine
 
+T = TypeVar("T")
+
 
 class CheckedEngine:
-    """Another engine, each of whose answers is float32, a row a photo, and finite.
+    """Another engine, each of whose answers is float32, a row a photo, and finite, or an error.
 
     A model can overflow on one photo in a million, and a forged one whenever it likes: NaN would
     make every probability NaN, and every comparison false, without a word.
@@ -35,10 +39,10 @@ class CheckedEngine:
         """Return float32 logits `[N, K]` for uint8 `[N, H, W, 3]`, RGB.
 
         Raises:
-            EngineError: The model answered something else.
+            EngineError: The model answered something else, or its library gave up.
             NotFiniteError: A number in the answer is not finite.
         """
-        return self._check("logits", self._engine.run(batch), len(batch))
+        return self._check("logits", self._ask(self._engine.run, batch), len(batch))
 
     def run_with_features(self, batch: Pixels) -> tuple[Logits, Features]:
         """Return float32 logits `[N, K]` and features `[N, F]` for uint8 `[N, H, W, 3]`, RGB.
@@ -47,7 +51,7 @@ class CheckedEngine:
             EngineError: As `run`.
             NotFiniteError: The same.
         """
-        logits, features = self._engine.run_with_features(batch)
+        logits, features = self._ask(self._engine.run_with_features, batch)
         return (
             self._check("logits", logits, len(batch)),
             self._check("features", features, len(batch)),
@@ -62,7 +66,7 @@ class CheckedEngine:
         """
         from edgecat.runtime.engine import run_with_map
 
-        logits, features, feature_map = run_with_map(self._engine, batch)
+        logits, features, feature_map = self._ask(partial(run_with_map, self._engine), batch)
         return (
             self._check("logits", logits, len(batch)),
             self._check("features", features, len(batch)),
@@ -84,6 +88,18 @@ class CheckedEngine:
     def close(self) -> None:
         """Give the model's memory back."""
         self._engine.close()
+
+    def _ask(self, run: Callable[[Pixels], T], batch: Pixels) -> T:
+        try:
+            return run(batch)
+        except EdgecatError:
+            raise
+        except Exception as error:  # the libraries' exceptions share no public base class
+            reason = str(error).partition("\n")[0]
+            raise EngineError(
+                f"{self.name} does not answer a uint8 {list(batch.shape)} ({reason}); choose "
+                "another --variant, or export the bundle again"
+            ) from error
 
     def _check(
         self, what: str, found: npt.NDArray[np.float32], num_photos: int, *, num_axes: int = 2

@@ -172,7 +172,7 @@ class Classifier:
             ImageError: The photo cannot be read.
             ConfigError: There is no such class, or `top` is below 1.
             EngineError: The variant tells no map to explain its answers by.
-            BundleError: The bundle's head cannot be read.
+            BundleError: The bundle's head cannot be read, or is another model's.
         """
         if label is not None and label not in self.labels:
             raise ConfigError(f"--label {label!r}: the classes are {', '.join(self.labels)}")

@@ -84,7 +84,8 @@ def keep_tuning(bundle: Bundle, tuning: Tuning) -> Path:
     """Write a tuning where `find_tuning` looks for it; return the file.
 
     Raises:
-        StorageError: It can be written neither beside the bundle nor in the state folder.
+        StorageError: It can be written neither beside the bundle nor in the state folder; or an
+            older one there, which is found first, cannot be removed.
     """
     own, beside = _own_place(bundle), _place_beside(bundle)
     if beside is not None:
@@ -97,14 +98,30 @@ def keep_tuning(bundle: Bundle, tuning: Tuning) -> Path:
             if own is None:
                 raise
         else:
-            if own is not None:  # it would be found first
-                own.unlink(missing_ok=True)
+            if own is not None:
+                _remove_outdated(own, bundle)
             return beside
     own = own or find_state_folder()  # which says why there is none
     with atomic.storage_errors(own):
         own.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     atomic.write_text(own, tuning.to_json())
     return own
+
+
+def _remove_outdated(own: Path, bundle: Bundle) -> None:
+    """Remove a user's own tuning, which is found before a newer one beside the bundle.
+
+    Raises:
+        StorageError: It stays, and counts.
+    """
+    try:
+        own.unlink(missing_ok=True)
+    except OSError as error:  # of a folder that is closed to us, too, where nothing may stand
+        if find_tuning(bundle).path == own:
+            raise StorageError(
+                f"{own}: an older tuning, which would go on counting, cannot be removed "
+                f"({error.strerror}); remove it"
+            ) from error
 
 
 def _own_place(bundle: Bundle) -> Path | None:

@@ -66,6 +66,23 @@ class Layer:
         return _ACTIVATIONS[self.activation].slope(self.sums(inputs))
 
 
+def _check_reads(layer: Layer, features: Array, what: str, mend: str) -> None:
+    """Refuse features that a layer was not made for.
+
+    Args:
+        layer: Reads them.
+        features: float32 `[N, F]`.
+        what: Reads them, for messages.
+        mend: How to make it fit.
+
+    Raises:
+        BundleError: They are of another model.
+    """
+    wanted, num_features = layer.weights.shape[1], features.shape[1]
+    if num_features != wanted:
+        raise BundleError(f"{what} {wanted} features, the model has {num_features}; {mend}")
+
+
 def add_enrolled(enrolled: Layer | None, logits: Logits, features: Features) -> Logits:
     """Return logits with those of enrolled classes behind them, float32 `[N, K]`.
 
@@ -79,11 +96,7 @@ def add_enrolled(enrolled: Layer | None, logits: Logits, features: Features) -> 
     """
     if enrolled is None:
         return logits
-    if features.shape[1] != enrolled.weights.shape[1]:
-        raise BundleError(
-            f"enrolled classes read {enrolled.weights.shape[1]} features, the model has "
-            f"{features.shape[1]}; enroll them again"
-        )
+    _check_reads(enrolled, features, "enrolled classes read", "enroll them again")
     return np.concatenate([logits, enrolled.run(features)], axis=1)
 
 
@@ -106,7 +119,12 @@ class Head:
         return self.layers[-1]
 
     def logits(self, features: Features) -> Logits:
-        """Return float32 `[N, K]` for float32 `[N, F]`."""
+        """Return float32 `[N, K]` for float32 `[N, F]`.
+
+        Raises:
+            BundleError: The features are of another model.
+        """
+        self._check_reads(features)
         logits = features
         for layer in self.layers:
             logits = layer.run(logits)
@@ -118,7 +136,11 @@ class Head:
         Args:
             features: float32 `[F]`, of one photo.
             label: Which logit, its place in the labels.
+
+        Raises:
+            BundleError: The features are of another model.
         """
+        self._check_reads(features[None])
         num_trained = len(self.output.biases)
         if self.enrolled is not None and label >= num_trained:
             gradient: Array = self.enrolled.weights[label - num_trained]
@@ -130,3 +152,6 @@ class Head:
         for layer, inputs in zip(self.layers[-2::-1], reached[-2::-1], strict=True):
             gradient = (gradient * layer.slopes(inputs)[0]) @ layer.weights
         return gradient
+
+    def _check_reads(self, features: Features) -> None:
+        _check_reads(self.layers[0], features, "the head reads", "export the run again")

@@ -27,6 +27,9 @@ def class_heat(head: Head, feature_map: FeatureMap, label: int) -> Heat:
         head: What stands behind the features.
         feature_map: float32 `[F, h, w]`, of one photo.
         label: The class, its place in the labels.
+
+    Raises:
+        BundleError: The map is of another model.
     """
     num_positions = feature_map.shape[1] * feature_map.shape[2]
     gradient = head.gradient(feature_map.mean(axis=(1, 2)), label)

@@ -92,9 +92,9 @@ class LiveClassifier:
             classifier = Classifier.open(
                 os.path.realpath(self.path), self._variant, **self._options
             )
+            run_self_test(classifier.bundle, classifier.engine, classifier.choice.device)
         except OSError as error:  # a link that leads to no possible path, a folder closed to us
             raise BundleError(
                 f"{self.path}: cannot be read ({error.strerror}); lead it to a bundle that can be"
             ) from error
-        run_self_test(classifier.bundle, classifier.engine, classifier.choice.device)
         return classifier

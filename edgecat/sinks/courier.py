@@ -19,6 +19,9 @@ from edgecat.sinks.sink import Rejected, Sink, Unreachable
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 _STABLE_RATIO = 10
 
+# So many reasons are told until all is well again: the text of an error may differ each time.
+_MAX_TOLD = 10
+
 # How long the end of the service waits for a sink that is in the midst of something.
 _HANG_UP_S = 5.0
 
@@ -109,9 +112,13 @@ class Courier(threading.Thread):
         """Tell of a trouble, once, and wait before the next trial."""
         if self._stopping.is_set():
             return
-        if reason not in self._told:
+        if reason not in self._told and len(self._told) < _MAX_TOLD:
             self._told.add(reason)
-            self._progress.say(f"{self._sink.address}: {reason}; answers wait in the queue")
+            is_last = len(self._told) == _MAX_TOLD
+            self._progress.say(
+                f"{self._sink.address}: {reason}; answers wait in the queue"
+                f"{'; more is told once it is well again' if is_last else ''}"
+            )
         lasted_s = time.monotonic() - self._connected_s if self._is_connected else 0
         if lasted_s > _STABLE_RATIO * self._wait_s:
             self._wait_s = _FIRST_WAIT_S

@@ -71,7 +71,8 @@ def _find_unedited(name: str) -> Architecture:
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES.names)
         raise ConfigError(
-            f"network {name!r}: accepted are {known}, or {PREFIX}{name} if timm has it"
+            f"network {name!r}: accepted are {known}, or {PREFIX}{name} if timm has it. Nor is it "
+            "the folder of a run"
         )
     return ARCHITECTURES.load(name)
 

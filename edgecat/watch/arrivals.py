@@ -171,9 +171,9 @@ class Arrivals:
         """Note what is in the folders to look through; stop after each file."""
         while self._folders:
             folder = self._folders.pop()
-            for entry in self._list(self._folder / folder):
+            for entry, is_folder in self._list(self._folder / folder):
                 name = folder + entry.name
-                if entry.is_dir(follow_symlinks=False):
+                if is_folder:
                     self._note_folder(name)
                 else:
                     self._note(name, find_file(entry.path), is_closed=False)
@@ -197,8 +197,8 @@ class Arrivals:
         if is_closed or (photo not in self._waiting and not self._journal.is_known(photo, stamp)):
             self._waiting[photo] = _Waiting(stamp, time.monotonic(), is_closed)
 
-    def _list(self, folder: Path) -> Iterator[os.DirEntry[str]]:
-        """Yield what is in a folder; of one that cannot be read, nothing until it can."""
+    def _list(self, folder: Path) -> Iterator[tuple[os.DirEntry[str], bool]]:
+        """Yield what is in a folder, and whether it is one; of what cannot be read, nothing."""
         if self._inotify is not None:
             try:
                 self._inotify.add(folder)
@@ -211,7 +211,8 @@ class Arrivals:
                     )
         try:
             with os.scandir(folder) as entries:
-                yield from entries
+                for entry in entries:  # what an entry is, some file systems tell only if asked
+                    yield entry, entry.is_dir(follow_symlinks=False)
         except OSError as error:
             if folder == self._folder or not isinstance(error, FileNotFoundError):
                 self._troubles.begin(

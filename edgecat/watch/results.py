@@ -34,6 +34,7 @@ from typing import IO
 
 from edgecat.atomic import sync_folder
 from edgecat.errors import ConfigError, EdgecatError, StorageError
+from edgecat.photos.formats import FORMATS
 from edgecat.watch.photo import find_file
 
 # How rotated files are packed, as far as Python can read it: how they begin, what opens them. Not
@@ -234,15 +235,17 @@ class ResultsFile:
 def match_own(name: str) -> re.Pattern[str]:
     """Return what the names of a results file, of its record and of rotated ones match as a whole.
 
-    More stands behind the name, or a date before its ending. Of results named "cat" neither
-    "cats/1.jpg" nor "cat1.jpg" is one.
+    More stands behind the name, or a date before its ending. Of results named "cat" none of
+    "cats/1.jpg", "cat1.jpg" and "cat.jpg" is one: nobody rotates to the ending of a photo.
 
     Args:
         name: Of the results file, relative to the folder that names are looked for in.
     """
     ending = re.escape(Path(name).suffix)
     stem = re.escape(name).removesuffix(ending)
-    return re.compile(rf"(?:{stem}{ending}(?![^\W_])|{stem}-[\d.-]+{ending}\b)[^/]*")
+    endings = {re.escape(one) for item in FORMATS for one in item.endings} - {ending}
+    photo = rf"(?s:.*)(?i:{'|'.join(sorted(endings))})\Z"
+    return re.compile(rf"(?!{photo})(?:{stem}{ending}(?![^\W_])|{stem}-[\d.-]+{ending}\b)[^/]*")
 
 
 def _load_unpacked_tail(path: Path, num_bytes: int) -> bytes:

@@ -238,6 +238,11 @@ BAD = {
         lambda path: edit(path, lambda v: v["rows"][0].update(latency_interval_ms=[2, 1])),
         "two ends",
     ),
+    "a terminal's commands": (
+        lambda path: edit(path, lambda v: v["rows"][0].update(variant="a\x1b[2Jb")),
+        "control characters",
+    ),
+    "no Unicode": (lambda path: edit(path, lambda v: v.update(notes=["\ud800"])), "no Unicode"),
     "other answers": (lambda path: edit(path, lambda v: v["rows"][0].update(right="1")), "right:"),
 }
 

@@ -122,7 +122,12 @@ def test_a_report_says_what_was_skipped_and_noted_and_how_it_was_measured():
     noise = "noise: noisy: differences below 3.0 % are not told apart; other programs were running"
     for line in ("not run: openvino-bf16: no bf16", "NOTE: mind this", noise):
         assert line in text.splitlines()
-    for part in ("200 photos of each", "threads: 4", "batch 8", f"{describe_host()['num_cpus']} CPUs"):
+    for part in (
+        "200 photos of each",
+        "threads: 4",
+        "batch 8",
+        f"{describe_host()['num_cpus']} CPUs",
+    ):
         assert part in text
 
 

@@ -1,15 +1,19 @@
 import json
+import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+import edgecat.bench.cold_starts
 from edgecat.bench.openings import NUM_OPENINGS
 from edgecat.bench.run import open_all, run_benchmark
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError
+from edgecat.progress import Silent
 from edgecat.runtime.device import Resources
 
 INT8 = "onnxruntime-int8"
@@ -35,6 +39,31 @@ def test_a_cold_start_reports_its_own_memory_not_its_parents(tmp_path):
     assert peak_bytes < ballast.nbytes
     # An interpreter with numpy and ONNX Runtime is never smaller than this.
     assert peak_bytes > 20 * 2**20
+
+
+@pytest.mark.slow
+def test_the_end_of_a_process_is_no_part_of_its_cold_start(colours, tmp_path, monkeypatch):
+    end_s = 3
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        f"import atexit, time\natexit.register(time.sleep, {end_s})\n"
+    )
+    path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setattr(edgecat.bench.cold_starts, "NUM_COLD_STARTS", 1)
+    started_s = time.perf_counter()
+    cold = edgecat.bench.cold_starts.measure_cold(
+        load_bundle(colours), ["onnxruntime-fp32"], Resources(1), Silent()
+    )["onnxruntime-fp32"]
+    assert 0 < cold.start_ms <= 1e3 * (time.perf_counter() - started_s - end_s)
+
+
+@pytest.mark.slow
+def test_a_cold_start_that_fails_is_told_with_its_reason(make_bundle):
+    bundle = load_bundle(make_bundle())
+    with pytest.raises(EngineError, match=r"(?s)fp32: a fresh process failed.*refuses the model"):
+        edgecat.bench.cold_starts.measure_cold(bundle, ["onnxruntime-fp32"], Resources(1), Silent())
 
 
 @pytest.mark.slow

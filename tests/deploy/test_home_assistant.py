@@ -56,19 +56,27 @@ def test_a_broken_photo_locks_nothing():
 WHOLE = "[!.]*.jpg"
 
 
+@pytest.fixture
+def broker():
+    started = BrokerProcess()
+    started.start()
+    yield started
+    started.kill()
+
+
+def build_command(broker, out):
+    return [
+        sys.executable, str(FOLDER / "frigate_snapshots.py"),
+        "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--out", str(out),
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
-def test_snapshots_become_files_and_old_ones_do_not(tmp_path):
-    broker = BrokerProcess()
-    broker.start()
+def test_snapshots_become_files_and_old_ones_do_not(broker, tmp_path):
     address = {"hostname": "127.0.0.1", "port": broker.port}
     paho.mqtt.publish.single("frigate/yard/cat/snapshot", b"old", retain=True, **address)
-    command = [
-        sys.executable, str(FOLDER / "frigate_snapshots.py"),
-        "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--out", str(tmp_path),
-    ]  # fmt: skip
     with contextlib.ExitStack() as stack:
-        stack.callback(broker.kill)
-        process = stack.enter_context(subprocess.Popen(command))
+        process = stack.enter_context(subprocess.Popen(build_command(broker, tmp_path)))
         stack.callback(process.kill)
 
         def publish_until_it_is_there():
@@ -79,6 +87,27 @@ def test_snapshots_become_files_and_old_ones_do_not(tmp_path):
         for path in tmp_path.glob(WHOLE):
             assert path.name.startswith("a-b-")
             assert path.read_bytes() == b"new"
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_it_with_an_error_and_leaves_nothing_half_written(broker, small_disk):
+    address = {"hostname": "127.0.0.1", "port": broker.port}
+    ballast, photo = small_disk / "ballast", bytes(64 * 1024)
+    ballast.write_bytes(bytes(200 * 1024))
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(build_command(broker, small_disk), stderr=subprocess.PIPE, text=True)
+        )
+        stack.callback(process.kill)
+
+        def publish_until_it_ends():
+            paho.mqtt.publish.single("frigate/a/cat/snapshot", photo, 1, **address)
+            return process.poll() is not None
+
+        wait_until(publish_until_it_ends)
+        told = process.stderr.read()
+    assert told.startswith("error: ") and "No space left on device" in told
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
 
 
 def test_a_topic_of_few_levels_keeps_its_snapshots_too(tmp_path):

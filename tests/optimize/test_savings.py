@@ -123,6 +123,12 @@ def test_the_widest_interval_says_what_may_be_chance():
     assert dataclasses.replace(SAVINGS, edits={}).margin_ratio == 0
 
 
+def test_what_is_neither_a_run_nor_a_network_is_told_as_both(tmp_path, capsys):
+    assert _run(["edits", str(tmp_path / "typo")]) == ConfigError.exit_code
+    told = capsys.readouterr().err
+    assert "typo" in told and ARCH in told and "Nor is it the folder of a run" in told
+
+
 @pytest.mark.slow
 def test_a_much_smaller_network_is_quicker():
     lean = join_name(ARCH, MOST)

@@ -43,6 +43,17 @@ def test_answers_of_another_form_are_refused(wrong):
         CheckedEngine(FakeEngine(wrong, GOOD)).run(ONE)
 
 
+def test_a_model_whose_library_gives_up_is_told_by_its_name():
+    class GivingUp(FakeEngine):
+        def run(self, batch):
+            raise RuntimeError("indices out of bounds\nand a trace")
+
+    with pytest.raises(
+        EngineError, match=r"fp32 does not answer a uint8 \[1, 224.*\(indices out of bounds\); cho"
+    ):
+        CheckedEngine(GivingUp(GOOD, GOOD)).run(ONE)
+
+
 def test_a_photo_on_which_a_model_overflows_gets_an_error_and_the_next_one_an_answer(
     make_bundle, overflowing_model
 ):

@@ -148,6 +148,23 @@ def test_a_bundle_whose_head_has_another_number_of_classes_is_refused(
         load_head(bundle)
 
 
+def test_a_head_that_reads_another_number_of_features_is_refused(make_bundle, patch_model):
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    forged = onnx.load_from_string(patch_model)
+    (first,) = (one for one in forged.graph.initializer if one.name == "first.weight")
+    first.CopyFrom(onnx.numpy_helper.from_array(np.zeros((5, 4), np.float32), first.name))
+    names = ("onnxruntime-fp32", "onnxruntime-int8")
+    folder = make_bundle(
+        files={"model.onnx": forged.SerializeToString(), "int8.onnx": patch_model},
+        variants=tuple(map(Variant, names, (("model.onnx",), ("int8.onnx",)))),
+    )
+    with (
+        Classifier.open(folder, names[1]) as classifier,
+        pytest.raises(BundleError, match="reads 4 features, the model has 3; export"),
+    ):
+        classifier.explain(plant((9, 9, 9), 0, 0))
+
+
 def test_a_picture_shows_what_the_model_saw_and_the_heat_beside_it(patches):
     explanation = patches.explain(plant((255, 0, 0), 1, 5), label="red")
     picture = np.asarray(Image.open(io.BytesIO(explanation.draw())))

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -71,11 +72,34 @@ def test_a_new_tuning_counts_wherever_the_last_one_stands(bundle, make_tuning, s
     old = make_tuning(bundle, (FP32, 1, 1.0))
     path = keep_tuning(bundle, old)
     state.mkdir()
-    own = state / f"tuned-{old.setting.manifest_sha256[:16]}.json"
+    own = own_place(state, old)
     shutil.move(path, own)
     assert find_tuning(bundle).path == own
     keep_tuning(bundle, make_tuning(bundle, (FP32, 2, 1.0)))
     assert find_tuning(bundle).tuning.threads == 2
+
+
+def own_place(state, tuning):
+    return state / f"tuned-{tuning.setting.manifest_sha256[:16]}.json"
+
+
+def test_what_is_no_tuning_in_the_state_folder_is_not_in_the_way(bundle, make_tuning, state):
+    tuning = make_tuning(bundle, (FP32, 1, 1.0))
+    own_place(state, tuning).mkdir(parents=True)  # which unlink does not remove
+    assert keep_tuning(bundle, tuning) == find_tuning(bundle).path
+
+
+def test_an_older_tuning_that_cannot_be_removed_and_would_count_is_told(
+    bundle, make_tuning, small_disk, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(small_disk))
+    old = make_tuning(bundle, (FP32, 1, 1.0))
+    own = own_place(small_disk / "edgecat", old)
+    own.parent.mkdir()
+    own.write_text(old.to_json())
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(StorageError, match=f"{own}: .*Read-only file system.*remove it"):
+        keep_tuning(bundle, make_tuning(bundle, (FP32, 2, 1.0)))
 
 
 DAMAGES = {

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edgecat.errors import BundleError
 from edgecat.scores.head import Head, Layer
 from edgecat.scores.heat import class_heat, find_hottest
 
@@ -26,6 +27,14 @@ HEADS = {
         (layer(9, 6, "HardSwish"), layer(7, 9, "Relu", seed=1), layer(4, 7, seed=2))
     ),
 }
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_features_of_another_model_are_refused(head):
+    features = np.zeros((1, 7), np.float32)
+    for ask in (lambda: head.gradient(features[0], 0), lambda: head.logits(features)):
+        with pytest.raises(BundleError, match="the head reads 6 features, the model has 7; export"):
+            ask()
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)

@@ -1,13 +1,18 @@
 """A bundle that is replaced while it answers."""
 
+import dataclasses
 import shutil
 import threading
 
 import numpy as np
 import pytest
 
+from edgecat.bundle.golden import GOLDEN_FILE, Golden
+from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import MANIFEST
-from edgecat.errors import BundleError
+from edgecat.errors import BundleError, EngineError, SelfTestError
+from edgecat.photos.input import IMAGENET
+from edgecat.runtime.engine import open_model
 from edgecat.service.live import LiveClassifier
 
 RED = np.full((300, 300, 3), (255, 0, 0), np.uint8)
@@ -65,6 +70,49 @@ def test_a_damaged_bundle_is_refused_once_and_the_old_one_answers_on(link, bundl
     lead(link, bundles[0])
     assert live.reload_if_changed()
     assert live.refusal is None
+
+
+def fail_unless_black(onnx, colour_model):
+    """Return a model that looks up the brightest value of a picture in a table of one place."""
+    model, helper = onnx.load_from_string(colour_model), onnx.helper
+    model.graph.node[-1].output[0] = "means"
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name)
+        for name, array in (("table", np.zeros(1, np.float32)), ("shape", np.array([-1, 1])))
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["floats"], ["brightest"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Cast", ["brightest"], ["place"], to=onnx.TensorProto.INT64),
+            helper.make_node("Gather", ["table", "place"], ["found"]),
+            helper.make_node("Reshape", ["found", "shape"], ["column"]),
+            helper.make_node("Add", ["means", "column"], ["logits"]),
+        ]
+    )
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("is_failing", [False, True], ids=["other answers", "none at all"])
+def test_a_bundle_that_fails_its_self_test_is_refused_and_the_old_one_answers_on(
+    link, make_bundle, colour_model, is_failing
+):
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    pytest.importorskip("torch", reason="needs edgecat[train], as the export does")
+    from edgecat.export.golden import build_golden
+
+    engine = open_model(Variant("onnxruntime-fp32", ("model.onnx",)), [colour_model], 1)
+    (first, *others) = build_golden([engine], IMAGENET).photos
+    if not is_failing:
+        first = dataclasses.replace(first, logits={engine.name: (9.0, 9.0, 9.0)})
+    golden = Golden((first, *others)).to_json().encode()
+    model = fail_unless_black(onnx, colour_model) if is_failing else colour_model
+    third = make_bundle(files={"model.onnx": model, GOLDEN_FILE: golden}, name="third")
+    live = LiveClassifier(link)
+    lead(link, third)
+    with pytest.raises(EngineError if is_failing else SelfTestError, match="onnxruntime-fp32"):
+        live.reload_if_changed()
+    assert live.refusal
+    assert live.current.predict(RED).label == "red"
 
 
 def test_a_bundle_that_is_being_copied_is_refused_until_all_of_it_is_there(link, bundles, tmp_path):

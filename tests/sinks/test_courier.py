@@ -15,6 +15,7 @@ from tests.sinks.conftest import put, wait_until
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(edgecat.sinks.courier, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(edgecat.sinks.courier, "_LONGEST_WAIT_S", 0.05)
 
 
 class Pocket:
@@ -68,6 +69,18 @@ def test_a_trouble_is_told_once_and_the_line_is_brought_once_it_is_over(open_que
     assert len(said) == 2
     assert "answers wait in the queue" in said[0]
     assert said[1] == "pocket://: well again"
+
+
+def test_a_trouble_with_other_words_each_time_does_not_fill_the_log(open_queue, said):
+    faults = [Unreachable(f"answered 503 request {number}") for number in range(30)]
+    queue, sink = open_queue("mqtt"), Pocket(faults)
+    put(queue, 1)
+    with carry(queue, sink, said):
+        wait_until(lambda: sink.lines == [1])
+    *troubles, last = said
+    assert len(troubles) == edgecat.sinks.courier._MAX_TOLD
+    assert "more is told once it is well again" in troubles[-1]
+    assert last == "pocket://: well again"
 
 
 def test_a_sink_that_cannot_even_hang_up_is_tried_again(open_queue, said, monkeypatch):

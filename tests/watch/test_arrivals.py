@@ -1,5 +1,7 @@
 """Which files have arrived whole, by scanning and by inotify."""
 
+import contextlib
+import errno
 import os
 import subprocess
 import time
@@ -125,8 +127,10 @@ def test_a_photo_whose_name_begins_like_that_of_the_results_is_one(folder, arriv
     for place in ("cats", "cat-photos"):
         (folder / place).mkdir()
         (folder / place / "1.jpg").touch()
-    (folder / "cat1.jpg").touch()
-    assert set(wait_for_whole(made)) == {"cats/1.jpg", "cat-photos/1.jpg", "cat1.jpg"}
+    photos = {"cat1.jpg", "cat.jpg", "cat-20261128.JPG", "cat.1.heic", "cat_2.png"}
+    for name in photos:
+        (folder / name).touch()
+    assert set(wait_for_whole(made)) == {"cats/1.jpg", "cat-photos/1.jpg"} | photos
     journal.close()
 
 
@@ -257,6 +261,29 @@ def test_a_folder_that_goes_away_is_told_of_once_and_waited_for(folder, arrivals
     assert "cannot be read (No such file or directory)" in said[0]
     folder.with_name("away").rename(folder)
     assert wait_for_whole(made, 1) == []
+    assert said[1:] == [f"{folder}: well again"]
+
+
+class Unknown:
+    """An entry of a folder whose file system does not say what it is, and is away when asked."""
+
+    def __init__(self, name):
+        self.name = self.path = name
+
+    def is_dir(self, *, follow_symlinks):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def test_a_folder_that_does_not_say_what_is_in_it_is_told_of_once_and_tried_again(
+    folder, arrivals, said, monkeypatch
+):
+    made, scan = arrivals(settle_s=0), os.scandir
+    (folder / "a.jpg").touch()
+    monkeypatch.setattr(os, "scandir", lambda path: contextlib.nullcontext([Unknown("a.jpg")]))
+    assert wait_for_whole(made, 1) == []
+    assert said == [f"{folder}: cannot be read (Stale file handle); tried until it can"]
+    monkeypatch.setattr(os, "scandir", scan)
+    assert wait_for_whole(made) == ["a.jpg"]
     assert said[1:] == [f"{folder}: well again"]
 
 

@@ -4,18 +4,9 @@ from pathlib import PurePath
 
 from edgecat.audit.check import Check, Finding, Found, found
 from edgecat.audit.survey import Survey
+from edgecat.photos.formats import FORMATS
 
-# As Pillow calls formats. Source: the IANA registry of media types, and what programs write.
-_ENDINGS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "BMP": (".bmp", ".dib"),
-    "TIFF": (".tif", ".tiff"),
-    "AVIF": (".avif",),
-    "HEIF": (".heic", ".heif", ".hif"),
-}
+_ENDINGS = {item.name: item.endings for item in FORMATS}
 
 
 def find_wrong_endings(survey: Survey) -> Found:

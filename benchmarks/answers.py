@@ -268,6 +268,23 @@ def _record(counts: _Result) -> str:
     )
 
 
+def _openings(result: _Result) -> str:
+    copies = [
+        f"`{name}` {100 * row['range_ratio']:.0f} % (opened first "
+        f"{100 * (row['by_place'][0] / row['by_place'][-1] - 1):+.1f} % to the last)"
+        for name, row in result["copies"].items()
+    ]
+    ways = [
+        f"{name}: {100 * way['spread_ratio']:.1f} %, {way['num_right']} of {way['num']} intervals "
+        "are right"
+        for name, way in result["ways"].items()
+    ]
+    return (
+        f"the same model, opened again, by up to {', '.join(copies)}; ratios of as many photos "
+        f"differ by up to, {'; '.join(ways)}"
+    )
+
+
 def _predicted_latency(result: _Result) -> str:
     errors = result["error_ratio"]
     return (
@@ -402,6 +419,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "peers": summarize_peers,
     "peers_pis": summarize_pis,
     "clock": _clock,
+    "openings": _openings,
     "cli_time": lambda r: ", ".join(f"`{name}` {s:.2f} s" for name, s in r["median_s"].items()),
     "cpu_quota": _cpu_quota,
     "tune_choice": _tune_choice,

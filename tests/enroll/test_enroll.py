@@ -19,7 +19,9 @@ from edgecat.errors import BundleError, ConfigError, DatasetError
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.engine import open_model
 from edgecat.runtime.selftest import run_self_test
+from edgecat.runtime.tuned import keep_tuning
 from tests.conftest import write_bundle
 from tests.enroll.conftest import COLOURS, YELLOW, draw_coloured
 
@@ -268,6 +270,16 @@ def test_features_of_another_model_are_refused(colours, draw_class, tmp_path):
         enroll(colours, "yellow", files_of(draw_class()), tmp_path / "out")
 
 
+def test_a_bundle_that_tells_of_more_photos_than_a_device_can_compare_is_refused(
+    colours, draw_class, tmp_path
+):
+    rows = np.zeros(200_000, RECORD)
+    rows["is_held_out"][0] = True
+    forge(colours, "features.npy", as_npy(rows))
+    with pytest.raises(BundleError, match=r"tells of 199999 photos to learn from; accepted are 4"):
+        enroll(colours, "yellow", files_of(draw_class()), tmp_path / "out")
+
+
 BAD_UNITS = {
     "text": b"no array",
     "doubles": as_npy(np.zeros((1, 4))),
@@ -311,3 +323,34 @@ def test_the_command_says_what_came_of_it(colours, draw_class, tmp_path, capsys)
     said = json.loads(capsys.readouterr().out)
     assert (said["num_photos"], said["num_broken"], said["label"]) == (8, 1, "Neighbour's cat")
     assert load_pixels(folder / "0.png").shape == (224, 224, 3)
+
+
+def test_each_variant_is_proven_on_the_cpu_wherever_it_was_measured_to_be_fastest(
+    tmp_path, colour_files, draw_class, make_tuning, monkeypatch
+):
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
+    from edgecat.graph.to_openvino import export_openvino
+
+    graph, weights = export_openvino(onnx.load_from_string(colour_files["files"]["model.onnx"]))
+    values = json.loads(colour_files["files"]["golden.json"])
+    for photo in values["photos"]:
+        photo["logits"]["openvino-fp32"] = photo["logits"]["onnxruntime-fp32"]
+    more = {"m.xml": graph, "m.bin": weights, "golden.json": json.dumps(values).encode()}
+    made = colour_files | {
+        "files": colour_files["files"] | more,
+        "variants": (*colour_files["variants"], Variant("openvino-fp32", ("m.xml", "m.bin"))),
+    }
+    bundle = load_bundle(write_bundle(tmp_path, name="two", **made))
+    timings = ("onnxruntime-fp32", 1, 1.0), ("openvino-fp32", 1, 0.3, "", "AUTO")
+    keep_tuning(bundle, make_tuning(bundle, *timings))
+    devices = []
+
+    def open_and_note(*arguments, device, **options):
+        devices.append(device)
+        return open_model(*arguments, device=device, **options)
+
+    monkeypatch.setattr("edgecat.runtime.choice.open_model", open_and_note)
+    outcome = enroll(bundle.path, "yellow", files_of(draw_class()), tmp_path / "out")
+    assert outcome.proven.names == ("onnxruntime-fp32", "openvino-fp32")
+    assert set(devices) == {"CPU"}

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,6 +109,12 @@ def test_a_second_class_is_added_to_the_first(enrolled, draw_class, tmp_path):
 def test_the_bundle_may_take_the_place_of_the_one_before(colours, draw_class):
     enroll(colours, "yellow", files_of(draw_class()), colours)
     assert load_bundle(colours).spec.labels[-1] == "yellow"
+
+
+def test_a_bundle_that_is_called_by_a_dot_keeps_its_name(colours, draw_class, monkeypatch):
+    monkeypatch.chdir(colours)
+    enroll(".", "yellow", files_of(draw_class()), Path())
+    assert load_bundle(colours).spec.name == "colours"
 
 
 def test_how_the_classes_before_were_answered_is_not_told_of_more_classes(

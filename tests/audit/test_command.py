@@ -75,7 +75,7 @@ def test_what_was_left_out_comes_back_when_its_number_sign_is_taken_away(run, sp
 def test_the_sheet_is_not_written_over_the_list(run, hues, tmp_path, option):
     if option == "--list":
         (tmp_path / "list").write_text("red/1.jpg\n")
-    with pytest.raises(ConfigError, match="--html .*: the list is of this name"):
+    with pytest.raises(ConfigError, match=r"--html .*: the list is of this name"):
         run(hues, option, tmp_path / "list", "--html", tmp_path / "list")
     assert option == "--apply" or (tmp_path / "list").read_text() == "red/1.jpg\n"
 

@@ -73,7 +73,7 @@ def test_a_share_that_is_none_is_refused(changes):
     "numbers", [(1, -0.1, 0), (1, 0, float("nan")), (-1, 0, 0), (10**400, 1, 1)]
 )
 def test_a_class_is_scored_by_shares_of_a_number_of_photos(numbers):
-    with pytest.raises(ValueError, match="is not from 0 to 1|is below 0|is above"):
+    with pytest.raises(ValueError, match=r"is not from 0 to 1|is below 0|is above"):
         ClassScore(*numbers)
 
 

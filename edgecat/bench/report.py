@@ -10,7 +10,7 @@ from edgecat.machine.conditions import Conditions
 from edgecat.machine.noise import Noise
 from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.precision import INT8
-from edgecat.scores.bounds import LATENCIES_MS, check_interval, check_within
+from edgecat.scores.bounds import LATENCIES_MS, check_count, check_interval, check_within
 from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes
 
@@ -62,14 +62,16 @@ class Row:
     right: str | None = None
 
     def __post_init__(self) -> None:
-        """Check what a comparison calculates with.
+        """Check what is calculated with.
 
         Raises:
-            ValueError: A time that no clock measures, or answers to another number of photos.
+            ValueError: A time that no clock measures, a size that no memory has, or answers to
+                another number of photos.
         """
         check_interval("latency_interval_ms", self.latency_interval_ms, LATENCIES_MS)
         for name in ("p50", "p95", "p99"):
             check_within(f"latency_ms {name}", self.latency_ms.get(name, 0.0), LATENCIES_MS)
+        check_count("peak_rss_bytes", self.peak_rss_bytes)
         right = self.right
         if right is not None and (len(right) != self.num_images or not {*right} <= {*"01"}):
             raise ValueError(f"right: not one of 0 and 1 for each of {self.num_images} photos")

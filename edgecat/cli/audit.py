@@ -82,6 +82,8 @@ def command(
 
     for file in filter(None, (sheet, clean)):
         _check_place(file, data)
+    if sheet is not None and sheet.resolve() in {f.resolve() for f in (clean, photo_list) if f}:
+        raise ConfigError(f"--html {sheet}: the list is of this name; give another one")
     if clean is not None and clean.exists():
         raise ConfigError(f"--apply {clean}: exists, maybe edited by you; give another name")
     progress, folder = TerminalProgress(), load_folder(data, photo_list)

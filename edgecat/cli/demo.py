@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.output import TerminalProgress
+from edgecat.cli.output import TerminalProgress, escape
 
 
 @click.command("demo", short_help=COMMANDS["demo"])
@@ -29,4 +29,4 @@ def command(out: Path, data: Path | None) -> None:
     """
     from edgecat.demo.walk import walk
 
-    click.echo(walk(out, data, TerminalProgress()))
+    click.echo(escape(walk(out, data, TerminalProgress())))

@@ -41,9 +41,9 @@ def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_jso
         "found when left out in turn"
     )
     click.echo(
-        f"of {unit.num_held_out} photos of the other classes it takes {unit.num_claimed} "
-        f"({percent(unit.num_claimed / max(1, unit.num_held_out))}); most like it before: "
-        f"{unit.nearest}"
+        f"of {unit.num_held_out} photos of the other classes {unit.num_claimed} lose a right "
+        f"answer to it ({percent(unit.num_claimed / max(1, unit.num_held_out))}); most like it "
+        f"before: {unit.nearest}"
     )
     if warning := unit.warn(found.num_photos):
         click.echo(warning)

@@ -178,11 +178,22 @@ def _clear(out: Path) -> None:
     """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise ConfigError(f"{out}: is no folder; give --out another name")
-    if out.exists() and any(out.iterdir()):
-        strangers = {path.name for path in out.iterdir()} - _OURS
-        if strangers or not (out / _MARKER).is_file():
-            raise ConfigError(f"{out}: is not empty and no earlier demo; give --out another name")
-        shutil.rmtree(out)
+    marker = out / _MARKER
+    if marker.is_file():
+        for name in _OURS:  # what a demo was writing when it was killed
+            atomic.remove_leftovers(out, name)
+    found = {path.name for path in out.iterdir()} if out.exists() else set()
+    if found and (found - _OURS or not marker.is_file()):
+        raise ConfigError(f"{out}: is not empty and no earlier demo; give --out another name")
+    for name in found - {_MARKER}:  # killed meanwhile, it is still a demo's folder
+        _remove(out / name)
     with atomic.storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(out / _MARKER, "made by edgecat demo, which may replace this folder\n")
+    atomic.write_text(marker, "made by edgecat demo, which may replace this folder\n")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

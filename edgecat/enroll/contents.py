@@ -67,7 +67,7 @@ def write_enrolled_bundle(before: Bundle, added: Addition, out: Path) -> ModelSp
     files = _list_files(before, added, detector)
     spec = dataclasses.replace(
         before.spec,
-        name=out.name.removesuffix(".edgecat"),
+        name=out.absolute().name.removesuffix(".edgecat"),
         labels=(*before.spec.labels, added.label),
         variants=_list_variants(before.spec, added, detector),
         files={name: FileRecord.of(files[name]) for name in sorted(files)},

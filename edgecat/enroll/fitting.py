@@ -45,8 +45,8 @@ class Unit:
     Attributes:
         layer: Its weights, one row, reading the features.
         num_found: Of its photos, those found by a unit that was fitted without them.
-        num_claimed: Of held-out photos that were answered rightly, those that it takes.
-        num_held_out: How many these are.
+        num_claimed: Held-out photos that lose a right answer to it.
+        num_held_out: How many held-out photos there are, whatever is answered to them.
         nearest: The old class that most of the new photos were answered with before.
     """
 

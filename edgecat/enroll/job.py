@@ -28,11 +28,16 @@ from edgecat.photos.labels import check_new_label
 from edgecat.photos.pixels import Pixels
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.choice import open_engine
+from edgecat.runtime.device import CPU
 from edgecat.runtime.engine import find_precision
 from edgecat.scores.head import Head
 from edgecat.scores.metrics import Logits
 from edgecat.scores.new_class import Known
 from edgecat.scores.ood import Features
+
+# Of photos of the old classes, which `fit_class` compares each with each: an export tells of some
+# 300, each enrolment adds its own. With this many each fit takes 0.5 GB and 10 seconds.
+_MAX_KNOWN = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,16 +124,21 @@ def enroll(
 
 
 def _check_fit(bundle: Bundle, known: KnownFeatures, head: Head) -> None:
-    """Refuse features that are not those which the model's head reads.
+    """Refuse features that are not those which the model's head reads, or too many.
 
     Raises:
-        BundleError: They are another model's.
+        BundleError: They are another model's, or of more than `_MAX_KNOWN` photos.
     """
     num_features, num_read = known.train.features.shape[1], head.layers[0].weights.shape[1]
     if num_features != num_read:
         raise BundleError(
             f"{bundle.path}: {KNOWN_FEATURES_FILE} has {num_features} features a photo, the model "
             f"{num_read}; export the run again"
+        )
+    if (num_known := len(known.train.targets)) > _MAX_KNOWN:
+        raise BundleError(
+            f"{bundle.path}: {KNOWN_FEATURES_FILE} tells of {num_known} photos to learn from; "
+            f"accepted are {_MAX_KNOWN}: fine-tune with photos of all classes, 'edgecat finetune'"
         )
 
 
@@ -139,7 +149,7 @@ def _answer(bundle: Bundle, photos: Pixels, head: Head) -> tuple[Logits, Feature
         BundleError: Its head was read otherwise than it computes.
     """
     name = bundle.spec.reference
-    with contextlib.closing(open_engine(bundle, name)) as engine:
+    with contextlib.closing(open_engine(bundle, name, device=CPU)) as engine:
         pairs = [engine.run_with_features(photo[None]) for photo in photos]
     logits, features = (np.concatenate(part) for part in zip(*pairs, strict=True))
     gap = float(np.abs(head.logits(features) - logits).max())

@@ -58,7 +58,7 @@ def write_contents(contents: Contents, out: Path) -> ModelSpec:
     files = _list_files(contents)
     record = contents.source.checkpoint.record
     spec = ModelSpec(
-        name=out.name.removesuffix(".edgecat"),
+        name=out.absolute().name.removesuffix(".edgecat"),
         arch=record.arch,
         labels=record.labels,
         variants=contents.rated.variants,

@@ -176,8 +176,8 @@ class _Translation:
 
     def activate(self, node: onnx.NodeProto) -> Step:
         """Relu, HardSwish, HardSigmoid."""
-        slopes = (attribute(node, "alpha", 1 / 6), attribute(node, "beta", 1 / 2))
-        if not np.allclose(slopes, (1 / 6, 1 / 2)):
+        slopes = (attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5))  # ONNX's defaults
+        if node.op_type == "HardSigmoid" and not np.allclose(slopes, (1 / 6, 1 / 2)):
             _refuse(self, node)
         return Step(self._layer({"Relu": "ReLU"}.get(node.op_type, node.op_type), node))
 

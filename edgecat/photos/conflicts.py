@@ -10,7 +10,7 @@ from PIL import Image
 from edgecat.errors import DatasetError
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.pixels import Pixels
-from edgecat.photos.split import Fingerprint, near_pairs
+from edgecat.photos.split import Fingerprint, find_near
 
 #: What to do about them: refuse, leave both out, or train on them as they are.
 CONFLICTS = ("stop", "drop", "keep")
@@ -40,11 +40,12 @@ def find_conflicts(
         pixels_of: Returns the photo at a position, uint8 `[H, W, 3]`, RGB.
     """
     shrunk = functools.cache(lambda i: _shrink(pixels_of(i)))
+    labels = np.array([photo.label for photo in photos])
     return [
         (i, j)
-        for i, j in near_pairs(fingerprints)
-        if photos[i].label != photos[j].label
-        and float(np.abs(shrunk(i) - shrunk(j)).mean()) <= _SAME_LEVELS
+        for i, near in find_near(fingerprints)
+        for j in map(int, near[labels[near] != labels[i]])
+        if float(np.abs(shrunk(i) - shrunk(j)).mean()) <= _SAME_LEVELS
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecat.errors import DatasetError, ImageError
 from edgecat.photos.decode import read_photo
-from edgecat.photos.labels import label_of
+from edgecat.photos.labels import UNKNOWN, label_of
 from edgecat.photos.layout import Layout, understand
 from edgecat.photos.photo_list import check_listed, load_list
 from edgecat.photos.split import check_classes
@@ -140,12 +140,19 @@ def load_training_folder(data: Path, photo_list: Path | None = None) -> PhotoFol
         photo_list: The same.
 
     Raises:
-        DatasetError: As `load_folder`; fewer than two classes, or too few photos in one; a ready
-            split without photos to train with, or with classes that have none, all named.
+        DatasetError: As `load_folder`; fewer than two classes, or too few photos in one; one that
+            is called as what is none of them; a ready split without photos to train with, or with
+            classes that have none, all named.
     """
     folder = load_folder(data, photo_list)
     notes = _check_splits(folder, data)
-    check_classes(count_labels(folder.photos))
+    counts = count_labels(folder.photos)
+    check_classes(counts)
+    if named := [label for label in counts if label.casefold() == UNKNOWN]:
+        raise DatasetError(
+            f"{data}: class {named[0]!r}: that is what a model answers where a photo shows none of "
+            "its classes; give the folder another name, such as 'other'"
+        )
     return dataclasses.replace(folder, notes=(*folder.notes, *notes))
 
 

@@ -106,18 +106,12 @@ def group_photos(fingerprints: Sequence[Fingerprint]) -> list[int]:
     Args:
         fingerprints: As `fingerprint_photo` returns them.
     """
-    first = list(range(len(fingerprints)))
-
-    def find(i: int) -> int:
-        while first[i] != i:
-            first[i] = first[first[i]]
-            i = first[i]
-        return i
-
-    for i, j in near_pairs(fingerprints):
-        first_i, first_j = sorted((find(i), find(j)))
-        first[first_j] = first_i
-    return [find(i) for i in range(len(fingerprints))]
+    first = np.arange(len(fingerprints))
+    for i, near in find_near(fingerprints):
+        if (first[near] != first[i]).any():
+            joined = first[[i, *near]]
+            first[np.isin(first, joined)] = joined.min()
+    return [*map(int, first)]
 
 
 def find_new(fingerprints: Sequence[Fingerprint], num_before: int) -> list[int]:
@@ -131,8 +125,8 @@ def find_new(fingerprints: Sequence[Fingerprint], num_before: int) -> list[int]:
     return [i for i in range(num_before, len(groups)) if groups[i] == i]
 
 
-def near_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
-    """Yield the positions of photos that are the same or nearly so, two by two, in order.
+def find_near(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yield each photo that others behind it are the same as, or nearly, and these: positions.
 
     Args:
         fingerprints: As `fingerprint_photo` returns them.
@@ -145,9 +139,9 @@ def near_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]
         rest = slice(i + 1, None)
         half = np.bitwise_count(first[rest] ^ row[0]) + np.bitwise_count(second[rest] ^ row[1])
         maybe = i + 1 + np.flatnonzero(half <= _NEAR_BITS)
-        if len(maybe):
-            bits = np.bitwise_count(rows[maybe] ^ row).sum(axis=1)
-            yield from ((i, int(j)) for j in maybe[bits <= _NEAR_BITS])
+        near = maybe[np.bitwise_count(rows[maybe] ^ row).sum(axis=1) <= _NEAR_BITS]
+        if len(near):
+            yield i, near
 
 
 def deal_photos(

@@ -58,13 +58,13 @@ def is_litter(name: str) -> bool:
 def add_file(root: Folder, path: str) -> None:
     """Put a file into a tree, with the folders above it; litter is left out.
 
-    Raises:
-        DatasetError: Too many folders in each other.
+    Args:
+        root: The tree.
+        path: Of the file from there, in no more folders than `check_depth` accepts.
     """
     *above, name = path.split("/")
     if any(map(is_litter, (*above, name))):
         return
-    _check_depth(path, len(above))
     folder = root
     for part in above:
         folder = folder.enter(part)
@@ -87,7 +87,7 @@ def list_folder(root: Path) -> Folder:
 
 
 def _list_into(folder: Folder, path: Path, above: tuple[str, ...]) -> None:
-    _check_depth(path, len(above))
+    check_depth(path, len(above))
     try:
         real = os.path.realpath(path)
         with os.scandir(path) as found:
@@ -112,7 +112,16 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _check_depth(path: str | Path, depth: int) -> None:
+def check_depth(path: str | Path, depth: int) -> None:
+    """Refuse more folders in each other than anybody has.
+
+    Args:
+        path: Of a file or folder, for the message.
+        depth: In how many it lies.
+
+    Raises:
+        DatasetError: More than `_MAX_DEPTH`.
+    """
     if depth > _MAX_DEPTH:
         raise DatasetError(
             f"{str(path)[:200]}...: folders more than {_MAX_DEPTH} deep in each other; give the "

@@ -1,12 +1,14 @@
 """Photos in a zip file, read where they are: nothing is unpacked, so nothing can land elsewhere."""
 
+import itertools
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgecat.errors import DatasetError, ImageError
 from edgecat.photos.decode import MAX_BYTES
-from edgecat.photos.tree import Folder, add_file
+from edgecat.photos.tree import Folder, add_file, check_depth
 from edgecat.photos.zips import (
     ZipError,
     check_entry,
@@ -40,7 +42,8 @@ class PhotoZip:
 
         Raises:
             DatasetError: Not a zip file, damaged or encrypted, links, devices, the same name twice,
-                names that lead out of a folder, or far more bytes than it has.
+                names that lead out of a folder, too many folders in each other, or far more bytes
+                than it has.
         """
         self.path = path
         try:
@@ -51,11 +54,7 @@ class PhotoZip:
             raise DatasetError(f"{path}: {error}; {_MEND}") from error
 
     def list(self) -> Folder:
-        """Return the names in it, without litter and zip files within.
-
-        Raises:
-            DatasetError: Too many folders in each other.
-        """
+        """Return the names in it, without litter and zip files within."""
         root = Folder()
         for name in sorted(self._entries):
             if not name.lower().endswith(".zip"):
@@ -81,7 +80,6 @@ class PhotoZip:
 
 def _list_entries(packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     entries: dict[str, zipfile.ZipInfo] = {}
-    folders: set[str] = set()
     for info in packed.infolist():
         check_entry(info)
         name = decode_name(info)
@@ -90,8 +88,14 @@ def _list_entries(packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             raise ZipError(f"entry {name!r}: no plain path of folders and a name")
         if name in entries:
             raise ZipError(f"entry {name!r}: it is there twice")
+        check_depth(name, len(parts) - 1)
         entries[name] = info
-        folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
-    for name in folders & entries.keys():
-        raise ZipError(f"entry {name!r}: it is there as a file and as a folder")
+    for above in itertools.chain.from_iterable(map(_list_above, entries)):
+        if above in entries:
+            raise ZipError(f"entry {above!r}: it is there as a file and as a folder")
     return entries
+
+
+def _list_above(name: str) -> Iterator[str]:
+    """Yield the folders that an entry lies in, the outermost first."""
+    return (name[: found.start()] for found in re.finditer("/", name.removesuffix("/")))

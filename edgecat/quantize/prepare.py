@@ -29,7 +29,8 @@ def own_constants(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises:
         QuantizeError: Not a float model, or one with weights that are no numbers; two nodes share a
-            name; a weight is no stored constant, or that of a Gemm is not `[outputs, inputs]`.
+            name; a weight is no stored constant, or that of a Gemm is not `[outputs, inputs]`; a
+            Conv has groups of several channels.
     """
     model = onnx.ModelProto.FromString(model.SerializeToString())
     constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
@@ -101,6 +102,13 @@ def _check_layer(node: onnx.NodeProto, constants: dict[str, npt.NDArray[Any]]) -
         if name not in constants or constants[name].dtype != np.float32:
             kind = constants[name].dtype if name in constants else "computed"
             raise QuantizeError(f"{layer}: {name!r} is {kind}; accepted are stored float32 weights")
+    groups = next((item.i for item in node.attribute if item.name == "group"), 1)
+    num_outputs, num_inputs = constants[node.input[1]].shape[:2]
+    if groups > 1 and (groups, 1) != (num_outputs, num_inputs):
+        raise QuantizeError(
+            f"{layer}: {groups} groups of {num_inputs} channels; accepted are all channels in one "
+            "group, or each in its own"
+        )
     is_transposed = any(item.name == "transB" and item.i == 1 for item in node.attribute)
     if node.op_type == "Gemm" and not is_transposed:
         raise QuantizeError(f"{layer} needs transB=1: a weight of shape [outputs, inputs]")

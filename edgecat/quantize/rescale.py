@@ -9,6 +9,8 @@ Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bi
 ICCV 2019.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -24,9 +26,6 @@ MAX_SPREAD = 1e4
 
 #: Convolutions of stride 2 in a MobileNetV3, small or large.
 MAX_FLOAT_STAGES = 5
-
-#: Ops that let a positive factor per channel through from their inputs to their output.
-HOMOGENEOUS = {"Relu", "Add", "GlobalAveragePool", "Mul"}
 
 Floats = npt.NDArray[np.float32]
 
@@ -103,8 +102,11 @@ def _choose_factors(
 ) -> dict[str, Floats]:
     """Return what each channel of a tensor is divided by: float32 `[C]`, at most 1."""
     graph = model.graph
-    producer = {output: node for node in graph.node for output in node.output}
-    groups = [group for group in _groups(graph, weights) if _may_scale(group, graph, producer)]
+    gates = {node.output[0] for node in graph.node if node.op_type == "HardSigmoid"}
+    tied = {node.name: _tied_tensors(node, gates | weights.keys()) for node in graph.node}
+    groups = [group for group in _groups(graph, tied) if _may_scale(group, graph, tied)]
+    if not groups:
+        return {}
     peaks = measure_peaks(model, sorted(set().union(*groups)), images)
     factors: dict[str, Floats] = {}
     for group in groups:
@@ -130,31 +132,36 @@ def _choose_factors(
     return factors
 
 
-def _groups(graph: onnx.GraphProto, weights: dict[str, Floats]) -> list[set[str]]:
-    """Return the sets of tensors that must share a factor: homogeneous ops tie them together."""
-    gates = {node.output[0] for node in graph.node if node.op_type == "HardSigmoid"}
+def _tied_tensors(node: onnx.NodeProto, fixed: set[str]) -> set[str]:
+    """Return what an op reads and makes, if a positive factor per channel goes through it.
+
+    Args:
+        node: Any; of one that lets no factor through, nothing is returned.
+        fixed: Gates and constants, which have no factor: what is added to one cannot have one.
+    """
+    inputs = [name for name in node.input if name not in fixed]
+    passes = (
+        len(inputs) == 1
+        if node.op_type == "Mul"
+        else node.op_type in ("Relu", "Add", "GlobalAveragePool") and len(inputs) == len(node.input)
+    )
+    return {*inputs, *node.output} if passes else set()
+
+
+def _groups(graph: onnx.GraphProto, tied: Mapping[str, set[str]]) -> list[set[str]]:
+    """Return the sets of tensors that must share a factor, by what each op ties together."""
     groups = {output: {output} for node in graph.node for output in node.output}
-    for node in graph.node:
-        if node.op_type not in HOMOGENEOUS:
-            continue
-        tied = [
-            name
-            for name in (*node.input, *node.output)
-            if name not in gates and name not in weights
-        ]
-        merged = set().union(*(groups[name] for name in tied))
+    for tensors in tied.values():
+        merged = set().union(*(groups[name] for name in tensors))
         groups.update(dict.fromkeys(merged, merged))
     return list({id(group): group for group in groups.values()}.values())
 
 
-def _may_scale(
-    group: set[str], graph: onnx.GraphProto, producer: dict[str, onnx.NodeProto]
-) -> bool:
+def _may_scale(group: set[str], graph: onnx.GraphProto, tied: Mapping[str, set[str]]) -> bool:
     """Tell whether every maker and reader of a group's tensors can absorb a factor."""
-    makers = {producer[name].op_type for name in group}
-    readers = {node.op_type for node in graph.node if group & set(node.input)}
+    around = [node for node in graph.node if group.intersection((*node.input, *node.output))]
     is_output = any(item.name in group for item in graph.output)
-    return makers <= HOMOGENEOUS | {"Conv"} and readers <= HOMOGENEOUS | {"Conv"} and not is_output
+    return not is_output and all(node.op_type == "Conv" or tied[node.name] for node in around)
 
 
 def _strides(node: onnx.NodeProto) -> list[int]:

@@ -139,6 +139,7 @@ class Student(nn.Module):
             bias,
             stride=settings["strides"],
             padding=settings["pads"][:2],
+            dilation=settings["dilations"],
             groups=settings["group"],
         )
 

@@ -17,6 +17,9 @@ DROPS_PP = (-100.0, 100.0)
 #: Of a photo, milliseconds: from a nanosecond to a day.
 LATENCIES_MS = (1e-6, 86_400_000.0)
 
+#: Of photos, threads, bytes; a float64 holds each of them.
+MAX_COUNT = 2**53
+
 #: Of two models of one network, on however busy a machine.
 LATENCY_RATIOS = (1e-6, 1e6)
 
@@ -46,10 +49,12 @@ def check_interval(name: str, interval: tuple[float, float], bounds: tuple[float
 
 
 def check_count(name: str, value: int) -> None:
-    """Refuse a negative count.
+    """Refuse a count below 0 or above `MAX_COUNT`.
 
     Raises:
         ValueError: It is one.
     """
     if value < 0:
         raise ValueError(f"{name} {value} is below 0")
+    if value > MAX_COUNT:
+        raise ValueError(f"{name} is above {MAX_COUNT}")

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from edgecat.scores.bounds import RATIOS, check_count, check_within
+
 
 @dataclasses.dataclass(frozen=True)
 class ClassScore:
@@ -16,3 +18,13 @@ class ClassScore:
     num_images: int
     recall_ratio: float
     precision_ratio: float
+
+    def __post_init__(self) -> None:
+        """Check that each number can be what it is called.
+
+        Raises:
+            ValueError: One that cannot.
+        """
+        check_count("num_images", self.num_images)
+        check_within("recall_ratio", self.recall_ratio, RATIOS)
+        check_within("precision_ratio", self.precision_ratio, RATIOS)

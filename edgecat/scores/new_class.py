@@ -19,7 +19,7 @@ from edgecat.scores.head import Layer
 from edgecat.scores.metrics import Indices, Logits
 from edgecat.scores.ood import Features, log_sum_exp
 
-#: Share of right answers to photos of old classes that a new class may claim: half of the budget of
+#: Share of photos of old classes that may lose a right answer to a new class: half of the budget of
 #: 1 pp, since the photos that decide it are few. Where it may claim one of 261, the limit lies at
 #: the second, and of new photos it claims 2 of 262 on average.
 MAX_CLAIMED_RATIO = 0.005
@@ -59,7 +59,7 @@ class NewClass:
     Attributes:
         unit: One row of weights, reading the features.
         num_claimed: Of the photos that decided its bias, right answers that it takes.
-        num_held_out: How many these photos are.
+        num_held_out: How many these photos are, whatever is answered to them.
     """
 
     unit: Layer

@@ -71,6 +71,15 @@ def test_what_was_left_out_comes_back_when_its_number_sign_is_taken_away(run, sp
     assert len(load_folder(spoiled, tmp_path / "list").photos) == 25
 
 
+@pytest.mark.parametrize("option", ["--apply", "--list"])
+def test_the_sheet_is_not_written_over_the_list(run, hues, tmp_path, option):
+    if option == "--list":
+        (tmp_path / "list").write_text("red/1.jpg\n")
+    with pytest.raises(ConfigError, match=r"--html .*: the list is of this name"):
+        run(hues, option, tmp_path / "list", "--html", tmp_path / "list")
+    assert option == "--apply" or (tmp_path / "list").read_text() == "red/1.jpg\n"
+
+
 def test_an_edited_list_is_not_overwritten(run, hues, tmp_path):
     (tmp_path / "list").write_text("red/1.jpg\n")
     with pytest.raises(ConfigError, match="exists, maybe edited by you; give another name"):

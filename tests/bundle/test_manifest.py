@@ -62,13 +62,19 @@ def variant(name="onnxruntime-fp32", files=("a.onnx",)):
     [
         {"macro_f1_ratio": 1.01},
         {"macro_f1_ratio": float("nan")},
-        {"per_class": {"x": ClassScore(1, -0.1, 0)}},
-        {"per_class": {"x": ClassScore(1, 0, float("nan"))}},
     ],
 )
 def test_a_share_that_is_none_is_refused(changes):
     with pytest.raises(ValueError, match="is not from 0 to 1"):
         dataclasses.replace(SCORE, **changes)
+
+
+@pytest.mark.parametrize(
+    "numbers", [(1, -0.1, 0), (1, 0, float("nan")), (-1, 0, 0), (10**400, 1, 1)]
+)
+def test_a_class_is_scored_by_shares_of_a_number_of_photos(numbers):
+    with pytest.raises(ValueError, match=r"is not from 0 to 1|is below 0|is above"):
+        ClassScore(*numbers)
 
 
 def test_a_manifest_from_before_macro_f1_is_read():

@@ -2,6 +2,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
+from edgecat.cli.main import _run
 from edgecat.demo.walk import _clear, walk
 from edgecat.errors import ConfigError, DatasetError
 from edgecat.progress import Silent
@@ -29,6 +30,29 @@ def test_what_an_earlier_demo_left_is_replaced(tmp_path):
     (tmp_path / "demo.edgecat").mkdir()
     (tmp_path / "demo.edgecat" / "bundle.json").write_text("{}")
     (tmp_path / "benchmark.json").write_text("{}")
+    _clear(tmp_path)
+    assert names(tmp_path) == [".edgecat-demo"]
+
+
+def test_what_a_demo_was_writing_when_it_was_killed_is_replaced(tmp_path):
+    _clear(tmp_path)
+    (tmp_path / ".demo.edgecat.1a2b3c.unfinished").mkdir()
+    (tmp_path / ".benchmark.json.4d5e6f.unfinished").write_text("{")
+    _clear(tmp_path)
+    assert names(tmp_path) == [".edgecat-demo"]
+
+
+def test_a_demo_that_is_killed_while_it_removes_an_earlier_one_is_replaced(tmp_path, monkeypatch):
+    def remove_some_and_die(folder):
+        """Files go in any order: here first the one that says that a demo wrote them."""
+        (folder / ".edgecat-demo").unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+    _clear(tmp_path)
+    (tmp_path / "drawings").mkdir()
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("shutil.rmtree", remove_some_and_die)
+        _clear(tmp_path)
     _clear(tmp_path)
     assert names(tmp_path) == [".edgecat-demo"]
 
@@ -78,3 +102,9 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path, kind):
         (tmp_path / "out").symlink_to("real")
     with pytest.raises(ConfigError):
         _clear(tmp_path / "out")
+
+
+def test_what_photos_are_called_does_nothing_to_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("edgecat.demo.walk.walk", lambda *_: "  edgecat predict x a\x1b[2J.jpg\n")
+    assert _run(["demo"]) == 0
+    assert capsys.readouterr().out == "  edgecat predict x a\\x1b[2J.jpg\n\n"

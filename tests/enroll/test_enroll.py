@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from edgecat.errors import BundleError, ConfigError, DatasetError
 from edgecat.photos.pixels import load_pixels
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.classifier import Classifier
+from edgecat.runtime.engine import open_model
 from edgecat.runtime.selftest import run_self_test
+from edgecat.runtime.tuned import keep_tuning
 from tests.conftest import write_bundle
 from tests.enroll.conftest import COLOURS, YELLOW, draw_coloured
 
@@ -106,6 +109,12 @@ def test_a_second_class_is_added_to_the_first(enrolled, draw_class, tmp_path):
 def test_the_bundle_may_take_the_place_of_the_one_before(colours, draw_class):
     enroll(colours, "yellow", files_of(draw_class()), colours)
     assert load_bundle(colours).spec.labels[-1] == "yellow"
+
+
+def test_a_bundle_that_is_called_by_a_dot_keeps_its_name(colours, draw_class, monkeypatch):
+    monkeypatch.chdir(colours)
+    enroll(".", "yellow", files_of(draw_class()), Path())
+    assert load_bundle(colours).spec.name == "colours"
 
 
 def test_how_the_classes_before_were_answered_is_not_told_of_more_classes(
@@ -268,6 +277,16 @@ def test_features_of_another_model_are_refused(colours, draw_class, tmp_path):
         enroll(colours, "yellow", files_of(draw_class()), tmp_path / "out")
 
 
+def test_a_bundle_that_tells_of_more_photos_than_a_device_can_compare_is_refused(
+    colours, draw_class, tmp_path
+):
+    rows = np.zeros(200_000, RECORD)
+    rows["is_held_out"][0] = True
+    forge(colours, "features.npy", as_npy(rows))
+    with pytest.raises(BundleError, match=r"tells of 199999 photos to learn from; accepted are 4"):
+        enroll(colours, "yellow", files_of(draw_class()), tmp_path / "out")
+
+
 BAD_UNITS = {
     "text": b"no array",
     "doubles": as_npy(np.zeros((1, 4))),
@@ -311,3 +330,34 @@ def test_the_command_says_what_came_of_it(colours, draw_class, tmp_path, capsys)
     said = json.loads(capsys.readouterr().out)
     assert (said["num_photos"], said["num_broken"], said["label"]) == (8, 1, "Neighbour's cat")
     assert load_pixels(folder / "0.png").shape == (224, 224, 3)
+
+
+def test_each_variant_is_proven_on_the_cpu_wherever_it_was_measured_to_be_fastest(
+    tmp_path, colour_files, draw_class, make_tuning, monkeypatch
+):
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a model (edgecat[train])")
+    pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
+    from edgecat.graph.to_openvino import export_openvino
+
+    graph, weights = export_openvino(onnx.load_from_string(colour_files["files"]["model.onnx"]))
+    values = json.loads(colour_files["files"]["golden.json"])
+    for photo in values["photos"]:
+        photo["logits"]["openvino-fp32"] = photo["logits"]["onnxruntime-fp32"]
+    more = {"m.xml": graph, "m.bin": weights, "golden.json": json.dumps(values).encode()}
+    made = colour_files | {
+        "files": colour_files["files"] | more,
+        "variants": (*colour_files["variants"], Variant("openvino-fp32", ("m.xml", "m.bin"))),
+    }
+    bundle = load_bundle(write_bundle(tmp_path, name="two", **made))
+    timings = ("onnxruntime-fp32", 1, 1.0), ("openvino-fp32", 1, 0.3, "", "AUTO")
+    keep_tuning(bundle, make_tuning(bundle, *timings))
+    devices = []
+
+    def open_and_note(*arguments, device, **options):
+        devices.append(device)
+        return open_model(*arguments, device=device, **options)
+
+    monkeypatch.setattr("edgecat.runtime.choice.open_model", open_and_note)
+    outcome = enroll(bundle.path, "yellow", files_of(draw_class()), tmp_path / "out")
+    assert outcome.proven.names == ("onnxruntime-fp32", "openvino-fp32")
+    assert set(devices) == {"CPU"}

@@ -159,6 +159,7 @@ RELU = NODE("Relu", ["stem_out"], ["map"])
 UNKNOWN = {
     "another operator": make_graph([NODE("Sigmoid", ["stem_out"], ["map"])]),
     "another slope": make_graph([NODE("HardSigmoid", ["stem_out"], ["map"], alpha=0.3)]),
+    "the slope that ONNX has by default": make_graph([NODE("HardSigmoid", ["stem_out"], ["map"])]),
     "a constant factor": make_graph([NODE("Mul", ["stem_out", "bias"], ["map"])]),
     "groups of channels": make_graph([NODE("Conv", ["stem_out", "grouped"], ["map"], group=2)]),
     "a window that is dilated": make_graph([RELU], stem={"dilations": [2, 2]}),

@@ -216,6 +216,24 @@ def test_a_dead_depthwise_channel_stays_where_its_input_has_other_readers():
     assert len(graph.weight("w2")) == 16
 
 
+def test_a_dead_depthwise_channel_behind_another_depthwise_convolution_stays():
+    """Its producer computes each channel from one that somebody else computes."""
+    rng = np.random.default_rng(2)
+    (first, first_bias), (deep, deep_bias) = (layer(rng, 16, 1, side=3) for _ in range(2))
+    project, project_bias = layer(rng, 4, 16)
+    deep[:9] *= 1e-16
+    nodes = [
+        node("Conv", ["x", "w1", "b1"], "e", group=16, pads=[1, 1, 1, 1]),
+        node("Conv", ["e", "w2", "b2"], "d", group=16, pads=[1, 1, 1, 1]),
+        node("Conv", ["d", "w3", "b3"], "y"),
+    ]
+    constants = {"w1": first, "b1": first_bias, "w2": deep, "b2": deep_bias}
+    constants |= {"w3": project, "b3": project_bias}
+    changes, graph = rewrite(dead, make_model(nodes, constants, shape=(2, 16, 6, 6)))
+    assert changes == 0
+    assert len(graph.weight("w2")) == 16
+
+
 def test_dead_units_of_a_squeeze_go():
     rng = np.random.default_rng(4)
     (first, first_bias), (last, last_bias) = layer(rng, 24, 3), layer(rng, 3, 24)

@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 
 from edgecat.errors import DatasetError
-from edgecat.photos.folder import count_labels, find_photos
+from edgecat.photos.folder import count_labels, find_photos, load_training_folder
 from edgecat.photos.labels import label_of
 
 
@@ -108,3 +108,11 @@ def test_a_folder_link_that_leads_back_is_refused(tmp_path, place, target):
     (root / place).symlink_to(root if target == "root" else target)
     with pytest.raises(DatasetError, match="link"):
         find_photos(root)
+
+
+@pytest.mark.parametrize("name", ["unknown", "Unknown", "UNKNOWN_"])
+def test_no_class_is_learned_that_is_called_as_what_is_none_of_them(tmp_path, name):
+    make(tmp_path, *(f"{label}/{number}.jpg" for label in ("cat", name) for number in range(5)))
+    assert len(find_photos(tmp_path)) == 10  # models of before have such classes
+    with pytest.raises(DatasetError, match="what a model answers where a photo shows none"):
+        load_training_folder(tmp_path)

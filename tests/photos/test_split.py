@@ -1,5 +1,6 @@
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from edgecat.photos.split import (
     Split,
     SplitPhoto,
     check_classes,
+    find_near,
     fingerprint_photo,
     group_photos,
     keep_ready_split,
-    near_pairs,
     split_photos,
 )
 
@@ -38,7 +39,25 @@ def test_near_are_all_pairs_that_differ_in_at_most_32_of_256_bits_wherever_these
         if (bits[i] != bits[j]).sum() <= 32
     ]
     assert len(expected) > 20
-    assert list(near_pairs(fingerprints)) == expected
+    assert [(i, j) for i, near in find_near(fingerprints) for j in near] == expected
+
+
+def test_thousands_of_frames_of_one_scene_are_grouped_in_seconds():
+    """A camera that stands still: every frame is near every other, 18 million pairs."""
+    started_s = time.process_time()
+    assert group_photos([np.zeros(4, np.uint64)] * 6000) == [0] * 6000
+    assert time.process_time() - started_s < 5
+
+
+def test_groups_are_joined_by_whatever_lies_between_them():
+    chain = np.zeros((12, 256), np.uint8)  # each 20 bits from the next, 40 from the one behind that
+    for number, bits in enumerate(chain):
+        bits[: 20 * number] = 1
+    fingerprints = [np.packbits(bits).view(np.uint64) for bits in chain]
+    order = np.random.default_rng(0).permutation(12)
+    stranger = np.packbits(np.arange(256) % 2).view(np.uint64)
+    found = group_photos([stranger, *(fingerprints[i] for i in order)])
+    assert found == [0, *[1] * 12]
 
 
 def blotches(rng, size=(320, 240)):

@@ -122,6 +122,18 @@ def test_an_evil_zip_file_is_refused_by_the_name_of_the_entry(tmp_path, more, wo
     assert os.listdir(tmp_path) == ["evil.zip"]
 
 
+def test_folders_without_end_are_refused_before_their_names_fill_the_memory(tmp_path):
+    """Of an entry in 30,000 folders their names alone would have a gigabyte."""
+    path = write_zip(tmp_path / "evil.zip", [*GOOD, ("a/" * 30_000 + "1.jpg", b"")])
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="more than 32 deep"):
+            load_folder(path)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
 def first_entry(data):
     """Where the directory's first entry begins; source: APPNOTE.TXT 4.3.12."""
     return data.index(b"PK\1\2")

@@ -130,6 +130,14 @@ def test_a_damaged_bundle_is_named(tmp_path, bundle):
         load_sources([str(bundle)])
 
 
+def test_a_result_of_more_memory_than_there_is_is_refused(tmp_path):
+    result = write_results(tmp_path / "result.json")
+    (row, _) = json.loads(result.read_text())["rows"]
+    edit(result, rows=[row | {"peak_rss_bytes": 10**400}])
+    with pytest.raises(ConfigError, match="peak_rss_bytes is above"):
+        load_sources([str(result)])
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -97,6 +97,8 @@ def _producer_of_depthwise(graph: Graph, conv: onnx.NodeProto) -> onnx.NodeProto
         node = graph.producer(node.input[0])
     if node is None or node.op_type != "Conv" or len(node.input) < 3:
         return None
+    if attribute(node, "group", 1) > 1:  # each channel goes with one of its own producer
+        return None
     follower = _follow_activation(graph, node)
     depthwise = len(graph.weight(conv.input[1])) == attribute(conv, "group")
     return node if depthwise and follower is not None and follower[1] is conv else None

@@ -58,7 +58,9 @@ def build(facts: Facts) -> Section | Missing:
         return Missing("Search for INT8", "a bundle with INT8: edgecat export RUN --out B --int8")
     lead = (
         "Recipes from cheap to dear, compared with float on the validation photos; test photos had "
-        "no say. The first whose whole interval lies within the budget ends the search."
+        "no say. The first that surely keeps to the budget ends the search: what it loses does, to "
+        "the end of its own interval, whatever else it gains; or it loses no photo. Where none "
+        "does, the one within the budget that changes the fewest answers is taken."
     )
     return Section("search", "Search for INT8", lead, tuple(figures))
 

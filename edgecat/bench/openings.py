@@ -1,8 +1,8 @@
 """Models that are opened anew again and again: for the clock, an opening is a round.
 
-A model that is open lies somewhere in memory, and keeps for its whole life a time that is up to 4 %
-another one than that of the same model opened again; of several in a process, the one opened first
-is 2 % slower than the last one. Rounds of one opening know nothing of that, and the more of them
+A model that is open lies somewhere in memory, and keeps for its whole life a time that is up to 5 %
+another one than that of the same model opened again; of four in a process, the one opened first is
+1 to 2 % slower than the last one. Rounds of one opening know nothing of that, and the more of them
 there are, the surer they are of a wrong ratio. Source: Mytkowicz et al., "Producing Wrong Data
 Without Doing Anything Obviously Wrong!" (ASPLOS 2009); measured in benchmarks/device/openings.py.
 """

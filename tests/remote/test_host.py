@@ -30,7 +30,8 @@ def test_the_result_of_another_machine_comes_back_and_nothing_is_left_there(devi
     assert "onnxruntime-int8" in table
     report = json.loads((tmp_path / "there.json").read_text())
     assert {row["variant"] for row in report["rows"]} == {"onnxruntime-fp32", "onnxruntime-int8"}
-    assert (report["settings"]["bundle"], report["settings"]["num_rounds"]) == ("cats12", 10)
+    asked = {"bundle": "cats12", "num_rounds": 12}  # ten, in twelve openings
+    assert asked.items() <= report["settings"].items()
     device.wait_until_clean()
 
 

@@ -23,8 +23,10 @@ from edgecat.train.run import load_run  # noqa: E402
 
 WORKER = Path(__file__).with_name("ranks_worker.py")
 
-# Of a curve's losses: what the project promises. Measured: 0.0003, from sums in another order.
-CURVE_RATIO = 0.01
+# Sums in another order, of a few photos at the rate of a run: 0.0003 of the first epoch's loss, which
+# has grown to 0.011 of the second one's on a processor with AMX, and not on others. What the project
+# promises, 0.01 of a run on real photos, is measured by benchmarks/accuracy/ranks.py.
+CURVE_RATIOS = (0.001, 0.03)
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_MAX_RESTARTS": "3",
@@ -129,7 +131,8 @@ def test_two_ranks_learn_as_one_also_if_one_is_killed_in_an_epoch(job, photos, t
         text = process.communicate()[0]
     assert process.returncode == 0, text
     assert {path.name for path in killed.iterdir()} == {path.name for path in job.run.iterdir()}
-    assert curve_of(killed) == pytest.approx(curve_of(job.run), rel=CURVE_RATIO)
+    curves = zip(curve_of(killed), curve_of(job.run), CURVE_RATIOS, strict=True)
+    assert all(two == pytest.approx(one, rel=ratio) for two, one, ratio in curves)
     model = "model.safetensors"
     assert (killed / model).read_bytes() == (whole / model).read_bytes()
     assert load_run(killed).device.endswith("2 ranks, machines: 1")

@@ -23,9 +23,9 @@ from edgecat.train.run import load_run  # noqa: E402
 
 WORKER = Path(__file__).with_name("ranks_worker.py")
 
-# Sums in another order, of a few photos at the rate of a run: 0.0003 of the first epoch's loss, which
-# has grown to 0.011 of the second one's on a processor with AMX, and not on others. What the project
-# promises, 0.01 of a run on real photos, is measured by benchmarks/accuracy/ranks.py.
+# By epoch. Sums in another order are 0.0003 of the first loss here, of a few photos, and grow:
+# to 0.011 of the second one's on a processor with AMX. What the project promises, 0.01 on real
+# photos, is measured by benchmarks/accuracy/ranks.py.
 CURVE_RATIOS = (0.001, 0.03)
 
 TORCHRUN = {

@@ -24,8 +24,8 @@ from edgecat.train.run import load_run  # noqa: E402
 WORKER = Path(__file__).with_name("ranks_worker.py")
 
 # By epoch. Sums in another order are 0.0003 of the first loss here, of a few photos, and grow:
-# to 0.011 of the second one's on a processor with AMX. What the project promises, 0.01 on real
-# photos, is measured by benchmarks/accuracy/ranks.py: 0.002 there, and 0.07 without exchange.
+# to 0.011 of the second one on a processor with AMX. What the project promises, 0.01 on real
+# photos, is measured by benchmarks/accuracy/ranks.py: 0.002 there.
 CURVE_RATIOS = (0.001, 0.03)
 
 TORCHRUN = {

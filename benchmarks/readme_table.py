@@ -20,7 +20,6 @@ import click
 from benchmarks.answers import ANSWERS
 from benchmarks.peers.pis_table import format_pis
 from benchmarks.peers.table import format_peers, summarize_peers
-from benchmarks.peers.verdict import OURS
 from benchmarks.results import list_results, load_results
 from benchmarks.transfer.claims import format_page, summarize
 from edgecat.bundle import schema1
@@ -336,13 +335,10 @@ def _format_pis(result: dict[str, Any]) -> str:
 
 
 def _format_peers(result: dict[str, Any]) -> str:
-    families = dict.fromkeys(
-        row["name"].partition("/")[0] for row in result["rows"] if "missing" not in row
-    )
-    others = ", ".join(name for name in families if not f"{name}/".startswith(OURS))
+    host = result["host"]
     return (
-        f"[Against others](benchmarks/peers/README.md) ({others}), the same weights, photos and "
-        f"clock, {', '.join(result['host']['features'])}: {summarize_peers(result)}."
+        f"[Against others](benchmarks/peers/README.md) on {host['cpu']} "
+        f"({', '.join(host['features'])}): {summarize_peers(result)}."
     )
 
 

@@ -42,7 +42,7 @@ def correlate_ranks(one: list[float], other: list[float]) -> float:
 @click.argument("arch")
 @click.option("--variant", default="onnxruntime-fp32", show_default=True)
 @click.option("--networks", default=50, show_default=True, help="How many random networks.")
-@click.option("--rounds", default=100, show_default=True, help="Timed photos of each.")
+@click.option("--rounds", default=240, show_default=True, help="Timed photos of each.")
 @click.option("--seed", default=0, show_default=True)
 def main(arch: str, variant: str, networks: int, rounds: int, seed: int) -> None:
     """Measure what edits save alone, then networks with several."""

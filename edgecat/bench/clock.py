@@ -193,8 +193,7 @@ def _is_told_apart(plan: Plan, times: Sequence[Sequence[float]]) -> bool:
     if not plan.margin_ratio or not times or len(times[0]) < _MIN_CERTAIN:
         return False
     ratios = [ratios_by_round(other, times[0]) for other in times[1:]]
-    margins = [interval_margin(median_interval(each), float(np.median(each))) for each in ratios]
-    return all(margin < plan.margin_ratio for margin in margins)
+    return all(median_margin(each) < plan.margin_ratio for each in ratios)
 
 
 def percentiles(
@@ -232,6 +231,11 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
 def interval_margin(interval: Sequence[float], median: float) -> float:
     """Return half the width of a median's interval, as a share of that median."""
     return (interval[1] - interval[0]) / 2 / median
+
+
+def median_margin(values: Sequence[float]) -> float:
+    """Return half the width of the 95 % interval of a median, as a share of it."""
+    return interval_margin(median_interval(values), float(np.median(values)))
 
 
 Speed = Literal["faster", "slower", "same"]

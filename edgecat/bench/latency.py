@@ -31,26 +31,6 @@ def measure_latencies_ms(
         on_round: Called after each round, outside of any timing.
     """
     plan = Plan.fixed(num_rounds, num_warmup)
-    return time_engines(engines, spec, plan, size=size, on_round=on_round)
-
-
-def time_engines(
-    engines: Mapping[str, Engine],
-    spec: InputSpec,
-    plan: Plan,
-    *,
-    size: int = 1,
-    on_round: Callable[[], object] = lambda: None,
-) -> dict[str, list[float]]:
-    """Return the milliseconds of each timed call; all but `plan` as for `measure_latencies_ms`.
-
-    Args:
-        engines: The first one is the reference.
-        spec: What they take.
-        plan: When they are warm, and when it is done.
-        size: Photos a call.
-        on_round: Called after each round, outside of any timing.
-    """
     return take_turns(time_on_noise(engines, spec, size), plan, on_round)
 
 

@@ -14,14 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
-from edgecat.bench.clock import (
-    Plan,
-    interval_margin,
-    median_interval,
-    ratios_by_round,
-    take_rounds,
-    take_turns,
-)
+from edgecat.bench.clock import Plan, median_margin, ratios_by_round, take_rounds, take_turns
 from edgecat.bench.latency import time_on_noise
 from edgecat.photos.input import InputSpec
 from edgecat.runtime.engine import Engine
@@ -33,8 +26,6 @@ NUM_OPENINGS = 12
 # Photos of an opening that are not timed: the first answers allocate memory.
 _NUM_WARMUP = 5
 
-Opener = Callable[[], AbstractContextManager[Engine]]
-
 
 @dataclasses.dataclass(frozen=True)
 class Timed:
@@ -45,7 +36,7 @@ class Timed:
         input: What it takes.
     """
 
-    open: Opener
+    open: Callable[[], AbstractContextManager[Engine]]
     input: InputSpec
 
 
@@ -72,7 +63,7 @@ class Openings:
         """
         first, *others = self.medians_ms
         compared = [self.list_ratios(name, first) for name in others] or [self.medians_ms[first]]
-        return [interval_margin(median_interval(one), statistics.median(one)) for one in compared]
+        return [median_margin(one) for one in compared]
 
 
 def time_openings(
@@ -88,6 +79,9 @@ def time_openings(
         num_photos: Timed photos of each in an opening.
         plan: How many openings; `NUM_OPENINGS` unless it is given.
         on_opening: Called after each, outside of any timing.
+
+    Raises:
+        EngineError: One does not open, or does not answer.
     """
     photos_ms: dict[str, list[float]] = {name: [] for name in models}
     order = deque(models)

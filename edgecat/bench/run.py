@@ -109,13 +109,10 @@ def run_benchmark(
         if data is not None:
             stages = measure_stages(bundle, engines, data, num_rounds, progress)
         energy, no_energy = _measure_energy(engines, bundle.spec.input, progress)
-    models = {variant: prepare(bundle, variant, resources) for variant in warm}
+    models = {one.variant: prepare(bundle, one.variant, resources) for one in warm}
     times = _measure_latencies(models, num_rounds, certainty, progress)
-    cold = measure_cold(bundle, list(warm), resources, progress)
-    rows = [
-        _describe(bundle.spec, warm[variant], times, cold[variant], scores, resources.threads)
-        for variant in warm
-    ]
+    cold = measure_cold(bundle, list(models), resources, progress)
+    rows = [_describe(bundle.spec, one, times, cold[one.variant], scores, threads) for one in warm]
     settings = {
         "bundle": bundle.spec.name,
         "threads": threads,
@@ -147,7 +144,7 @@ def run_benchmark(
 
 
 def prepare(bundle: Bundle, variant: str, resources: Resources) -> Timed:
-    """Return a variant of a bundle to time."""
+    """Return a variant of a bundle to time; opening it raises what `open_engine` does."""
 
     def open_it() -> AbstractContextManager[Engine]:
         engine = open_engine(bundle, variant, resources.threads, device=resources.device)
@@ -162,8 +159,7 @@ def _measure_latencies(
     plan = Plan.fixed(NUM_OPENINGS, 0)
     if certainty is not None:
         plan = Plan(
-            0,
-            0,
+            max_warmup=0,
             min_rounds=NUM_OPENINGS,
             max_s=certainty.max_s,
             margin_ratio=certainty.margin_ratio,
@@ -230,21 +226,17 @@ def _evaluate(
     )
 
 
-def _measure_warm(
-    engines: Mapping[str, Engine], spec: InputSpec, progress: Progress
-) -> dict[str, Warm]:
+def _measure_warm(engines: Mapping[str, Engine], spec: InputSpec, progress: Progress) -> list[Warm]:
     """Measure engines that are open, all in turn."""
     with progress.phase(f"batch {BATCH_SIZE}", NUM_BATCH_ROUNDS + 2) as step:
         batches = measure_latencies_ms(
             engines, spec, NUM_BATCH_ROUNDS, 2, size=BATCH_SIZE, on_round=step
         )
     found = {name: engine.describe() for name, engine in engines.items()}
-    return {
-        name: Warm(
-            name, found[name]["effective_precision"], found[name].get("device", CPU), batches[name]
-        )
-        for name in engines
-    }
+    return [
+        Warm(name, one["effective_precision"], one.get("device", CPU), batches[name])
+        for name, one in found.items()
+    ]
 
 
 def _measure_energy(

@@ -36,7 +36,7 @@ from edgecat.scores.new_class import Known
 from edgecat.scores.ood import Features
 
 # Of photos of the old classes, which `fit_class` compares each with each: an export tells of some
-# 300, each enrolment adds its own. With this many each fit takes 0.5 GB and 10 seconds.
+# 300, each enrolment adds its own. With this many the matrix of all pairs has 128 MB.
 _MAX_KNOWN = 4000
 
 

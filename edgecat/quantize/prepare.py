@@ -8,6 +8,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgecat.errors import QuantizeError
+from edgecat.graph.graph import attribute
 
 #: Ops with weights that become integers.
 WEIGHTED = ("Conv", "Gemm")
@@ -102,13 +103,11 @@ def _check_layer(node: onnx.NodeProto, constants: dict[str, npt.NDArray[Any]]) -
         if name not in constants or constants[name].dtype != np.float32:
             kind = constants[name].dtype if name in constants else "computed"
             raise QuantizeError(f"{layer}: {name!r} is {kind}; accepted are stored float32 weights")
-    groups = next((item.i for item in node.attribute if item.name == "group"), 1)
-    num_outputs, num_inputs = constants[node.input[1]].shape[:2]
-    if groups > 1 and (groups, 1) != (num_outputs, num_inputs):
+    groups, shape = attribute(node, "group", 1), constants[node.input[1]].shape
+    if groups > 1 and shape[:2] != (groups, 1):
         raise QuantizeError(
-            f"{layer}: {groups} groups of {num_inputs} channels; accepted are all channels in one "
+            f"{layer}: {groups} groups of {shape[1]} channels; accepted are all channels in one "
             "group, or each in its own"
         )
-    is_transposed = any(item.name == "transB" and item.i == 1 for item in node.attribute)
-    if node.op_type == "Gemm" and not is_transposed:
+    if node.op_type == "Gemm" and attribute(node, "transB", 0) != 1:
         raise QuantizeError(f"{layer} needs transB=1: a weight of shape [outputs, inputs]")

@@ -1,6 +1,7 @@
 """Openings: what an opening does to a model's time is seen, and hits all models alike."""
 
 import contextlib
+import itertools
 import time
 
 import pytest
@@ -58,10 +59,18 @@ def test_what_differs_between_openings_widens_the_interval_however_many_photos_t
     assert times.list_margins()[0] > 0.2
 
 
-def test_it_goes_on_until_the_ratio_is_certain_or_time_is_up():
-    steady = {name: placed(iter(lambda: 0.0005, None)) for name in "ab"}
-    plan = Plan(0, 0, min_rounds=2, max_s=0)
-    assert len(time_openings(steady, 1, plan).medians_ms["a"]) == 2
+@pytest.mark.parametrize(
+    ("plan", "num_openings"),
+    [
+        (Plan(max_warmup=0, min_rounds=2, max_s=0), 2),
+        (Plan(max_warmup=0, min_rounds=2, margin_ratio=0.9, max_rounds=30), 20),
+        (Plan(max_warmup=0, min_rounds=2, margin_ratio=1e-9, max_rounds=30), 30),
+    ],
+    ids=["time is up", "certain", "never certain"],
+)
+def test_a_plan_says_how_many_openings_there_are(plan, num_openings):
+    models = {name: placed(itertools.repeat(0.0005)) for name in "ab"}
+    assert len(time_openings(models, 1, plan).medians_ms["a"]) == num_openings
 
 
 def test_a_model_that_is_alone_has_the_margin_of_its_own_times():

@@ -238,6 +238,7 @@ print(idle_s)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(count_threads() < 2, reason="on one core no second thread waits")
 def test_waiting_threads_sleep_if_asked_to(make_bundle):
     files = {"m.param": FEATURES[0], "m.bin": FEATURES[1]}
     folder = make_bundle(files=files, variants=(FP32_VARIANT,))

@@ -75,8 +75,8 @@ def test_a_new_tuning_counts_wherever_the_last_one_stands(bundle, make_tuning, s
     own = own_place(state, old)
     shutil.move(path, own)
     assert find_tuning(bundle).path == own
-    keep_tuning(bundle, make_tuning(bundle, (FP32, 2, 1.0)))
-    assert find_tuning(bundle).tuning.threads == 2
+    keep_tuning(bundle, make_tuning(bundle, (FP32, 1, 1.0), date="2026-11-29T10:20:30Z"))
+    assert find_tuning(bundle).tuning.date == "2026-11-29T10:20:30Z"
 
 
 def own_place(state, tuning):

@@ -149,7 +149,7 @@ LAYERS = [
     ["cli"],
 ]
 # What every package may import; they import nothing but each other.
-LOOSE = {"errors", "progress", "strict", "atomic", "registry"}
+LOOSE = {"errors", "progress", "strict", "atomic", "registry", "typed"}
 
 
 # `python -m edgecat` stands on top of all.

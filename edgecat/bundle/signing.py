@@ -7,6 +7,7 @@ from edgecat.bundle.manifest import SCHEMA_MINOR
 from edgecat.bundle.release import Release, next_release
 from edgecat.bundle.store import ASSETS, load_bundle, new_bundle
 from edgecat.errors import BundleError
+from edgecat.typed import command_line
 
 
 def sign_bundle(path: Path, key: Path, *, number: int | None = None) -> Release:
@@ -29,8 +30,9 @@ def sign_bundle(path: Path, key: Path, *, number: int | None = None) -> Release:
     bundle = load_bundle(path)
     if bundle.path.resolve().parent == ASSETS.resolve():
         raise BundleError(
-            f"{path}: belongs to edgecat; sign a copy, made with 'edgecat bundle pack {path} "
-            f"--out {path}.zip' and 'edgecat bundle unpack {path}.zip --out BUNDLE'"
+            f"{path}: belongs to edgecat; sign a copy: "
+            f"{command_line('bundle', 'pack', path, '--out', f'{path}.zip')} && "
+            f"{command_line('bundle', 'unpack', f'{path}.zip', '--out', 'BUNDLE')}"
         )
     from edgecat.bundle.signature import sign
 

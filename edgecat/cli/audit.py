@@ -9,6 +9,7 @@ from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import NewFile, list_option, threads_option, variant_option
 from edgecat.cli.output import TerminalProgress, escape, print_json
 from edgecat.errors import ConfigError
+from edgecat.typed import command_line
 
 if TYPE_CHECKING:
     from edgecat.audit.features import FeatureModel
@@ -96,7 +97,9 @@ def command(
     if clean is not None:
         text = format_list(result)
         atomic.write_file(clean, lambda file: file.write(text.encode("utf-8", "surrogateescape")))
-        progress.say(f"next: edgecat finetune {data} --out runs/clean --list {clean}")
+        progress.say(
+            f"next: {command_line('finetune', data, '--out', 'runs/clean', '--list', clean)}"
+        )
     if as_json:
         print_json(result.to_dict())
         return

@@ -6,6 +6,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import allow_older_option, signer_option
+from edgecat.typed import command_line
 
 
 @click.group("bundle", short_help=COMMANDS["bundle"])
@@ -37,7 +38,7 @@ def pack(bundle: str, out: Path) -> None:
     packed = pack_bundle(bundle, out)
     signed = "signed" if packed.signature else "not signed"
     click.echo(f"{out}: {packed.spec.name}, {out.stat().st_size / 1e6:.1f} MB, {signed}")
-    click.echo(f"next: edgecat bundle unpack {out} --out BUNDLE")
+    click.echo(f"next: {command_line('bundle', 'unpack', out, '--out', 'BUNDLE')}")
 
 
 @command.command("unpack")
@@ -62,4 +63,4 @@ def unpack(file: Path, out: Path, signer: Path | None, allow_older: bool) -> Non
 
     spec = unpack_bundle(file, out, signer=signer, allow_older=allow_older)
     click.echo(f"{out}: {spec.name}, all {len(spec.files)} files have the manifest's SHA-256")
-    click.echo(f"next: edgecat predict {out} IMAGE")
+    click.echo(f"next: {command_line('predict', out, 'IMAGE')}")

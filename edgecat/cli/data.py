@@ -6,6 +6,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress
+from edgecat.typed import command_line
 
 
 @click.group("data", short_help=COMMANDS["data"])
@@ -29,4 +30,4 @@ def oxford_cats(out: Path) -> None:
 
     num_photos = make_oxford_cats(out, TerminalProgress())
     click.echo(f"{out}: {num_photos} photos of 12 breeds")
-    click.echo(f"next: edgecat finetune {out} --out runs/cats")
+    click.echo(f"next: {command_line('finetune', out, '--out', 'runs/cats')}")

@@ -6,6 +6,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress, percent, print_json
+from edgecat.typed import command_line
 
 
 @click.command("enroll", short_help=COMMANDS["enroll"])
@@ -52,4 +53,4 @@ def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_jso
     click.echo(f"variants: {', '.join(found.proven.names)}")
     if found.was_signed:
         click.echo("not signed any more; sign it again with 'edgecat sign'")
-    click.echo(f"next: edgecat predict {out} IMAGE")
+    click.echo(f"next: {command_line('predict', out, 'IMAGE')}")

@@ -11,6 +11,7 @@ from edgecat.errors import ConfigError
 from edgecat.quantize.recipe import SEARCHES
 from edgecat.runtime.target import TARGETS
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
+from edgecat.typed import command_line
 
 
 @click.command("export", short_help=COMMANDS["export"])
@@ -96,4 +97,4 @@ def command(
     size_bytes = sum(record.size_bytes for record in spec.files.values())
     names = ", ".join(variant.name for variant in spec.variants)
     click.echo(f"{out}: {names} ({size_bytes / 1e6:.1f} MB)")
-    click.echo(f"next: edgecat benchmark {out}")
+    click.echo(f"next: {command_line('benchmark', out)}")

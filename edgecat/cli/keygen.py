@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.typed import command_line
 
 
 @click.command("keygen", short_help=COMMANDS["keygen"])
@@ -30,4 +31,4 @@ def command(out: Path) -> None:
     public = make_key(out)
     click.echo(f"{out}: private, only you may read it; it has no passphrase")
     click.echo(f"{public}: public, for your devices")
-    click.echo(f"next: edgecat sign BUNDLE --key {out}")
+    click.echo(f"next: {command_line('sign', 'BUNDLE', '--key', out)}")

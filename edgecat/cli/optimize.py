@@ -12,6 +12,7 @@ from edgecat.cli.output import TerminalProgress, show
 from edgecat.errors import ConfigError
 from edgecat.optimize.job import SPEEDUPS, SearchJob
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
+from edgecat.typed import command_line
 
 
 @click.command("optimize", short_help=COMMANDS["optimize"])
@@ -179,5 +180,5 @@ def _optimize(job: SearchJob, file: Path | None) -> None:
 
 def _name_next(job: SearchJob, network: str) -> str:
     if (bundle := job.bundle_of(network)).exists():
-        return f"edgecat benchmark {bundle}"
-    return f"edgecat export {job.run_of(network)} --out {network}.edgecat --int8"
+        return command_line("benchmark", bundle)
+    return command_line("export", job.run_of(network), "--out", f"{network}.edgecat", "--int8")

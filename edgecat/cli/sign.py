@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.typed import command_line
 
 
 @click.command("sign", short_help=COMMANDS["sign"])
@@ -39,4 +40,4 @@ def command(bundle: Path, key: Path, number: int | None) -> None:
 
     release = sign_bundle(bundle, key, number=number)
     click.echo(f"{bundle}: signed with {key}, {release.describe()}")
-    click.echo(f"next: edgecat inspect {bundle} --require-signature PUBLIC.pem")
+    click.echo(f"next: {command_line('inspect', bundle, '--require-signature', 'PUBLIC.pem')}")

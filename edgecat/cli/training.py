@@ -8,6 +8,7 @@ import click
 from edgecat.cli.options import find_given
 from edgecat.cli.output import TerminalProgress
 from edgecat.errors import ConfigError
+from edgecat.typed import command_line
 
 if TYPE_CHECKING:
     from edgecat.train.job import Job
@@ -71,5 +72,5 @@ def describe_end(record: "RunRecord", run: Path) -> list[str]:
         *describe_scores(record),
         *(describe_outcome(record.outcome) if record.outcome is not None else []),
         f"look at {run / 'curves.png'} and {run / 'confusion.png'}",
-        f"next: edgecat export {run} --out {run.name}.edgecat --int8",
+        f"next: {command_line('export', run, '--out', f'{run.name}.edgecat', '--int8')}",
     ]

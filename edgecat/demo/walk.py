@@ -21,6 +21,7 @@ from edgecat.train.finetune import finetune
 from edgecat.train.job import Job
 from edgecat.train.recipe import Recipe
 from edgecat.train.run import load_split
+from edgecat.typed import command_line
 
 # Drawings are easy: three epochs are enough to show that it learns, and keep to two minutes.
 _RECIPE = Recipe(epochs=3)
@@ -135,7 +136,7 @@ def _predict(places: Places) -> list[str]:
         with Classifier.open(name) as classifier:
             guess = classifier.predict(test_file)
         lines.append(
-            f"  edgecat predict {name} {test_file}\n    -> {guess.label} "
+            f"  {command_line('predict', name, test_file)}\n    -> {guess.label} "
             f"{100 * guess.probability:.0f} % ({test.label} is right)"
         )
     return lines

@@ -14,6 +14,7 @@ from edgecat.runtime.engine import runs_here
 from edgecat.runtime.target import tell_target
 from edgecat.runtime.tuned import find_tuning
 from edgecat.runtime.tuning import Timing, Tuning
+from edgecat.typed import command_line
 
 _CHOOSE = "choose another --variant"
 
@@ -58,7 +59,7 @@ def check_bundle(
         if ships and taken is None and not isinstance(outcome, EngineError):
             taken = variant
     if kept.dropped:
-        mend = f"edgecat tune {name}, or remove the file"
+        mend = f"{command_line('tune', name)}, or remove the file"
         yield Finding("tuning", "warning", f"counts no more: {kept.dropped}", mend)
     if kept.tuning is not None and best is not None and taken == best.variant:
         yield _describe_tuning(kept.tuning, best)

@@ -21,6 +21,7 @@ from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP
 from edgecat.train import run as runs
 from edgecat.train.lock import LOCK
+from edgecat.typed import command_line
 
 if TYPE_CHECKING:  # `edgecat optimize --help` does without torch
     from edgecat.train.finished import Checkpoint
@@ -154,13 +155,14 @@ def check_search(job: SearchJob) -> None:
         raise ConfigError(f"--out {job.out}: is a file; give the name of a folder")
     if job.is_other_machine and job.table is None:
         raise ConfigError(
-            "--other-machine: whose table? Add --table FILE, made there by: edgecat edits "
-            f"{job.run} --json FILE"
+            "--other-machine: whose table? Add --table FILE, made there by: "
+            f"{command_line('edits', job.run, '--json', 'FILE')}"
         )
     if job.is_other_machine and job.exports:
         raise ConfigError(
             "--export with --other-machine: variants are timed here, not there; leave one of the "
-            f"two out, or export a network by hand: edgecat export {job.out}/NAME"
+            f"two out, or export a network by hand: "
+            f"{command_line('export', job.out / 'NAME')}"
         )
     if job.teacher is None:
         return

@@ -11,6 +11,7 @@ from edgecat.optimize.space import group_edits, list_edits
 from edgecat.optimize.timing import Stopwatch, find_product
 from edgecat.progress import Progress
 from edgecat.train.finished import Checkpoint
+from edgecat.typed import command_line
 
 # Half an interval from which a machine counts as noisy: many an edit of one block saves as much.
 _NOISY_RATIO = 0.02
@@ -94,7 +95,9 @@ def check_machine(job: SearchJob, savings: Savings) -> None:
 
 
 def _describe_mend(job: SearchJob) -> str:
-    return f"measure them: edgecat edits {job.run} --json FILE; give --out another name"
+    return (
+        f"measure them: {command_line('edits', job.run, '--json', 'FILE')}; give --out another name"
+    )
 
 
 def list_quicker(savings: Savings) -> list[str]:

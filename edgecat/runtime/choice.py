@@ -11,6 +11,7 @@ from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.engine import Engine, check_device, has_devices, open_model
 from edgecat.runtime.target import detect_target
 from edgecat.runtime.tuned import find_tuning
+from edgecat.typed import command_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +159,7 @@ def open_choice(
         "; ".join(refusals)
         or f"{bundle.path}: none of its variants is worth running on this processor "
         f"({detect_target(bundle.spec.targets)}); choose one with --variant: {names}, or measure "
-        f"them: edgecat tune {bundle.path}"
+        f"them: {command_line('tune', bundle.path)}"
     )
 
 

@@ -12,10 +12,12 @@ whose source is on the path, this imports what needs no more than that: the one 
 """
 
 import contextlib
+import gc
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,14 +37,24 @@ NUM_COUNTED = 3
 
 
 class Answerer:
-    """An open model that answers the material's photos."""
+    """A model that answers the material's photos, opened anew when asked."""
 
-    def __init__(self, model: Model, material: Material, threads: int) -> None:
-        """Take turns from now on."""
-        self._model, self._material = model, material
-        photos = np.array(material.load_photos()[:_NUM_TIMED])
+    def __init__(self, open_model: Callable[[], Model], material: Material, threads: int) -> None:
+        """Open it for the first time."""
+        self._open_model, self._material, self._threads = open_model, material, threads
+        self._model, self._turn = self._open()
+
+    def open(self) -> None:
+        """Open it anew; what was open is gone."""
+        del self._model, self._turn
+        gc.collect()  # which a turn leaves to us
+        self._model, self._turn = self._open()
+
+    def _open(self) -> tuple[Model, Turn[Any]]:
+        model = self._open_model()
+        photos = np.array(self._material.load_photos()[:_NUM_TIMED])
         inputs = [model.prepare(photos[i : i + 1]) for i in range(len(photos))]
-        self._turn = Turn(model.run, inputs, threads)
+        return model, Turn(model.run, inputs, self._threads)
 
     def describe(self) -> dict[str, Any]:
         """Return the precision, and what is installed here."""
@@ -103,13 +115,13 @@ def run(arguments: Sequence[str]) -> None:
             peer.make(material, Path(made))
             return
         threads = 1 if action == "count" else int(rest[0])
-        model = peer.open(material, Path(made), threads)
+        open_model = partial(peer.open, material, Path(made), threads)
         if action == "serve":
-            serve(Answerer(model, material, threads), output)
+            serve(Answerer(open_model, material, threads), output)
         elif action == "count":
-            count(model, material, int(rest[0]), rest[1])
+            count(open_model(), material, int(rest[0]), rest[1])
         else:
-            answer(model, material.load_photos()[0])
+            answer(open_model(), material.load_photos()[0])
             output.write(json.dumps({"peak_rss_bytes": peak_rss_bytes()}) + "\n")
 
 

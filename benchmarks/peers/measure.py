@@ -3,6 +3,7 @@
 import contextlib
 import statistics
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,8 +22,10 @@ from edgecat.bench.clock import (
     median_ratio,
     percentiles,
     ratios_by_round,
+    take_rounds,
     take_turns,
 )
+from edgecat.bench.openings import NUM_OPENINGS
 from edgecat.machine.conditions import read_conditions
 from edgecat.machine.cores import count_threads
 from edgecat.machine.noise import judge_noise
@@ -30,8 +33,9 @@ from edgecat.scores import metrics
 
 _NUM_STARTS = 3
 
-# A race is done when every ratio to the reference is known within this share of it, up and down.
-_MARGIN_RATIO = 0.01
+# Turns of each model in an opening, and how many of them before are not timed: the first answers
+# allocate memory.
+_NUM_TURNS, _NUM_WARMUP = 6, 2
 
 
 @dataclass(frozen=True)
@@ -42,24 +46,22 @@ class Field:
         reference: The name of the one whose time is 1.
         processes: By name, open: the reference first, then edgecat's variants.
         threads: That all compute with.
-        max_s: Seconds that the race with one peer may take.
     """
 
     reference: str
     processes: Mapping[str, Process]
     threads: int
-    max_s: float
 
 
 @contextlib.contextmanager
-def open_field(entrants: Sequence[Entrant], threads: int, max_s: float) -> Iterator[Field]:
+def open_field(entrants: Sequence[Entrant], threads: int) -> Iterator[Field]:
     """Start the reference, the first entrant, and edgecat's variants for a block."""
     with contextlib.ExitStack() as stack:
         processes = {
             entrant.name: stack.enter_context(contextlib.closing(entrant.start(threads)))
             for entrant in entrants
         }
-        yield Field(entrants[0].name, processes, threads, max_s)
+        yield Field(entrants[0].name, processes, threads)
 
 
 def measure_answers(entrant: Entrant) -> dict[str, Any]:
@@ -89,7 +91,9 @@ def measure_answers(entrant: Entrant) -> dict[str, Any]:
 
 
 def measure_speed(field: Field, entrant: Entrant) -> dict[str, Any]:
-    """Return a row's latency, and its ratio to the reference and to each other one, by round.
+    """Return a row's latency, and its ratio to the reference and to each other one, by opening.
+
+    All open their models anew for each, as `edgecat.bench.openings` has it and says why.
 
     Raises:
         UnavailableError: It, or one of the others, fails.
@@ -99,35 +103,59 @@ def measure_speed(field: Field, entrant: Entrant) -> dict[str, Any]:
         if entrant.name not in processes:
             process = entrant.start(field.threads)
             processes[entrant.name] = stack.enter_context(contextlib.closing(process))
-        turns: dict[str, list[list[float]]] = {name: [] for name in processes}
-        actions = {
-            name: partial(_take_turn, name, process, turns[name])
-            for name, process in processes.items()
-        }
+        photos_ms: list[float] = []
         before = read_conditions()
-        times = take_turns(actions, Plan(max_s=field.max_s, margin_ratio=_MARGIN_RATIO))
+        times = _time_openings(processes, entrant.name, photos_ms)
     own_ms = times[entrant.name]
-    timed = turns[entrant.name][-len(own_ms) :]  # those before were the warm-up
     ratios = {name: _compare(own_ms, other_ms) for name, other_ms in times.items()}
     margins = [interval_margin(one["ratio_interval"], one["ratio"]) for one in ratios.values()]
     noise = judge_noise(margins, before, read_conditions(), count_threads())
     return {
-        "latency_ms": percentiles([ms for turn in timed for ms in turn]),
-        "num_rounds": len(own_ms),
+        "latency_ms": percentiles(photos_ms),
+        "num_openings": len(own_ms),
         "noise": asdict(noise),
         **ratios[field.reference],
         "to": {name: ratio for name, ratio in ratios.items() if name != entrant.name},
     }
 
 
+def _time_openings(
+    processes: Mapping[str, Process], watched: str, photos_ms: list[float]
+) -> dict[str, list[float]]:
+    """Return the milliseconds of an answer of each, opening by opening.
+
+    Args:
+        processes: By name; in each opening another one is the first.
+        watched: Of this one the milliseconds of every timed photo are put into `photos_ms`.
+        photos_ms: Filled.
+    """
+    order = deque(processes)
+
+    def take_round() -> dict[str, float]:
+        turns: dict[str, list[list[float]]] = {name: [] for name in order}
+        for name in order:
+            _call(name, processes[name], "open")
+        actions = {name: partial(_take_turn, name, processes[name], turns[name]) for name in order}
+        times = take_turns(actions, Plan.fixed(_NUM_TURNS, _NUM_WARMUP))
+        order.rotate(-1)
+        photos_ms.extend(ms for turn in turns[watched][_NUM_WARMUP:] for ms in turn)
+        return {name: statistics.median(times[name]) for name in processes}
+
+    return take_rounds(take_round, Plan.fixed(NUM_OPENINGS, 0))
+
+
 def _take_turn(name: str, process: Process, turns: list[list[float]]) -> float:
     """Return the milliseconds of the photo of a turn that other programs disturbed least."""
-    try:
-        times_ms: list[float] = process.call("measure_ms")
-    except UnavailableError as error:
-        raise UnavailableError(f"{name}: {error}") from error
+    times_ms: list[float] = _call(name, process, "measure_ms")
     turns.append(times_ms)
     return min(times_ms)
+
+
+def _call(name: str, process: Process, method: str) -> Any:
+    try:
+        return process.call(method)
+    except UnavailableError as error:
+        raise UnavailableError(f"{name}: {error}") from error
 
 
 def _compare(own_ms: Sequence[float], other_ms: Sequence[float]) -> dict[str, Any]:

@@ -37,14 +37,13 @@ _THREADS = (1, 2)
 @click.option("--run", type=click.Path(path_type=Path), required=True)
 @click.option("--bundle", type=click.Path(path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("runs/peers"))
-@click.option("--seconds", default=30.0, show_default=True, help="Of each race, at most.")
 @click.option(
     "--only",
     multiple=True,
     help="A trial: peers whose names begin so, beside edgecat and the reference; printed, not kept "
     "as a result. May be given several times.",
 )
-def main(data: Path, run: Path, bundle: Path, work: Path, seconds: float, only: list[str]) -> None:
+def main(data: Path, run: Path, bundle: Path, work: Path, only: list[str]) -> None:
     """Measure all peers and write the result."""
     work = work.resolve()
     material = prepare_material(run, bundle, data, work / "material")
@@ -54,7 +53,7 @@ def main(data: Path, run: Path, bundle: Path, work: Path, seconds: float, only: 
     rows = {entrant.name: _recall(entrant) or _try_answers(entrant) for entrant in entrants}
     running = [one for one in entrants if "missing" not in rows[one.name]]
     for threads in _THREADS:
-        _race(running, rows, threads, seconds)
+        _race(running, rows, threads)
     result = _describe(material, rows)
     if only:
         click.echo(format_peers({"host": describe_host()} | result))
@@ -87,9 +86,7 @@ def _try_answers(entrant: Entrant) -> dict[str, Any]:
     return row
 
 
-def _race(
-    entrants: list[Entrant], rows: dict[str, dict[str, Any]], threads: int, seconds: float
-) -> None:
+def _race(entrants: list[Entrant], rows: dict[str, dict[str, Any]], threads: int) -> None:
     """Put the speed with a number of threads into the rows that lack it."""
     key = str(threads)
     lacking = [one for one in entrants if "ratio" not in rows[one.name]["threads"].get(key, {})]
@@ -97,7 +94,7 @@ def _race(
         return
     fixed = [one for one in entrants if one.name == REFERENCE]
     fixed += [one for one in entrants if one.name.startswith(OURS)]
-    with open_field(fixed, threads, seconds) as field:
+    with open_field(fixed, threads) as field:
         for entrant, speed in _measure_each(field, lacking):
             rows[entrant.name]["threads"][key] = speed
             _keep(entrant, rows[entrant.name])

@@ -40,7 +40,7 @@ def _open(
     network = build_network(material)
     network.load_state_dict(torch.load(made / _WEIGHTS))
     network.to(memory_format=getattr(torch, layout))
-    run = torch.compile(network) if is_compiled else network
+    run = _compile(network) if is_compiled else network
 
     def prepare(photo: np.ndarray) -> torch.Tensor:
         maps = torch.from_numpy(material.normalize(photo))
@@ -51,6 +51,13 @@ def _open(
         return run(maps).numpy()
 
     return Model(prepare, answer, "fp32")
+
+
+def _compile(network: Any) -> Any:
+    import torch
+
+    torch.compiler.reset()  # an opening is no change of what was compiled before
+    return torch.compile(network)
 
 
 def _peer(setting: str, **options: Any) -> Peer:

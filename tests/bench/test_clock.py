@@ -1,4 +1,5 @@
 import gc
+import math
 import time
 
 import numpy as np
@@ -128,17 +129,17 @@ def test_of_nothing_nothing_is_measured():
     assert take_turns({}, Plan()) == {}
 
 
-def test_the_interval_of_a_median_holds_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    for num in (10, 50, 200):
-        held = [
-            low <= 1.0 <= high
-            for low, high in (
-                median_interval(rng.exponential(1 / np.log(2), num)) for _ in range(1000)
-            )
-        ]
-        # 95 % of 1,000, and four standard deviations less.
-        assert np.mean(held) > 0.92
+@pytest.mark.parametrize("num", [*range(6, 100), 240, 1001])
+def test_the_interval_holds_95_percent_and_hardly_more(num):
+    low, high = median_interval(range(num))
+    assert high == num - 1 - low
+    assert share_held(num, low) >= 0.95
+    assert share_held(num, low + 2) < 0.95
+
+
+def share_held(num, rank):
+    """How often the median lies between the values of a rank from below and from above: exactly."""
+    return 1 - 2 * sum(math.comb(num, below) for below in range(rank + 1)) / 2**num
 
 
 def test_the_interval_of_few_values_is_their_range():

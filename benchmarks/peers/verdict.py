@@ -4,8 +4,8 @@ The rule, for one number of threads. A variant of edgecat dominates a peer if
 
 - it is not shown to be less accurate: the 95 % interval of the top-1 that it loses against the
   peer, paired on the same photos, reaches down to 0 or below; and
-- it is shown to be faster, or as fast: the 95 % interval of the peer's time by the variant's, opening
-  by opening, does not reach below 1.
+- it is shown to be faster, or as fast: the 95 % interval of the peer's time by the variant's,
+  opening by opening, does not reach below 1.
 
 Of several, the one that has the most photos right is named; its losses are counted.
 """

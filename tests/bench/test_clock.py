@@ -2,7 +2,6 @@ import gc
 import math
 import time
 
-import numpy as np
 import pytest
 
 from edgecat.bench.clock import (

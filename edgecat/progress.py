@@ -26,3 +26,15 @@ class Silent:
 
     def say(self, line: str) -> None:
         """Drop the line."""
+
+
+def describe_duration(duration_s: float) -> str:
+    """Return a duration as people read it: "45 s", "12 min", "1 h 30 min".
+
+    Args:
+        duration_s: In seconds, 0 or more.
+    """
+    minutes = round(duration_s / 60)
+    if duration_s < 90:
+        return f"{duration_s:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

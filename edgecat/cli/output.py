@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,47 @@ import click
 
 from edgecat import atomic
 from edgecat.cli.utf8 import writes_utf8
+from edgecat.progress import describe_duration
 from edgecat.strict import to_json
+
+# In a log: a phase that is over sooner says nothing.
+_SECONDS_A_LINE = 60.0
 
 
 class TerminalProgress:
-    """Progress as bars with the time left; where nobody looks on, a line a phase."""
+    """Progress as bars with the time left; in a log, a line a minute."""
 
     @contextlib.contextmanager
     def phase(self, name: str, num_steps: int) -> Iterator[Callable[[], object]]:
         """Draw a bar."""
-        with click.progressbar(
-            length=num_steps, label=f"{name:<24}", file=sys.stderr, hidden=not sys.stderr.isatty()
-        ) as bar:
+        if not sys.stderr.isatty():
+            yield _Log(name, num_steps, self.say).step
+            return
+        with click.progressbar(length=num_steps, label=f"{name:<24}", file=sys.stderr) as bar:
             yield lambda: bar.update(1)
 
     def say(self, line: str) -> None:
         """Print a line; a log on a full disk is no reason to stop."""
         with contextlib.suppress(OSError):
             click.echo(escape(line), err=True)
+
+
+class _Log:
+    """A phase as lines."""
+
+    def __init__(self, name: str, num_steps: int, say: Callable[[str], None]) -> None:
+        self._name, self._num_steps, self._say = name, num_steps, say
+        self._num_done = 0
+        self._begun_s = self._told_s = time.monotonic()
+
+    def step(self) -> None:
+        self._num_done += 1
+        now_s, num_left = time.monotonic(), self._num_steps - self._num_done
+        if now_s - self._told_s < _SECONDS_A_LINE or num_left <= 0:
+            return
+        self._told_s = now_s
+        left = describe_duration((now_s - self._begun_s) / self._num_done * num_left)
+        self._say(f"{self._name}: {self._num_done} of {self._num_steps}, {left} left")
 
 
 def print_json(value: Any, *, is_line: bool = False) -> None:

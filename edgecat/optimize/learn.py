@@ -5,8 +5,9 @@ from pathlib import Path
 
 from edgecat.errors import ConfigError
 from edgecat.optimize.job import SearchJob
+from edgecat.progress import describe_duration
 from edgecat.train.finished import Checkpoint
-from edgecat.train.history import describe_duration, read_metrics
+from edgecat.train.history import read_metrics
 from edgecat.train.job import Job, check_same
 from edgecat.train.parent import inherit, inherit_recipe
 from edgecat.train.recipe import load_recipe

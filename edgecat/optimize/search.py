@@ -18,9 +18,8 @@ from edgecat.optimize.learn import check_budget, estimate_duration_s, is_learned
 from edgecat.optimize.plan import SearchPlan, open_search, plan_search
 from edgecat.optimize.shared import Task, share_tasks
 from edgecat.optimize.variants import export_front, measure_variants
-from edgecat.progress import Progress, Silent
+from edgecat.progress import Progress, Silent, describe_duration
 from edgecat.train.finetune import finetune
-from edgecat.train.history import describe_duration
 from edgecat.train.job import Job
 
 

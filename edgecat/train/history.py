@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecat import atomic
 from edgecat.errors import TrainError
+from edgecat.progress import describe_duration
 from edgecat.train.divergence import Row, is_lost
 from edgecat.train.run import METRICS
 
@@ -102,18 +103,6 @@ def _read_row(texts: Mapping[str | None, str | None]) -> Row:
     if missing := [name for name in _ALWAYS if name not in row]:
         raise ValueError(f"no {', '.join(missing)}")
     return row
-
-
-def describe_duration(duration_s: float) -> str:
-    """Return a duration as people read it: "45 s", "12 min", "1 h 30 min".
-
-    Args:
-        duration_s: In seconds, 0 or more.
-    """
-    minutes = round(duration_s / 60)
-    if duration_s < 90:
-        return f"{duration_s:.0f} s"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def describe_row(history: Sequence[Row], num_epochs: int, *, is_kept: bool) -> str:

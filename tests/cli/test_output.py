@@ -1,10 +1,11 @@
-"""What commands print for machines."""
+"""What commands print for machines, and into logs."""
 
 import json
 
 import pytest
 from PIL import Image
 
+from edgecat.cli import output
 from edgecat.cli.main import _run
 from edgecat.cli.output import TerminalProgress, print_json
 from edgecat.errors import EdgecatError
@@ -42,3 +43,20 @@ def test_names_do_nothing_to_a_terminal(tmp_path, capsys):
     assert told.count("a\\x1b[31m.png") >= 3
     assert told.count("b\\x1b]0;title\\x07.png") == 3
     assert "\x1b" not in told
+
+
+def test_a_log_has_a_line_now_and_then_that_says_what_is_left(monkeypatch, capsys):
+    monkeypatch.setattr(output, "_SECONDS_A_LINE", 0.0)
+    with TerminalProgress().phase("teacher's answers", 3) as step:
+        for _ in range(3):
+            step()
+    assert capsys.readouterr().err.splitlines() == [
+        "teacher's answers: 1 of 3, 0 s left",
+        "teacher's answers: 2 of 3, 0 s left",
+    ]
+
+
+def test_a_phase_that_is_soon_over_says_nothing_in_a_log(capsys):
+    with TerminalProgress().phase("photos", 2) as step:
+        step()
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,4 @@
-import pytest
-
-from edgecat.train.history import describe_duration, describe_row
+from edgecat.train.history import describe_row
 
 
 def rows(*durations_s):
@@ -18,11 +16,3 @@ def test_a_line_says_how_much_time_is_left():
 
 def test_the_last_line_says_of_no_time_that_is_left():
     assert describe_row(rows(60, 180), 2, is_kept=False).endswith("%, 180 s")
-
-
-@pytest.mark.parametrize(
-    ("duration_s", "text"),
-    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3599, "1 h 0 min"), (5400, "1 h 30 min")],
-)
-def test_a_duration_is_told_as_people_read_it(duration_s, text):
-    assert describe_duration(duration_s) == text

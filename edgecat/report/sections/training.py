@@ -2,11 +2,11 @@
 
 import math
 
+from edgecat.progress import describe_duration
 from edgecat.report.facts import Facts
 from edgecat.report.figures import draw, paint_lines
 from edgecat.report.parts import Figure, Missing, Section, Table
 from edgecat.report.sources import Run
-from edgecat.train.history import describe_duration
 
 # Columns of metrics.csv and what they are called here.
 _LOSSES = {"train_loss": "training", "val_loss": "validation"}

@@ -35,12 +35,21 @@ def format_peers(result: dict[str, Any]) -> str:
 
 
 def summarize_peers(result: dict[str, Any]) -> str:
-    """Return of how many peers, by the number of threads, something of edgecat is as good."""
+    """Return of how many peers, by the number of threads, something of edgecat is as good.
+
+    In parentheses: how many of them have no more photos right than what dominates them.
+    """
     rows, num_val = result["rows"], result["num_photos"]["val"]
     tested = [row | {"right": row["right"][num_val:]} for row in rows if "missing" not in row]
     raced = {threads for row in rows for threads in row.get("threads", {})}
-    parts = [_count_dominated(rows, threads) for threads in sorted(raced)]
-    return f"{'; '.join(parts)}; by the test photos alone, {_count_dominated(tested, '1')}"
+    parts = [
+        f"{threads} thread{'s' * (threads != '1')} {_count_dominated(rows, threads)}"
+        for threads in sorted(raced)
+    ]
+    return (
+        f"dominated peers (those with no more photos right): {'; '.join(parts)}; by the test "
+        f"photos alone {_count_dominated(tested, '1')}"
+    )
 
 
 def _count_dominated(rows: Sequence[dict[str, Any]], threads: str) -> str:
@@ -53,11 +62,7 @@ def _count_dominated(rows: Sequence[dict[str, Any]], threads: str) -> str:
     won = [duel for duel in duels.values() if duel]
     even = sum(duel.num_gained >= duel.num_lost for duel in won)
     rest = [f"`{name}`" for name, duel in duels.items() if duel is None]
-    return (
-        f"with {threads} thread{'s' * (threads != '1')} {len(won)} of {len(timed)} peers are "
-        f"dominated, {even} of them with as many photos right or more"
-        + (f"; not {', '.join(rest)}" if rest else "")
-    )
+    return f"{len(won)} of {len(timed)} ({even})" + (f", not {', '.join(rest)}" if rest else "")
 
 
 def _cells(row: dict[str, Any], ours: Sequence[dict[str, Any]]) -> list[str]:

@@ -86,7 +86,7 @@ def test_the_page_names_who_is_not_dominated_and_why_a_row_is_missing():
     assert "|`fast/default`|" in page
     assert "- `gone/default`: pip: no such package" in page
     assert "quiet 6" in page  # three rows, with 1 and 2 threads
-    assert "1 of 2 peers are dominated" in summarize_peers(result)
+    assert "1 thread 1 of 2 (1)" in summarize_peers(result)
     assert "not `fast/default`" in summarize_peers(result)
 
 

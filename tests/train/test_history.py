@@ -1,6 +1,6 @@
 import pytest
 
-from edgecat.train.history import describe_duration, describe_row
+from edgecat.train.history import describe_duration, describe_row, is_kept
 
 
 def rows(*durations_s):
@@ -26,3 +26,12 @@ def test_the_last_line_says_of_no_time_that_is_left():
 )
 def test_a_duration_is_told_as_people_read_it(duration_s, text):
     assert describe_duration(duration_s) == text
+
+
+def test_answering_one_large_class_to_all_is_no_score_to_reach():
+    lost = {"val_top1_ratio": 0.95, "adjusted_recall_ratio": 0.0}
+    better = {"val_top1_ratio": 0.90, "adjusted_recall_ratio": 0.85}
+    worse = {"val_top1_ratio": 0.80, "adjusted_recall_ratio": 0.7}
+    assert not is_kept([lost], num_val=100)
+    assert is_kept([lost, better], num_val=100)
+    assert not is_kept([lost, better, worse], num_val=100)

@@ -9,6 +9,7 @@ import torch
 from edgecat import atomic
 from edgecat.errors import DivergedError, TrainError
 from edgecat.progress import Progress
+from edgecat.scores.metrics import describe_top1, wilson_interval
 from edgecat.train import run as runs
 from edgecat.train.cache import PhotoCache
 from edgecat.train.data import TrainingData
@@ -130,8 +131,10 @@ def fit(
     try:
         with memory_errors(session, learner):
             state = begin(session, learner)
+            before_s = sum(row["duration_s"] for row in state.history)  # in earlier processes
             if teacher is not None:
-                if start.parent is None:  # whose student is one that this teacher has taught
+                # Who has begun may have overtaken it; a parent's student it has taught before.
+                if start.parent is None and not state.epoch:
                     _check_teacher(teacher, session, learner)
                 answers = ask_teacher(teacher, session, start.device)
                 ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
@@ -141,7 +144,7 @@ def fit(
         divergences = (*record.divergences, error.args[0])
         dataclasses.replace(record, divergences=divergences).save(session.run)
         raise
-    outcome = measure_outcome(session, learner, state, start.started_s)
+    outcome = measure_outcome(session, learner, state, start.started_s - before_s)
     record = dataclasses.replace(record, outcome=outcome)
     record.save(session.run)
     return record
@@ -224,18 +227,22 @@ def _hash_parent(record: RunRecord) -> str | None:
 def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None:
     """Refuse a teacher from which nothing can be learned, before it is asked.
 
+    One that has some photos less right by chance is none of these.
+
     Raises:
-        TrainError: The student knows more before it has begun.
+        TrainError: The student surely knows more before it has begun.
     """
-    known_ratio = measure_top1(session, learner)
-    taught_ratio = teacher.record.val_top1_ratio
+    num = len(session.data.indices("val"))
+    num_known = round(num * measure_top1(session, learner))
+    num_taught = round(num * teacher.record.val_top1_ratio)
     session.progress.say(
-        f"teacher {teacher.record.arch}: validation top-1 {100 * taught_ratio:.1f} %; the student "
-        f"before it is taught, with its output layer alone: {100 * known_ratio:.1f} %"
+        f"teacher {teacher.record.arch}: validation top-1 {describe_top1(num_taught, num)}; the "
+        f"student before it is taught, with its output layer alone: "
+        f"{describe_top1(num_known, num)}"
     )
-    if taught_ratio < known_ratio:
+    if wilson_interval(num_taught, num)[1] < wilson_interval(num_known, num)[0]:
         raise TrainError(
-            f"--teacher {teacher.run}: with {100 * taught_ratio:.1f} % it knows less of the "
-            f"validation photos than the student before it is taught ({100 * known_ratio:.1f} %); "
-            "give a better one, or leave --teacher out"
+            f"--teacher {teacher.run}: with {describe_top1(num_taught, num)} it knows less of the "
+            f"validation photos than the student before it is taught ({num_known} right); give a "
+            "better one, or leave --teacher out, and --out another name"
         )

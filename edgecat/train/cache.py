@@ -133,6 +133,7 @@ def open_cache(
     """
     with atomic.storage_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)  # of a killed run: it is no room that others take
     cache, room_bytes = PhotoCache(spec), _measure_room(file)
     try:
         with (

@@ -169,8 +169,7 @@ def open_cache(
             progress.say(f"note: {line}")
         yield cache
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            file.unlink()
+        file.unlink(missing_ok=True)
 
 
 def _measure_room(file: Path) -> int:

@@ -12,6 +12,7 @@ from edgecat.progress import Progress
 from edgecat.scores.metrics import describe_top1, wilson_interval
 from edgecat.train import run as runs
 from edgecat.train.cache import PhotoCache
+from edgecat.train.checkpoint import State
 from edgecat.train.data import TrainingData
 from edgecat.train.device import describe_device
 from edgecat.train.job import Job, check_same, load_earlier, settle_init
@@ -133,12 +134,7 @@ def fit(
             state = begin(session, learner)
             before_s = sum(row["duration_s"] for row in state.history)  # in earlier processes
             if teacher is not None:
-                # Who has begun may have overtaken it; a parent's student it has taught before.
-                if start.parent is None and not state.epoch:
-                    _check_teacher(teacher, session, learner)
-                answers = ask_teacher(teacher, session, start.device)
-                ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
-                session = dataclasses.replace(session, answers=answers)
+                session = _ask(teacher, start, session, learner, state)
             state = train(session, learner, state)
     except DivergedError as error:
         divergences = (*record.divergences, error.args[0])
@@ -222,6 +218,23 @@ def _hash_unlabelled(record: RunRecord) -> str | None:
 def _hash_parent(record: RunRecord) -> str | None:
     """Return what tells a run's parent from others, wherever it lies now."""
     return None if record.parent is None else record.parent.model_sha256
+
+
+def _ask(
+    teacher: Teacher, start: Start, session: Session, learner: Learner, state: State
+) -> Session:
+    """Return a run with what its teacher answers, and tell the other ranks of what form that is.
+
+    Raises:
+        TrainError: Nothing can be learned from it.
+        StorageError: The disk is full.
+    """
+    # Who has begun may have overtaken it; a parent's student it has taught before.
+    if start.parent is None and not state.epoch:
+        _check_teacher(teacher, session, learner)
+    answers = ask_teacher(teacher, session, start.device)
+    start.ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
+    return dataclasses.replace(session, answers=answers)
 
 
 def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None:

@@ -101,7 +101,8 @@ def check_job(job: Job) -> None:
 
     Raises:
         ConfigError: An unknown network, init or way with conflicts, weights that the init does not
-            read, a negative seed, or photos without labels that no teacher answers.
+            read, a negative seed, photos without labels that no teacher answers, or weights of a
+            teacher that does not learn.
         TrainError: The run's folder lies among the photos, or holds something else; timm or
             TensorBoard is asked for and not installed.
     """
@@ -110,6 +111,13 @@ def check_job(job: Job) -> None:
         raise ConfigError(
             f"--unlabelled {job.unlabelled}: nobody says what these photos show; add --teacher "
             "NAME, such as tf_efficientnet_lite2"
+        )
+    if job.teacher_weights != Job.teacher_weights and (
+        job.teacher is None or (Path(job.teacher) / runs.RECORD).exists()
+    ):
+        raise ConfigError(
+            f"--teacher-weights {job.teacher_weights}: no teacher is fine-tuned here that could "
+            "start from it; add --teacher NAME, such as tf_efficientnet_lite2, or leave it out"
         )
     if job.added is not None and job.parent is not None:
         raise ConfigError(

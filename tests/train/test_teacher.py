@@ -390,6 +390,13 @@ def test_photos_without_labels_need_a_teacher(job, camera, tmp_path):
         finetune(elsewhere(job, tmp_path, unlabelled=camera))
 
 
+@pytest.mark.parametrize("has_run", [False, True])
+def test_weights_of_a_teacher_that_does_not_learn_are_refused(job, teacher, tmp_path, has_run):
+    asked = {"teacher": str(teacher) if has_run else None, "teacher_weights": "more.pth"}
+    with pytest.raises(ConfigError, match=r"--teacher-weights more\.pth: .* add --teacher NAME"):
+        finetune(elsewhere(job, tmp_path, **asked))
+
+
 def test_an_empty_folder_of_photos_is_refused(student, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no photos in it"):

@@ -103,13 +103,13 @@ class _School:
 
     def _teach(self, name: str, run: Job) -> None:
         self._progress.say(f"{name} learns on: about {describe_duration(self._duration_s)}")
-        begun_s = time.monotonic()
         try:
-            finetune(run, self._progress)
+            record = finetune(run, self._progress)
         except DivergedError as error:
             self._progress.say(f"{name}: left out: {error}")
         else:
-            self._duration_s = time.monotonic() - begun_s
+            assert record.outcome is not None  # it has finished
+            self._duration_s = record.outcome.duration_s
 
 
 def _has_time(job: SearchJob, started_s: float, duration_s: float) -> bool:

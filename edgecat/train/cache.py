@@ -133,6 +133,7 @@ def open_cache(
     """
     with atomic.storage_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)  # of a killed run: it is no room that others take
     cache, room_bytes = PhotoCache(spec), _measure_room(file)
     try:
         with (
@@ -168,8 +169,7 @@ def open_cache(
             progress.say(f"note: {line}")
         yield cache
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            file.unlink()
+        file.unlink(missing_ok=True)
 
 
 def _measure_room(file: Path) -> int:

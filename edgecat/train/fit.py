@@ -9,8 +9,10 @@ import torch
 from edgecat import atomic
 from edgecat.errors import DivergedError, TrainError
 from edgecat.progress import Progress
+from edgecat.scores.metrics import describe_top1, wilson_interval
 from edgecat.train import run as runs
 from edgecat.train.cache import PhotoCache
+from edgecat.train.checkpoint import State
 from edgecat.train.data import TrainingData
 from edgecat.train.device import describe_device
 from edgecat.train.job import Job, check_same, load_earlier, settle_init
@@ -130,18 +132,15 @@ def fit(
     try:
         with memory_errors(session, learner):
             state = begin(session, learner)
+            before_s = sum(row["duration_s"] for row in state.history)  # in earlier processes
             if teacher is not None:
-                if start.parent is None:  # whose student is one that this teacher has taught
-                    _check_teacher(teacher, session, learner)
-                answers = ask_teacher(teacher, session, start.device)
-                ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
-                session = dataclasses.replace(session, answers=answers)
+                session = _ask(teacher, start, session, learner, state)
             state = train(session, learner, state)
     except DivergedError as error:
         divergences = (*record.divergences, error.args[0])
         dataclasses.replace(record, divergences=divergences).save(session.run)
         raise
-    outcome = measure_outcome(session, learner, state, start.started_s)
+    outcome = measure_outcome(session, learner, state, start.started_s - before_s)
     record = dataclasses.replace(record, outcome=outcome)
     record.save(session.run)
     return record
@@ -221,21 +220,42 @@ def _hash_parent(record: RunRecord) -> str | None:
     return None if record.parent is None else record.parent.model_sha256
 
 
+def _ask(
+    teacher: Teacher, start: Start, session: Session, learner: Learner, state: State
+) -> Session:
+    """Return a run with what its teacher answers, and tell the other ranks of what form that is.
+
+    Raises:
+        TrainError: Nothing can be learned from it.
+        StorageError: The disk is full.
+    """
+    # Who has begun may have overtaken it; a parent's student it has taught before.
+    if start.parent is None and not state.epoch:
+        _check_teacher(teacher, session, learner)
+    answers = ask_teacher(teacher, session, start.device)
+    start.ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
+    return dataclasses.replace(session, answers=answers)
+
+
 def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None:
     """Refuse a teacher from which nothing can be learned, before it is asked.
 
+    One that has some photos less right by chance is none of these.
+
     Raises:
-        TrainError: The student knows more before it has begun.
+        TrainError: The student surely knows more before it has begun.
     """
-    known_ratio = measure_top1(session, learner)
-    taught_ratio = teacher.record.val_top1_ratio
+    num = len(session.data.indices("val"))
+    num_known = round(num * measure_top1(session, learner))
+    num_taught = round(num * teacher.record.val_top1_ratio)
     session.progress.say(
-        f"teacher {teacher.record.arch}: validation top-1 {100 * taught_ratio:.1f} %; the student "
-        f"before it is taught, with its output layer alone: {100 * known_ratio:.1f} %"
+        f"teacher {teacher.record.arch}: validation top-1 {describe_top1(num_taught, num)}; the "
+        f"student before it is taught, with its output layer alone: "
+        f"{describe_top1(num_known, num)}"
     )
-    if taught_ratio < known_ratio:
+    if wilson_interval(num_taught, num)[1] < wilson_interval(num_known, num)[0]:
         raise TrainError(
-            f"--teacher {teacher.run}: with {100 * taught_ratio:.1f} % it knows less of the "
-            f"validation photos than the student before it is taught ({100 * known_ratio:.1f} %); "
-            "give a better one, or leave --teacher out"
+            f"--teacher {teacher.run}: with {describe_top1(num_taught, num)} it knows less of the "
+            f"validation photos than the student before it is taught ({num_known} right); give a "
+            "better one, or leave --teacher out, and --out another name"
         )

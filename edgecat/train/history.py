@@ -26,7 +26,7 @@ def is_kept(history: Sequence[Row], num_val: int) -> bool:
     """Return whether the last epoch is as good as the best, but for chance.
 
     Args:
-        history: A row for each epoch.
+        history: A row for each epoch; one that is lost is never kept, nor one to compare with.
         num_val: Validation photos.
     """
     return not is_lost(history[-1]) and (
@@ -42,7 +42,8 @@ def _least_good_ratio(history: Sequence[Row], num_images: int) -> float:
     longest average. Source: the one-standard-error rule, Breiman et al., "Classification and
     Regression Trees" (1984), section 3.4.3.
     """
-    best = max(row["val_top1_ratio"] for row in history)
+    # On unequal classes, answering the largest one to all scores high: no epoch has to reach that.
+    best = max(row["val_top1_ratio"] for row in history if not is_lost(row))
     return best - math.sqrt(best * (1 - best) / num_images)
 
 

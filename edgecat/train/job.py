@@ -101,7 +101,8 @@ def check_job(job: Job) -> None:
 
     Raises:
         ConfigError: An unknown network, init or way with conflicts, weights that the init does not
-            read, a negative seed, or photos without labels that no teacher answers.
+            read, a negative seed, photos without labels that no teacher answers, or weights of a
+            teacher that does not learn.
         TrainError: The run's folder lies among the photos, or holds something else; timm or
             TensorBoard is asked for and not installed.
     """
@@ -110,6 +111,13 @@ def check_job(job: Job) -> None:
         raise ConfigError(
             f"--unlabelled {job.unlabelled}: nobody says what these photos show; add --teacher "
             "NAME, such as tf_efficientnet_lite2"
+        )
+    if job.teacher_weights != Job.teacher_weights and (
+        job.teacher is None or (Path(job.teacher) / runs.RECORD).exists()
+    ):
+        raise ConfigError(
+            f"--teacher-weights {job.teacher_weights}: no teacher is fine-tuned here that could "
+            "start from it; add --teacher NAME, such as tf_efficientnet_lite2, or leave it out"
         )
     if job.added is not None and job.parent is not None:
         raise ConfigError(
@@ -129,14 +137,17 @@ def check_job(job: Job) -> None:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if job.seed < 0:
         raise ConfigError(f"--seed {job.seed}: must be 0 or more")
-    # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
-    if Path(os.path.realpath(job.run)).is_relative_to(os.path.realpath(job.data)):
-        raise TrainError(
-            f"--out {job.run}: lies inside the photos' folder, where it would be taken for a "
-            "class; give --out a folder beside it"
-        )
+    for photos in filter(None, (job.data, job.unlabelled)):
+        # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
+        if Path(os.path.realpath(job.run)).is_relative_to(os.path.realpath(photos)):
+            raise TrainError(
+                f"--out {job.run}: lies inside the photos' folder {photos}, where what it holds "
+                "would be taken for photos; give --out a folder beside it"
+            )
     if not (job.run / runs.RECORD).exists() and job.run.exists() and not _is_free(job):
-        raise TrainError(f"{job.run}: exists and is not empty; give --out another name")
+        is_begun = _is_free(dataclasses.replace(job, resume=True))
+        mend = "go on with it by adding --resume, or " if is_begun else ""
+        raise TrainError(f"{job.run}: exists and is not empty; {mend}give --out another name")
 
 
 def _is_scratch(job: Job) -> bool:

@@ -43,7 +43,8 @@ def measure_outcome(session: Session, learner: Learner, state: State, started_s:
         session: The run.
         learner: Its averaged network gets the kept weights.
         state: Of the last epoch.
-        started_s: When the run began, of `time.perf_counter`.
+        started_s: When the run began, of `time.perf_counter`; of a resumed one, less its epochs of
+            before.
 
     Raises:
         TrainError: The kept weights are damaged or gone.

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from edgecat.errors import TrainError
-from edgecat.scores.metrics import top1_ratio
+from edgecat.scores.metrics import describe_top1, top1_ratio
 from edgecat.train import run as runs
 from edgecat.train.data import TrainingData
 from edgecat.train.edit import apply_edit, join_name, split_name
@@ -192,10 +192,15 @@ def describe_scores(record: RunRecord) -> list[str]:
     """Return what a run that starts from another one tells at its end: the validation scores."""
     if record.parent is None or record.edited_val_top1_ratio is None or record.outcome is None:
         return []
-    before, now = record.parent.val_top1_ratio, record.outcome.val_top1_ratio
+    ratios = {
+        record.parent.run: record.parent.val_top1_ratio,
+        "edited": record.edited_val_top1_ratio,
+        "now": record.outcome.val_top1_ratio,
+    }
+    num = record.num_photos["val"]
     return [
-        f"validation top-1: {100 * before:.1f} % of {record.parent.run}, "
-        f"{100 * record.edited_val_top1_ratio:.1f} % edited, {100 * now:.1f} % now"
+        f"validation top-1, {name}: {describe_top1(round(ratio * num), num)}"
+        for name, ratio in ratios.items()
     ]
 
 

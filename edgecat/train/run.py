@@ -72,7 +72,8 @@ class Outcome:
         num_test: Test photos; they were looked at once, after the choice.
         test_top1_ratio: Share answered rightly, 0-1.
         test_interval_ratio: Its 95 % interval.
-        duration_s: From the first photo read to the end, decoding included.
+        duration_s: From the first photo read to the end, decoding included; of a run that was
+            resumed, from there, and the epochs of before.
         images_per_s: Training photos a second in the epochs of the whole network.
         val_macro_f1_ratio: Mean F1 of the classes, 0-1; None in runs of an older edgecat.
         test_macro_f1_ratio: The same of the test photos.

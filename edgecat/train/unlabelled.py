@@ -82,7 +82,7 @@ def add_unlabelled(
         device: Where it computes.
     """
     new = find_new(data.cache, photos)
-    chosen = new[~_are_unknown(data, photos, new, teacher, device)]
+    chosen = new[~_are_unknown(data, photos, new, teacher, device)] if len(new) else new
     hashes = "\n".join(sorted(photos.hashes[i] for i in chosen))
     record = UnlabelledRecord(
         sha256=hashlib.sha256(hashes.encode()).hexdigest(),

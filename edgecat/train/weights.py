@@ -6,6 +6,7 @@ with the names and shapes that differ.
 """
 
 import dataclasses
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,7 @@ _MAX_NAMED = 8
 # torch's default of BatchNorm.
 _MOMENTUM = 0.1
 
-_READ_ERRORS = (*READ_ERRORS, SafetensorError)
+_READ_ERRORS = (*READ_ERRORS, SafetensorError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +174,7 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             state: object = load_file(path)
         else:
+            _check_size(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except _READ_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -189,9 +191,40 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
     for prefix in ("module.", "network."):
         state = {str(name).removeprefix(prefix): tensor for name, tensor in state.items()}
     for name, tensor in state.items():
+        if not _is_plain(tensor):
+            raise WeightsError(
+                f"--weights {path}: not a state_dict of plain tensors: {name} is sparse, "
+                "quantized, of 8-bit floats, or holds less than its shape says; save "
+                "{name: tensor.float().contiguous() for name, tensor in model.state_dict().items()}"
+            )
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"--weights {path}: {name} holds NaN or infinite values")
     return state
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a zip file that becomes larger as it is read, as none of torch's does.
+
+    Raises:
+        ValueError: It does.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its parts are compressed")
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Return whether a tensor holds all its values, in a form that networks here compute with.
+
+    One that repeats a value, with stride 0, may be of any size in a file of a kilobyte.
+    """
+    return (
+        tensor.layout is torch.strided
+        and not (tensor.is_nested or tensor.is_quantized or tensor.is_meta)
+        and not (tensor.is_floating_point() and tensor.itemsize < 2)
+        and tensor.nbytes <= tensor.untyped_storage().nbytes()
+    )
 
 
 def _check_fit(network: PhotoNetwork, given: Mapping[str, Tensor], source: str, init: str) -> None:

@@ -21,6 +21,7 @@ from edgecat.optimize.plan import open_search, plan_search  # noqa: E402
 from edgecat.optimize.savings import Savings  # noqa: E402
 from edgecat.optimize.search import optimize  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
+from edgecat.train.checkpoint import load_state, save_state  # noqa: E402
 from edgecat.train.finished import load_checkpoint  # noqa: E402
 from edgecat.train.run import load_run  # noqa: E402
 
@@ -246,6 +247,20 @@ def test_a_budget_ends_after_the_network_that_fits(ask, out, listens, monkeypatc
     monkeypatch.setattr("edgecat.optimize.search._has_time", lambda *_: False)
     progress = listens()
     front = optimize(ask(out, budget_minutes=1000.0), progress)
+    assert {row.name for row in front.rows} == {PARENT, "x1.20"}
+    assert "the budget is used up; left are x2.00: the same command goes on" in progress.lines
+
+
+def test_a_network_that_went_on_where_it_was_killed_tells_how_long_a_whole_one_takes(
+    ask, tmp_path, listens
+):
+    job = ask(tmp_path / "s", epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        optimize(job, listens(dies_in="epoch 2"))
+    state = load_state(job.run_of("x1.20") / "last.pt")
+    state.history[0]["duration_s"] = 1000.0
+    save_state(state, job.run_of("x1.20") / "last.pt")
+    front = optimize(dataclasses.replace(job, budget_minutes=10.0), progress := listens())
     assert {row.name for row in front.rows} == {PARENT, "x1.20"}
     assert "the budget is used up; left are x2.00: the same command goes on" in progress.lines
 

@@ -103,3 +103,13 @@ def test_photos_for_which_a_disk_has_no_room_are_decoded_whenever_they_are_asked
         for number, photo in enumerate(photos):
             assert np.array_equal(cache.scaled(number), scale_photo(photo.path, spec)), photo
     assert f"{len(photos) - room_photos} are decoded again" in listens.lines[-1]
+
+
+def test_what_a_killed_run_left_takes_no_room_from_the_next(draw_photos, small_disk, listens):
+    photos = find_photos(draw_photos())
+    spec = dataclasses.replace(IMAGENET, side_px=32, shorter_side_px=32)
+    with open_cache(small_disk / "cache", photos, spec, listens, skip_broken=False) as cache:
+        assert cache.num_kept == len(photos)
+    (small_disk / "cache").write_bytes(bytes(200 * 1024))
+    with open_cache(small_disk / "cache", photos, spec, listens, skip_broken=False) as cache:
+        assert cache.num_kept == len(photos)

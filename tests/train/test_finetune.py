@@ -217,8 +217,12 @@ def test_a_run_killed_after_its_first_epoch_ends_as_if_nothing_had_happened(
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (run / "pixels.cache").exists()  # nobody could clean up
-    assert load_state(run / "last.pt").epoch == 1
-    finetune(dataclasses.replace(job, run=run, resume=True), listens)
+    state = load_state(run / "last.pt")
+    assert state.epoch == 1
+    state.history[0]["duration_s"] = 1000.0
+    save_state(state, run / "last.pt")
+    resumed = finetune(dataclasses.replace(job, run=run, resume=True), listens)
+    assert resumed.outcome.duration_s > 1000
     assert "resumed after epoch 1" in listens.lines
     assert {path.name for path in run.iterdir()} == FILES
     assert model_bytes(run) == model_bytes(job.run)

@@ -1,4 +1,4 @@
-from edgecat.train.history import describe_row
+from edgecat.train.history import describe_row, is_kept
 
 
 def rows(*durations_s):
@@ -16,3 +16,12 @@ def test_a_line_says_how_much_time_is_left():
 
 def test_the_last_line_says_of_no_time_that_is_left():
     assert describe_row(rows(60, 180), 2, is_kept=False).endswith("%, 180 s")
+
+
+def test_answering_one_large_class_to_all_is_no_score_to_reach():
+    lost = {"val_top1_ratio": 0.95, "adjusted_recall_ratio": 0.0}
+    better = {"val_top1_ratio": 0.90, "adjusted_recall_ratio": 0.85}
+    worse = {"val_top1_ratio": 0.80, "adjusted_recall_ratio": 0.7}
+    assert not is_kept([lost], num_val=100)
+    assert is_kept([lost, better], num_val=100)
+    assert not is_kept([lost, better, worse], num_val=100)

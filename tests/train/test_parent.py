@@ -84,8 +84,10 @@ def test_the_record_tells_the_edits_the_parent_and_the_score_before_it_learned(l
     assert record.input.side_px == 128
     edited = f"{100 * record.edited_val_top1_ratio:.1f} %"
     assert any(line.endswith(f"edited, before it learns: {edited}") for line in lean[1])
-    (line,) = describe_scores(record)
-    assert f"{parent}, {edited} edited, " in line
+    of_parent, of_edited, now = describe_scores(record)
+    assert f"top-1, {parent}: " in of_parent
+    assert of_edited.endswith(f"of 6 photos right, {edited})")
+    assert "% (95 % interval; " in now
     assert describe_scores(before) == []
 
 

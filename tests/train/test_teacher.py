@@ -100,6 +100,13 @@ def elsewhere(job, folder, **changes):
     return dataclasses.replace(job, run=folder / "run", **changes)
 
 
+def claim(run, ratio):
+    """Let the record of a finished run say another score on the validation photos."""
+    record = load_run(run)
+    outcome = dataclasses.replace(record.outcome, val_top1_ratio=ratio)
+    dataclasses.replace(record, outcome=outcome).save(run)
+
+
 def answers_in(run):
     """The only set of answers of a teacher."""
     (folder,) = (run / "answers").iterdir()
@@ -179,6 +186,20 @@ def test_a_run_stopped_while_it_asks_or_learns_goes_on_to_the_same_result(
     assert model == (student.run / "model.safetensors").read_bytes()
 
 
+def test_a_student_that_has_overtaken_its_teacher_goes_on(student, teacher, heard, tmp_path):
+    own = shutil.copytree(teacher, tmp_path / "teacher")
+    stopped = elsewhere(student, tmp_path, teacher=str(own))
+    with pytest.raises(KeyboardInterrupt):
+        finetune(stopped, Dies("epoch 2/3", 1))
+    claim(own, 0.01)
+    record = load_run(stopped.run)
+    overtaken = dataclasses.replace(record.teacher, val_top1_ratio=0.01)
+    dataclasses.replace(record, teacher=overtaken).save(stopped.run)
+    finetune(dataclasses.replace(stopped, resume=True))
+    model = (stopped.run / "model.safetensors").read_bytes()
+    assert model == (student.run / "model.safetensors").read_bytes()
+
+
 @NEEDS_TIMM
 def test_a_network_of_timm_learns_first_and_a_stopped_run_goes_on_with_it(job, tmp_path):
     recipe = dataclasses.replace(job.recipe, epochs=3, head_epochs=1, teacher_ratio=0.0)
@@ -192,7 +213,7 @@ def test_a_network_of_timm_learns_first_and_a_stopped_run_goes_on_with_it(job, t
     )
     with pytest.raises(KeyboardInterrupt):
         finetune(one, Dies("epoch 2/6", 1))
-    with pytest.raises(TrainError, match="is not empty"):
+    with pytest.raises(TrainError, match=r"is not empty.*go on with it by adding --resume"):
         finetune(one)
     record = finetune(dataclasses.replace(one, resume=True))
     assert record.teacher.arch == f"timm/{TINY}"
@@ -212,16 +233,22 @@ def test_a_teacher_that_knows_less_than_the_student_is_refused_before_it_is_aske
     job, teacher, tmp_path
 ):
     own = shutil.copytree(teacher, tmp_path / "teacher", ignore=lambda *_: ["answers"])
-    text = (own / "run.json").read_text()
-    score = load_run(own).outcome.val_top1_ratio
-    assert f'"val_top1_ratio": {score}' in text
-    (own / "run.json").write_text(
-        text.replace(f'"val_top1_ratio": {score}', '"val_top1_ratio": 0.01')
-    )
+    claim(own, 0.01)
     recipe = dataclasses.replace(job.recipe, head_epochs=20)
     said = refusal(job, tmp_path, teacher=str(own), recipe=recipe)
     assert "knows less of the validation photos than the student" in said
     assert not (own / "answers").exists()
+
+
+def test_a_teacher_that_has_one_photo_less_right_than_the_student_may_teach(
+    job, teacher, tmp_path, listens
+):
+    own = shutil.copytree(teacher, tmp_path / "teacher", ignore=lambda *_: ["answers"])
+    claim(own, 5 / 6)
+    recipe = dataclasses.replace(job.recipe, head_epochs=20)
+    finetune(elsewhere(job, tmp_path, teacher=str(own), recipe=recipe), listens)
+    [line] = [line for line in listens.lines if line.startswith("teacher mobilenet_v3_small:")]
+    assert "5 of 6 photos right" in line
 
 
 def test_a_teacher_that_learned_photos_of_the_test_is_refused(student, teacher, tmp_path):
@@ -347,9 +374,27 @@ def test_strangers_among_the_photos_are_left_out(student, teacher, tmp_path):
     assert (found.num_unknown, found.num_learned) == (5, 0)
 
 
+def test_copies_of_labelled_photos_alone_are_left_out(student, photos, tmp_path):
+    found = finetune(elsewhere(student, tmp_path, unlabelled=photos)).unlabelled
+    assert (found.num_duplicates, found.num_learned) == (len(list(photos.rglob("*.png"))), 0)
+
+
+def test_a_run_among_the_photos_without_labels_is_refused(student, camera):
+    with pytest.raises(TrainError, match=r"lies inside the photos' folder .*camera"):
+        finetune(dataclasses.replace(student, run=camera / "run", unlabelled=camera))
+    assert not (camera / "run").exists()
+
+
 def test_photos_without_labels_need_a_teacher(job, camera, tmp_path):
     with pytest.raises(ConfigError, match="nobody says what these photos show; add --teacher"):
         finetune(elsewhere(job, tmp_path, unlabelled=camera))
+
+
+@pytest.mark.parametrize("has_run", [False, True])
+def test_weights_of_a_teacher_that_does_not_learn_are_refused(job, teacher, tmp_path, has_run):
+    asked = {"teacher": str(teacher) if has_run else None, "teacher_weights": "more.pth"}
+    with pytest.raises(ConfigError, match=r"--teacher-weights more\.pth: .* add --teacher NAME"):
+        finetune(elsewhere(job, tmp_path, **asked))
 
 
 def test_an_empty_folder_of_photos_is_refused(student, tmp_path):

@@ -182,6 +182,16 @@ def write_other_zip(path):
         archive.writestr("readme.txt", "not weights")
 
 
+def write_bomb(path):
+    """A state_dict in a zip file whose zeros are compressed, as torch never does."""
+    torch.save({"a": torch.zeros(10**6)}, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
 @pytest.mark.parametrize(
     ("name", "write"),
     [
@@ -192,6 +202,11 @@ def write_other_zip(path):
         ("w.pth", write_other_zip),
         ("w.pth", lambda path: torch.save(torch.zeros(3), path)),
         ("w.pth", lambda path: torch.save([torch.zeros(3)], path)),
+        ("w.pth", lambda path: torch.save({"a": torch.zeros(1).expand(10**13)}, path)),
+        ("w.pth", lambda path: torch.save({"a": torch.zeros(3, device="meta")}, path)),
+        ("w.pth", lambda path: torch.save({"a": torch.eye(3).to_sparse()}, path)),
+        ("w.pth", lambda path: torch.save({"a": torch.ones(3, dtype=torch.float8_e5m2)}, path)),
+        ("w.pth", write_bomb),
         ("w.safetensors", lambda path: path.write_bytes(b"")),
         ("w.safetensors", lambda path: path.write_bytes(b"\xff" * 64)),
         ("w.safetensors", lambda path: torch.save({"a": torch.zeros(3)}, path)),

@@ -8,6 +8,6 @@ def command_line(*words: object) -> str:
 
     Args:
         words: What follows "edgecat": a command, options, paths, and names for what people fill in,
-            such as "IMAGE".
+            such as "PHOTO".
     """
     return shlex.join(["edgecat", *map(str, words)])

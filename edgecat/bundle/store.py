@@ -16,6 +16,7 @@ from edgecat.bundle.gzipped import decompress
 from edgecat.bundle.manifest import NOT_IN_MANIFEST, FileRecord, ModelSpec
 from edgecat.bundle.trust import check_age, check_signature
 from edgecat.errors import BundleError
+from edgecat.typed import command_line
 
 MANIFEST, SIGNATURE = NOT_IN_MANIFEST
 
@@ -103,6 +104,11 @@ def find_bundle(name: str | Path) -> Path:
     released = ASSETS / str(name)
     if not path.exists() and str(name) in released_names():
         return released
+    if path.is_file():
+        unpack = command_line("bundle", "unpack", path, "--out", "BUNDLE")
+        raise BundleError(
+            f"{name}: a file, and a bundle is a folder; if it is a packed one, unpack it: {unpack}"
+        )
     if not path.is_dir():
         raise BundleError(
             f"{name}: no such bundle; give the folder that 'edgecat export' wrote, or the name of "
@@ -247,11 +253,13 @@ def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
         raise BundleError(f"{path}: the manifest names no file {file!r}")
     target = path / file
     size_bytes = _size_bytes(target)
-    if size_bytes != record.size_bytes or size_bytes > MAX_FILE_BYTES:
+    if size_bytes != record.size_bytes:
         raise BundleError(
-            f"{target}: {size_bytes} bytes, the manifest says {record.size_bytes}, and at most "
-            f"{MAX_FILE_BYTES} are accepted; copy the bundle again or export it again"
+            f"{target}: {size_bytes} bytes, the manifest says {record.size_bytes}; copy the bundle "
+            "again or export it again"
         )
+    if size_bytes > MAX_FILE_BYTES:
+        raise BundleError(f"{target}: {size_bytes} bytes; at most {MAX_FILE_BYTES} are accepted")
     data = _read_bytes(target)
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise BundleError(

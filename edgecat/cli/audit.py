@@ -136,4 +136,4 @@ def _print_check(one: "Checked") -> None:
     click.echo(escape(f"{one.check.title:<24}  {one.describe()}"))
     for finding in one.found.findings[:_NUM_NAMED]:
         photos = "  =  ".join(finding.photos[:_NUM_NAMED])
-        click.echo(escape(" " * 26 + " ".join(filter(None, (photos, finding.text)))))
+        click.echo(escape(" " * 26 + ": ".join(filter(None, (photos, finding.text)))))

@@ -63,4 +63,4 @@ def unpack(file: Path, out: Path, signer: Path | None, allow_older: bool) -> Non
 
     spec = unpack_bundle(file, out, signer=signer, allow_older=allow_older)
     click.echo(f"{out}: {spec.name}, all {len(spec.files)} files have the manifest's SHA-256")
-    click.echo(f"next: {command_line('predict', out, 'IMAGE')}")
+    click.echo(f"next: {command_line('predict', out, 'PHOTO')}")

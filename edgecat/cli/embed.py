@@ -12,9 +12,7 @@ from edgecat.cli.output import TerminalProgress, escape, print_json
 
 @click.command("embed", short_help=COMMANDS["embed"])
 @click.argument("bundle")
-@click.argument(
-    "photos", nargs=-1, required=True, metavar="PHOTO|DIR...", type=click.Path(path_type=Path)
-)
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO|DIR...")
 @click.option(
     "--out",
     required=True,
@@ -27,7 +25,7 @@ from edgecat.cli.output import TerminalProgress, escape, print_json
 def command(
     context: click.Context,
     bundle: str,
-    photos: tuple[Path, ...],
+    photos: tuple[str, ...],
     out: Path,
     opening: dict[str, Any],
     as_json: bool,
@@ -53,7 +51,8 @@ def command(
         click.echo(escape(f"error: {photo}: {problem}"), err=True)
 
     with Classifier.open(bundle, **opening) as classifier:
-        found = embed(classifier, [*list_photos(photos)], TerminalProgress(), note_broken)
+        files = [*map(Path, list_photos(photos))]
+        found = embed(classifier, files, TerminalProgress(), note_broken)
     if found.photos:
         names = found.write(out)
         if not as_json:
@@ -61,5 +60,5 @@ def command(
             click.echo(f"{out}: {num_photos} photos, {num_features} numbers each; names: {names}")
     if as_json:
         print_json(found.describe() | {"errors": failures})
-    if failures or not found.photos:
+    if failures:
         context.exit(ImageError.exit_code)

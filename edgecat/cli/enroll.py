@@ -12,14 +12,12 @@ from edgecat.typed import command_line
 @click.command("enroll", short_help=COMMANDS["enroll"])
 @click.argument("bundle")
 @click.option("--add", "label", required=True, metavar="LABEL", help="The new class.")
-@click.argument(
-    "photos", nargs=-1, required=True, metavar="PHOTO|DIR...", type=click.Path(path_type=Path)
-)
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO|DIR...")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Bundle to make or replace."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON.")
-def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def command(bundle: str, label: str, photos: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Add a class to a bundle from a few photos, on the device, in seconds.
 
     All else stays as it is: the new class is one more unit that reads what the network computes
@@ -32,7 +30,7 @@ def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_jso
     from edgecat.enroll.job import enroll
     from edgecat.runtime.embedding import list_photos
 
-    found = enroll(bundle, label, [*list_photos(photos)], out, TerminalProgress())
+    found = enroll(bundle, label, [*map(Path, list_photos(photos))], out, TerminalProgress())
     if as_json:
         print_json({"bundle": str(out)} | found.to_dict())
         return
@@ -53,4 +51,4 @@ def command(bundle: str, label: str, photos: tuple[Path, ...], out: Path, as_jso
     click.echo(f"variants: {', '.join(found.proven.names)}")
     if found.was_signed:
         click.echo("not signed any more; sign it again with 'edgecat sign'")
-    click.echo(f"next: {command_line('predict', out, 'IMAGE')}")
+    click.echo(f"next: {command_line('predict', out, 'PHOTO')}")

@@ -12,10 +12,10 @@ from edgecat.cli.output import escape, percent, print_json
 
 @click.command("explain", short_help=COMMANDS["explain"])
 @click.argument("bundle")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="PHOTO|DIR...")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=click.Path(file_okay=False, path_type=Path),
     default="explained",
     show_default=True,
     help="Folder for the pictures, made if it is not there.",
@@ -35,8 +35,9 @@ def command(
 ) -> None:
     """Show where in photos a bundle sees a class: a picture of each, beside what the model saw.
 
-    The brighter, the more that place speaks for the class (a class activation map). A broken photo
-    is reported, the others are explained, and the exit code is 4.
+    The brighter, the more that place speaks for the class (a class activation map). Of a folder
+    every file below it is taken. A broken photo is reported, the others are explained, and the exit
+    code is 4.
 
     \b
       edgecat explain cats12 cat.jpg
@@ -45,12 +46,13 @@ def command(
     from edgecat.errors import ImageError
     from edgecat.photos.decode import describe_fault, read_photo
     from edgecat.runtime.classifier import Classifier
+    from edgecat.runtime.embedding import list_photos
     from edgecat.runtime.picture_file import PictureFolder
 
     explained, failures = [], []
     with Classifier.open(bundle, **opening) as classifier:
         pictures = PictureFolder(out)
-        for image in images:
+        for image in list_photos(images):
             try:
                 explanation = classifier.explain(read_photo(Path(image)), label=label)
             except ImageError as error:

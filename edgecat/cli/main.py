@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -95,6 +95,10 @@ def cli() -> None:
       edgecat predict BUNDLE cat.jpg
       edgecat help                               topics, each a page with examples
     """
+
+
+# The names alone, for "Did you mean ...?".
+cli.commands = cast(dict[str, click.Command], dict.fromkeys(COMMANDS))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from edgecat.cli.output import escape, percent, print_json
 
 @click.command("predict", short_help=COMMANDS["predict"])
 @click.argument("bundle")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="PHOTO|DIR...")
 @click.option(
     "--top",
     default=3,
@@ -34,22 +34,23 @@ def command(
 ) -> None:
     """Say what photos show.
 
-    BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). A
-    photo that shows none of the known classes is called unknown. A broken photo is reported, the
-    others are answered, and the exit code is 4.
+    BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). Of a
+    folder of photos every file below it is taken. A photo that shows none of the known classes is
+    called unknown. A broken photo is reported, the others are answered, and the exit code is 4.
 
     \b
-      edgecat predict cats12 cat.jpg
+      edgecat predict cats12 cat.jpg holiday/
       edgecat predict first.edgecat --variant openvino-int8 --json *.jpg
     """
     from edgecat.errors import ImageError
     from edgecat.photos.decode import describe_fault, find_oddities, read_photo
     from edgecat.photos.labels import UNKNOWN
     from edgecat.runtime.classifier import Classifier
+    from edgecat.runtime.embedding import list_photos
 
     answers, failures = [], []
     with Classifier.open(bundle, **opening) as classifier:
-        for image in images:
+        for image in list_photos(images):
             try:
                 data = read_photo(Path(image))
                 prediction, notes = classifier.predict(data, top=top), find_oddities(data)

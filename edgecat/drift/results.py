@@ -16,6 +16,8 @@ _MAX_RESULTS = 10_000
 # A line of `watch` has at most 64 KiB; what predict prints of 10,000 photos has 10 MB.
 _MAX_LINE_BYTES, _MAX_DOCUMENT_BYTES = 2**20, 256 * 2**20
 
+_MEND = "give what edgecat watch, stream --window 1 or predict --json wrote"
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -87,10 +89,7 @@ def load_results(files: Iterable[Path], bundle: str, variant: str | None, days: 
     left_out = +left_out
     if not found:
         reasons = ", ".join(f"{num} {why}" for why, num in left_out.items()) or "no line at all"
-        raise ConfigError(
-            f"no answer of {bundle} to compare ({reasons}); give what edgecat watch, stream "
-            "--window 1 or predict --json wrote with this bundle"
-        )
+        raise ConfigError(f"no answer of {bundle} to compare ({reasons}); {_MEND} with this bundle")
     return Results(str(chosen), found, left_out)
 
 
@@ -151,7 +150,8 @@ def _read_values(file: Path, left_out: Counter[str]) -> Iterator[tuple[dict[str,
                     yield _read_object(line, f"{file}, line {number}"), f"{file}, line {number}"
                 number, line = number + 1, opened.readline(_MAX_LINE_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise ConfigError(f"{file}: cannot be read ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{file}: cannot be read ({reason}); {_MEND}") from error
 
 
 def _read_document(text: bytes, where: str) -> Iterator[tuple[dict[str, Any], str]]:

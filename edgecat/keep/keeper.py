@@ -73,11 +73,14 @@ class Keeper:
         self._troubles = Troubles(progress)
         self._lock: int | None = None
         self._num_bytes = 0
+        fault = None
         try:
             self._open()
         except OSError as error:
-            self._bear(error)
+            fault = error
         progress.say(place.describe())
+        if fault is not None:  # behind what should be: the last line is what holds
+            self._bear(fault)
 
     def look_at(self, photo: bytes, sha256: str, prediction: Prediction, source: Source) -> bool:
         """Keep an answered photo if it is worth a look; return whether it is kept now.

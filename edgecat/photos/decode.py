@@ -153,6 +153,8 @@ def read_photo(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError as error:
+        raise ImageError(f"{path}: a folder; give photos") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path}: cannot be read ({reason})") from error

@@ -46,7 +46,7 @@ class LabelledPhoto:
         """
         if self.zipped is not None:
             return self.zipped.read(self.path.relative_to(self.zipped.path).as_posix())
-        if self.path.exists() and not self.path.is_file():
+        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
             raise ImageError(f"{self.path}: a pipe or device, not a file")
         return read_photo(self.path)
 

@@ -99,14 +99,14 @@ def embed(
     return Embedding(spec.name, classifier.variant, tuple(names), tuple(hashes), features)
 
 
-def list_photos(paths: Sequence[Path]) -> Iterator[Path]:
+def list_photos(names: Sequence[str]) -> Iterator[str]:
     """Yield files as they are given, and of folders all that lies below, in the order of names.
+
+    An empty folder is yielded itself, so that whoever reads the files says what is wrong with it.
 
     Raises:
         DatasetError: A folder that cannot be read.
     """
-    for path in paths:
-        if path.is_dir():
-            yield from (path / file for file in list_folder(path).all_files())
-        else:
-            yield path
+    for name in names:
+        files = [*list_folder(Path(name)).all_files()] if Path(name).is_dir() else []
+        yield from (str(Path(name) / file) for file in files) if files else [name]

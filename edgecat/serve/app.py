@@ -26,6 +26,7 @@ from edgecat.errors import (
     UnsupportedImageError,
 )
 from edgecat.keep.keeper import Keeper, Source
+from edgecat.photos.decode import describe_fault
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.explanation import encode_png
 from edgecat.runtime.prediction import Prediction
@@ -104,9 +105,9 @@ class PhotoService:
         try:
             answer = JSONResponse(await self._answer(request))
         except UnsupportedImageError as error:
-            raise Refusal(415, "unsupported_photo", str(error)) from error
+            raise Refusal(415, "unsupported_photo", describe_fault(error)) from error
         except ImageError as error:
-            raise Refusal(422, "not_a_photo", str(error)) from error
+            raise Refusal(422, "not_a_photo", describe_fault(error)) from error
         except EdgecatError as error:
             self._audience.say(f"a photo could not be answered: {error}")
             text = "the model has no answer to this photo; the server's log says why"

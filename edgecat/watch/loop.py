@@ -191,6 +191,12 @@ class _Watcher:
         except (ImageError, NotFiniteError) as error:
             if not arrival.is_last_chance:
                 self.arrivals.wait_longer(arrival)
+                if self.job.once:  # a person may look on, and nothing else happens for so long
+                    self.troubles.begin(
+                        "--patience",
+                        f"{arrival.photo}: no photo yet; such files have {self.job.patience_s:g} s "
+                        "to become one (--patience)",
+                    )
                 return
             result |= {"error": describe_fault(error)}
             self.outcome.num_broken += 1

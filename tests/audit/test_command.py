@@ -42,6 +42,10 @@ def test_the_table_has_a_line_for_each_check(run, hues):
     assert len(lines) == 15
 
 
+def test_a_name_is_told_from_what_is_said_of_it(run, spoiled):
+    assert f"\n{' ' * 26}red/broken.jpg: not a photo;" in run(spoiled).stdout
+
+
 def test_json_has_everything_and_a_place_in_the_ranking_for_each_photo(run, spoiled):
     told = json.loads(run(spoiled, "--json").stdout)
     assert told["num_photos"] == 25

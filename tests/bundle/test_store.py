@@ -104,7 +104,7 @@ def manifest_too_large(folder):
 DAMAGE = {
     "missing file": (remove, r"model\.onnx: missing"),
     "changed file": (flip_a_bit, r"model\.onnx: its SHA-256"),
-    "longer file": (lengthen, r"model\.onnx: 9 bytes, the manifest says 8"),
+    "longer file": (lengthen, r"model\.onnx: 9 bytes, the manifest says 8; copy"),
     "shorter file": (truncate, r"model\.onnx: 7 bytes, the manifest says 8"),
     "extra file": (add_a_file, r"not in the manifest: evil\.py"),
     "hidden file": (add_a_hidden_file, r"not in the manifest: \.hidden"),
@@ -166,9 +166,10 @@ def test_what_is_no_bundle_is_refused(tmp_path, monkeypatch, name):
 
 
 def test_a_file_is_no_bundle(tmp_path):
-    (tmp_path / "model.onnx").write_bytes(b"x")
-    with pytest.raises(BundleError, match="no such bundle"):
-        load_bundle(tmp_path / "model.onnx")
+    (tmp_path / "my cats.zip").write_bytes(b"x")
+    mend = r"my cats\.zip: a file, .*: edgecat bundle unpack '.*my cats\.zip' --out BUNDLE"
+    with pytest.raises(BundleError, match=mend):
+        load_bundle(tmp_path / "my cats.zip")
 
 
 def test_a_released_model_is_found_by_name_but_a_folder_of_that_name_comes_first(

@@ -1,6 +1,7 @@
 """Every command: its help, its refusals, the one edge where an error becomes an exit code."""
 
 import json
+import shutil
 import subprocess
 import sys
 import types
@@ -120,10 +121,10 @@ def test_predict_imports_no_training_library(photo):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["predikt"], "No such command 'predikt'"),
+        (["explian"], "No such command 'explian'. Did you mean 'explain'?"),
         (["predict", "--varient", "x"], "No such option"),
         (["predict"], "Missing argument 'BUNDLE'"),
-        (["predict", "cats12"], "Missing argument 'IMAGE...'"),
+        (["predict", "cats12"], "Missing argument 'PHOTO|DIR...'"),
         (["predict", "cats12", "x.jpg", "--top", "0"], "--top"),
         (["predict", "cats12", "x.jpg", "--top", "many"], "--top"),
         (["evaluate", "cats12", "x", "--split", "train"], "'test', 'all'"),
@@ -215,6 +216,9 @@ def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
         (["inspect", "nowhere"], 5, ["nowhere: no such bundle", "cats12"]),
         (["predict", "nowhere", "x.jpg"], 5, ["nowhere: no such bundle"]),
         (["predict", "cats12", "nowhere.jpg"], 4, ["nowhere.jpg: cannot be read"]),
+        (["predict", "cats12", "."], 4, ["error: .: a folder; give photos"]),
+        (["embed", "cats12", ".", "--out", "f.npy"], 4, ["error: .: a folder; give photos"]),
+        (["drift", ".", "--bundle", "cats12"], 2, [".: cannot be read (Is a directory); give wh"]),
         (
             ["predict", "cats12", "x.jpg", "--variant", "onnxruntime-fp16"],
             5,
@@ -308,6 +312,16 @@ def test_predict_answers_with_the_released_model(photo, capsys, options):
     assert len(answer["top"]) == 12
     # Twelve float64 that sum to 1, each rounded once.
     assert sum(guess["probability"] for guess in answer["top"]) == pytest.approx(1, abs=1e-6)
+
+
+def test_of_a_folder_each_photo_is_answered(photo, tmp_path, capsys):
+    (tmp_path / "album" / "deep").mkdir(parents=True)
+    files = [tmp_path / "album" / name for name in ("a.jpg", "b.jpg", "deep/c.jpg")]
+    for file in files:
+        shutil.copy(photo, file)
+    assert _run(["predict", "cats12", str(tmp_path / "album"), str(photo), "--json"]) == 0
+    answers = json.loads(capsys.readouterr().out)["predictions"]
+    assert [answer["image"] for answer in answers] == [str(file) for file in [*files, photo]]
 
 
 @pytest.mark.parametrize("kind", ["missing folder", "below a file", "link to itself", "long name"])

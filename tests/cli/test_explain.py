@@ -1,6 +1,7 @@
 """`edgecat explain` as a user runs it."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -52,5 +53,19 @@ def test_a_wrong_label_is_refused(bundle, photo, capsys, tmp_path):
 
 
 def test_an_out_that_is_a_file_is_refused(bundle, photo, capsys):
-    assert _run(["explain", bundle, photo, "--out", photo]) == 13
-    assert photo in capsys.readouterr().err
+    assert _run(["explain", bundle, photo, "--out", photo]) == 2
+    assert f"'--out': Directory '{photo}' is a file" in capsys.readouterr().err
+
+
+def test_of_a_folder_each_photo_is_explained(bundle, photo, tmp_path, capsys):
+    album = tmp_path / "album"
+    album.mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(photo, album / name)
+    assert _run(["explain", bundle, str(album), photo, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert [line.split(": ")[0] for line in told.splitlines()] == [
+        str(album / "a.png"),
+        str(album / "b.png"),
+        photo,
+    ]

@@ -48,13 +48,13 @@ def stop(running, number=signal.SIGTERM):
     return running.returncode, said
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_in_good_order(colours, number):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_server_in_good_order(colours, number, code):
     with process(colours) as (running, served):
         assert served.said.startswith("serving colours (onnxruntime-fp32) at http://127.0.0.1:")
         assert served.predict(draw("red"))[0] == 200
         with served.connect():  # an idle connection holds nobody up
-            assert stop(running, number) == (0, "stopped\n")
+            assert stop(running, number) == (code, "stopped\n")
 
 
 def test_requests_under_way_are_answered_before_the_end(colours):

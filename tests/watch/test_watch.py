@@ -223,6 +223,14 @@ def test_a_broken_file_gets_one_line_with_its_error_after_its_time(run, folder, 
     assert "answer" not in line
 
 
+def test_it_says_once_that_it_waits_for_what_is_no_photo_yet(run, folder, said):
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(b"half")
+    run()
+    (line,) = [line for line in said if "no photo yet" in line]
+    assert line == "a.png: no photo yet; such files have 0.5 s to become one (--patience)"
+
+
 def test_a_broken_file_that_is_mended_is_answered(run, folder, out):
     (folder / "a.png").write_bytes(b"half")
     run()

@@ -453,6 +453,7 @@ def spoil_with_a_loop(root):
         (spoil_to_one_class, r"one class only \(class 0\); .* at least two"),
         (spoil_to_four_photos, r"too few photos in 'class 1' \(4\); .* at least 5"),
         (spoil_to_copies, "class 'class 1' has 10 photos, but only 1 that differ"),
+        ({"seed": 2**64}, ConfigError, "must be 0 or more, and below 18446744073709551616"),
         (spoil_with_a_loop, "leads back to its own folder"),
     ],
 )

@@ -386,8 +386,9 @@ def test_resume_refuses_another_run_than_the_one_that_stopped(job, record, tmp_p
 def test_resume_refuses_other_photos(job, record, tmp_path, draw_reds):
     shutil.copytree(job.run, tmp_path / "r")
     others = draw_reds(tmp_path / "others", seed=9)
-    with pytest.raises(TrainError, match="--resume needs the same photos"):
+    with pytest.raises(TrainError, match="--resume needs the same photos") as refused:
         finetune(dataclasses.replace(job, run=tmp_path / "r", data=others, resume=True))
+    assert f"give those of then, {job.data}, with its --list if" in str(refused.value)
 
 
 def test_only_listed_photos_are_learned_from_and_resume_wants_the_same_list(job, quick, tmp_path):

@@ -156,7 +156,9 @@ def test_another_parent_is_not_resumed(lean, lean_job, parent, tmp_path):
     values = json.loads((run / "run.json").read_text())
     values["parent"]["model_sha256"] = "0" * 64
     (run / "run.json").write_text(json.dumps(values))
-    with pytest.raises(TrainError, match="--resume needs the same parent as before"):
+    with pytest.raises(
+        TrainError, match="--resume needs the same network of --from as before: mobil"
+    ):
         finetune(elsewhere(lean_job, tmp_path, resume=True))
 
 

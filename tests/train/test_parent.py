@@ -140,7 +140,9 @@ def test_other_photos_than_the_parents_are_refused(lean_job, photos, draw_reds, 
     folder = shutil.copytree(photos, tmp_path / "photos")
     draw_reds(tmp_path / "more", num_per_class=1, seed=9)
     (tmp_path / "more/class_0/0.png").rename(folder / "class_0/new.png")
-    with pytest.raises(TrainError, match="photos are new, gone, or split otherwise than in that"):
+    with pytest.raises(
+        TrainError, match=r"photos are new, gone, or split otherwise than.* with its --list"
+    ):
         finetune(elsewhere(lean_job, tmp_path, data=folder))
 
 

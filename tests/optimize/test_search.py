@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -242,6 +243,22 @@ def test_what_is_out_of_reach_is_known_to_who_joins(ask, out, listens, monkeypat
 def test_a_run_may_teach_its_own_networks(ask, out, parent):
     optimize(ask(out, teacher=parent, speedups=(1.2,)))
     assert load_run(out / "x1.20").teacher.model_sha256 == load_checkpoint(parent).weights_sha256
+
+
+def test_a_network_that_diverges_is_left_out_with_the_command_that_mends_it(
+    ask, out, parent, tmp_path, listens
+):
+    wild, record = shutil.copytree(parent, tmp_path / "wild"), load_run(parent)
+    recipe = dataclasses.replace(record.recipe, rate=1.0, backbone_rate=1.0)
+    dataclasses.replace(record, recipe=recipe).save(wild)
+    job = dataclasses.replace(ask(out, speedups=(1.2,)), run=wild)
+    progress = listens()
+    assert [row.name for row in optimize(job, progress).rows] == [PARENT]
+    [line] = [line for line in progress.lines if line.startswith("x1.20: left out: ")]
+    assert "same command" not in line
+    _, command = line.split("the search will find it: edgecat ")
+    assert _run(shlex.split(command)) == 0
+    assert {row.name for row in optimize(job).rows} == {PARENT, "x1.20"}
 
 
 def test_a_budget_ends_after_the_network_that_fits(ask, out, listens, monkeypatch):

@@ -7,6 +7,7 @@ DIR/plan.json      the networks that were chosen
 DIR/NAME/          the run of each, as `edgecat finetune` makes it
 DIR/NAME.taken     lies there for the lock of the process that lets it learn, or exports it
 DIR/NAME.edgecat   its export, where that was asked for
+DIR/NAME.failed    why it has none, where it could not be exported
 DIR/variants.json  what was measured of the exports
 DIR/front.json     what came out; DIR/front.svg shows it
 """
@@ -111,6 +112,10 @@ class SearchRecord:
     arch: str
     model_sha256: str
     epochs: int
+
+    def failure_of(self, name: str) -> Path:
+        """Return the file that says why a network has no export."""
+        return self.out / f"{name}.failed"
 
 
 def claim_folder(job: SearchJob, parent: "Checkpoint") -> None:

@@ -53,7 +53,8 @@ class SearchJob:
         speedups: How many times quicker, in the order in which networks learn; above 1.
         target_latency_ms: Of a photo, in place of `speedups`; None for these.
         max_drop_pp: Most that validation top-1 may drop in a network that is recommended.
-        budget_minutes: For the whole call; None for as long as it takes.
+        budget_minutes: For all but exports, which begin only when all networks have learned within
+            it; None for as long as it takes.
         epochs: That each network learns; None for as many as the run.
         variant: What to time, see `edgecat.optimize.timing.find_product`; None for the first one,
             or that of the table.

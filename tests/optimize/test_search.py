@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from edgecat.cli.main import _run  # noqa: E402
 from benchmarks.optimize.predicted_latency import predict_ratio  # noqa: E402
+from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import ConfigError, DatasetError, StorageError, TrainError  # noqa: E402
 from edgecat.optimize.costs import Costs, open_meter  # noqa: E402
 from edgecat.optimize.found import FrontWriter  # noqa: E402
@@ -311,6 +311,12 @@ def test_a_network_is_timed_in_turns_and_chosen_anew_if_it_is_slower(
     [
         ({"speedups": (1.0,)}, "--speedup 1: accepted are numbers above 1"),
         ({"speedups": (float("nan"),)}, "--speedup nan: accepted are numbers above 1"),
+        ({"speedups": (1.001,)}, "--speedup 1.001: accepted are numbers above 1.005"),
+        (
+            {"speedups": (2.001, 1.2, 2.004)},
+            "--speedup 2.001 --speedup 2.004: both networks would be called x2.00; leave one",
+        ),
+        ({"target_latency_ms": 19.95}, "mobilenet_v3_small takes 20.00 ms as it is (onnx"),
         ({"target_latency_ms": 0.0}, "--target-latency-ms 0: accepted are numbers above 0"),
         ({"target_latency_ms": 25.0}, "mobilenet_v3_small takes 20.00 ms as it is (onnx"),
         ({"speedups": (50.0,)}, "x50.00: out of reach; the quickest network that edits make of "),

@@ -453,6 +453,7 @@ def test_cuda_without_cuda_says_what_torch_is_and_the_way_out(job, tmp_path, dev
     [
         ({"arch": "resnet18"}, ConfigError, "network 'resnet18': accepted are mobilenet_v3_large"),
         ({"seed": -1}, ConfigError, "--seed -1: must be 0 or more"),
+        ({"seed": 2**64}, ConfigError, "must be 0 or more, and below 18446744073709551616"),
         ({"weights": "nowhere.pth"}, WeightsError, r"nowhere\.pth: no such file"),
     ],
 )
@@ -494,7 +495,6 @@ def spoil_with_a_loop(root):
         (spoil_to_one_class, r"one class only \(class 0\); .* at least two"),
         (spoil_to_four_photos, r"too few photos in 'class 1' \(4\); .* at least 5"),
         (spoil_to_copies, "class 'class 1' has 10 photos, but only 1 that differ"),
-        ({"seed": 2**64}, ConfigError, "must be 0 or more, and below 18446744073709551616"),
         (spoil_with_a_loop, "leads back to its own folder"),
     ],
 )

@@ -243,7 +243,7 @@ def _ask(
         StorageError: The disk is full.
     """
     # Who has begun may have overtaken it, and so may who starts from what it has taught.
-    before = start.parent and start.parent.checkpoint.record.teacher
+    before = start.parent.checkpoint.record.teacher if start.parent else None
     is_known = before is not None and before.model_sha256 == teacher.record.model_sha256
     if not state.epoch and not is_known:
         _check_teacher(teacher, session, learner)

@@ -1,5 +1,6 @@
 """The command `edgecat finetune`."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,12 @@ class _Batch(click.ParamType[int | str]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         """Return a number from 2, or "auto"."""
-        text = str(value).strip()
-        is_number = text.isascii() and text.isdigit() and int(text) >= 2
-        if text != _AUTO and not is_number:
+        text, number = str(value).strip(), 0
+        with contextlib.suppress(ValueError):  # such as of more digits than Python reads
+            number = int(text) if text.isascii() and text.isdigit() else 0
+        if text != _AUTO and number < 2:
             self.fail(f"{value!r} is neither a number of photos from 2 nor {_AUTO}", param, ctx)
-        return int(text) if is_number else text
+        return number or text
 
 
 @click.command("finetune", short_help=COMMANDS["finetune"])

@@ -53,7 +53,8 @@ from edgecat.typed import command_line
 @click.option(
     "--budget-minutes",
     type=float,
-    help="Begin no network that would end later; one is always learned. By default all of them.",
+    help="Begin no network that would end later; one is always learned. By default all of them. "
+    "--export comes when all have learned, and what it takes is not counted.",
 )
 @click.option("--epochs", type=int, help="That each network learns; by default as many as RUN.")
 @click.option(

@@ -9,6 +9,9 @@ from edgecat.machine.cgroups import list_groups, parse_number, read_number, read
 
 _CPUS = "sys/devices/system/cpu"
 
+#: More threads than any processor has.
+MAX_THREADS = 4096
+
 
 @dataclasses.dataclass(frozen=True)
 class Cores:

@@ -7,6 +7,7 @@ DIR/plan.json      the networks that were chosen
 DIR/NAME/          the run of each, as `edgecat finetune` makes it
 DIR/NAME.taken     lies there for the lock of the process that lets it learn, or exports it
 DIR/NAME.edgecat   its export, where that was asked for
+DIR/NAME.failed    why it has none, where it could not be exported
 DIR/variants.json  what was measured of the exports
 DIR/front.json     what came out; DIR/front.svg shows it
 """
@@ -42,6 +43,19 @@ PICTURE = "front.svg"
 SPEEDUPS = (1.75, 2.5, 1.25, 2.0, 1.5)
 
 
+#: Below, a network would be called x1.00: names have two decimals.
+LEAST_SPEEDUP = 1.005
+
+
+def name_target(ratio: float) -> str:
+    """Return what a network is called: "x2.00" for two times quicker.
+
+    Args:
+        ratio: Time that it may take, by that of the network as it is.
+    """
+    return f"x{1 / ratio:.2f}"
+
+
 @dataclasses.dataclass(frozen=True)
 class SearchJob:
     """What to search for.
@@ -49,10 +63,12 @@ class SearchJob:
     Attributes:
         run: The finished run whose network is to become quicker.
         out: Folder of the search.
-        speedups: How many times quicker, in the order in which networks learn; above 1.
+        speedups: How many times quicker, in the order in which networks learn; above 1.005, and no
+            two of the same two decimals.
         target_latency_ms: Of a photo, in place of `speedups`; None for these.
         max_drop_pp: Most that validation top-1 may drop in a network that is recommended.
-        budget_minutes: For the whole call; None for as long as it takes.
+        budget_minutes: For all but exports, which begin only when all networks have learned within
+            it; None for as long as it takes.
         epochs: That each network learns; None for as many as the run.
         variant: What to time, see `edgecat.optimize.timing.find_product`; None for the first one,
             or that of the table.
@@ -96,6 +112,10 @@ class SearchJob:
     def bundle_of(self, name: str) -> Path:
         """Return the folder of a network's export."""
         return self.out / f"{name}.edgecat"
+
+    def failure_of(self, name: str) -> Path:
+        """Return the file that says why a network has no export."""
+        return self.out / f"{name}.failed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,11 +163,18 @@ def check_search(job: SearchJob) -> None:
     """Refuse what no search could do.
 
     Raises:
-        ConfigError: A number that is none of those that are accepted, a file in place of a folder,
-            or a teacher that is no run, or is to be taught.
+        ConfigError: A number that is none of those that are accepted, two speedups that read the
+            same, a file in place of a folder, or a teacher that is no run, or is to be taught.
     """
+    named: dict[str, float] = {}
     for speedup in job.speedups:
-        _check_above(1, "--speedup", speedup)
+        _check_above(LEAST_SPEEDUP, "--speedup", speedup)
+        other = named.setdefault(name_target(1 / speedup), speedup)
+        if other != speedup:
+            raise ConfigError(
+                f"--speedup {other} --speedup {speedup}: both networks would be called "
+                f"{name_target(1 / speedup)}; leave one of the two out"
+            )
     _check_above(0, "--target-latency-ms", job.target_latency_ms)
     _check_above(0, "--budget-minutes", job.budget_minutes)
     _check_above(-100, "--max-drop", job.max_drop_pp)

@@ -6,12 +6,14 @@ from pathlib import Path
 from edgecat.errors import ConfigError
 from edgecat.optimize.job import SearchJob
 from edgecat.progress import describe_duration
+from edgecat.train.divergence import Divergence
 from edgecat.train.finished import Checkpoint
 from edgecat.train.history import read_metrics
 from edgecat.train.job import Job, check_same
 from edgecat.train.parent import inherit, inherit_recipe
 from edgecat.train.recipe import load_recipe
 from edgecat.train.run import RECORD, load_run
+from edgecat.typed import command_line
 
 
 def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ...]) -> Job:
@@ -39,6 +41,31 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
         photo_list=job.photo_list,
     )
     return inherit(asked, job.run, edits)
+
+
+def describe_mend(job: SearchJob, run: Job, edits: tuple[str, ...], divergence: Divergence) -> str:
+    """Return what a person can do for a network that went wrong.
+
+    Args:
+        job: Of the search.
+        run: Of the network, as `make_job` returns it.
+        edits: Of it.
+        divergence: How it went wrong.
+    """
+    options = {
+        "--out": run.run,
+        "--from": job.run,
+        "--epochs": job.epochs,
+        "--teacher": job.teacher,
+        "--unlabelled": job.unlabelled,
+        "--list": job.photo_list,
+    }
+    given = [word for pair in options.items() if pair[1] is not None for word in pair]
+    given += [word for edit in edits for word in ("--edit", edit)]
+    given += ["--skip-broken"] if job.skip_broken else []
+    by_hand = command_line("finetune", run.data, *given, "--resume", *divergence.lower_rates)
+    longer = "" if divergence.high_rates else "give more --epochs, in another --out, or "
+    return f"{longer}let it learn by hand, at a lower rate, and the search will find it: {by_hand}"
 
 
 def estimate_duration_s(job: SearchJob, parent: Checkpoint) -> float:

@@ -8,7 +8,15 @@ from edgecat.errors import ConfigError
 from edgecat.optimize.candidate import Candidate, Candidates, Gauge, build_menu, find_candidate
 from edgecat.optimize.choice import Space
 from edgecat.optimize.costs import CostMeter, Costs, open_meter
-from edgecat.optimize.job import COSTS, PLAN, SearchJob, check_search, claim_folder
+from edgecat.optimize.job import (
+    COSTS,
+    LEAST_SPEEDUP,
+    PLAN,
+    SearchJob,
+    check_search,
+    claim_folder,
+    name_target,
+)
 from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.optimize.learn import make_job
 from edgecat.optimize.photos import find_photos
@@ -150,13 +158,13 @@ def _list_targets(job: SearchJob, savings: Savings) -> dict[str, float]:
     ratios = [1 / speedup for speedup in job.speedups]
     if job.target_latency_ms is not None:
         ratios = [job.target_latency_ms / savings.latency_ms]
-        if ratios[0] >= 1:
+        if 1 / ratios[0] <= LEAST_SPEEDUP:
             raise ConfigError(
                 f"--target-latency-ms {job.target_latency_ms:g}: {savings.arch} takes "
                 f"{savings.latency_ms:.2f} ms as it is ({savings.variant}, 1 thread, "
                 f"{savings.cpu}); give less"
             )
-    return {f"x{1 / ratio:.2f}": ratio for ratio in ratios}
+    return {name_target(ratio): ratio for ratio in ratios}
 
 
 def describe_plan(plan: SearchPlan) -> list[str]:

@@ -7,7 +7,7 @@ that holds, benchmarks/optimize/predicted_latency.py asks.
 
 import dataclasses
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from edgecat.bench.clock import median_interval, ratios_by_round
 from edgecat.bench.host import describe_host
@@ -16,7 +16,6 @@ from edgecat.optimize.timing import Stopwatch
 from edgecat.progress import Progress, Silent
 from edgecat.runtime.engine import ENGINES
 from edgecat.scores.bounds import LATENCIES_MS, LATENCY_RATIOS, check_interval, check_within
-from edgecat.train.edit import EDITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,26 +67,6 @@ class Savings:
             ValueError: A time that no clock measures.
         """
         check_within("latency_ms", self.latency_ms, LATENCIES_MS)
-
-    def predict_ratio(self, edits: Iterable[str]) -> float:
-        """Return the time of the network with several edits by its time without.
-
-        Args:
-            edits: Some of `self.edits`.
-
-        Raises:
-            ConfigError: One was not measured.
-        """
-        saved, scale = 0.0, 1.0
-        for edit in edits:
-            if edit not in self.edits:
-                raise ConfigError(f"edit {edit}: not measured; known are {', '.join(self.edits)}")
-            ratio = self.edits[edit].ratio
-            if EDITS.load(edit.partition(":")[0]).scales_all:
-                scale *= ratio
-            else:
-                saved += 1 - ratio
-        return scale * (1 - saved)
 
     @property
     def margin_ratio(self) -> float:

@@ -14,11 +14,18 @@ from edgecat.optimize.found import FrontWriter
 from edgecat.optimize.front import Front
 from edgecat.optimize.job import SearchJob
 from edgecat.optimize.judge import open_judge
-from edgecat.optimize.learn import check_budget, estimate_duration_s, is_learned, make_job
+from edgecat.optimize.learn import (
+    check_budget,
+    describe_mend,
+    estimate_duration_s,
+    is_learned,
+    make_job,
+)
 from edgecat.optimize.plan import SearchPlan, open_search, plan_search
 from edgecat.optimize.shared import Task, share_tasks
 from edgecat.optimize.variants import export_front, measure_variants
 from edgecat.progress import Progress, Silent, describe_duration
+from edgecat.train.divergence import Divergence
 from edgecat.train.finetune import finetune
 from edgecat.train.job import Job
 
@@ -88,7 +95,7 @@ class _School:
             candidate.name,
             self._job.lock_of(candidate.name),
             is_done=partial(is_learned, run.run, run.arch),
-            do=partial(self._teach, candidate.name, run),
+            do=partial(self._teach, candidate, run),
         )
 
     def _may_go_on(self, left: list[str]) -> bool:
@@ -101,12 +108,15 @@ class _School:
         self.is_over = True
         return False
 
-    def _teach(self, name: str, run: Job) -> None:
+    def _teach(self, candidate: Candidate, run: Job) -> None:
+        name = candidate.name
         self._progress.say(f"{name} learns on: about {describe_duration(self._duration_s)}")
         try:
             record = finetune(run, self._progress)
         except DivergedError as error:
-            self._progress.say(f"{name}: left out: {error}")
+            divergence: Divergence = error.args[0]
+            mend = describe_mend(self._job, run, candidate.edits, divergence)
+            self._progress.say(f"{name}: left out: {divergence.describe()}; {mend}")
         else:
             assert record.outcome is not None  # it has finished
             self._duration_s = record.outcome.duration_s

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from edgecat import atomic
 from edgecat.bench.openings import Timed
 from edgecat.bench.run import ONE_THREAD, open_all, prepare
 from edgecat.bundle.store import Bundle, load_bundle
@@ -31,7 +32,8 @@ def export_front(job: SearchJob, front: Front, data: Path, progress: Progress) -
         progress: Told of each step.
 
     Returns:
-        The names of those that have an export: it was made now or before.
+        The names of those that have an export: it was made now or before. One that failed is not
+        tried again, here or elsewhere: after minutes the same network would fail again.
 
     Raises:
         ExportError: What the search started from cannot be exported.
@@ -44,12 +46,22 @@ def export_front(job: SearchJob, front: Front, data: Path, progress: Progress) -
         Task(
             name,
             job.lock_of(name),
-            is_done=job.bundle_of(name).exists,
+            is_done=partial(_is_settled, job, name),
             do=partial(_export, job, name, data, progress),
         )
         for name in names
     ]
-    return tuple(one.name for one in share_tasks(tasks, "exported", lambda _: True, progress))
+    done = [one.name for one in share_tasks(tasks, "exported", lambda _: True, progress)]
+    exported = tuple(name for name in done if job.bundle_of(name).exists())
+    for name in (name for name in done if name not in exported):
+        file = job.failure_of(name)
+        reason = file.read_text(encoding="utf-8").strip()
+        progress.say(f"{name} has no export: {reason}; to try again, remove {file}")
+    return exported
+
+
+def _is_settled(job: SearchJob, name: str) -> bool:
+    return job.bundle_of(name).exists() or job.failure_of(name).exists()
 
 
 def _export(job: SearchJob, name: str, data: Path, progress: Progress) -> None:
@@ -58,9 +70,12 @@ def _export(job: SearchJob, name: str, data: Path, progress: Progress) -> None:
     try:
         export_run(job.run_of(name), bundle, int8=True, data=data, progress=progress)
     except (ExportError, QuantizeError, NotFiniteError) as error:
-        if name == PARENT and not bundle.exists():  # nothing could be compared
+        if bundle.exists():  # without a variant that is over budget
+            progress.say(f"{name}: {error}")
+        elif name == PARENT:  # nothing could be compared
             raise
-        progress.say(f"{name}: {error}")
+        else:
+            atomic.write_text(job.failure_of(name), f"{error}\n")
 
 
 def measure_variants(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgecat.bundle.manifest import Variant
 from edgecat.errors import ConfigError, EngineError
-from edgecat.machine.cores import count_threads
+from edgecat.machine.cores import MAX_THREADS, count_threads
 from edgecat.registry import Registry
 from edgecat.runtime.device import CPU, Devices, Resources
 from edgecat.runtime.precision import Precision
@@ -187,10 +187,10 @@ def open_model(
         BundleError: The model takes numbers from a file that is not given here.
         EngineError: The engine is not known or not installed, has no such device, or refuses the
             model.
-        ConfigError: `threads` is below 1, or nobody knows the device.
+        ConfigError: `threads` is none that are accepted, or nobody knows the device.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"--threads {threads}: must be at least 1")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"--threads {threads}: must be at least 1, and at most {MAX_THREADS}")
     from edgecat.runtime.checked import CheckedEngine
 
     find_precision(variant)

@@ -15,7 +15,7 @@ from edgecat.bundle.plain import check_plain
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, EngineError
 from edgecat.machine.conditions import Conditions
-from edgecat.machine.cores import read_cores
+from edgecat.machine.cores import MAX_THREADS, read_cores
 from edgecat.machine.cpu import list_features, name_processor, read_cpuinfo
 from edgecat.machine.noise import Noise
 from edgecat.machine.packages import list_versions
@@ -32,9 +32,6 @@ from edgecat.scores.bounds import (
 from edgecat.strict import build, read_json, to_json
 
 SCHEMA_VERSION = 1
-
-# More threads than any processor has.
-_MAX_THREADS = 4096
 
 # A thread more is a core less for everything else, and heat. It has to gain as much.
 _MIN_GAIN_RATIO = 0.05
@@ -123,7 +120,7 @@ class Timing:
         Raises:
             ValueError: One that cannot.
         """
-        check_within("threads", self.threads, (1, _MAX_THREADS))
+        check_within("threads", self.threads, (1, MAX_THREADS))
         check_within("ratio", self.ratio, LATENCY_RATIOS)
         check_interval("ratio_interval", self.ratio_interval, LATENCY_RATIOS)
         for name, value in self.latency_ms.items():
@@ -252,7 +249,7 @@ class Tuning:
 
 
 def find_fastest(
-    timings: Sequence[Timing], variant: str | None = None, max_threads: int = _MAX_THREADS
+    timings: Sequence[Timing], variant: str | None = None, max_threads: int = MAX_THREADS
 ) -> Timing | None:
     """Return the fastest that may be chosen; None if none may.
 

@@ -52,18 +52,31 @@ class Divergence:
 
     def __str__(self) -> str:
         """Return the message: what was seen, what to try."""
-        default = Recipe()
-        high = [name for name, rate in self.rates.items() if rate > getattr(default, name)]
-        tries = [
-            f"--set {name}={min(self.rates[name] / 10, getattr(default, name)):g}"
-            for name in high or self.rates
-        ]
-        given = " and ".join(f"{name} {rate:g}" for name, rate in self.rates.items())
         start = "go on from the last good checkpoint" if self.epoch else "teach the head again"
-        advice = f"{start}, at a lower rate, by the same command and --resume {' '.join(tries)}"
-        if not high:
+        options = " ".join(self.lower_rates)
+        advice = f"{start}, at a lower rate, by the same command and --resume {options}"
+        if not self.high_rates:
             advice += ", or train for more epochs, in a new folder"
-        return f"the run has diverged in epoch {self.epoch}, with {given}: {self.reason}; {advice}"
+        return f"{self.describe()}; {advice}"
+
+    def describe(self) -> str:
+        """Return what was seen, without what to try."""
+        given = " and ".join(f"{name} {rate:g}" for name, rate in self.rates.items())
+        return f"the run has diverged in epoch {self.epoch}, with {given}: {self.reason}"
+
+    @property
+    def lower_rates(self) -> tuple[str, ...]:
+        """Return the options with which to go on: ("--set", "rate=0.001")."""
+        tries = {
+            name: min(self.rates[name] / 10, getattr(Recipe(), name))
+            for name in self.high_rates or self.rates
+        }
+        return tuple(word for name in tries for word in ("--set", f"{name}={tries[name]:g}"))
+
+    @property
+    def high_rates(self) -> list[str]:
+        """Return which rates are above the default; if none is, time may have been too short."""
+        return [name for name, rate in self.rates.items() if rate > getattr(Recipe(), name)]
 
 
 def check_steps(recipe: Recipe, epoch: int, losses: Losses, num_steps: int) -> None:

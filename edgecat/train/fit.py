@@ -32,7 +32,7 @@ from edgecat.train.photo_store import PhotoStore
 from edgecat.train.ranks import Ranks
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
-from edgecat.train.teacher import Teacher, ask_teacher, open_teacher
+from edgecat.train.teacher import Teacher, ask_teacher, measure_teacher, open_teacher
 from edgecat.train.unlabelled import add_unlabelled
 from edgecat.train.validate import measure_top1
 from edgecat.train.weights import LoadedWeights, load_weights
@@ -197,10 +197,15 @@ def _follow(start: Start, record: RunRecord) -> RunRecord:
     earlier, run = start.earlier, start.job.run
     if earlier is None:
         return record
-    check_same(run, "photos (SHA-256 of all)", earlier.data_sha256, record.data_sha256)
-    check_same(run, "teacher", earlier.teacher, record.teacher)
-    check_same(run, "photos without labels", *map(_hash_unlabelled, (earlier, record)))
-    check_same(run, "parent", *map(_hash_parent, (earlier, record)))
+    if earlier.data_sha256 != record.data_sha256:
+        raise TrainError(
+            f"{run}: --resume needs the same photos as before, and some are new, gone, changed or "
+            f"in another class; give those of then, {earlier.data}, with its --list if it had one, "
+            "or give --out another name"
+        )
+    check_same(run, "--teacher", *map(_name_teacher, (earlier, record)))
+    check_same(run, "photos of --unlabelled", *map(_name_unlabelled, (earlier, record)))
+    check_same(run, "network of --from", *map(_name_parent, (earlier, record)))
     if earlier.outcome is not None:
         return earlier
     return dataclasses.replace(
@@ -210,14 +215,22 @@ def _follow(start: Start, record: RunRecord) -> RunRecord:
     )
 
 
-def _hash_unlabelled(record: RunRecord) -> str | None:
+def _name_teacher(record: RunRecord) -> str:
+    """Return what tells a run's teacher from others, wherever it lies now."""
+    one = record.teacher
+    return "none" if one is None else f"{one.arch} (SHA-256 of its weights: {one.model_sha256})"
+
+
+def _name_unlabelled(record: RunRecord) -> str:
     """Return what tells a run's photos without labels from others, wherever they lie now."""
-    return None if record.unlabelled is None else record.unlabelled.sha256
+    one = record.unlabelled
+    return "none" if one is None else f"{one.num_learned} photos (SHA-256 of all: {one.sha256})"
 
 
-def _hash_parent(record: RunRecord) -> str | None:
+def _name_parent(record: RunRecord) -> str:
     """Return what tells a run's parent from others, wherever it lies now."""
-    return None if record.parent is None else record.parent.model_sha256
+    one = record.parent
+    return "none" if one is None else f"{one.arch} (SHA-256 of its weights: {one.model_sha256})"
 
 
 def _ask(
@@ -229,31 +242,38 @@ def _ask(
         TrainError: Nothing can be learned from it.
         StorageError: The disk is full.
     """
-    # Who has begun may have overtaken it; a parent's student it has taught before.
-    if start.parent is None and not state.epoch:
+    # Who has begun may have overtaken it, and so may who starts from what it has taught.
+    before = start.parent.checkpoint.record.teacher if start.parent else None
+    is_known = before is not None and before.model_sha256 == teacher.record.model_sha256
+    if not state.epoch and not is_known:
         _check_teacher(teacher, session, learner)
     answers = ask_teacher(teacher, session, start.device)
     start.ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
     return dataclasses.replace(session, answers=answers)
 
 
+def knows_less(num_right: int, num_other: int, num: int) -> bool:
+    """Return whether who has so many of the photos right surely knows less than another.
+
+    Some photos less may be chance.
+    """
+    return wilson_interval(num_right, num)[1] < wilson_interval(num_other, num)[0]
+
+
 def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None:
     """Refuse a teacher from which nothing can be learned, before it is asked.
-
-    One that has some photos less right by chance is none of these.
 
     Raises:
         TrainError: The student surely knows more before it has begun.
     """
     num = len(session.data.indices("val"))
     num_known = round(num * measure_top1(session, learner))
-    num_taught = round(num * teacher.record.val_top1_ratio)
+    num_taught = round(num * measure_teacher(teacher, session, learner.device))
     session.progress.say(
         f"teacher {teacher.record.arch}: validation top-1 {describe_top1(num_taught, num)}; the "
-        f"student before it is taught, with its output layer alone: "
-        f"{describe_top1(num_known, num)}"
+        f"student before it is taught: {describe_top1(num_known, num)}"
     )
-    if wilson_interval(num_taught, num)[1] < wilson_interval(num_known, num)[0]:
+    if knows_less(num_taught, num_known, num):
         raise TrainError(
             f"--teacher {teacher.run}: with {describe_top1(num_taught, num)} it knows less of the "
             f"validation photos than the student before it is taught ({num_known} right); give a "

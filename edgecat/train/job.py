@@ -36,6 +36,9 @@ _LEFTOVERS = (
     *(f".{name}.*{atomic.UNFINISHED}" for name in (runs.SPLIT, runs.RECORD)),
 )
 
+# `torch.manual_seed` takes 64 bits.
+_END_OF_SEEDS = 2**64
+
 #: How a teacher is fine-tuned. It knows much, so few epochs are enough; without label smoothing,
 #: which makes a teacher that scores better and teaches worse (Müller et al., "When Does Label
 #: Smoothing Help?", 2019). What it and its student score: benchmarks/results/*/finetune_good.json.
@@ -60,7 +63,7 @@ class Job:
         has_board: Whether to write for TensorBoard, too.
         fits_memory: Whether to take batches in as many parts as memory needs
             (`edgecat.train.memory`); the recipe's `batch_parts` is the least.
-        seed: Of all chance, 0 or more.
+        seed: Of all chance, 0 or more, of 64 bits.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: Go on where a run in the same folder stopped.
         skip_broken: Leave broken photos out instead of refusing all.
@@ -101,8 +104,8 @@ def check_job(job: Job) -> None:
 
     Raises:
         ConfigError: An unknown network, init or way with conflicts, weights that the init does not
-            read, a negative seed, photos without labels that no teacher answers, or weights of a
-            teacher that does not learn.
+            read, a seed out of range, photos without labels that no teacher answers, or weights of
+            a teacher that does not learn.
         TrainError: The run's folder lies among the photos, or holds something else; timm or
             TensorBoard is asked for and not installed.
     """
@@ -135,8 +138,8 @@ def check_job(job: Job) -> None:
         )
     if job.conflicts not in CONFLICTS:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
-    if job.seed < 0:
-        raise ConfigError(f"--seed {job.seed}: must be 0 or more")
+    if not 0 <= job.seed < _END_OF_SEEDS:
+        raise ConfigError(f"--seed {job.seed}: must be 0 or more, and below {_END_OF_SEEDS}")
     for photos in filter(None, (job.data, job.unlabelled)):
         # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
         if Path(os.path.realpath(job.run)).is_relative_to(os.path.realpath(photos)):

@@ -58,7 +58,7 @@ def train(session: Session, learner: Learner, state: State) -> State:
             tell_board(state.history[-1])
             divergence.check_history(session.recipe, state.history)
             if not divergence.is_lost(state.history[-1]):  # on disk stands the last good one
-                learner.ranks.first(save_state, state, session.run / runs.CHECKPOINT)
+                _save(session, learner, state)
     divergence.check_kept(session.recipe, state.epoch, state.best_epoch)
     return state
 
@@ -80,11 +80,24 @@ def begin(session: Session, learner: Learner) -> State:
         ranks.first(save_state, capture(learner, [], 0), checkpoint)
     state = load_state(checkpoint, ranks.share(checkpoint.read_bytes))
     restore(learner, state)
-    if state.best_epoch:  # whose weights may be those that are kept in the end
+    if 0 < state.best_epoch == state.epoch:  # a kill may have left the weights of before
+        ranks.first(save_model, learner.averaged, session.run / runs.MODEL)
+    elif state.best_epoch:  # whose weights may be those that are kept in the end
         ranks.first(load_model, copy.deepcopy(learner.averaged), session.run / runs.MODEL)
     if is_resumed:
         session.progress.say(f"resumed after epoch {state.epoch}")
     return state
+
+
+def _save(session: Session, learner: Learner, state: State) -> None:
+    """Write an epoch's checkpoint, and then its weights if they are kept.
+
+    In this order, for a checkpoint has the weights of its own epoch, but not those of the best one
+    before: `begin` can write after a kill what was not written yet, and not what was overwritten.
+    """
+    learner.ranks.first(save_state, state, session.run / runs.CHECKPOINT)
+    if state.best_epoch == state.epoch:
+        learner.ranks.first(save_model, learner.averaged, session.run / runs.MODEL)
 
 
 def _open_board(
@@ -107,7 +120,7 @@ def _is_done(state: State, recipe: Recipe) -> bool:
 
 
 def _train_and_validate(session: Session, learner: Learner, before: State) -> State:
-    """Train for one epoch, validate the averaged weights, keep them if they are good."""
+    """Train for one epoch, validate the averaged weights, and say whether they are to be kept."""
     epoch, started_s, started_cpu_s = before.epoch + 1, time.perf_counter(), time.process_time()
     losses = train_epoch(session, learner, epoch)
     trained_s = time.perf_counter() - started_s
@@ -124,8 +137,6 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
     }
     history = [*before.history, row]
     kept = is_kept(history, num_val=len(session.data.indices("val")))
-    if kept:
-        learner.ranks.first(save_model, learner.averaged, session.run / runs.MODEL)
     learner.ranks.first(write_metrics, history, session.run / runs.METRICS)
     session.progress.say(describe_row(history, session.recipe.epochs, is_kept=kept))
     return capture(learner, history, epoch if kept else before.best_epoch)

@@ -11,8 +11,8 @@ class TeacherRecord:
         arch: Its network.
         weights: What that started from.
         model_sha256: Of its weights, hex.
-        val_top1_ratio: On the same validation photos, 0-1.
-        test_top1_ratio: On the same test photos, 0-1.
+        val_top1_ratio: On the validation photos of its own run, 0-1.
+        test_top1_ratio: On the test photos of its own run, 0-1.
     """
 
     arch: str

@@ -184,7 +184,8 @@ def _check_split(parent: Parent, data: TrainingData) -> None:
         raise TrainError(
             f"--from {parent.record.run}: {len(others)} photos are new, gone, or split otherwise "
             "than in that run, so the two could not be compared; give the folder of its photos, "
-            f"{parent.checkpoint.record.data}, or fine-tune that network again first"
+            f"{parent.checkpoint.record.data}, with its --list if it had one, or fine-tune that "
+            "network again first"
         )
 
 

@@ -14,6 +14,14 @@ from edgecat.train.presets import FAST, PRESETS
 # Below, the stride-2 stages leave nothing of a photo; above, no InputSpec's photos are as large.
 _MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
 
+# What is counted, and its least number.
+_COUNTS = {
+    "epochs": 1, "patience": 1, "head_epochs": 0, "batch_size": 2, "batch_parts": 1, "num_views": 1,
+}  # fmt: skip
+
+# Longer than any run; what floats are made of must not overflow.
+_MAX_COUNT = 10**9
+
 # Above, all answers are alike.
 _MAX_TEMPERATURE = 100
 
@@ -28,7 +36,7 @@ class Recipe:
         epochs: Passes over the training photos in which the whole network learns.
         patience: Epochs without a better validation score after which the run stops early.
         head_epochs: Passes over the frozen backbone's features in which the head alone learns.
-        batch_size: Photos a step.
+        batch_size: Photos a step, 2 or more, for BatchNorm.
         batch_parts: In how many parts a step takes them, one after the other, so that memory holds
             less: gradients add up, but BatchNorm's statistics are those of a part.
         head_rate: AdamW's learning rate while the head learns alone.
@@ -91,18 +99,17 @@ class Recipe:
         Raises:
             ValueError: One that no run can use.
         """
-        for name in ("epochs", "patience", "batch_size", "batch_parts", "num_views"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.batch_size < 2:
-            raise ValueError("batch_size must be at least 2: BatchNorm needs more than one photo")
+        for name, least in _COUNTS.items():
+            if not least <= getattr(self, name) <= _MAX_COUNT:
+                raise ValueError(
+                    f"{name} must be at least {least}, and at most {_MAX_COUNT}, got "
+                    f"{getattr(self, name)}"
+                )
         if self.crop_side_px and not _MIN_CROP_PX <= self.crop_side_px <= _MAX_CROP_PX:
             raise ValueError(
                 f"crop_side_px must be {_MIN_CROP_PX} to {_MAX_CROP_PX}, or 0 for the network's "
                 f"own, got {self.crop_side_px}"
             )
-        if self.head_epochs < 0:
-            raise ValueError(f"head_epochs must be at least 0, got {self.head_epochs}")
         for name in ("head_rate", "rate", "backbone_rate"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")

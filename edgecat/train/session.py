@@ -40,9 +40,10 @@ class Session:
     def steps_per_epoch(self) -> int:
         """Return how many steps an epoch has.
 
-        Rounded: BatchNorm needs two photos, so a rest of one joins no step.
+        Rounded, but never so many that one has a single photo: BatchNorm needs two.
         """
-        return max(1, round(self.data.num_learned / self.recipe.batch_size))
+        num_photos = self.data.num_learned
+        return max(1, min(round(num_photos / self.recipe.batch_size), num_photos // 2))
 
     @property
     def smallest_batch(self) -> int:

@@ -16,14 +16,14 @@ import torch
 from edgecat.errors import TrainError
 from edgecat.graph.bulk import Arrays, open_in_bulk
 from edgecat.photos.input import InputSpec
-from edgecat.scores.metrics import Logits
+from edgecat.scores.metrics import Logits, top1_ratio
 from edgecat.train import run as runs
 from edgecat.train.batches import make_batches
 from edgecat.train.cache import PhotoCache, open_cache
 from edgecat.train.data import TrainingData
 from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import TEACHER_CACHES
-from edgecat.train.network import PhotoNetwork, predict_logits
+from edgecat.train.network import PhotoNetwork, predict_both, predict_logits
 from edgecat.train.origins import TeacherRecord
 from edgecat.train.photo_store import PhotoStore
 from edgecat.train.recipe import Recipe
@@ -99,6 +99,24 @@ def _check_split(run: Path, checkpoint: Checkpoint, data: TrainingData) -> None:
             f"test with, such as {held[0].path}; split the photos as it did: --seed {record.seed} "
             f"--set val_ratio={record.recipe.val_ratio} --set test_ratio={record.recipe.test_ratio}"
         )
+
+
+def measure_teacher(teacher: Teacher, session: Session, device: torch.device) -> float:
+    """Return the share of a run's validation photos that a teacher answers rightly, 0-1.
+
+    They are decoded at the size that it takes. Its own record may be of other photos.
+
+    Raises:
+        StorageError: The disk is full.
+    """
+    data, (spec, _) = session.data, _size_views(teacher, session)
+    indices = data.indices("val")
+    photos = [data.cache.photos[index] for index in indices]
+    file = session.run / TEACHER_CACHES[0]
+    with open_cache(file, photos, spec, session.progress, skip_broken=False) as cache:
+        everything = np.arange(len(photos))
+        logits, _ = predict_both(teacher.network.to(device), cache, everything, device)
+    return top1_ratio(logits, data.targets[indices])
 
 
 def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> TeacherAnswers:

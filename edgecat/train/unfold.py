@@ -40,6 +40,50 @@ def pair_batchnorms(network: nn.Module) -> dict[str, str]:
     return pairs
 
 
+def _read_graph(bundle: Bundle) -> dict[str, Tensor]:
+    """Return the weights in a bundle's float graph, by the network's names.
+
+    Raises:
+        WeightsError: It is no ONNX, or its weights lie elsewhere.
+        BundleError: The file is missing, changed, or cannot be decompressed.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    reference = bundle.spec.variants[0]
+    file, model = reference.files[0], bundle.model_files(reference.name)[0]
+    try:
+        is_alone = not names_other_files(model)
+        graph = onnx.load_model_from_string(model).graph if is_alone else onnx.GraphProto()
+        weights = {
+            one.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(one).copy())
+            for one in graph.initializer
+            if one.name.startswith(PREFIX)
+        }
+    except Exception as error:  # of a forged file: protobuf's own, ValueError, TypeError, ...
+        raise WeightsError(f"{bundle.path}: {file}: no ONNX that reads ({error})") from error
+    if not is_alone:
+        raise WeightsError(f"{bundle.path}: {file}: its weights lie in another file")
+    return weights
+
+
+def _read_statistics(bundle: Bundle) -> dict[str, Tensor]:
+    """Return what a bundle keeps beside its graph.
+
+    Raises:
+        WeightsError: It is no safetensors.
+        BundleError: The file is missing or changed.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    data = bundle.read(STATISTICS_FILE)
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{bundle.path}: {STATISTICS_FILE} does not read ({error})") from error
+
+
 def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
     """Return the state_dict of the network that a bundle was exported from.
 
@@ -51,31 +95,15 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
         WeightsError: The files do not fit each other, or the graph is none that holds its weights.
         BundleError: A file is missing, changed, or cannot be decompressed.
     """
-    import onnx
-    from onnx import numpy_helper
-    from safetensors.torch import load
-
-    reference = bundle.spec.variants[0]
-    file, model = reference.files[0], bundle.model_files(reference.name)[0]
-    try:
-        is_alone = not names_other_files(model)
-    except ValueError as error:
-        raise WeightsError(f"{bundle.path}: {file}: no ONNX ({error})") from error
-    if not is_alone:
-        raise WeightsError(f"{bundle.path}: {file}: its weights lie in another file")
-    graph = onnx.load_model_from_string(model).graph
-    tensors = {
-        tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        for tensor in graph.initializer
-        if tensor.name.startswith(PREFIX)
-    }
-    tensors |= load(bundle.read(STATISTICS_FILE))
+    tensors = _read_graph(bundle) | _read_statistics(bundle)
     state = {}
     for layer, convolution in pair_batchnorms(network).items():
         names = (f"{convolution}.bias", f"{layer}.running_mean", f"{layer}.running_var")
         if missing := [name for name in names if name not in tensors]:
             raise WeightsError(f"{bundle.path}: holds no {', '.join(missing)}; export it again")
         bias, mean, variance = (tensors.pop(name) for name in names)
+        if not bias.shape == mean.shape == variance.shape:
+            raise WeightsError(f"{bundle.path}: {', '.join(names)} are of different shapes")
         eps: float = network.get_submodule(layer).eps  # type: ignore[assignment]
         state[f"{layer}.running_mean"] = mean
         state[f"{layer}.running_var"] = variance

@@ -141,7 +141,9 @@ def _read_state(network: PhotoNetwork, arch: str, source: str) -> Mapping[str, T
             )
         if STATISTICS_FILE not in bundle.spec.files:
             raise WeightsError(f"--weights {source}: a bundle without {STATISTICS_FILE}")
-        return unfold_bundle(bundle, network.network)
+        unfolded = unfold_bundle(bundle, network.network)
+        _check_values(unfolded, source)
+        return unfolded
     return read_state_file(Path(source))
 
 
@@ -190,16 +192,25 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
     # "module." is DataParallel's prefix, "network." that of a run's model.safetensors.
     for prefix in ("module.", "network."):
         state = {str(name).removeprefix(prefix): tensor for name, tensor in state.items()}
+    _check_values(state, path)
+    return state
+
+
+def _check_values(state: Mapping[str, Tensor], source: object) -> None:
+    """Refuse weights that no network computes with.
+
+    Raises:
+        WeightsError: They are not finite, or in another form.
+    """
     for name, tensor in state.items():
         if not _is_plain(tensor):
             raise WeightsError(
-                f"--weights {path}: not a state_dict of plain tensors: {name} is sparse, "
+                f"--weights {source}: not a state_dict of plain tensors: {name} is sparse, "
                 "quantized, of 8-bit floats, or holds less than its shape says; save "
                 "{name: tensor.float().contiguous() for name, tensor in model.state_dict().items()}"
             )
         if not torch.isfinite(tensor).all():
-            raise WeightsError(f"--weights {path}: {name} holds NaN or infinite values")
-    return state
+            raise WeightsError(f"--weights {source}: {name} holds NaN or infinite values")
 
 
 def _check_size(path: Path) -> None:

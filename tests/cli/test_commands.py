@@ -225,6 +225,7 @@ def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
             ["no variant 'onnxruntime-fp16'", "onnxruntime-fp32, onnxruntime-int8"],
         ),
         (["predict", "cats12", "x.jpg", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
+        (["predict", "cats12", "x.jpg", "--threads", "9" * 30], 2, ["at most 4096"]),
         (["bundle", "pack", "nowhere", "--out", "a.zip"], 5, ["nowhere: no such bundle"]),
         (["bundle", "unpack", "no.zip", "--out", "b"], 5, ["no.zip: no such zip file"]),
         (["sign", "nowhere", "--key", "k.pem"], 5, ["nowhere: no such bundle"]),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
+from benchmarks.optimize.predicted_latency import predict_ratio  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import ConfigError, DatasetError, StorageError, TrainError  # noqa: E402
 from edgecat.optimize.costs import Costs, open_meter  # noqa: E402
@@ -74,7 +76,7 @@ def test_a_plan_reaches_each_speedup_with_edits_that_save_and_go_together(planne
     assert [one.name for one in candidates] == ["x1.20", "x2.00"]
     for one, speedup in zip(candidates, SPEEDUPS, strict=True):
         assert one.predicted_ratio <= one.target_ratio == 1 / speedup
-        assert one.predicted_ratio == pytest.approx(savings.predict_ratio(one.edits))
+        assert one.predicted_ratio == pytest.approx(predict_ratio(savings, one.edits))
         assert one.saving is None  # the machine is another one
         assert not {"no-se", "relu:0"} & set(one.edits)
         assert not {"drop-block:5"} < set(one.edits) & {"drop-block:5", "no-se:5", "narrow:5=128"}
@@ -243,6 +245,22 @@ def test_a_run_may_teach_its_own_networks(ask, out, parent):
     assert load_run(out / "x1.20").teacher.model_sha256 == load_checkpoint(parent).weights_sha256
 
 
+def test_a_network_that_diverges_is_left_out_with_the_command_that_mends_it(
+    ask, out, parent, tmp_path, listens
+):
+    wild, record = shutil.copytree(parent, tmp_path / "wild"), load_run(parent)
+    recipe = dataclasses.replace(record.recipe, rate=1.0, backbone_rate=1.0)
+    dataclasses.replace(record, recipe=recipe).save(wild)
+    job = dataclasses.replace(ask(out, speedups=(1.2,)), run=wild)
+    progress = listens()
+    assert [row.name for row in optimize(job, progress).rows] == [PARENT]
+    [line] = [line for line in progress.lines if line.startswith("x1.20: left out: ")]
+    assert "same command" not in line
+    _, command = line.split("the search will find it: edgecat ")
+    assert _run(shlex.split(command)) == 0
+    assert {row.name for row in optimize(job).rows} == {PARENT, "x1.20"}
+
+
 def test_a_budget_ends_after_the_network_that_fits(ask, out, listens, monkeypatch):
     monkeypatch.setattr("edgecat.optimize.search._has_time", lambda *_: False)
     progress = listens()
@@ -279,7 +297,7 @@ def test_a_network_is_timed_in_turns_and_chosen_anew_if_it_is_slower(
     assert measured.interval_ratio[0] <= measured.ratio <= measured.interval_ratio[1]
 
     def slower(stopwatch, edits):
-        ratio = mine.predict_ratio(edits) * 1.1
+        ratio = predict_ratio(mine, edits) * 1.1
         return Saving(ratio, (ratio, ratio))
 
     monkeypatch.setattr("edgecat.optimize.candidate.measure_saving", slower)
@@ -293,6 +311,12 @@ def test_a_network_is_timed_in_turns_and_chosen_anew_if_it_is_slower(
     [
         ({"speedups": (1.0,)}, "--speedup 1: accepted are numbers above 1"),
         ({"speedups": (float("nan"),)}, "--speedup nan: accepted are numbers above 1"),
+        ({"speedups": (1.001,)}, "--speedup 1.001: accepted are numbers above 1.005"),
+        (
+            {"speedups": (2.001, 1.2, 2.004)},
+            "--speedup 2.001 --speedup 2.004: both networks would be called x2.00; leave one",
+        ),
+        ({"target_latency_ms": 19.95}, "mobilenet_v3_small takes 20.00 ms as it is (onnx"),
         ({"target_latency_ms": 0.0}, "--target-latency-ms 0: accepted are numbers above 0"),
         ({"target_latency_ms": 25.0}, "mobilenet_v3_small takes 20.00 ms as it is (onnx"),
         ({"speedups": (50.0,)}, "x50.00: out of reach; the quickest network that edits make of "),

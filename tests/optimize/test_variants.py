@@ -3,10 +3,13 @@
 import dataclasses
 import itertools
 import json
+import shutil
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
@@ -18,10 +21,11 @@ from edgecat.optimize.job import FRONT, PARENT, PICTURE, VARIANTS, SearchJob  # 
 from edgecat.optimize.kept import load_kept, save_kept  # noqa: E402
 from edgecat.optimize.savings import Savings, _describe_setting  # noqa: E402
 from edgecat.optimize.search import optimize  # noqa: E402
+from edgecat.optimize.variants import export_front  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains and exports
 
-NAME = "x1.20"
+NAME, OUTPUT = "x1.20", "network.classifier.3.weight"
 
 # Proven equal to the checkpoint; every machine computes them.
 EXACT = [p.variant.name for p in list_products() if p.precision.made == "exact"]
@@ -98,6 +102,24 @@ def test_an_export_that_was_not_measured_yet_is_measured_and_the_others_are_not(
     after = load_variants(job).networks
     assert after[PARENT] == before[PARENT]
     assert after[NAME].keys() == before[NAME].keys()
+
+
+def test_an_export_that_failed_is_not_tried_again(job, front, photos, tmp_path, listens):
+    mine = dataclasses.replace(job, out=shutil.copytree(job.out, tmp_path / "search"))
+    shutil.rmtree(mine.bundle_of(NAME))
+    weights = mine.run_of(NAME) / "model.safetensors"
+    tensors = load_file(weights)
+    tensors[OUTPUT] *= 3e38 / tensors[OUTPUT].abs().max()  # its answers overflow
+    save_file(tensors, weights)
+    rows = tuple(dataclasses.replace(row, is_on_front=True) for row in front.rows)
+    found, first, second = dataclasses.replace(front, rows=rows), listens(), listens()
+    assert export_front(mine, found, photos, first) == (PARENT,)
+    assert export_front(mine, found, photos, second) == (PARENT,)
+    assert f"{NAME} is exported, with int8: some minutes" in first.lines
+    [told] = second.lines
+    assert told.startswith(f"{NAME} has no export: ")
+    assert told.endswith(f"; to try again, remove {mine.out / NAME}.failed")
+    assert told in first.lines
 
 
 def test_another_machine_leaves_the_clock_to_the_first_one(job, front, listens, monkeypatch):

@@ -61,3 +61,24 @@ def test_the_same_epoch_is_the_same_and_another_one_is_not(session):
     (first, _), (again, _), (other, _) = (epoch_of(session, epoch) for epoch in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_photos", "num_steps"),
+    [(2, 3, 1), (2, 7, 3), (2, 11, 5), (2, 5, 2), (2, 8, 4), (3, 7, 2), (4, 7, 2), (32, 59, 2)],
+)
+def test_no_step_has_a_single_photo(session, batch_size, num_photos, num_steps):
+    """Only a step of one changes their number: runs under way keep theirs."""
+    split, left = session.data.split, iter(range(num_photos))
+    photos = [
+        dataclasses.replace(one, split="out")
+        if one.split == "train" and next(left, None) is None
+        else one
+        for one in split.photos
+    ]
+    data = dataclasses.replace(session.data, split=dataclasses.replace(split, photos=photos))
+    recipe = dataclasses.replace(session.recipe, batch_size=batch_size)
+    few = dataclasses.replace(session, data=data, recipe=recipe)
+    sizes = [len(batch.targets) for batch in make_batches(few, 1)]
+    assert (len(sizes), sum(sizes)) == (num_steps, num_photos)
+    assert min(sizes) >= 2

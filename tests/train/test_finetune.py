@@ -282,6 +282,42 @@ def test_a_run_of_an_edgecat_before_macro_f1_goes_on(job, record, tmp_path):
     assert (first["val_macro_f1_ratio"], second["val_macro_f1_ratio"] != "") == ("", True)
 
 
+class Dies(Silent):
+    """Progress that ends the run as it tells of an epoch."""
+
+    def __init__(self, words):
+        self.words = words
+
+    def say(self, line):
+        if line.startswith(self.words):
+            raise KeyboardInterrupt
+
+
+def test_the_kept_weights_are_those_that_the_checkpoint_names_whenever_a_run_is_killed(
+    job, record, tmp_path
+):
+    run = tmp_path / "r"
+    stopped = dataclasses.replace(job, run=run, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(stopped, Dies("epoch 2/2: "))
+    state = load_state(run / "last.pt")
+    assert state.epoch == state.best_epoch == 1
+    tensors = {
+        name.removeprefix("module."): tensor.numpy()
+        for name, tensor in state.average.items()
+        if name != "n_averaged"
+    }
+    kept = load_file(run / "model.safetensors")
+    assert kept.keys() == tensors.keys()
+    assert all(np.array_equal(kept[name], tensors[name]) for name in kept)
+
+    before = model_bytes(run)
+    shutil.copy(job.run / "model.safetensors", run)  # another epoch's
+    with pytest.raises(KeyboardInterrupt):
+        finetune(stopped, Stops("epoch 2"))
+    assert model_bytes(run) == before
+
+
 @pytest.mark.parametrize("size_bytes", [None, 0, 1000])
 def test_kept_weights_that_are_damaged_are_refused_before_the_run_goes_on(
     job, tmp_path, size_bytes, listens
@@ -289,13 +325,17 @@ def test_kept_weights_that_are_damaged_are_refused_before_the_run_goes_on(
     run = tmp_path / "r"
     with pytest.raises(KeyboardInterrupt):
         finetune(dataclasses.replace(job, run=run), Stops("epoch 2"))
+    state = load_state(run / "last.pt")
+    state.epoch = 2  # which was not kept, so that the weights are nowhere else
+    state.history.append(state.history[0] | {"epoch": 2})
+    save_state(state, run / "last.pt")
     if size_bytes is None:
         (run / "model.safetensors").unlink()
     else:
         os.truncate(run / "model.safetensors", size_bytes)
     with pytest.raises(TrainError, match=r"model\.safetensors: not the weights of this run"):
         finetune(dataclasses.replace(job, run=run, resume=True), listens)
-    assert not any(line.startswith("epoch 2") for line in listens.lines)
+    assert not any(line.startswith("resumed") for line in listens.lines)
 
 
 # A folder that holds a run
@@ -346,8 +386,9 @@ def test_resume_refuses_another_run_than_the_one_that_stopped(job, record, tmp_p
 def test_resume_refuses_other_photos(job, record, tmp_path, draw_reds):
     shutil.copytree(job.run, tmp_path / "r")
     others = draw_reds(tmp_path / "others", seed=9)
-    with pytest.raises(TrainError, match="--resume needs the same photos"):
+    with pytest.raises(TrainError, match="--resume needs the same photos") as refused:
         finetune(dataclasses.replace(job, run=tmp_path / "r", data=others, resume=True))
+    assert f"give those of then, {job.data}, with its --list if" in str(refused.value)
 
 
 def test_only_listed_photos_are_learned_from_and_resume_wants_the_same_list(job, quick, tmp_path):
@@ -412,6 +453,7 @@ def test_cuda_without_cuda_says_what_torch_is_and_the_way_out(job, tmp_path, dev
     [
         ({"arch": "resnet18"}, ConfigError, "network 'resnet18': accepted are mobilenet_v3_large"),
         ({"seed": -1}, ConfigError, "--seed -1: must be 0 or more"),
+        ({"seed": 2**64}, ConfigError, "must be 0 or more, and below 18446744073709551616"),
         ({"weights": "nowhere.pth"}, WeightsError, r"nowhere\.pth: no such file"),
     ],
 )

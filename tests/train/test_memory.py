@@ -190,7 +190,7 @@ def test_where_memory_is_really_short_a_step_still_fits():
     assert 2 <= int(done.stdout) <= 32
 
 
-@pytest.mark.parametrize("given", ["many", "1", "0", "-4", "1.5", ""])
+@pytest.mark.parametrize("given", ["many", "1", "0", "-4", "1.5", "", "9" * 5000])
 def test_a_batch_is_a_number_or_auto(photos, tmp_path, capsys, given):
     command = ["finetune", str(photos), "--out", str(tmp_path / "run"), f"--batch={given}"]
     assert _run(command) == 2

@@ -43,6 +43,7 @@ def test_a_setting_wins_over_the_file_and_a_later_one_over_an_earlier(tmp_path):
         ("patience=0", ["patience", "at least 1"]),
         ("batch_size=1", ["batch_size", "at least 2"]),
         ("head_epochs=-1", ["head_epochs", "at least 0"]),
+        (f"epochs={10**400}", ["epochs", "at most 1000000000"]),
         ("crop_side_px=31", ["crop_side_px", "32 to 2048"]),
         ("crop_side_px=2049", ["crop_side_px", "32 to 2048"]),
         ("rate=0.0", ["rate", "(0, 1]"]),

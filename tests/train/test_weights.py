@@ -7,8 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from safetensors.torch import save_file  # noqa: E402
+import onnx  # noqa: E402
+from safetensors.torch import load, save, save_file  # noqa: E402
 
+from edgecat.bundle.manifest import Variant  # noqa: E402
 from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import WeightsError  # noqa: E402
 from edgecat.train.network import build_network  # noqa: E402
@@ -259,7 +261,6 @@ def test_the_released_model_gives_every_tensor_but_the_output_layer():
 
 
 def test_the_released_model_unfolds_to_the_function_that_its_graph_computes():
-    onnx = pytest.importorskip("onnx")
     import onnxruntime
 
     bundle = load_bundle("cats12")
@@ -297,3 +298,61 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
 def test_a_bundle_without_statistics_is_refused(make_bundle):
     with pytest.raises(WeightsError, match=r"a bundle without batchnorm\.safetensors"):
         load_weights(fresh(), ARCH, str(make_bundle()))
+
+
+FLOAT, STATISTICS = "onnxruntime-fp32.onnx", "batchnorm.safetensors"
+
+
+def forge(make_bundle, change):
+    """Return a bundle of the released network whose graph and statistics were changed."""
+    bundle = load_bundle("cats12")
+    files = {
+        FLOAT: bundle.model_files("onnxruntime-fp32")[0],
+        STATISTICS: bundle.read(STATISTICS),
+    }
+    change(files)
+    variants = (Variant("onnxruntime-fp32", (FLOAT,)),)
+    return make_bundle(files=files, variants=variants)
+
+
+def cut_statistics(files):
+    files[STATISTICS] = files[STATISTICS][:1000]
+
+
+def break_a_weight(files):
+    model = onnx.load_model_from_string(files[FLOAT])
+    weight = next(one for one in model.graph.initializer if one.name.startswith("network."))
+    weight.raw_data = weight.raw_data[:-1]
+    files[FLOAT] = model.SerializeToString()
+
+
+def break_the_graph(files):
+    files[FLOAT] += b"\x42\x01\xff"  # a version of operators that ends too early
+
+
+def change_statistics(files, what, change):
+    tensors = load(files[STATISTICS])
+    name = next(name for name in tensors if name.endswith(what))
+    tensors[name] = change(tensors[name])
+    files[STATISTICS] = save(tensors)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (cut_statistics, r"batchnorm\.safetensors does not read"),
+        (break_a_weight, r"onnxruntime-fp32\.onnx: no ONNX that reads"),
+        (break_the_graph, r"onnxruntime-fp32\.onnx: no ONNX that reads"),
+        (
+            lambda files: change_statistics(files, "running_var", lambda tensor: tensor - 1e3),
+            "holds NaN or infinite values",
+        ),
+        (
+            lambda files: change_statistics(files, "running_mean", lambda tensor: tensor[:-1]),
+            "are of different shapes",
+        ),
+    ],
+)
+def test_a_forged_bundle_is_refused(make_bundle, change, words):
+    with pytest.raises(WeightsError, match=words):
+        load_weights(fresh(), ARCH, str(forge(make_bundle, change)))

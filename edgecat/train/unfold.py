@@ -60,9 +60,9 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
     try:
         is_alone = not names_other_files(model)
     except ValueError as error:
-        raise WeightsError(f"{bundle.path}: {file}: no ONNX ({error})") from error
+        raise WeightsError(f"{bundle.name}: {file}: no ONNX ({error})") from error
     if not is_alone:
-        raise WeightsError(f"{bundle.path}: {file}: its weights lie in another file")
+        raise WeightsError(f"{bundle.name}: {file}: its weights lie in another file")
     graph = onnx.load_model_from_string(model).graph
     tensors = {
         tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
@@ -74,7 +74,7 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
     for layer, convolution in pair_batchnorms(network).items():
         names = (f"{convolution}.bias", f"{layer}.running_mean", f"{layer}.running_var")
         if missing := [name for name in names if name not in tensors]:
-            raise WeightsError(f"{bundle.path}: holds no {', '.join(missing)}; export it again")
+            raise WeightsError(f"{bundle.name}: holds no {', '.join(missing)}; export it again")
         bias, mean, variance = (tensors.pop(name) for name in names)
         eps: float = network.get_submodule(layer).eps  # type: ignore[assignment]
         state[f"{layer}.running_mean"] = mean

@@ -236,6 +236,7 @@ def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
         (["inspect", "cats12", "--require-signature", "k.pem"], 16, ["k.pem: the key cannot be"]),
         (["evaluate", "cats12", "nowhere"], 3, ["nowhere: no such folder"]),
         (["watch", "cats12", "nowhere", "--out", "x"], 2, ["nowhere: no such folder"]),
+        (["watch", "cats12", __file__, "--out", "x"], 2, [f"{__file__}: a file; give the folder"]),
         (["watch", "nowhere", ".", "--out", "x"], 5, ["nowhere: no such bundle"]),
         (["benchmark", "cats12", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
         (["benchmark", "cats12", "--data", "nowhere"], 3, ["nowhere: no such folder"]),

@@ -89,7 +89,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system says of a full or closed disk into a `StorageError`.
 
     Raises:
-        StorageError: `ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`, `EPERM` or `EFBIG` came up within.
+        StorageError: `ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`, `EPERM` or `EFBIG` came up within, or
+            anything else that the system says of the temporary name, which nobody has asked for.
         OSError: Any other error of the operating system, as it came.
     """
     try:
@@ -103,12 +104,20 @@ def storage_errors(path: Path) -> Iterator[None]:
             errno.EPERM: "you may not write there: choose another folder",
             errno.EFBIG: "the file system does not take a file of this size",
         }.get(error.errno or 0)
+        if mend is None and _is_temporary(error.filename, path):
+            mend = "choose another folder or name"
         if mend is None:
             raise
         raise StorageError(
             f"{path}: could not be written ({error.strerror}); what stood there before is "
             f"unchanged. {mend[0].upper()}{mend[1:]}."
         ) from error
+
+
+def _is_temporary(name: object, path: Path) -> bool:
+    """Return whether a name is one under which `path` is written first."""
+    last = Path(str(name)).name
+    return last.startswith(f".{path.name}.") and last.endswith(UNFINISHED)
 
 
 @contextlib.contextmanager

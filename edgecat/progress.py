@@ -28,6 +28,17 @@ class Silent:
         """Drop the line."""
 
 
+def describe_count(num: int, what: str) -> str:
+    """Return how many there are of something: "1 photo", "2 photos", "0 classes".
+
+    Args:
+        num: How many.
+        what: One of them.
+    """
+    ending = "es" if what.endswith("s") else "s"
+    return f"{num} {what}{'' if num == 1 else ending}"
+
+
 def describe_duration(duration_s: float) -> str:
     """Return a duration as people read it: "45 s", "12 min", "1 h 30 min".
 

@@ -18,7 +18,9 @@ from edgecat.errors import EdgecatError, NotFiniteError
 T = TypeVar("T")
 
 
-def read_json(text: str | bytes, where: str, error: type[EdgecatError]) -> Any:
+def read_json(
+    text: str | bytes, where: str, error: type[EdgecatError], mend: str = "make it again"
+) -> Any:
     """Return what JSON proper says: no key twice in one object, no NaN, no infinity.
 
     Of a key given twice every parser believes one, and not all the same one; what a person or a
@@ -28,6 +30,7 @@ def read_json(text: str | bytes, where: str, error: type[EdgecatError]) -> Any:
         text: JSON; as bytes, in UTF-8.
         where: What is being read, for messages.
         error: The class to raise.
+        mend: What to do or to give instead.
 
     Raises:
         EdgecatError: Of class `error`: it is something else.
@@ -40,7 +43,7 @@ def read_json(text: str | bytes, where: str, error: type[EdgecatError]) -> Any:
             parse_constant=_read_float,
         )
     except (ValueError, RecursionError) as problem:
-        raise error(f"{where}: not JSON ({problem}); make it again") from problem
+        raise error(f"{where}: not JSON ({problem}); {mend}") from problem
 
 
 def to_json(value: object, indent: int | None = None, *, is_ascii: bool = False) -> str:

@@ -54,6 +54,19 @@ def test_an_error_midway_leaves_the_old_file_and_no_litter(tmp_path, old, write,
     assert old is None or path.read_bytes() == old
 
 
+def test_what_the_system_says_of_a_temporary_name_is_said_of_the_file_that_was_asked_for():
+    with pytest.raises(StorageError) as refused:
+        atomic.write_text(Path("/proc/page.html"), "x")
+    assert str(refused.value).startswith("/proc/page.html: could not be written (")
+    assert "hoose another folder" in str(refused.value)
+    assert "unfinished" not in str(refused.value)
+
+
+def test_an_error_of_another_file_comes_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        atomic.write_file(tmp_path / "a", lambda file: (tmp_path / "nowhere").read_bytes())
+
+
 def test_a_file_that_grows_too_large_leaves_the_old_one(tmp_path, largest_file):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")

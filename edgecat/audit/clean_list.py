@@ -2,6 +2,7 @@
 
 from edgecat.audit.report import Audit
 from edgecat.photos.photo_list import format_path
+from edgecat.progress import describe_count
 
 # The check whose findings are kept: most are hard photos with the right label, and without them a
 # model is no better. Source: benchmarks/results/*/audit_labels.json.
@@ -22,14 +23,15 @@ def format_list(audit: Audit) -> str:
     lines = [
         "# Photos to train on: edgecat finetune DATA --list THIS",
         "# A # before a path leaves the photo out; take it away to have the photo back.",
-        f"#\n# {len(doubts)} labels are in doubt. Look, and put a # before the wrong ones:",
+        f"#\n# {describe_count(len(doubts), 'label')} in doubt. Look, and put a # before what is "
+        "wrong:",
     ]
     for path, text in doubts.items():
         lines += [f"# {format_text(text)}", format_path(path)]
-    lines.append(f"#\n# {len(why)} photos are left out:")
+    lines.append(f"#\n# {describe_count(len(why), 'photo')} left out:")
     for path, text in why.items():
         lines += [f"# {format_text(text)}", f"# {format_path(path)}"]
-    lines += [f"#\n# {len(kept)} others:", *map(format_path, kept)]
+    lines += [f"#\n# {describe_count(len(kept), 'other')}:", *map(format_path, kept)]
     return "\n".join(lines) + "\n"
 
 

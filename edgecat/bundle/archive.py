@@ -52,7 +52,7 @@ def pack_bundle(name: str | Path, out: Path) -> Bundle:
 
     Args:
         name: A folder, or a released model's name.
-        out: The file to make or replace.
+        out: The file to make or replace. Its folder must exist.
 
     Returns:
         The bundle.
@@ -76,8 +76,6 @@ def pack_bundle(name: str | Path, out: Path) -> Bundle:
                 info.external_attr = (stat.S_IFREG | 0o644) << 16
                 packed.writestr(info, data)
 
-    with atomic.storage_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_file(out, write)
     return bundle
 

@@ -27,14 +27,14 @@ def load_head(bundle: Bundle) -> Head:
         head = read_head(read_graph(bundle.model_files(reference.name)[0]))
     except ValueError as error:
         raise BundleError(
-            f"{bundle.path}: the head of {reference.name} cannot be read ({error}); export the run "
+            f"{bundle.name}: the head of {reference.name} cannot be read ({error}); export the run "
             "again with this edgecat"
         ) from error
     enrolled = load_enrolled(bundle)
     num_trained = len(bundle.spec.labels) - (len(enrolled.biases) if enrolled else 0)
     if len(head.output.biases) != num_trained:
         raise BundleError(
-            f"{bundle.path}: {len(head.output.biases)} units in the output layer of "
+            f"{bundle.name}: {len(head.output.biases)} units in the output layer of "
             f"{reference.name}, but {num_trained} labels; export the run again"
         )
     return dataclasses.replace(head, enrolled=enrolled)

@@ -58,7 +58,7 @@ def load_known_features(bundle: Bundle) -> KnownFeatures:
     """
     if KNOWN_FEATURES_FILE not in bundle.spec.files:
         raise BundleError(
-            f"{bundle.path}: has no {KNOWN_FEATURES_FILE}, which tells how photos of its classes "
+            f"{bundle.name}: has no {KNOWN_FEATURES_FILE}, which tells how photos of its classes "
             "look to the model; export its run again with this edgecat (a released model has none, "
             "to be small: fine-tune one of your own, edgecat finetune PHOTOS --out RUN)"
         )

@@ -285,7 +285,7 @@ class ModelSpec:
             BundleError: Not JSON, an unknown or missing key, a key given twice, a wrong type, a
                 number that no export writes, another version.
         """
-        values = read_json(text, where, BundleError)
+        values = read_json(text, where, BundleError, "copy the bundle again or export it again")
         # First of all: the keys of another version would be called unknown.
         version = values.get("schema_version") if isinstance(values, Mapping) else None
         if isinstance(version, int) and version not in (SCHEMA_VERSION, ENROLLED_VERSION):

@@ -74,7 +74,7 @@ def load_reference(bundle: Bundle) -> Reference:
     """
     if REFERENCE_FILE not in bundle.spec.files:
         raise BundleError(
-            f"{bundle.path}: does not say how it answers photos like those that it was trained on: "
+            f"{bundle.name}: does not say how it answers photos like those that it was trained on: "
             "it was exported by an older edgecat, or enrolled a class since; export its run again: "
             "edgecat export RUN --out BUNDLE"
         )

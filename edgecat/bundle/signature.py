@@ -35,7 +35,7 @@ def make_key(path: Path) -> Path:
     """Make a new pair of keys: the private one, which only its owner may read, and the public one.
 
     Args:
-        path: Of the private key, such as "owner.pem".
+        path: Of the private key, such as "owner.pem". Its folder must exist.
 
     Returns:
         The path of the public key: "owner.pub.pem".
@@ -169,7 +169,6 @@ def _no_key(path: Path, kind: str) -> str:
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     with atomic.storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         except FileExistsError as error:

@@ -47,6 +47,11 @@ class Bundle:
     manifest: bytes
     signature: bytes | None
 
+    @property
+    def name(self) -> str:
+        """Return what people call it by: what `load_bundle` was given, as it was given."""
+        return _tell(self.path)
+
     def read(self, file: str) -> bytes:
         """Return a file's bytes as they lie there, checked once more: what is used was proven.
 
@@ -117,6 +122,11 @@ def find_bundle(name: str | Path) -> Path:
     return path
 
 
+def _tell(path: Path) -> str:
+    """Return a bundle's folder as people give it: of a released model, its name."""
+    return path.name if path.parent.resolve() == ASSETS.resolve() else str(path)
+
+
 def released_names() -> tuple[str, ...]:
     """Return the names of the models that ship in the package."""
     return tuple(sorted(manifest.parent.name for manifest in ASSETS.glob(f"*/{MANIFEST}")))
@@ -145,9 +155,9 @@ def load_bundle(
     path = find_bundle(name)
     manifest = _read_manifest(path)
     signature = _read_signature(path)
-    check_signature(manifest, signature, signer, str(path))
+    check_signature(manifest, signature, signer, _tell(path))
     spec = parse_manifest(manifest, str(path / MANIFEST))
-    check_age(spec, manifest, signer, str(path), allow_older=allow_older)
+    check_age(spec, manifest, signer, _tell(path), allow_older=allow_older)
     extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST, SIGNATURE}
     if extra:
         raise BundleError(

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import allow_older_option, signer_option
+from edgecat.cli.options import NewFile, allow_older_option, signer_option
 from edgecat.typed import command_line
 
 
@@ -21,9 +21,7 @@ def command() -> None:
 
 @command.command("pack")
 @click.argument("bundle")
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Zip file to make or replace."
-)
+@click.option("--out", required=True, type=NewFile(), help="Zip file to make or replace.")
 def pack(bundle: str, out: Path) -> None:
     """Write a bundle to one zip file, once all of it is verified.
 

@@ -7,7 +7,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import print_json
-from edgecat.errors import RegressError
+from edgecat.errors import ConfigError, RegressError
 
 
 class _Percent(click.ParamType[float]):
@@ -76,6 +76,8 @@ def command(
     from edgecat.bench.comparison import format_comparison, format_markdown
     from edgecat.bench.results import load_report
 
+    if as_markdown and as_json:
+        raise ConfigError("--markdown and --json: the output is one of them; give one")
     limits = Limits(max_regress_ratio, max_drop_pp)
     found = compare_reports(load_report(before), load_report(after), limits, anyway=anyway)
     if as_json:

@@ -8,6 +8,7 @@ import click
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import NewFile, opening_options
 from edgecat.cli.output import TerminalProgress, escape, print_json
+from edgecat.progress import describe_count
 
 
 @click.command("embed", short_help=COMMANDS["embed"])
@@ -57,7 +58,8 @@ def command(
         names = found.write(out)
         if not as_json:
             num_photos, num_features = found.features.shape
-            click.echo(f"{out}: {num_photos} photos, {num_features} numbers each; names: {names}")
+            what = f"{describe_count(num_photos, 'photo')}, {num_features} numbers each"
+            click.echo(f"{out}: {what}; names: {names}")
     if as_json:
         print_json(found.describe() | {"errors": failures})
     if failures:

@@ -6,6 +6,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.output import TerminalProgress, percent, print_json
+from edgecat.progress import describe_count
 from edgecat.typed import command_line
 
 
@@ -47,7 +48,9 @@ def command(bundle: str, label: str, photos: tuple[str, ...], out: Path, as_json
     if warning := unit.warn(found.num_photos):
         click.echo(warning)
     if found.num_duplicates:
-        click.echo(f"{found.num_duplicates} photos are nearly equal to another and do not count")
+        click.echo(
+            f"nearly equal to another: {describe_count(found.num_duplicates, 'photo')} left out"
+        )
     click.echo(f"variants: {', '.join(found.proven.names)}")
     if found.was_signed:
         click.echo("not signed any more; sign it again with 'edgecat sign'")

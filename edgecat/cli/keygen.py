@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import NewFile
 from edgecat.typed import command_line
 
 
@@ -12,7 +13,7 @@ from edgecat.typed import command_line
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=NewFile(),
     help="Private key to make; the public one is written beside it. Neither may exist.",
 )
 def command(out: Path) -> None:

@@ -11,6 +11,7 @@ from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.reference import Answered
 from edgecat.drift.results import Results
 from edgecat.photos.labels import UNKNOWN
+from edgecat.progress import describe_count
 from edgecat.scores.drift import ALPHA, compare_scores, compare_shares, count_photos_to_notice
 from edgecat.scores.ood import choose_threshold
 
@@ -70,8 +71,8 @@ class Drift:
         shares = "differ" if self.shares_p < ALPHA else "no difference found"
         most = sorted(self.share_ratios.items(), key=lambda item: item[1][1] - item[1][0])
         return [
-            f"{self.bundle}, {self.variant}: {self.num_photos} photos{span}; compared with "
-            f"{self.num_reference} of the training",
+            f"{self.bundle}, {self.variant}: {describe_count(self.num_photos, 'photo')}{span}; "
+            f"compared with {self.num_reference} of the training",
             *left,
             f"OOD scores: {scores} (p {self.scores_p:.4f}); {100 * self.strange_ratio:.0f} % lie "
             f"far from the known classes, of the training "

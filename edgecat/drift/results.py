@@ -165,7 +165,7 @@ def _read_document(text: bytes, where: str) -> Iterator[tuple[dict[str, Any], st
 
 
 def _read_object(text: bytes, where: str) -> dict[str, Any]:
-    values = read_json(text, where, ConfigError)
+    values = read_json(text, where, ConfigError, _MEND)
     if not isinstance(values, dict):
-        raise ConfigError(f"{where}: no result of edgecat watch, stream or predict --json")
+        raise ConfigError(f"{where}: no result; {_MEND}")
     return values

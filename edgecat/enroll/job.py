@@ -132,12 +132,12 @@ def _check_fit(bundle: Bundle, known: KnownFeatures, head: Head) -> None:
     num_features, num_read = known.train.features.shape[1], head.layers[0].weights.shape[1]
     if num_features != num_read:
         raise BundleError(
-            f"{bundle.path}: {KNOWN_FEATURES_FILE} has {num_features} features a photo, the model "
+            f"{bundle.name}: {KNOWN_FEATURES_FILE} has {num_features} features a photo, the model "
             f"{num_read}; export the run again"
         )
     if (num_known := len(known.train.targets)) > _MAX_KNOWN:
         raise BundleError(
-            f"{bundle.path}: {KNOWN_FEATURES_FILE} tells of {num_known} photos to learn from; "
+            f"{bundle.name}: {KNOWN_FEATURES_FILE} tells of {num_known} photos to learn from; "
             f"accepted are {_MAX_KNOWN}: fine-tune with photos of all classes, 'edgecat finetune'"
         )
 
@@ -156,7 +156,7 @@ def _answer(bundle: Bundle, photos: Pixels, head: Head) -> tuple[Logits, Feature
     tolerance = find_precision(bundle.spec.variant(name)).logit_tolerance
     if not gap <= tolerance:
         raise BundleError(
-            f"{bundle.path}: the head of {name} gives logits up to {gap:.2g} from the model's, "
+            f"{bundle.name}: the head of {name} gives logits up to {gap:.2g} from the model's, "
             f"accepted are {tolerance:g}; export the run again with this edgecat"
         )
     return logits, features

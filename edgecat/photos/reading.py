@@ -12,6 +12,7 @@ from edgecat.machine.cores import count_threads
 from edgecat.machine.memory import read_free_memory
 from edgecat.photos.decode import describe_fault, find_oddities
 from edgecat.photos.folder import LabelledPhoto
+from edgecat.progress import describe_count
 
 T = TypeVar("T")
 
@@ -78,7 +79,8 @@ def read_photos(
                 yield photo, sha256, decoded
     if broken:
         raise DatasetError(
-            f"{len(broken)} of {len(photos)} photos are broken:\n  "
+            f"{len(broken)} of {describe_count(len(photos), 'photo')} "
+            f"{'is' if len(broken) == 1 else 'are'} broken:\n  "
             + "\n  ".join(group_remarks(broken))
             + "\nMend or remove them, or leave them out with --skip-broken."
         )

@@ -191,7 +191,7 @@ def _score_strangeness(
     if detector is None or threshold is None:
         if others is not None:
             raise ConfigError(
-                f"--others {others}: {bundle.path} cannot tell strangers; leave it out, or export "
+                f"--others {others}: {bundle.name} cannot tell strangers; leave it out, or export "
                 "the run again"
             )
         return None

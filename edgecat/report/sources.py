@@ -1,6 +1,7 @@
 """What a report is made of: a run, a bundle, results of `edgecat benchmark`, in any combination."""
 
 import dataclasses
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -102,7 +103,9 @@ def _describe_stranger(name: str, path: Path) -> str:
     if path.is_dir():
         found = f"neither {RECORD} nor {MANIFEST} is in it"
     elif path.exists():
-        found = "not JSON; if it is a packed bundle, unpack it: edgecat bundle unpack"
+        found = "not JSON"
+        if zipfile.is_zipfile(path):
+            found = "a zip file; if it is a packed bundle, unpack it: edgecat bundle unpack"
     return (
         f"{name}: {found}; give the folder of a run (edgecat finetune) or of a bundle (edgecat "
         f"export), a released model's name ({', '.join(released_names()) or 'none here'}), or a "
@@ -134,7 +137,7 @@ def _check_same(run: Run, bundle: Bundle) -> None:
     differing = [*_list_differing(run.record, bundle.spec)]
     if differing:
         raise ConfigError(
-            f"{bundle.path}: not exported from {run.path}: {', '.join(differing)} differ; make a "
+            f"{bundle.name}: not exported from {run.path}: {', '.join(differing)} differ; make a "
             "report of each alone, or export the run again"
         )
 

@@ -20,6 +20,18 @@ def points(value_pp: float, interval_pp: Sequence[float]) -> str:
     return f"{_span(f'{low:+.1f}', f'{high:+.1f}', 'pp')} ({value_pp:+.1f})"
 
 
+def milliseconds(value_ms: float, interval_ms: Sequence[float]) -> str:
+    """Return a time, its 95 % interval first: "2.1 to 2.4 ms (2.2)"."""
+    low, high = interval_ms
+    return f"{_span(f'{low:.1f}', f'{high:.1f}', 'ms')} ({value_ms:.1f})"
+
+
+def times(ratio: float, interval: Sequence[float]) -> str:
+    """Return a ratio, its 95 % interval first: "0.70 to 0.80 times (0.75)"."""
+    low, high = interval
+    return f"{_span(f'{low:.2f}', f'{high:.2f}', 'times')} ({ratio:.2f})"
+
+
 def megabytes(size_bytes: int) -> str:
     """Return a size in millions of bytes."""
     return f"{size_bytes / 1e6:.2f}{_BLANK}MB"

@@ -30,4 +30,4 @@ def adopt_release(bundle: Bundle, engine: Engine, signer: Path, device: str = CP
     if release is None or (used is not None and used.release == release):
         return
     run_self_test(bundle, engine, device)
-    remember_release(release, bundle.manifest, signer, str(bundle.path))
+    remember_release(release, bundle.manifest, signer, bundle.name)

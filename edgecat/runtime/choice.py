@@ -7,6 +7,7 @@ from typing import Literal
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, ConfigError, EngineError, SelfTestError
 from edgecat.machine.cores import count_threads
+from edgecat.progress import describe_count
 from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.engine import Engine, check_device, has_devices, open_model
 from edgecat.runtime.target import detect_target
@@ -44,14 +45,15 @@ class Choice:
 
     def describe(self) -> str:
         """Return it as a line of text."""
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        threads = describe_count(self.threads, "thread")
         dropped = f"; not by what was measured here: {self.dropped}" if self.dropped else ""
         return f"{name_on(self.variant, self.device)} with {threads}, {self.reason}{dropped}"
 
     @property
     def news(self) -> str:
         """Return a line for the log of a service where a tuning has, or had, a say; else ""."""
-        return f"answered by {self.describe()}" if self.origin == "measured" or self.dropped else ""
+        is_news = self.origin == "measured" or self.dropped
+        return f"answers come from {self.describe()}" if is_news else ""
 
 
 def list_choices(
@@ -157,9 +159,9 @@ def open_choice(
     names = ", ".join(item.name for item in bundle.spec.variants)
     raise EngineError(
         "; ".join(refusals)
-        or f"{bundle.path}: none of its variants is worth running on this processor "
+        or f"{bundle.name}: none of its variants is worth running on this processor "
         f"({detect_target(bundle.spec.targets)}); choose one with --variant: {names}, or measure "
-        f"them: {command_line('tune', bundle.path)}"
+        f"them: {command_line('tune', bundle.name)}"
     )
 
 
@@ -210,6 +212,6 @@ def _try_out(engine: Engine, bundle: Bundle) -> None:
         engine.run_with_features(blank)
     if logits.shape != (1, len(bundle.spec.labels)):
         raise EngineError(
-            f"{bundle.path}: {engine.name} answers {list(logits.shape)}, but the bundle has "
+            f"{bundle.name}: {engine.name} answers {list(logits.shape)}, but the bundle has "
             f"{len(bundle.spec.labels)} labels; export it again"
         )

@@ -1,6 +1,7 @@
 """The runtime: a bundle in, answers out. Knows numpy, Pillow and one inference engine."""
 
 import dataclasses
+import difflib
 import functools
 import time
 from collections.abc import Sequence
@@ -175,7 +176,12 @@ class Classifier:
             BundleError: The bundle's head cannot be read, or is another model's.
         """
         if label is not None and label not in self.labels:
-            raise ConfigError(f"--label {label!r}: the classes are {', '.join(self.labels)}")
+            by_lower = {known.lower(): known for known in self.labels}
+            near = difflib.get_close_matches(label.lower(), by_lower, n=1)
+            did_you_mean = f"did you mean {by_lower[near[0]]!r}? " if near else ""
+            raise ConfigError(
+                f"--label {label!r}: {did_you_mean}the classes are {', '.join(self.labels)}"
+            )
         _check_top(top)
         started = time.perf_counter()
         pixels = self.load_pixels(photo)

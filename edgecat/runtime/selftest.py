@@ -62,7 +62,7 @@ def run_self_test(bundle: Bundle, engine: Engine, device: str = CPU) -> SelfTest
     golden = load_golden(bundle)
     gap = 0.0
     for photo in golden.photos:
-        where = f"{bundle.path}: golden photo {photo.name}"
+        where = f"{bundle.name}: golden photo {photo.name}"
         expected = np.array(photo.logits.get(engine.name, ()), np.float32)
         if expected.shape != (len(bundle.spec.labels),):
             raise BundleError(

@@ -88,10 +88,11 @@ class LiveClassifier:
         )
 
     def _open(self) -> Classifier:
+        # A link is led elsewhere without a warning: what it leads to now. All else as it was given.
+        real = os.path.realpath(self.path)
+        place = str(self.path) if real == os.path.normpath(self.path.absolute()) else real
         try:
-            classifier = Classifier.open(
-                os.path.realpath(self.path), self._variant, **self._options
-            )
+            classifier = Classifier.open(place, self._variant, **self._options)
             run_self_test(classifier.bundle, classifier.engine, classifier.choice.device)
         except OSError as error:  # a link that leads to no possible path, a folder closed to us
             raise BundleError(

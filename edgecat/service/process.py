@@ -29,7 +29,7 @@ class Service:
         """Prepare; nothing happens before the block is entered.
 
         Args:
-            progress: Told of new bundles.
+            progress: Told of new bundles, and of the end that a signal asked for.
 
         Raises:
             ConfigError: As `edgecat.service.notify.watchdog_interval_s`.
@@ -46,9 +46,11 @@ class Service:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Give the signals back."""
+        """Give the signals back, and say so where one asked for the end."""
         notify("STOPPING=1")
         self._signals.__exit__(*exception)
+        if self.is_stopping():
+            self._progress.say("stopped")
 
     @property
     def exit_code(self) -> int:

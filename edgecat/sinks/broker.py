@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 from edgecat.errors import ConfigError
+from edgecat.progress import describe_count
 from edgecat.service.secret import load_secret
 from edgecat.sinks.address import Address, parse_address
 
@@ -103,7 +104,7 @@ def _load_login(path: Path) -> Login:
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     if len(lines) != 2 or not lines[0] or len(text.encode()) > _MAX_LOGIN_BYTES:
         raise ConfigError(
-            f"{option} {path}: has {len(lines)} lines; {_MAKE_LOGIN}, of {_MAX_LOGIN_BYTES} bytes "
-            "at most"
+            f"{option} {path}: has {describe_count(len(lines), 'line')}; {_MAKE_LOGIN}, of "
+            f"{_MAX_LOGIN_BYTES} bytes at most"
         )
     return Login(*lines)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from edgecat.progress import Progress
+from edgecat.progress import Progress, describe_count
 from edgecat.sinks.queue import Queue
 from edgecat.sinks.sink import Rejected, Sink, Unreachable
 
@@ -82,8 +82,8 @@ class Courier(threading.Thread):
         self.join(_HANG_UP_S)
         if num_left:
             self._progress.say(
-                f"{self._sink.address}: {num_left} answers wait in the queue; the next start sends "
-                "them"
+                f"{self._sink.address}: {describe_count(num_left, 'answer')} left in the queue, "
+                "which the next start sends"
             )
 
     def _step(self) -> None:
@@ -98,8 +98,8 @@ class Courier(threading.Thread):
             return
         if num_missed := self._queue.count_missed(name, entry):
             self._progress.say(
-                f"{self._sink.address}: {num_missed} answers were too many for the queue and are "
-                "not sent; the results have them"
+                f"{self._sink.address}: {describe_count(num_missed, 'answer')} too many for the "
+                "queue and not sent; the results have all"
             )
             self._queue.mark_taken(name, entry.number - 1)
         try:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from edgecat.errors import ImageError
-from edgecat.progress import Progress
+from edgecat.progress import Progress, describe_count
 from edgecat.stream.frames import read_frames
 
 #: Largest frame. 12 megapixels at a camera's highest JPEG quality take about 12 MB.
@@ -112,5 +112,6 @@ class Mailbox:
         if reason not in self._reasons:
             self._reasons.add(reason)
             self._progress.say(
-                f"after {self._num_frames} frames: skipped {reason}; more of that is not told"
+                f"after {describe_count(self._num_frames, 'frame')}: skipped {reason}; more of "
+                "that is not told"
             )

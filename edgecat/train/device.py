@@ -6,6 +6,7 @@ import re
 import torch
 
 from edgecat.errors import ConfigError, TrainError
+from edgecat.progress import describe_count
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,7 +38,7 @@ def describe_device(device: torch.device) -> str:
     """Return a device as a run's record names it."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
+    return f"cpu ({describe_count(torch.get_num_threads(), 'thread')})"
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:

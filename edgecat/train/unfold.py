@@ -61,9 +61,9 @@ def _read_graph(bundle: Bundle) -> dict[str, Tensor]:
             if one.name.startswith(PREFIX)
         }
     except Exception as error:  # of a forged file: protobuf's own, ValueError, TypeError, ...
-        raise WeightsError(f"{bundle.path}: {file}: no ONNX that reads ({error})") from error
+        raise WeightsError(f"{bundle.name}: {file}: no ONNX that reads ({error})") from error
     if not is_alone:
-        raise WeightsError(f"{bundle.path}: {file}: its weights lie in another file")
+        raise WeightsError(f"{bundle.name}: {file}: its weights lie in another file")
     return weights
 
 
@@ -81,7 +81,7 @@ def _read_statistics(bundle: Bundle) -> dict[str, Tensor]:
     try:
         return load(data)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{bundle.path}: {STATISTICS_FILE} does not read ({error})") from error
+        raise WeightsError(f"{bundle.name}: {STATISTICS_FILE} does not read ({error})") from error
 
 
 def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
@@ -100,10 +100,10 @@ def unfold_bundle(bundle: Bundle, network: nn.Module) -> dict[str, Tensor]:
     for layer, convolution in pair_batchnorms(network).items():
         names = (f"{convolution}.bias", f"{layer}.running_mean", f"{layer}.running_var")
         if missing := [name for name in names if name not in tensors]:
-            raise WeightsError(f"{bundle.path}: holds no {', '.join(missing)}; export it again")
+            raise WeightsError(f"{bundle.name}: holds no {', '.join(missing)}; export it again")
         bias, mean, variance = (tensors.pop(name) for name in names)
         if not bias.shape == mean.shape == variance.shape:
-            raise WeightsError(f"{bundle.path}: {', '.join(names)} are of different shapes")
+            raise WeightsError(f"{bundle.name}: {', '.join(names)} are of different shapes")
         eps: float = network.get_submodule(layer).eps  # type: ignore[assignment]
         state[f"{layer}.running_mean"] = mean
         state[f"{layer}.running_var"] = variance

@@ -10,6 +10,7 @@ from edgecat.bench.turn import Turn
 from edgecat.bundle.store import Bundle
 from edgecat.errors import EdgecatError
 from edgecat.photos.pixels import Pixels
+from edgecat.progress import describe_count
 from edgecat.runtime.apart import Apart
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.device import CPU, name_on
@@ -32,7 +33,7 @@ class Candidate:
 
     def describe(self) -> str:
         """Return it in words."""
-        return f"{self.place} with {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.place} with {describe_count(self.threads, 'thread')}"
 
     def describe_fall(self, error: EdgecatError) -> str:
         """Return why it cannot be measured, without its name."""

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecat.errors import StorageError
-from edgecat.progress import Progress
+from edgecat.progress import Progress, describe_count
 from edgecat.service.database import Database
 from edgecat.sinks.queue import Queue
 from edgecat.watch.outbox import KeptLine, Outbox
@@ -200,7 +200,7 @@ class Journal:
             what = "was truncated" if was_cut else ""
             self._reconcile()
         if what:
-            again = f", and {len(self._unwritten)} lines are written once more"
+            again = f", and {describe_count(len(self._unwritten), 'line')} written once more"
             self._progress.say(
                 f"{self._place.out}: {what}. What is done stays known"
                 f"{again if self._unwritten else ''}."

@@ -13,7 +13,7 @@ from edgecat.errors import ConfigError, ImageError, NotFiniteError, StorageError
 from edgecat.keep.keeper import Keeper, Source, open_keeper
 from edgecat.keep.place import KeepPlace
 from edgecat.photos.decode import describe_fault
-from edgecat.progress import Progress
+from edgecat.progress import Progress, describe_count
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.service.troubles import Troubles
@@ -97,7 +97,8 @@ def watch(
         StorageError: The results file cannot be opened or, with `job.once`, written.
     """
     if not job.folder.is_dir():
-        raise ConfigError(f"{job.folder}: no such folder; give the one that photos arrive in")
+        what = "a file" if job.folder.is_file() else "no such folder"
+        raise ConfigError(f"{job.folder}: {what}; give the folder that photos arrive in")
     _check_keep(job)
     troubles = Troubles(progress)
     names = tuple(sink.name for sink in sinks)
@@ -115,8 +116,9 @@ def watch(
             inotify=_open_inotify(stack, progress) if job.inotify and not job.once else None,
         )
         progress.say(
-            f"watching {job.folder} with {classifier.current.variant}; {journal.num_answers} "
-            f"photos were answered before, answers go to {job.out}"
+            f"watching {job.folder} with {classifier.current.variant}; "
+            f"{describe_count(journal.num_answers, 'photo')} answered before, answers go to "
+            f"{job.out}"
         )
         keeper = stack.enter_context(open_keeper(job.keep, progress))
         service.tell_ready()

@@ -277,6 +277,7 @@ def test_what_is_no_result_of_this_version_is_refused(written, damage, words):
         (20, ["--max-regress", "101"], 0, "slower"),
         (20, ["--markdown", "--max-regress", "5"], 22, "| variant |"),
         (20, ["--json"], 0, '"speed": "slower"'),
+        (10, ["--json", "--markdown"], 2, ""),
         (10, ["--max-regress", "many"], 2, ""),
         (10, ["--max-regress", "-5%"], 2, ""),
         (10, ["--max-regress", "nan"], 2, ""),

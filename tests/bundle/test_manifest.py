@@ -177,7 +177,7 @@ BAD = {
     "missing key": ("{}", "'name' is missing"),
     "size as text": (changed(files={"a": {"sha256": "0" * 64, "size_bytes": "3"}}), "size_bytes"),
     "not JSON": ("labels: [a, b]", "not JSON"),
-    "half of it": (SPEC.to_json()[:200], "not JSON"),
+    "half of it": (SPEC.to_json()[:200], r"not JSON \(.*\); copy the bundle again or export it"),
     "empty": ("", "not JSON"),
     "a list": ("[]", "expected named values"),
     "null": ("null", "expected named values"),

@@ -40,8 +40,8 @@ def openssl(*arguments):
 
 
 def test_only_the_owner_may_read_a_new_private_key(tmp_path):
-    public = make_key(tmp_path / "deep" / "owner.pem")
-    assert public == tmp_path / "deep" / "owner.pub.pem"
+    public = make_key(tmp_path / "owner.pem")
+    assert public == tmp_path / "owner.pub.pem"
     private = public.with_name("owner.pem")
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert private.read_text().startswith("-----BEGIN PRIVATE KEY-----")

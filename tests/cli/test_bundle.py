@@ -93,6 +93,13 @@ def test_an_older_release_is_refused_wherever_a_signature_is_required(
     assert not Path("sent").exists()
 
 
+def test_a_released_model_that_is_refused_is_called_by_its_name(capsys):
+    assert _run(["keygen", "--out", KEY]) == 0
+    capsys.readouterr()
+    assert _run(["predict", "cats12", "cat.png", "--require-signature", PUBLIC]) == 16
+    assert capsys.readouterr().err.startswith("error: cats12: not signed, ")
+
+
 def test_an_older_release_is_taken_with_allow_older(make_bundle, colour_model, capsys):
     make_bundle(files={"model.onnx": colour_model})
     newer = make_bundle(files={"model.onnx": colour_model}, name="newer")

@@ -1,6 +1,7 @@
 """Every command: its help, its refusals, the one edge where an error becomes an exit code."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -151,8 +152,10 @@ def test_a_wrong_command_line_exits_with_2_and_says_what_is_wrong(arguments, wor
         ["audit", "x", "--html"],
         ["audit", "x", "--apply"],
         ["benchmark", "x", "--json"],
+        ["bundle", "pack", "cats12", "--out"],
         ["edits", "x", "--json"],
         ["embed", "x", "y", "--out"],
+        ["keygen", "--out"],
         ["optimize", "x", "--out", "y", "--json"],
         ["report", "x", "--card", "y", "--out"],
         ["report", "x", "--out", "y", "--card"],
@@ -164,6 +167,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_any_work(command, tmp_p
     for name, words in refusals.items():
         assert _run([*command, str(tmp_path / name)]) == 2
         assert words in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["folder.npy"]
 
 
 # The edge
@@ -233,6 +237,7 @@ def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
         (["inspect", "cats12", "--require-signature", "k.pem"], 16, ["k.pem: the key cannot be"]),
         (["evaluate", "cats12", "nowhere"], 3, ["nowhere: no such folder"]),
         (["watch", "cats12", "nowhere", "--out", "x"], 2, ["nowhere: no such folder"]),
+        (["watch", "cats12", __file__, "--out", "x"], 2, [f"{__file__}: a file; give the folder"]),
         (["watch", "nowhere", ".", "--out", "x"], 5, ["nowhere: no such bundle"]),
         (["benchmark", "cats12", "--threads", "0"], 2, ["--threads 0", "at least 1"]),
         (["benchmark", "cats12", "--data", "nowhere"], 3, ["nowhere: no such folder"]),

@@ -157,8 +157,8 @@ def test_what_predict_printed_is_read(drift, tmp_path):
     ("content", "message"),
     [
         (b"", "no answer of bundle to compare \\(no line at all\\)"),
-        (b"\x89PNG\r\n\x1a\n", "line 1: not JSON"),
-        (b"[1]\n", "no result of edgecat"),
+        (b"\x89PNG\r\n\x1a\n", r"line 1: not JSON \(.*\); give what edgecat watch, "),
+        (b"[1]\n", "no result; give what edgecat watch, "),
         (b'{"answer": "red"}\n', "1 by another bundle"),
         (b"{\n" + b"[" * 100_000, "not JSON"),
         (b'{"answer": 1, "ood_score": NaN}\n', "not JSON"),

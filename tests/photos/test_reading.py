@@ -88,6 +88,13 @@ def test_broken_photos_are_all_named_at_once(draw_photos):
         assert message.count(f"  {root / 'class_1' / name}: ") == 1
 
 
+def test_a_single_broken_photo_is_told_in_the_singular(draw_photos):
+    root = draw_photos()
+    make(root, "class_1/empty.jpg", data=b"")
+    with pytest.raises(DatasetError, match="1 of 11 photos is broken:"):
+        list(read_photos(find_photos(root), load_pixels))
+
+
 def test_on_broken_leaves_broken_photos_out_and_tells_of_each(draw_photos):
     root = draw_photos()
     break_some(root)

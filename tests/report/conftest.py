@@ -100,7 +100,7 @@ def write_rated_bundle(parent, files, labels=tuple(COLOURS), **spec):
     return write_bundle(parent, labels, files, **values | spec)
 
 
-def write_results(path, bundle="colours", shift_ms=0.0, top1=0.9):
+def write_results(path, bundle="colours", shift_ms=0.0, top1=0.9, noise="quiet"):
     rows = tuple(
         Row(
             name, 1, name.split("-")[1], {"p50": ms, "p95": ms + 1, "p99": ms + 3}, (ms, ms), 90.0,
@@ -111,7 +111,8 @@ def write_results(path, bundle="colours", shift_ms=0.0, top1=0.9):
     )  # fmt: skip
     calm = Conditions("ondemand", 2400.0, 50.0, 0, 0.1)
     settings = {"bundle": bundle, "threads": 1}
-    report = Report({"cpu": "Cortex-A76"}, settings, rows, {}, (), calm, calm, Noise("quiet", 0.01))
+    heard = Noise(noise, 0.01)
+    report = Report({"cpu": "Cortex-A76"}, settings, rows, {}, (), calm, calm, heard)
     path.write_text(to_json(report.to_dict()))
     return path
 

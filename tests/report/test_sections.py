@@ -1,5 +1,7 @@
 """What each section shows of what was given, and where it is missing."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -256,3 +258,53 @@ def test_origin_names_nothing_of_the_machine(given):
     assert "start.pth" in text
     assert "/home/me" not in text
     assert "/nowhere" not in text
+
+
+def tally_of(*names):
+    """Return the large numbers of the first section, by what each is of."""
+    sections, _ = build(names)
+    tally, *_ = sections["glance"].parts
+    return {what: (number, basis) for what, number, basis in tally.numbers}
+
+
+def test_the_fastest_variant_is_that_of_the_lowest_ratio_not_of_the_lowest_median(tmp_path):
+    path = write_results(tmp_path / "result.json")
+    values = json.loads(path.read_text())
+    float_row, int8_row = values["rows"]
+    float_row["latency_ms"] = {"p50": 2.2, "p95": 3.0, "p99": 4.0}
+    int8_row["latency_ms"] = {"p50": 2.5, "p95": 3.0, "p99": 4.0}
+    int8_row |= {"latency_interval_ms": [2.4, 2.7], "ratio_to_fp32": 0.75}
+    int8_row |= {"ratio_interval": [0.7, 0.8]}
+    path.write_text(json.dumps(values))
+    number, basis = tally_of(path)["Fastest variant"]
+    assert number.replace("\xa0", " ") == "2.4 to 2.7 ms (2.5)"
+    assert basis.replace("\xa0", " ") == (
+        f"{INT8} of colours on Cortex-A76, 1 thread, 0.70 to 0.80 times (0.75) its fp32's latency; "
+        "a photo already decoded, median"
+    )
+
+
+def test_between_engines_the_medians_of_the_run_say_which_is_the_fastest(tmp_path):
+    path = write_results(tmp_path / "result.json")
+    values = json.loads(path.read_text())
+    values["rows"].append(values["rows"][0] | {"variant": "openvino-fp32"})
+    values["rows"][-1]["latency_ms"] = {"p50": 5.0, "p95": 6.0, "p99": 7.0}
+    path.write_text(json.dumps(values))
+    assert "openvino-fp32 of colours" in tally_of(path)["Fastest variant"][1]
+
+
+def test_a_result_that_calls_itself_too_noisy_has_no_fastest_variant(tmp_path):
+    loud = write_results(tmp_path / "loud.json", noise="too noisy")
+    sections, _ = build([write_run(tmp_path / "run"), loud])
+    assert "Fastest variant" not in dict(name[:2] for name in sections["glance"].parts[0].numbers)
+    assert "Fastest variant" in tally_of(write_results(tmp_path / "a.json", noise="noisy"))
+    sections, _ = build([loud])
+    (text,) = sections["glance"].parts
+    assert text.text.startswith("Times of colours are too noisy")
+
+
+def test_the_interval_stands_before_what_was_measured_and_n_where_there_is_none(given):
+    tally = tally_of(given["run"])
+    assert tally["Top-1 right"][0].replace("\xa0", " ") == "80.0 to 95.0 % (90.0)"
+    assert "; 30 test photos" in tally["Top-1 right"][1]
+    assert "n = 30" in tally["Macro F1"][1]

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from edgecat.bundle.archive import pack_bundle
 from edgecat.errors import BundleError, ConfigError, TrainError
 from edgecat.report.sources import load_sources
 from edgecat.train.history import read_metrics
@@ -45,6 +46,13 @@ def test_anything_else_is_refused_with_what_is_accepted(tmp_path, monkeypatch, n
     with pytest.raises(ConfigError, match=name) as refused:
         load_sources([name])
     assert "edgecat" in str(refused.value)
+    assert "unpack" not in str(refused.value)
+
+
+def test_of_a_packed_bundle_it_is_said_how_to_unpack_it(tmp_path, bundle):
+    pack_bundle(bundle, tmp_path / "b.zip")
+    with pytest.raises(ConfigError, match=r"b\.zip: a zip file; .*edgecat bundle unpack"):
+        load_sources([str(tmp_path / "b.zip")])
 
 
 def test_two_runs_or_two_bundles_are_refused(tmp_path, bundle):

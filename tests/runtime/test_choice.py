@@ -76,7 +76,7 @@ def test_a_tuning_that_counts_no_more_is_named_by_the_rule_that_replaces_it(tune
     assert choice.origin == "rule"
     assert "bundle.tuned.json: not JSON" in choice.dropped
     assert "; not by what was measured here: " in choice.describe()
-    assert choice.news == f"answered by {choice.describe()}"
+    assert choice.news == f"answers come from {choice.describe()}"
 
 
 def test_an_open_classifier_says_what_it_is_and_why(tuned):

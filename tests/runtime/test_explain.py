@@ -116,7 +116,9 @@ def test_the_released_model_points_at_the_right_one_of_four_cats(shared):
 
 
 def test_a_label_that_is_none_is_refused_with_those_that_are(patches):
-    with pytest.raises(ConfigError, match=r"--label 'Red': the classes are red, green, blue"):
+    with pytest.raises(
+        ConfigError, match=r"'Red': did you mean 'red'\? the classes are red, green, blue"
+    ):
         patches.explain(plant((9, 9, 9), 0, 0), label="Red")
     with pytest.raises(ConfigError, match="--top 0"):
         patches.explain(plant((9, 9, 9), 0, 0), top=0)

@@ -72,6 +72,18 @@ def test_a_damaged_bundle_is_refused_once_and_the_old_one_answers_on(link, bundl
     assert live.refusal is None
 
 
+@pytest.mark.parametrize(("given", "told"), [("first", "first"), ("current", "/first")])
+def test_a_damaged_bundle_is_called_as_it_was_given_and_a_link_by_what_it_leads_to(
+    link, bundles, monkeypatch, given, told
+):
+    monkeypatch.chdir(link.parent)
+    (bundles[0] / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(BundleError) as refused:
+        LiveClassifier(given)
+    name = str(refused.value).partition("/model.onnx: ")[0]
+    assert name == told if given == told else name.endswith(told)
+
+
 def fail_unless_black(onnx, colour_model):
     """Return a model that looks up the brightest value of a picture in a table of one place."""
     model, helper = onnx.load_from_string(colour_model), onnx.helper

@@ -137,7 +137,7 @@ def test_what_waits_at_the_end_is_told_and_sent_by_the_next_start(open_queue, sa
     put(queue, 1, 2)
     with carry(queue, away, said, patience_s=0.1):
         pass
-    assert said[-1] == "pocket://: 2 answers wait in the queue; the next start sends them"
+    assert said[-1] == "pocket://: 2 answers left in the queue, which the next start sends"
     sink = Pocket()
     with carry(queue, sink, said):
         wait_until(lambda: sink.lines == [1, 2])
@@ -152,7 +152,7 @@ def test_nobody_waits_for_a_sink_that_hangs(open_queue, said, monkeypatch):
         put(queue, *range(2, 50))
         couriers.wake()
     over.set()
-    assert said[-1].startswith("pocket://: 49 answers wait")
+    assert said[-1].startswith("pocket://: 49 answers left")
 
 
 def test_lines_that_the_queue_could_not_keep_are_told(open_queue, said, monkeypatch):
@@ -162,5 +162,5 @@ def test_lines_that_the_queue_could_not_keep_are_told(open_queue, said, monkeypa
     with carry(queue, sink, said):
         wait_until(lambda: sink.lines == [3, 4])
     assert [line for line in said if "queue and" in line] == [
-        "pocket://: 2 answers were too many for the queue and are not sent; the results have them"
+        "pocket://: 2 answers too many for the queue and not sent; the results have all"
     ]

@@ -69,7 +69,7 @@ def test_results_are_written_whatever_listens_there(start, listen, tmp_path):
     process.terminate()
     said = process.communicate(timeout=WAIT_S)[1]
     assert process.returncode == 0
-    assert "5 answers wait in the queue; the next start sends them" in said
+    assert "5 answers left in the queue, which the next start sends" in said
 
 
 def test_a_password_that_goes_unencrypted_is_told(start, tmp_path):

@@ -114,7 +114,7 @@ def test_each_kind_of_rubbish_is_told_of_once(run, said):
     lines = run(RED + (b"--part\r\n" + RED) * 3 + RED[:-9])
     assert len(lines) == 4
     assert len(said) == 2
-    assert said[0].startswith("after 1 frames: skipped bytes that belong to no frame")
+    assert said[0].startswith("after 1 frame: skipped bytes that belong to no frame")
     assert said[1].startswith("after 4 frames: skipped the last frame, which is cut off")
 
 
@@ -246,7 +246,7 @@ def test_a_signal_ends_it_in_order(start, number, code):
     process.stdout.readline()
     process.send_signal(number)
     assert process.wait(WAIT_S) == code
-    assert process.stderr.read() == b""
+    assert process.stderr.read() == b"stopped\n"
 
 
 def test_a_reader_that_leaves_ends_it_with_a_code_that_says_so(start):

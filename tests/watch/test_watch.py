@@ -358,6 +358,7 @@ def test_a_signal_ends_it_in_order(start, folder, out, number, code):
     stdout, stderr = process.communicate(timeout=WAIT_S)
     assert process.returncode == code
     assert "Traceback" not in stderr
+    assert stderr.splitlines()[1:] == ["stopped"]
     assert stdout == "a.png: red 100.0 %\n"
     assert answers(out) == [("a.png", "red")]
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from edgecat.bench.report import Row
+from edgecat.bench.report import Report, Row
 from edgecat.bundle.manifest import ModelSpec
+from edgecat.progress import describe_count
 from edgecat.report.facts import Facts, Model
 from edgecat.report.parts import Missing, Section, Tally, Text
-from edgecat.report.wording import megabytes, points, share
+from edgecat.report.wording import megabytes, milliseconds, points, share, times
 from edgecat.scores.metrics import describe_small_classes
 
 # Labels that the first lines name; the others stand further down.
@@ -25,24 +26,20 @@ def _list_numbers(facts: Facts) -> Iterator[tuple[str, str, str]]:
     model = facts.model
     accuracy = model.accuracy if model else None
     if accuracy is not None:
-        low, high = accuracy.interval_ratio
         yield (
             "Top-1 right",
-            share(accuracy.top1_ratio),
-            f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; {accuracy.photos}",
+            share(accuracy.top1_ratio, accuracy.interval_ratio),
+            f"95 % interval (measured); {accuracy.photos}",
         )
         if accuracy.macro_f1_ratio is not None:
-            yield "Macro F1", share(accuracy.macro_f1_ratio), "each class of the same weight"
+            basis = f"each class of the same weight; n = {accuracy.num_images}, no interval"
+            yield "Macro F1", share(accuracy.macro_f1_ratio), basis
     if facts.sources.bundle is not None:
         yield from _list_of_bundle(facts.sources.bundle.spec)
-    rows = [
-        row
-        for report in facts.sources.results
-        for row in report.rows
-        if model is None or report.settings.get("bundle") == model.name  # not a peer's
-    ]
-    if rows:
-        yield _find_fastest(rows)
+    for report in facts.sources.results:
+        is_peer = model is not None and report.settings.get("bundle") != model.name
+        if report.rows and not is_peer and report.noise.verdict != "too noisy":
+            yield _find_fastest(report)
 
 
 def _list_of_bundle(spec: ModelSpec) -> Iterator[tuple[str, str, str]]:
@@ -54,13 +51,26 @@ def _list_of_bundle(spec: ModelSpec) -> Iterator[tuple[str, str, str]]:
     yield "Smallest variant", megabytes(spec.size_bytes(smallest)), basis
 
 
-def _find_fastest(rows: list[Row]) -> tuple[str, str, str]:
-    fastest = min(rows, key=lambda row: row.latency_ms["p50"])
-    threads = f"{fastest.threads} thread{'s' if fastest.threads > 1 else ''}"
+def _find_fastest(report: Report) -> tuple[str, str, str]:
+    """Return the fastest variant of one run.
+
+    Of an engine's variants their paired ratios say which is the fastest, not their own medians: the
+    ratio is of rounds that took turns. Between engines nothing is paired but the run itself.
+    """
+    of_engine: dict[str, list[Row]] = {}
+    for row in report.rows:
+        of_engine.setdefault(row.variant.partition("-")[0], []).append(row)
+    best = [min(rows, key=lambda row: row.ratio_to_fp32 or 1.0) for rows in of_engine.values()]
+    fastest = min(best, key=lambda row: row.latency_ms["p50"])
+    by_fp32 = ""
+    if fastest.ratio_to_fp32 is not None and fastest.ratio_interval is not None:
+        by_fp32 = f", {times(fastest.ratio_to_fp32, fastest.ratio_interval)} its fp32's latency"
     return (
         "Fastest variant",
-        f"{fastest.latency_ms['p50']:.1f} ms",
-        f"{fastest.variant}, {threads}, a photo already decoded, median",
+        milliseconds(fastest.latency_ms["p50"], fastest.latency_interval_ms),
+        f"{fastest.variant} of {report.settings.get('bundle', 'unnamed')} on "
+        f"{report.host.get('cpu', 'an unknown machine')}, "
+        f"{describe_count(fastest.threads, 'thread')}{by_fp32}; a photo already decoded, median",
     )
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from edgecat.bench.report import Report, Row
+from edgecat.progress import describe_count
 from edgecat.report.facts import Facts
 from edgecat.report.figures import draw
 from edgecat.report.parts import Figure, Missing, Section, Table
@@ -35,7 +36,7 @@ def _draw(name: str, report: Report) -> Figure:
     where = f"{bundle} on {report.host.get('cpu', 'an unknown machine')}"
     rows = list(report.rows)
     slowest = max(rows, key=lambda row: row.latency_ms["p50"], default=None)
-    description = f"{len(rows)} variants, p50 to p99" + (
+    description = f"{describe_count(len(rows), 'variant')}, p50 to p99" + (
         f"; the slowest is {slowest.variant} with {slowest.latency_ms['p50']:.1f} ms."
         if slowest
         else "."

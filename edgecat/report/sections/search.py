@@ -67,7 +67,7 @@ def build(facts: Facts) -> Section | Missing:
 
 def _draw_all(bundle: Bundle) -> Iterator[Figure]:
     searches = bundle.spec.provenance.get("search") or {}
-    where = f"{bundle.path}: provenance: search"
+    where = f"{bundle.name}: provenance: search"
     if not isinstance(searches, dict):
         raise BundleError(f"{where}: not named values; export the bundle again")
     for number, (variant, values) in enumerate(searches.items()):

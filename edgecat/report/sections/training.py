@@ -2,7 +2,7 @@
 
 import math
 
-from edgecat.progress import describe_duration
+from edgecat.progress import describe_count, describe_duration
 from edgecat.report.facts import Facts
 from edgecat.report.figures import draw, paint_lines
 from edgecat.report.parts import Figure, Missing, Section, Table
@@ -19,7 +19,7 @@ def build(facts: Facts) -> Section | Missing:
     if run is None or not run.history:
         return Missing("Training", "a run: the folder that edgecat finetune wrote")
     outcome = run.record.outcome
-    lead = f"{len(run.history)} epochs on {run.record.device}."
+    lead = f"{describe_count(len(run.history), 'epoch')} on {run.record.device}."
     if outcome is not None:
         lead += (
             f" The weights of epoch {outcome.best_epoch} were kept, chosen on the validation "

@@ -410,7 +410,7 @@ def test_a_disk_that_was_full_is_told_of_once_and_got_over(start, folder, out):
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     wait_until(lambda: len(read(out)) == 3)
     process.terminate()
-    assert process.communicate(timeout=WAIT_S)[1] == f"{out}: well again\n"
+    assert process.communicate(timeout=WAIT_S)[1] == f"{out}: well again\nstopped\n"
     assert sorted(photo for photo, _ in answers(out)) == ["0.png", "1.png", "2.png"]
 
 

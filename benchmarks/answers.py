@@ -297,7 +297,10 @@ def _predicted_latency(result: _Result) -> str:
 def _search_against_random(result: _Result) -> str:
     gains = [row["gain_ratio"] for row in result["rows"]]
     told = ", ".join("the other is empty" if g is None else f"{100 * g:+.0f} %" for g in gains)
-    return f"hypervolume of the search's front by that of the random one, a seed each: {told}"
+    return (
+        f"hypervolume of the search's front by that of the random one, {result['epochs']} epochs a "
+        f"network, a seed each: {told}"
+    )
 
 
 def _gates(result: _Result) -> str:

@@ -323,7 +323,7 @@ def test_the_command_says_what_came_of_it(colours, draw_class, tmp_path, capsys)
     assert _run([*arguments, "--out", str(out)]) == 0
     told = capsys.readouterr()
     assert '"Neighbour\'s cat" from 8 photos, of which 8 are found when left out in' in told.out
-    assert f"edgecat predict {out} IMAGE" in told.out
+    assert f"edgecat predict {out} PHOTO" in told.out
     assert "left out: " in told.err
     assert "broken.jpg: not a photo" in told.err
     assert _run([*arguments, "--out", str(out), "--json"]) == 0

@@ -109,7 +109,7 @@ def test_an_export_that_failed_is_not_tried_again(job, front, photos, tmp_path, 
     shutil.rmtree(mine.bundle_of(NAME))
     weights = mine.run_of(NAME) / "model.safetensors"
     tensors = load_file(weights)
-    tensors[OUTPUT] *= 3e38 / tensors[OUTPUT].abs().max()  # its answers overflow
+    tensors[OUTPUT] = tensors[OUTPUT] / tensors[OUTPUT].abs().max() * 3e38  # answers overflow
     save_file(tensors, weights)
     rows = tuple(dataclasses.replace(row, is_on_front=True) for row in front.rows)
     found, first, second = dataclasses.replace(front, rows=rows), listens(), listens()

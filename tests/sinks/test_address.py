@@ -68,7 +68,7 @@ def test_a_topic_that_cannot_be_published_under_is_refused(topic):
     [
         (None, 0, "No such file"),
         ("me\nsecret\n", 0o644, "chmod 600"),
-        ("me:secret\n", 0o600, "has 1 lines"),
+        ("me:secret\n", 0o600, "has 1 line;"),
         ("me\nsecret\nmore", 0o600, "has 3 lines"),
         ("\nsecret", 0o600, "two lines"),
         (f"me\n{'secret' * 1000}", 0o600, "of 2048 bytes"),

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.peers.pis_table import summarize_pis
 from benchmarks.peers.table import summarize_peers
 from benchmarks.transfer.claims import summarize
+from edgecat.progress import describe_count
 
 _MB = 1e6
 
@@ -299,7 +300,7 @@ def _search_against_random(result: _Result) -> str:
     told = ", ".join("the other is empty" if g is None else f"{100 * g:+.0f} %" for g in gains)
     return (
         f"hypervolume of the search's front by that of the random one, {result['epochs']} epochs a "
-        f"network, a seed each: {told}"
+        f"network, {describe_count(len(gains), 'seed')}: {told}"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.peers.verdict import OURS, Duel, find_dominating
+from edgecat.progress import describe_count
 
 _MB = 1e6
 
@@ -43,7 +44,7 @@ def summarize_peers(result: dict[str, Any]) -> str:
     tested = [row | {"right": row["right"][num_val:]} for row in rows if "missing" not in row]
     raced = {threads for row in rows for threads in row.get("threads", {})}
     parts = [
-        f"{threads} thread{'s' * (threads != '1')} {_count_dominated(rows, threads)}"
+        f"{describe_count(int(threads), 'thread')} {_count_dominated(rows, threads)}"
         for threads in sorted(raced)
     ]
     return (

@@ -151,8 +151,7 @@ def _sustain(
     from edgecat.bench.sustained import run_sustained
     from edgecat.bench.sustained_text import format_sustained
     from edgecat.runtime.device import Resources
-    from edgecat.service.process import INTERRUPTED
-    from edgecat.service.signals import Signals
+    from edgecat.service.signals import INTERRUPTED, Signals
 
     if host is not None:
         from edgecat.remote.measure import sustain_there

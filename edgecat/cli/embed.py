@@ -40,8 +40,9 @@ def command(
       edgecat embed cats12 holiday/ --out holiday.npy
     """
     from edgecat.errors import ConfigError, ImageError
+    from edgecat.photos.tree import list_photos
     from edgecat.runtime.classifier import Classifier
-    from edgecat.runtime.embedding import embed, list_photos
+    from edgecat.runtime.embedding import embed
 
     if out.suffix != ".npy":
         raise ConfigError(f"--out {out}: give it a name that ends in .npy")

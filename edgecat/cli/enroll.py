@@ -29,7 +29,7 @@ def command(bundle: str, label: str, photos: tuple[str, ...], out: Path, as_json
       edgecat enroll first.edgecat --add "Neighbour's cat" photos/ --out second.edgecat
     """
     from edgecat.enroll.job import enroll
-    from edgecat.runtime.embedding import list_photos
+    from edgecat.photos.tree import list_photos
 
     found = enroll(bundle, label, [*map(Path, list_photos(photos))], out, TerminalProgress())
     if as_json:

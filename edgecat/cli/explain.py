@@ -45,8 +45,8 @@ def command(
     """
     from edgecat.errors import ImageError
     from edgecat.photos.decode import describe_fault, read_photo
+    from edgecat.photos.tree import list_photos
     from edgecat.runtime.classifier import Classifier
-    from edgecat.runtime.embedding import list_photos
     from edgecat.runtime.picture_file import PictureFolder
 
     explained, failures = [], []

@@ -45,8 +45,8 @@ def command(
     from edgecat.errors import ImageError
     from edgecat.photos.decode import describe_fault, find_oddities, read_photo
     from edgecat.photos.labels import UNKNOWN
+    from edgecat.photos.tree import list_photos
     from edgecat.runtime.classifier import Classifier
-    from edgecat.runtime.embedding import list_photos
 
     answers, failures = [], []
     with Classifier.open(bundle, **opening) as classifier:

@@ -35,7 +35,6 @@ def command(folder: Path, bundle: str | None, address: dict[str, Any]) -> None:
       edgecat review kept                               then open http://127.0.0.1:8001/
       edgecat review kept --bundle garden.edgecat
     """
-    from edgecat.service.process import INTERRUPTED
     from edgecat.service.signals import Signals
 
     with Signals() as signals:
@@ -45,4 +44,4 @@ def command(folder: Path, bundle: str | None, address: dict[str, Any]) -> None:
 
         labels = load_bundle(bundle).spec.labels if bundle else ()
         review(folder, labels, Address(**address), signals, TerminalProgress().say)
-    click.get_current_context().exit(INTERRUPTED if signals.is_interrupted else 0)
+    click.get_current_context().exit(signals.exit_code)

@@ -94,7 +94,6 @@ def command(
     For machines: GET /openapi.json describes all there is, GET /v1/model the model in use,
     GET /healthz says that the server is well, GET /metrics counts (Prometheus).
     """
-    from edgecat.service.process import INTERRUPTED
     from edgecat.service.signals import Signals
 
     progress = TerminalProgress()
@@ -115,7 +114,7 @@ def command(
         _show_only_mistakes()
         with open_keeper(keep, progress) as keeper:
             serve(classifier, where, limits, signals, Audience(progress.say, tell), keeper)
-    click.get_current_context().exit(INTERRUPTED if signals.is_interrupted else 0)
+    click.get_current_context().exit(signals.exit_code)
 
 
 class _Mistakes(logging.Handler):

@@ -88,8 +88,7 @@ def command(
     """
     from edgecat.bundle.store import load_bundle
     from edgecat.runtime.tuned import keep_tuning
-    from edgecat.service.process import INTERRUPTED
-    from edgecat.service.signals import Signals
+    from edgecat.service.signals import INTERRUPTED, Signals
     from edgecat.tune.job import TuneJob, tune
 
     check_host_options(host, data, install=install)

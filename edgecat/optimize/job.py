@@ -42,7 +42,6 @@ PICTURE = "front.svg"
 #: the ends, so that a search that is ended early has seen all of the range.
 SPEEDUPS = (1.75, 2.5, 1.25, 2.0, 1.5)
 
-
 #: Below, a network would be called x1.00: names have two decimals.
 LEAST_SPEEDUP = 1.005
 
@@ -188,7 +187,7 @@ def check_search(job: SearchJob) -> None:
     if job.is_other_machine and job.exports:
         raise ConfigError(
             "--export with --other-machine: variants are timed here, not there; leave one of the "
-            f"two out, or export a network by hand: "
+            "two out, or export a network by hand: "
             f"{command_line('export', job.out / 'NAME')}"
         )
     if job.teacher is None:

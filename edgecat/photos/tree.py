@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecat.errors import DatasetError
@@ -127,3 +127,16 @@ def check_depth(path: str | Path, depth: int) -> None:
             f"{str(path)[:200]}...: folders more than {_MAX_DEPTH} deep in each other; give the "
             "folder that holds the classes"
         )
+
+
+def list_photos(names: Sequence[str]) -> Iterator[str]:
+    """Yield files as they are given, and of folders all that lies below, in the order of names.
+
+    An empty folder is yielded itself, so that whoever reads the files says what is wrong with it.
+
+    Raises:
+        DatasetError: A folder that cannot be read.
+    """
+    for name in names:
+        files = [*list_folder(Path(name)).all_files()] if Path(name).is_dir() else []
+        yield from (str(Path(name) / file) for file in files) if files else [name]

@@ -13,6 +13,7 @@ from edgecat.bundle.store import MANIFEST, Bundle, load_bundle, released_names
 from edgecat.errors import ConfigError
 from edgecat.train.history import History, read_metrics
 from edgecat.train.run import MODEL, RECORD, RunRecord, load_run
+from edgecat.typed import command_line
 
 # Of a run, as its bundle tells them.
 _SAME = ("arch", "labels", "input")
@@ -105,7 +106,8 @@ def _describe_stranger(name: str, path: Path) -> str:
     elif path.exists():
         found = "not JSON"
         if zipfile.is_zipfile(path):
-            found = "a zip file; if it is a packed bundle, unpack it: edgecat bundle unpack"
+            unpack = command_line("bundle", "unpack", path, "--out", "BUNDLE")
+            found = f"a zip file; if it is a packed bundle, unpack it: {unpack}"
     return (
         f"{name}: {found}; give the folder of a run (edgecat finetune) or of a bundle (edgecat "
         f"export), a released model's name ({', '.join(released_names()) or 'none here'}), or a "

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from edgecat import atomic
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.reading import Remark, read_photos
-from edgecat.photos.tree import list_folder
 from edgecat.progress import Progress
 from edgecat.runtime.classifier import Classifier
 from edgecat.scores.ood import Features
@@ -79,7 +78,7 @@ def embed(
 
     Args:
         classifier: Computes them.
-        photos: Files, as `list_photos` returns them.
+        photos: Files, as `edgecat.photos.tree.list_photos` yields them.
         progress: Told of each photo.
         on_broken: Called with what is wrong with a broken one, which is left out.
 
@@ -97,16 +96,3 @@ def embed(
     features = np.stack(rows) if rows else np.empty((0, 0), np.float32)
     spec = classifier.bundle.spec
     return Embedding(spec.name, classifier.variant, tuple(names), tuple(hashes), features)
-
-
-def list_photos(names: Sequence[str]) -> Iterator[str]:
-    """Yield files as they are given, and of folders all that lies below, in the order of names.
-
-    An empty folder is yielded itself, so that whoever reads the files says what is wrong with it.
-
-    Raises:
-        DatasetError: A folder that cannot be read.
-    """
-    for name in names:
-        files = [*list_folder(Path(name)).all_files()] if Path(name).is_dir() else []
-        yield from (str(Path(name) / file) for file in files) if files else [name]

@@ -88,9 +88,11 @@ class LiveClassifier:
         )
 
     def _open(self) -> Classifier:
-        # A link is led elsewhere without a warning: what it leads to now. All else as it was given.
+        # A link is led elsewhere without a warning: what it leads to now. All else as it was given,
+        # but for "./": a folder that is gone is not to become the released model of its name.
         real = os.path.realpath(self.path)
-        place = str(self.path) if real == os.path.normpath(self.path.absolute()) else real
+        given = str(self.path) if self.path.is_absolute() else f"./{self.path}"
+        place = given if real == os.path.normpath(self.path.absolute()) else real
         try:
             classifier = Classifier.open(place, self._variant, **self._options)
             run_self_test(classifier.bundle, classifier.engine, classifier.choice.device)

@@ -12,9 +12,6 @@ from edgecat.service.live import LiveClassifier
 from edgecat.service.notify import notify, watchdog_interval_s
 from edgecat.service.signals import Signals
 
-#: What a shell says of a process that Ctrl-C ended.
-INTERRUPTED = 130
-
 # A look at the bundle costs a stat call a file.
 _LOOK_EVERY_S = 1.0
 
@@ -55,7 +52,7 @@ class Service:
     @property
     def exit_code(self) -> int:
         """Return 0, or 130 once Ctrl-C asked it to end."""
-        return INTERRUPTED if self._signals.is_interrupted else 0
+        return self._signals.exit_code
 
     def is_stopping(self) -> bool:
         """Return whether a signal asked for the end."""

@@ -4,6 +4,9 @@ import signal
 from types import FrameType
 from typing import Any
 
+#: What a shell says of a process that Ctrl-C ended.
+INTERRUPTED = 130
+
 
 class Signals:
     """What was asked of a process by signals, for as long as its block lasts.
@@ -35,6 +38,11 @@ class Signals:
         """Give the signals back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, or 130 once Ctrl-C asked for the end."""
+        return INTERRUPTED if self.is_interrupted else 0
 
     def take_reload(self) -> bool:
         """Return whether a reload was asked for since the last call."""

@@ -50,6 +50,19 @@ def test_a_link_that_is_led_elsewhere_is_followed(link, bundles):
     assert not live.reload_if_changed()
 
 
+def test_a_folder_that_is_gone_is_not_the_released_model_of_its_name(
+    bundles, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    bundles[0].rename("cats12")
+    live = LiveClassifier("cats12")
+    assert live.current.bundle.name == "cats12"
+    shutil.rmtree("cats12")
+    with pytest.raises(BundleError, match="no such bundle"):
+        live.reload()
+    assert live.current.predict(RED).label == "red"
+
+
 def test_a_folder_that_is_replaced_is_noticed(bundles):
     live = LiveClassifier(bundles[0])
     shutil.rmtree(bundles[0])

@@ -11,12 +11,13 @@ import math
 import re
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
 from edgecat.errors import TrainError
 from edgecat.machine.memory import limit_memory, read_free_memory
-from edgecat.train.allocator import give_back_freed_memory
+from edgecat.train.allocator import giving_back_freed_memory
 from edgecat.train.batches import Batch
 from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import take_step
@@ -103,7 +104,6 @@ def _short_memory() -> Iterator[None]:
 def _let_go(error: BaseException) -> None:
     """Give the memory back of what did fit: the functions that failed still hold it."""
     traceback.clear_frames(error.__traceback__)
-    give_back_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -128,14 +128,25 @@ def _count_photos(session: Session) -> int:
 def _find_parts(session: Session, learner: Learner, least: int) -> int | None:
     """Return in how few parts, from a number on, a step fits; None if in none."""
     num_photos = _count_photos(session)
+    for num_parts in _double(least, max(1, num_photos // _SMALLEST_PART)):
+        # In a thread of its own: once oneDNN's code generator has got no memory, it fails for the
+        # rest of its thread's life (xbyak.h: local::GetErrorRef). And what a try that failed had
+        # must not stay this process's, or the next would have it beyond its bounds.
+        with giving_back_freed_memory(), ThreadPoolExecutor(1) as thread:
+            if thread.submit(_bears, session, learner, num_photos, num_parts).result():
+                return num_parts
+    return None
+
+
+def _bears(session: Session, learner: Learner, num_photos: int, num_parts: int) -> bool:
+    """Tell whether memory is enough for a step in so many parts."""
     with contextlib.suppress(_ShortError), _short_memory():
         # Without bounds: what a first step starts and loads, such as threads, must not fail.
         _take_step(session, learner, _SMALLEST_PART, 1)
-    for num_parts in _double(least, max(1, num_photos // _SMALLEST_PART)):
-        with contextlib.suppress(_ShortError), _short_memory(), _bounds(learner.device):
-            _take_step(session, learner, num_photos, num_parts)
-            return num_parts
-    return None
+    with contextlib.suppress(_ShortError), _short_memory(), _bounds(learner.device):
+        _take_step(session, learner, num_photos, num_parts)
+        return True
+    return False
 
 
 def _double(least: int, most: int) -> Iterator[int]:

@@ -382,6 +382,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_cats_cpu": lambda r: f"{100 * r['mean_test_top1_ratio']:.1f} %",
     "finetune_good": _finetune_taught,
     "recipe": _recipe,
+    "recipe_fast": _recipe,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,

@@ -2,10 +2,10 @@
 
 python -m benchmarks.accuracy.recipe ../shared/cats --weights BACKBONE.pth --work runs/recipe
 
-Every variant is trained on the same seeds; its answers to the validation photos of all seeds are
-compared with those of the first one, photo by photo. What does not pay by more than the paired
-interval is not in a preset. Runs are kept in --work and not made again, so that a killed benchmark
-goes on, and seeds can be added.
+Of a preset (--preset fast: of the one without a teacher). Every variant is trained on the same
+seeds; its answers to the validation photos of all seeds are compared with those of the first one,
+photo by photo. What does not pay by more than the paired interval is not in a preset. Runs are kept
+in --work and not made again, so that a killed benchmark goes on, and seeds can be added.
 """
 
 import dataclasses
@@ -24,33 +24,41 @@ from edgecat.scores.metrics import Indices, Logits
 from edgecat.train.finetune import finetune
 from edgecat.train.finished import load_checkpoint
 from edgecat.train.job import TEACHER_RECIPE, Job
-from edgecat.train.presets import TEACHER
+from edgecat.train.presets import PRESETS, TEACHER
 from edgecat.train.recipe import load_recipe
 from edgecat.train.run import load_run
 from edgecat.train.timm_networks import PREFIX
 
-BASE = "good"
-
 LABELS_ONLY = "labels only"
 
-#: What differs from the first one.
-VARIANTS: dict[str, tuple[str, ...]] = {
-    "teacher": (),
-    LABELS_ONLY: (),
-    "labels and teacher, half and half": ("teacher_ratio=0.5",),
-    "temperature 1": ("temperature=1.0",),
-    "temperature 4": ("temperature=4.0",),
-    "8 views": ("num_views=8",),
-    "30 views": ("num_views=30",),
-    "60 epochs": ("epochs=60", "patience=60"),
-    "crops of 160 px": ("crop_side_px=160",),
-    "crops from 10 % of the area": ("crop_scale_min=0.1",),
-    "crops from 50 % of the area": ("crop_scale_min=0.5",),
-    "no change of light": ("colour_jitter=0.0",),
-    "backbone as fast as the head": ("backbone_rate=1e-3",),
-    "twice the rates": ("rate=2e-3", "backbone_rate=1e-3"),
-    "longer average": ("ema_decay=0.995",),
-    "no average": ("ema_decay=0.0",),
+#: By preset, what differs from the first one.
+VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "fast": {
+        "as it is": (),
+        "crops of 192 px": ("crop_side_px=192",),
+        "crops of 192 px, 13 epochs": ("crop_side_px=192", "epochs=13", "patience=13"),
+        "crops of 160 px, 18 epochs": ("crop_side_px=160", "epochs=18", "patience=18"),
+        "backbone as fast as the head": ("backbone_rate=1e-3",),
+        "crops from 25 % of the area": ("crop_scale_min=0.25",),
+    },
+    "good": {
+        "teacher": (),
+        LABELS_ONLY: (),
+        "labels and teacher, half and half": ("teacher_ratio=0.5",),
+        "temperature 1": ("temperature=1.0",),
+        "temperature 4": ("temperature=4.0",),
+        "8 views": ("num_views=8",),
+        "30 views": ("num_views=30",),
+        "90 epochs": ("epochs=90", "patience=90"),
+        "crops of 160 px": ("crop_side_px=160",),
+        "crops from 10 % of the area": ("crop_scale_min=0.1",),
+        "crops from 50 % of the area": ("crop_scale_min=0.5",),
+        "no change of light": ("colour_jitter=0.0",),
+        "backbone as fast as the head": ("backbone_rate=1e-3",),
+        "twice the rates": ("rate=2e-3", "backbone_rate=1e-3"),
+        "longer average": ("ema_decay=0.995",),
+        "no average": ("ema_decay=0.0",),
+    },
 }
 
 
@@ -60,29 +68,45 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 @click.option("--teacher-weights", default="imagenet", show_default=True)
 @click.option("--work", type=click.Path(path_type=Path), default="runs/recipe", show_default=True)
 @click.option("--seeds", default=3, show_default=True)
-@click.option("--variant", "names", multiple=True, type=click.Choice(tuple(VARIANTS)))
+@click.option("--preset", type=click.Choice(tuple(VARIANTS)), default="good", show_default=True)
+@click.option("--variant", "names", multiple=True, help="Of the preset's; default: all.")
 def main(
-    data: Path, weights: str, teacher_weights: str, work: Path, seeds: int, names: tuple[str, ...]
+    data: Path,
+    weights: str,
+    teacher_weights: str,
+    work: Path,
+    seeds: int,
+    preset: str,
+    names: tuple[str, ...],
 ) -> None:
     """Fine-tune every variant with every seed."""
-    answers: dict[str, list[tuple[Logits, Indices]]] = {}
+    runs: dict[str, list[Path]] = {}
     for seed in range(seeds):
         teacher = work / f"{TEACHER}-{seed}"
-        train(Job(data, teacher, f"{PREFIX}{TEACHER}", teacher_weights, TEACHER_RECIPE, seed=seed))
-        for name in names or VARIANTS:
+        if PRESETS[preset].teacher:
+            arch = f"{PREFIX}{TEACHER}"
+            train(Job(data, teacher, arch, teacher_weights, TEACHER_RECIPE, seed=seed))
+        for name in names or VARIANTS[preset]:
             run = work / f"{name}-{seed}".replace(" ", "_").replace("%", "percent")
-            recipe = load_recipe(None, VARIANTS[name], preset=BASE)
-            by = None if name == LABELS_ONLY else str(teacher)
+            recipe = load_recipe(None, VARIANTS[preset][name], preset=preset)
+            by = str(teacher) if PRESETS[preset].teacher and name != LABELS_ONLY else None
             train(Job(data, run, weights=weights, recipe=recipe, teacher=by, seed=seed))
-            answers.setdefault(name, []).append(answer(data, run))
+            runs.setdefault(name, []).append(run)
+    answers = {name: [answer(data, run) for run in of_seeds] for name, of_seeds in runs.items()}
     write_result(
-        "recipe",
+        "recipe" if preset == "good" else f"recipe_{preset}",
         {
             "data": data.name,
-            "preset": BASE,
-            "teacher": [describe_run(work / f"{TEACHER}-{seed}") for seed in range(seeds)],
+            "preset": preset,
             "seeds": seeds,
-            "rows": [compare(name, answers) for name in answers],
+            "rows": [
+                {
+                    **compare(name, answers),
+                    "settings": VARIANTS[preset][name],
+                    "runs": [describe_run(run) for run in runs[name]],
+                }
+                for name in answers
+            ],
         },
     )
 
@@ -110,7 +134,6 @@ def compare(name: str, answers: dict[str, list[tuple[Logits, Indices]]]) -> dict
     low, high = change.drop_interval_pp
     return {
         "variant": name,
-        "settings": VARIANTS[name],
         "num_images": change.num_images,
         "val_top1_ratio": change.top1_ratio,
         "gain_pp": -change.drop_pp,

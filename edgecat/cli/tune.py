@@ -99,6 +99,8 @@ def command(
         options = ["--seconds", str(seconds), *(f"--device={device}" for device in devices)]
         found = tune_there(bundle, host, options, TerminalProgress(), install=install)
         _show(found, None, as_json=as_json)
+        if not as_json:
+            click.echo("not kept; to have it used there, run edgecat tune there", err=True)
         return
     loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     with Signals() as signals:
@@ -113,8 +115,13 @@ def command(
         if tuning is None:
             click.echo("stopped before anything was measured; nothing was changed", err=True)
             context.exit(INTERRUPTED)
-        path = keep_tuning(loaded, tuning)
-    _show(tuning, path, as_json=as_json)
+        path: Path | None = None
+        try:
+            path = keep_tuning(loaded, tuning)
+        finally:  # what was measured is told, wherever it cannot be kept
+            _show(tuning, path, as_json=as_json)
+    if not as_json:
+        click.echo(f"kept in {path}", err=True)
     context.exit(INTERRUPTED if signals.is_stopping else 0)
 
 
@@ -124,7 +131,5 @@ def _show(tuning: "Tuning", path: Path | None, *, as_json: bool) -> None:
 
     if as_json:
         print_json({"file": path and str(path)} | dataclasses.asdict(tuning))
-        return
-    click.echo(escape(format_tuning(tuning)))
-    kept = f"kept in {path}" if path else "not kept; to have it used there, run edgecat tune there"
-    click.echo(kept, err=True)
+    else:
+        click.echo(escape(format_tuning(tuning)))

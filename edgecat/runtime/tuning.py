@@ -23,10 +23,10 @@ from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.engine import find_engine
 from edgecat.scores.bounds import (
     DROPS_PP,
-    LATENCIES_MS,
     LATENCY_RATIOS,
     check_count,
     check_interval,
+    check_latencies,
     check_within,
 )
 from edgecat.strict import build, read_json, to_json
@@ -123,8 +123,7 @@ class Timing:
         check_within("threads", self.threads, (1, MAX_THREADS))
         check_within("ratio", self.ratio, LATENCY_RATIOS)
         check_interval("ratio_interval", self.ratio_interval, LATENCY_RATIOS)
-        for name, value in self.latency_ms.items():
-            check_within(f"latency_ms {name}", value, LATENCIES_MS)
+        check_latencies("latency_ms", self.latency_ms, ("p50", "p95", "p99"))
         check_count("num_rounds", self.num_rounds)
         check_count("num_photos", self.num_photos)
 

@@ -72,6 +72,7 @@ def test_a_tuning_is_read_back_as_it_was(tuning):
         (lambda v: v["timings"][0].update(ratio=-1.0), "ratio -1.0"),
         (lambda v: v["timings"][0].update(ratio_interval=[2.0, 1.0]), "two ends"),
         (lambda v: v["timings"][0]["latency_ms"].update(p50=-1), "latency_ms p50"),
+        (lambda v: v["timings"][0]["latency_ms"].pop("p95"), "latency_ms p95 0.0"),
         (lambda v: v["noise"].update(verdict="silent"), "expected one of 'quiet'"),
         (lambda v: v["setting"].update(num_cores="2"), "num_cores: expected int"),
     ],

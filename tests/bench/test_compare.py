@@ -315,6 +315,13 @@ def test_the_command_fails_where_a_limit_is_broken(written, capsys, p50_ms, argu
     assert words in capsys.readouterr().out
 
 
+def test_what_turns_the_letters_of_a_terminal_is_escaped(written, capsys):
+    path = written("a.json", row("int8\u202e"))
+    for form in ([], ["--markdown"]):
+        assert _run(["compare", str(path), str(path), *form]) == 0
+        assert "\u202e" not in capsys.readouterr().out
+
+
 def test_a_result_compared_with_itself_has_not_changed(written, capsys):
     path = written("a.json", *(dataclasses.replace(row(), variant=name) for name in (FP32, INT8)))
     limits = ["--max-regress", "0%", "--max-drop", "0"]

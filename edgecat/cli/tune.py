@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     default=60.0,
     show_default=True,
     type=click.FloatRange(1, 3600),
-    help="For opening and timing; self-tests and --data come on top. It ends earlier where the "
+    help="For timing; opening, self-tests and --data come on top. It ends earlier where the "
     "ratios are certain.",
 )
 @click.option(

@@ -65,7 +65,8 @@ def command(
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). Each
     variant that opens here proves itself on the golden photos; then all of them take turns, with
-    one thread and with more, each in a process of its own. A thread more has to gain 5 %.
+    one thread and with more, each in a process of its own. Chosen are as few threads as come within
+    5 % of the fastest.
 
     The choice is kept beside the bundle (first.edgecat.tuned.json), or in your state folder where
     that is closed; the bundle stays as it is. predict, watch, serve, stream, evaluate and

@@ -33,7 +33,8 @@ from edgecat.strict import build, read_json, to_json
 
 SCHEMA_VERSION = 1
 
-# A thread more is a core less for everything else, and heat. It has to gain as much.
+# A thread more is a core less for everything else, and heat: what fewer come within of the fastest
+# is not worth it.
 _MIN_GAIN_RATIO = 0.05
 
 
@@ -252,7 +253,7 @@ def find_fastest(
 ) -> Timing | None:
     """Return the fastest that may be chosen; None if none may.
 
-    Of as many threads as leave the least to be gained by one more.
+    Of the fewest threads with which anything comes within 5 % of the very fastest.
 
     Args:
         timings: All that was measured.

@@ -19,6 +19,10 @@ CHOICES = {
     "slower with more threads": ([(INT8, 1, 0.8), (INT8, 2, 1.0)], (INT8, 1)),
     "a thread that gains much": ([(INT8, 1, 0.8), (INT8, 2, 0.5)], (INT8, 2)),
     "a thread that gains little": ([(INT8, 1, 0.8), (INT8, 2, 0.77)], (INT8, 1)),
+    "fewer threads that are almost as fast": (
+        [(INT8, 1, 1.0), (INT8, 2, 0.97), (INT8, 3, 0.955), (INT8, 4, 0.94)],
+        (INT8, 2),
+    ),
     "of as many threads the fastest": (
         [(FP32, 1, 0.51), (INT8, 1, 0.5), (INT8, 4, 0.49)],
         (INT8, 1),

@@ -96,6 +96,7 @@ def run_benchmark(
         DatasetError: `data` is no data set for this model.
         ImageError: One of its photos is not there any more.
         ConfigError: The threads are below 1, or nobody knows the device.
+        StorageError: The temporary folder is full.
     """
     if num_rounds < 1:
         raise ConfigError(f"num_rounds {num_rounds}: must be at least 1")

@@ -74,6 +74,7 @@ def tune(job: TuneJob, progress: Progress) -> Tuning | None:
         DatasetError: `data` is no data set for this model.
         ConfigError: No float variant opens to measure the others' accuracy against; a device that
             nobody knows.
+        StorageError: The temporary folder is full.
     """
     _check_devices(job)
     before, photos = read_conditions(), _load_photos(job)

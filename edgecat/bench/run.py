@@ -111,8 +111,8 @@ def run_benchmark(
             stages = measure_stages(bundle, engines, data, num_rounds, progress)
         energy, no_energy = _measure_energy(engines, bundle.spec.input, progress)
     models = {one.variant: prepare(bundle, one.variant, resources) for one in warm}
+    cold = measure_cold(bundle, list(models), resources, progress)  # what may fail, before an hour
     times = _measure_latencies(models, num_rounds, certainty, progress)
-    cold = measure_cold(bundle, list(models), resources, progress)
     rows = [_describe(bundle.spec, one, times, cold[one.variant], scores, threads) for one in warm]
     settings = {
         "bundle": bundle.spec.name,

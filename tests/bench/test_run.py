@@ -73,6 +73,28 @@ def test_a_cold_start_that_fails_is_told_with_its_reason(make_bundle):
         edgecat.bench.cold_starts.measure_cold(bundle, ["onnxruntime-fp32"], Resources(1), Silent())
 
 
+class Phases(Silent):
+    def __init__(self):
+        self.names = []
+
+    def phase(self, name, num_steps):
+        self.names.append(name)
+        return super().phase(name, num_steps)
+
+
+@pytest.mark.slow
+def test_where_no_process_can_be_started_no_minutes_are_spent_before(
+    colours, tmp_path, monkeypatch
+):
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('killed')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    progress = Phases()
+    with pytest.raises(EngineError, match=r"(?s)a fresh process failed: .*killed"):
+        run_benchmark(colours, num_rounds=1, progress=progress)
+    assert progress.names[-1] == "cold starts"
+    assert "batch 1" not in progress.names  # as long as --margin and --seconds ask for
+
+
 @pytest.mark.slow
 def test_a_benchmark_measures_every_variant(colours):
     report = run_benchmark(colours, num_rounds=5)

@@ -5,7 +5,6 @@ import gc
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -62,27 +61,6 @@ def time_ms(action: Callable[[], object]) -> float:
     return (time.perf_counter_ns() - started_ns) / 1e6
 
 
-def measure_interleaved_ms(
-    actions: Mapping[str, Callable[[], object]],
-    num_rounds: int,
-    num_warmup: int,
-    on_round: Callable[[], object] = lambda: None,
-) -> dict[str, list[float]]:
-    """Time functions A B C A B C ..., so that a machine's drift hits all of them alike.
-
-    Args:
-        actions: What to time, by name.
-        num_rounds: Timed calls of each.
-        num_warmup: Calls of each before, not timed.
-        on_round: Called after each round, outside of any timing.
-
-    Returns:
-        Milliseconds of each timed call, by name, in order: position i of all lists is one round.
-    """
-    timed = {name: partial(time_ms, action) for name, action in actions.items()}
-    return take_turns(timed, Plan.fixed(num_rounds, num_warmup), on_round)
-
-
 def take_turns(
     actions: Mapping[str, Callable[[], float]],
     plan: Plan,
@@ -90,7 +68,8 @@ def take_turns(
 ) -> dict[str, list[float]]:
     """Call functions A B C A B C ... that time themselves, until a plan is fulfilled.
 
-    Garbage collection waits until the end, so that no function pays for another's litter.
+    So a machine's drift hits all of them alike: position i of all lists is one round. Garbage
+    collection waits until the end, so that no function pays for another's litter.
 
     Args:
         actions: Each returns how many milliseconds its work took; the first is the reference.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -47,15 +48,21 @@ def _start_cold(
         EngineError: One failed.
     """
     command = [
-        sys.executable, "-m", "edgecat.bench.cold",
+        sys.executable, "-P", "-m", "edgecat.bench.cold",
         str(bundle.path), variant, str(resources.threads), resources.device,
     ]  # fmt: skip
+    # It imports what this process does, and nothing of a folder that this one happens to be in.
+    path = os.pathsep.join(map(os.path.abspath, sys.path))
     times_ms, peaks = [], []
     for _ in range(NUM_COLD_STARTS):
         with tempfile.TemporaryFile("w+") as errors:  # no pipe, which may be full before the line
             started = time.perf_counter()
             with subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=errors, text=True
+                command,
+                env=os.environ | {"PYTHONPATH": path},
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             ) as process:
                 line = next(process.stdout or iter(()), "")
                 times_ms.append(1e3 * (time.perf_counter() - started))

@@ -81,8 +81,13 @@ class Answered:
 
     @property
     def photos_sha256(self) -> str:
-        """Return a hash of all photos, whatever their order: the same photos, the same hash."""
-        return hashlib.sha256("".join(sorted(self.hashes)).encode()).hexdigest()
+        """Return a hash of all photos and their classes, whatever their order and names.
+
+        The same photos, the same hash; a corrected class changes what is right, and so the hash.
+        """
+        labelled = zip(self.hashes, self.photos, strict=True)
+        lines = sorted(f"{sha256} {photo.label}\n" for sha256, photo in labelled)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def list_right(self) -> list[str]:
         """Return of each variant which photos it has right, "1", or wrong, "0", sorted by hash."""

@@ -20,7 +20,7 @@ def measure_latencies_ms(
     size: int = 1,
     on_round: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
-    """Return the milliseconds of each timed call, as `measure_interleaved_ms` does.
+    """Return the milliseconds of each timed call, by name, as `take_turns` does.
 
     Args:
         engines: By name, open.

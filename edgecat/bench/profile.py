@@ -88,6 +88,7 @@ def profile_variants(
         ConfigError: No variant, more than two, or the same one twice.
         EngineError: One does not open here, or its engine does not report the time of operators.
         BundleError: The bundle has no such variant.
+        StorageError: The temporary folder is full.
     """
     if not 1 <= len(set(variants)) == len(variants) <= 2:
         raise ConfigError(

@@ -10,7 +10,7 @@ from edgecat.machine.conditions import Conditions
 from edgecat.machine.noise import Noise
 from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.precision import INT8
-from edgecat.scores.bounds import LATENCIES_MS, check_count, check_interval, check_within
+from edgecat.scores.bounds import LATENCIES_MS, check_count, check_interval, check_latencies
 from edgecat.scores.class_score import ClassScore
 from edgecat.scores.metrics import describe_small_classes
 
@@ -69,9 +69,9 @@ class Row:
                 another number of photos.
         """
         check_interval("latency_interval_ms", self.latency_interval_ms, LATENCIES_MS)
-        for name in ("p50", "p95", "p99"):
-            check_within(f"latency_ms {name}", self.latency_ms.get(name, 0.0), LATENCIES_MS)
+        check_latencies("latency_ms", self.latency_ms, ("p50", "p95", "p99"))
         check_count("peak_rss_bytes", self.peak_rss_bytes)
+        check_count("size_bytes", self.size_bytes)
         right = self.right
         if right is not None and (len(right) != self.num_images or not {*right} <= {*"01"}):
             raise ValueError(f"right: not one of 0 and 1 for each of {self.num_images} photos")
@@ -84,7 +84,7 @@ class Report:
     Attributes:
         host: As `edgecat.bench.host.describe_host` returns it.
         settings: How it was measured.
-        rows: A variant each.
+        rows: A variant each, one or more.
         skipped: Variants that this machine cannot run, and why.
         notes: What a person should not overlook.
         before: The machine, before it began.
@@ -108,6 +108,15 @@ class Report:
     energy: Energy | None = None
     no_energy: str = ""
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Check that something was measured.
+
+        Raises:
+            ValueError: Nothing was.
+        """
+        if not self.rows:
+            raise ValueError("rows: there is none")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -1,5 +1,6 @@
 """Results of `edgecat benchmark` as files; of any other file, what it is and what is wanted."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -33,13 +34,43 @@ _KINDS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class _Host:
+    """What `edgecat.bench.report.format_host` shows of a machine."""
+
+    cpu: str
+    num_cpus: int | None
+    features: tuple[str, ...]
+    governor: str | None
+    temperature_c: float | None
+    load_1min: float | None
+    versions: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _ReportSettings:
+    """What `edgecat.bench.report.format_report` shows of them."""
+
+    threads: int
+    num_rounds: int
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _SustainedSettings:
+    """What `edgecat.bench.sustained_text.format_sustained` shows of them."""
+
+    threads: int
+    duration_s: float
+
+
 def load_report(path: Path) -> Report:
     """Read what `edgecat benchmark --json` wrote.
 
     Raises:
         ConfigError: It cannot be read, is cut off, of another version, or something else.
     """
-    return _load(Report, path, _REPORT, "rows", SCHEMA_VERSION)
+    return _load(Report, _ReportSettings, path, _REPORT, "rows", SCHEMA_VERSION)
 
 
 def load_sustained(path: Path) -> Sustained:
@@ -48,14 +79,17 @@ def load_sustained(path: Path) -> Sustained:
     Raises:
         ConfigError: As `load_report`.
     """
-    return _load(Sustained, path, _SUSTAINED, "spans", SUSTAINED_VERSION)
+    return _load(Sustained, _SustainedSettings, path, _SUSTAINED, "spans", SUSTAINED_VERSION)
 
 
-def _load(cls: type[T], path: Path, command: str, key: str, version: int) -> T:
+def _load(
+    cls: type[T], settings: type[object], path: Path, command: str, key: str, version: int
+) -> T:
     """Read what a command has written.
 
     Args:
         cls: What it is made into.
+        settings: What must be among its settings.
         path: The file.
         command: Which.
         key: By which it is told from what others write.
@@ -76,6 +110,9 @@ def _load(cls: type[T], path: Path, command: str, key: str, version: int) -> T:
             check_plain(values, str(path))  # it may be shown in a terminal, or on a page
         except ValueError as error:
             raise ConfigError(str(error)) from error
+        for name, shown in (("host", _Host), ("settings", settings)):
+            if name in values:  # which holds more than is shown
+                build(shown, values[name], f"{path}: {name}", ConfigError, pass_unknown=True)
         return build(cls, values, str(path), ConfigError)
     except ConfigError as error:
         raise ConfigError(f"{error}; accepted is what '{command}' writes") from error

@@ -96,6 +96,7 @@ def run_benchmark(
         DatasetError: `data` is no data set for this model.
         ImageError: One of its photos is not there any more.
         ConfigError: The threads are below 1, or nobody knows the device.
+        StorageError: The temporary folder is full.
     """
     if num_rounds < 1:
         raise ConfigError(f"num_rounds {num_rounds}: must be at least 1")
@@ -110,8 +111,8 @@ def run_benchmark(
             stages = measure_stages(bundle, engines, data, num_rounds, progress)
         energy, no_energy = _measure_energy(engines, bundle.spec.input, progress)
     models = {one.variant: prepare(bundle, one.variant, resources) for one in warm}
+    cold = measure_cold(bundle, list(models), resources, progress)  # what may fail, before an hour
     times = _measure_latencies(models, num_rounds, certainty, progress)
-    cold = measure_cold(bundle, list(models), resources, progress)
     rows = [_describe(bundle.spec, one, times, cold[one.variant], scores, threads) for one in warm]
     settings = {
         "bundle": bundle.spec.name,

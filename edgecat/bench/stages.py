@@ -17,11 +17,13 @@ from edgecat.progress import Progress
 from edgecat.runtime.choice import Choice
 from edgecat.runtime.classifier import Classifier
 from edgecat.runtime.engine import Engine
+from edgecat.scores.bounds import check_latencies
 from edgecat.scores.metrics import Logits
 from edgecat.scores.ood import Features
 
 _NUM_WARMUP = 10
 _PERCENTS = (50, 90, 99)
+_NAMES = tuple(f"p{percent}" for percent in _PERCENTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,15 @@ class VariantStages:
     infer_ms: dict[str, float]
     postprocess_ms: dict[str, float]
     total_ms: dict[str, float]
+
+    def __post_init__(self) -> None:
+        """Check that all times are there.
+
+        Raises:
+            ValueError: One is not, or no clock measures it.
+        """
+        for name in ("infer_ms", "postprocess_ms", "total_ms"):
+            check_latencies(name, getattr(self, name), _NAMES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +65,15 @@ class Stages:
     decode_ms: dict[str, float]
     preprocess_ms: dict[str, float]
     variants: dict[str, VariantStages]
+
+    def __post_init__(self) -> None:
+        """Check that all times are there.
+
+        Raises:
+            ValueError: One is not, or no clock measures it.
+        """
+        for name in ("decode_ms", "preprocess_ms"):
+            check_latencies(name, getattr(self, name), _NAMES)
 
 
 def measure_stages(

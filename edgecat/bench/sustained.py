@@ -25,6 +25,7 @@ from edgecat.machine.noise import Noise, judge_noise
 from edgecat.progress import Progress
 from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import check_device
+from edgecat.scores.bounds import check_latencies
 
 SCHEMA_VERSION = 1
 
@@ -117,6 +118,18 @@ class Sustained:
     noise: Noise
     kind: Literal["sustained"] = "sustained"
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Check that each span tells of each variant.
+
+        Raises:
+            ValueError: One does not, or a time that no clock measures.
+        """
+        names = [f"p{percent}" for percent in _PERCENTS]
+        for span in self.spans:
+            for variant in self.slowdowns:
+                latency_ms = span.latency_ms.get(variant, {})
+                check_latencies(f"latency_ms {variant}", latency_ms, names)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

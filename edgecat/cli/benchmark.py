@@ -44,7 +44,8 @@ from edgecat.errors import ConfigError
     "margin_percent",
     type=click.FloatRange(0.1, 50),
     metavar="PERCENT",
-    help="Go on until every ratio is known within so many percent (95 % interval).",
+    help="Go on until every ratio to the first variant is known within so many percent (95 % "
+    "interval).",
 )
 @click.option(
     "--seconds",

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.output import print_json
+from edgecat.cli.output import escape, print_json
 from edgecat.errors import ConfigError, RegressError
 
 
@@ -83,9 +83,9 @@ def command(
     if as_json:
         print_json(dataclasses.asdict(found))
     elif as_markdown:
-        click.echo(format_markdown(found))
+        click.echo(escape(format_markdown(found)))
     else:
-        click.echo(format_comparison(found))
+        click.echo(escape(format_comparison(found)))
     if found.failures:
         raise RegressError(
             f"worse than allowed: {'; '.join(found.failures)}; look for the cause, or allow more "

@@ -7,7 +7,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import allow_older_option, signer_option
-from edgecat.cli.output import print_json
+from edgecat.cli.output import escape, print_json
 from edgecat.errors import DeviceError
 
 
@@ -35,7 +35,7 @@ def command(bundle: str | None, signer: Path | None, allow_older: bool, as_json:
     for finding in examine(bundle, signer=signer, allow_older=allow_older):
         findings.append(finding)
         if not as_json:
-            click.echo(finding.describe())
+            click.echo(escape(finding.describe()))
     if as_json:
         print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
     num_problems = sum(finding.status == "problem" for finding in findings)

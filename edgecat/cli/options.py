@@ -1,6 +1,7 @@
 """Options that several commands have, so that each reads alike everywhere."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -22,15 +23,28 @@ class NewFile(click.Path):
         super().__init__(dir_okay=False, allow_dash=allow_dash, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path.
+        """Return the path; of a link, of what it points to, which is replaced.
 
         Raises:
-            ConfigError: There is no folder to write it into.
+            ConfigError: There is no folder to write it into, or what stands there is no plain file:
+                to root even /dev/null would be one to replace.
         """
         file = cast(Path, super().convert(value, param, ctx))
+        if self.allow_dash and file == Path("-"):
+            return file
+        if file.is_symlink():
+            file = Path(os.path.realpath(file))
+        problem = ""
         if not file.parent.is_dir():
+            problem = f"there is no folder {file.parent}; make it first"
+        elif file.exists() and not file.is_file():
+            dash = ", or - for standard output" if self.allow_dash else ""
+            problem = f"no plain file; give another name{dash}"
+        elif not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
+            problem = f"you may not write into {file.parent}; choose another folder"
+        if problem:
             option = f"{param.opts[0]} " if param else ""
-            raise ConfigError(f"{option}{file}: there is no folder {file.parent}; make it first")
+            raise ConfigError(f"{option}{file}: {problem}")
         return file
 
 

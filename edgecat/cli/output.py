@@ -68,7 +68,7 @@ def print_json(value: Any, *, is_line: bool = False) -> None:
 
 
 def show(values: Any, text: str, file: Path | None) -> None:
-    """Print a result, and write it to a file if one is given.
+    """Print a result, and write it to a file if one is given; it is printed if it cannot be, too.
 
     Args:
         values: The result, of plain values.
@@ -83,9 +83,14 @@ def show(values: Any, text: str, file: Path | None) -> None:
     if file == Path("-"):
         print_json(values)
         return
-    if file is not None:
-        atomic.write_text(file, to_json(values, indent=1) + "\n")
-    click.echo(escape(text))
+    if file is None:
+        click.echo(escape(text))
+        return
+    written = to_json(values, indent=1) + "\n"
+    try:
+        atomic.write_text(file, written)
+    finally:  # what took minutes to measure is told, however full the disk is
+        click.echo(escape(text))
 
 
 def escape(text: str) -> str:

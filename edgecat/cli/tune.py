@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     default=60.0,
     show_default=True,
     type=click.FloatRange(1, 3600),
-    help="For opening and timing; self-tests and --data come on top. It ends earlier where the "
+    help="For timing; opening, self-tests and --data come on top. It ends earlier where the "
     "ratios are certain.",
 )
 @click.option(
@@ -65,7 +65,8 @@ def command(
 
     BUNDLE is a folder that 'edgecat export' wrote, or the name of a released model (cats12). Each
     variant that opens here proves itself on the golden photos; then all of them take turns, with
-    one thread and with more, each in a process of its own. A thread more has to gain 5 %.
+    one thread and with more, each in a process of its own. Chosen are as few threads as come within
+    5 % of the fastest.
 
     The choice is kept beside the bundle (first.edgecat.tuned.json), or in your state folder where
     that is closed; the bundle stays as it is. predict, watch, serve, stream, evaluate and
@@ -99,6 +100,8 @@ def command(
         options = ["--seconds", str(seconds), *(f"--device={device}" for device in devices)]
         found = tune_there(bundle, host, options, TerminalProgress(), install=install)
         _show(found, None, as_json=as_json)
+        if not as_json:
+            click.echo("not kept; to have it used there, run edgecat tune there", err=True)
         return
     loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     with Signals() as signals:
@@ -113,8 +116,13 @@ def command(
         if tuning is None:
             click.echo("stopped before anything was measured; nothing was changed", err=True)
             context.exit(INTERRUPTED)
-        path = keep_tuning(loaded, tuning)
-    _show(tuning, path, as_json=as_json)
+        path: Path | None = None
+        try:
+            path = keep_tuning(loaded, tuning)
+        finally:  # what was measured is told, wherever it cannot be kept
+            _show(tuning, path, as_json=as_json)
+    if not as_json:
+        click.echo(f"kept in {path}", err=True)
     context.exit(INTERRUPTED if signals.is_stopping else 0)
 
 
@@ -124,7 +132,5 @@ def _show(tuning: "Tuning", path: Path | None, *, as_json: bool) -> None:
 
     if as_json:
         print_json({"file": path and str(path)} | dataclasses.asdict(tuning))
-        return
-    click.echo(escape(format_tuning(tuning)))
-    kept = f"kept in {path}" if path else "not kept; to have it used there, run edgecat tune there"
-    click.echo(kept, err=True)
+    else:
+        click.echo(escape(format_tuning(tuning)))

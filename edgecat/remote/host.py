@@ -16,21 +16,21 @@ from edgecat.remote.script import (
     NO_ROOM,
     NO_VENV,
     NO_WHEELS,
+    RESULT,
     SCRIPT,
+    VERSION,
 )
 
 # As ssh takes it: a name or address, or an ssh:// URI. What begins with - would be an option.
 _HOST = re.compile(r"(ssh://)?([\w.%+-]+@)?\[?[\w.:%-]+\]?(:\d{1,5})?/?")
 
 # A connection that says nothing for 15 s is gone. It never asks: nobody may be there to answer.
-# What else the user's ssh is set to do on a connection is of no use to this one.
+# What else the user's ssh is set to do on a connection is of no use to this one; as a master it
+# would wait for all the sessions that the user opens meanwhile.
 _OPTIONS = (
     "BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3",
-    "ForwardAgent=no", "ClearAllForwardings=yes",
+    "ForwardAgent=no", "ClearAllForwardings=yes", "RemoteCommand=none", "ControlMaster=no",
 )  # fmt: skip
-
-# How the script says which edgecat it has.
-_VERSION = "edgecat-version:"
 
 # What ssh itself exits with when there is no connection, or none any more. Source: ssh(1).
 _NO_CONNECTION = 255
@@ -93,7 +93,8 @@ def run_there(
         progress: Told of each line that is said there.
 
     Raises:
-        DeviceError: The machine cannot be reached, or cannot do it; the message has the mend.
+        DeviceError: The machine cannot be reached, or cannot do it, or has another version of
+            edgecat; the message has the mend.
     """
     sizes = [str(len(part)) for part in payload]
     script = shlex.join(["sh", "-c", SCRIPT, "edgecat", *sizes, " ".join(wheels), *command])
@@ -101,14 +102,13 @@ def run_there(
     arguments = ["ssh", "-T", *options, "--", host, script]
     with ThreadPoolExecutor(1) as reader, _connect(arguments) as process:
         coming = reader.submit(_read_result, process)
-        lines = _converse(process, payload, progress)
+        lines = _converse(host, process, payload, progress)
         result, status = coming.result(), process.wait()
     if len(result) > _MAX_RESULT_BYTES:
         raise DeviceError(f"{host}: its result is larger than {_MAX_RESULT_BYTES // 2**20} MiB")
     if status:
         raise DeviceError(f"{host}: {_explain(host, status, lines)}")
-    _check_version(host, lines)
-    return result
+    return result.partition(f"{RESULT}\n".encode())[2]
 
 
 @contextlib.contextmanager
@@ -149,9 +149,13 @@ def _read_result(process: "subprocess.Popen[bytes]") -> bytes:
 
 
 def _converse(
-    process: "subprocess.Popen[bytes]", payload: Sequence[bytes], progress: Progress
+    host: str, process: "subprocess.Popen[bytes]", payload: Sequence[bytes], progress: Progress
 ) -> list[str]:
-    """Send what is to be sent, and return the last lines that come back."""
+    """Send what is to be sent, and return the last lines that come back.
+
+    Raises:
+        DeviceError: Another version of edgecat is there.
+    """
     assert process.stdin is not None and process.stderr is not None
     with contextlib.suppress(BrokenPipeError):  # it has ended already: its words say why
         for part in payload:
@@ -161,8 +165,11 @@ def _converse(
     while line := process.stderr.readline(_MAX_CHARACTERS):
         # What a terminal could take for a command is left out: it is a stranger who speaks.
         text = "".join(filter(str.isprintable, line.decode("utf-8", "replace"))).strip()
+        if text.startswith(VERSION):
+            _check_version(host, text)
+            continue
         lines = [*lines[1 - _MAX_LINES :], text]
-        if text and not text.startswith(_VERSION):
+        if text:
             progress.say(text)
     return lines
 
@@ -183,23 +190,19 @@ def _explain(host: str, status: int, lines: Sequence[str]) -> str:
         return _MENDS[NO_ROOM]
     if status in _MENDS:
         return _MENDS[status]
-    old = _find_version(lines)
-    if old not in ("", __version__):
-        return (
-            f"it has edgecat {old}, this is {__version__}; add --install to use this one there, or "
-            f"bring it up to date there: pip install -U edgecat=={__version__}"
-        )
     error = next((line for line in reversed(lines) if line.startswith("error:")), "")
     return f"edgecat ended with exit code {status} there ({error or said[-300:]})"
 
 
-def _check_version(host: str, lines: Sequence[str]) -> None:
-    found = _find_version(lines)
-    if found != __version__:
-        raise DeviceError(f"{host}: it measured with edgecat {found}, this is {__version__}; "
-                          "add --install to use this one there")  # fmt: skip
+def _check_version(host: str, line: str) -> None:
+    """Refuse another version before it measures for nothing; one that does not run says why.
 
-
-def _find_version(lines: Sequence[str]) -> str:
-    said = next((line for line in lines if line.startswith(_VERSION)), "")
-    return said.removeprefix(_VERSION).rpartition(" ")[2]
+    Raises:
+        DeviceError: It is another one.
+    """
+    found = line.removeprefix(VERSION).rpartition(" ")[2]
+    if found not in ("", __version__):
+        raise DeviceError(
+            f"{host}: it has edgecat {found}, this is {__version__}; add --install to use this one "
+            f"there, or bring it up to date there: pip install -U edgecat=={__version__}"
+        )

@@ -1,7 +1,6 @@
 """A bundle goes to another machine, is measured there, and the result comes back."""
 
 import io
-import json
 import re
 import tempfile
 import zipfile
@@ -21,7 +20,7 @@ from edgecat.progress import Progress
 from edgecat.remote.host import check_host, run_there
 from edgecat.runtime.engine import ENGINES
 from edgecat.runtime.tuning import Tuning
-from edgecat.strict import read_json
+from edgecat.strict import build, read_json
 
 T = TypeVar("T")
 
@@ -93,7 +92,7 @@ def tune_there(
         values = read_json(text, "its result", BundleError)
         if isinstance(values, dict):
             values.pop("file", None)  # where it was kept there, and is no more
-        return Tuning.from_json(json.dumps(values).encode(), "its result")
+        return build(Tuning, values, "its result", BundleError)
     except BundleError as error:
         raise DeviceError(f"{host}: {error}") from error
 
@@ -110,7 +109,8 @@ def _read(load: Callable[[Path], T], host: str, text: bytes) -> T:
         try:
             return load(result)
         except ConfigError as error:
-            raise DeviceError(f"{host}: {error}") from error
+            reason = error.without(str(result))  # a file that is gone
+            raise DeviceError(f"{host}: its result: {reason}") from error
 
 
 def _measure(

@@ -4,10 +4,15 @@
 # shell's own from 126.
 NO_PYTHON, NO_EDGECAT, NO_VENV, NO_WHEELS, NO_ROOM = range(90, 95)
 
+#: On standard error: which edgecat measures, before it does.
+VERSION = "edgecat-version:"
+#: A line of standard output, behind which the result begins: a user's shell may greet before it.
+RESULT = "edgecat-result:"
+
 #: Given to `sh -c`: $1 bytes of a bundle and $2 bytes of edgecat's own package come in on standard
 #: input, both zip files; $3 is what to `pip install`, "" to use the edgecat that is there; the rest
-#: is edgecat's command, which finds the bundle in the folder "bundle". What that prints is the
-#: script's standard output.
+#: is edgecat's command, which finds the bundle in the folder "bundle". What that prints goes to
+#: standard output, behind `RESULT`.
 #:
 #: Everything lies in one folder, which goes when the script ends, for whatever reason. Standard
 #: input stays open for as long as somebody waits for the result: its end means that the connection
@@ -68,9 +73,10 @@ else
         exit {NO_EDGECAT}
     fi
 fi
-echo "edgecat-version: $("$edgecat" --version </dev/null)" >&2
+echo "{VERSION} $("$edgecat" --version </dev/null)" >&2
 run "$edgecat" bundle unpack "$folder/bundle.zip" --out "$folder/bundle" || exit
 cd "$folder"
 run "$edgecat" "$@" || exit
+echo "{RESULT}"
 cat "$folder/out"
 """

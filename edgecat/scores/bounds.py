@@ -1,5 +1,7 @@
 """What values a score can take: nothing else is believed of a manifest, or written into one."""
 
+from collections.abc import Mapping, Sequence
+
 #: Temperatures that `edgecat.scores.metrics.fit_temperature` searches, lowest and highest.
 TEMPERATURES = (1 / 20, 20.0)
 
@@ -22,6 +24,21 @@ MAX_COUNT = 2**53
 
 #: Of two models of one network, on however busy a machine.
 LATENCY_RATIOS = (1e-6, 1e6)
+
+
+def check_latencies(name: str, latencies_ms: Mapping[str, float], percents: Sequence[str]) -> None:
+    """Refuse percentiles one of which is missing, or a time that no clock measures.
+
+    Args:
+        name: Of what took the time, for the message.
+        latencies_ms: By percentile, milliseconds of a photo.
+        percents: All that must be there: "p50".
+
+    Raises:
+        ValueError: It is.
+    """
+    for percent in percents:
+        check_within(f"{name} {percent}", latencies_ms.get(percent, 0.0), LATENCIES_MS)
 
 
 def check_within(name: str, value: float, bounds: tuple[float, float]) -> None:

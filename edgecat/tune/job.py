@@ -43,7 +43,7 @@ class TuneJob:
 
     Attributes:
         bundle: Verified.
-        seconds: What opening and timing may take; self-tests and `data` come on top.
+        seconds: What timing may take; opening, self-tests and `data` come on top.
         data: Labelled photos, to measure the accuracy on and to be timed; None for neither.
         devices: On each of which those variants are measured whose engine has it.
         is_stopping: Whether somebody asked for the end.
@@ -74,6 +74,7 @@ def tune(job: TuneJob, progress: Progress) -> Tuning | None:
         DatasetError: `data` is no data set for this model.
         ConfigError: No float variant opens to measure the others' accuracy against; a device that
             nobody knows.
+        StorageError: The temporary folder is full.
     """
     _check_devices(job)
     before, photos = read_conditions(), _load_photos(job)

@@ -40,7 +40,8 @@ class Race:
     Attributes:
         bundle: Verified.
         photos: uint8 `[N, H, W, 3]`, RGB, to be answered.
-        max_s: Seconds that it may take; more only where that is not enough for three rounds.
+        max_s: Seconds that timing may take; more only where that is not enough for three rounds.
+            To open candidates comes on top, or the last heats would have none left.
         is_stopping: Whether somebody asked for the end.
         on_second: Called after each second.
     """
@@ -85,14 +86,15 @@ def run_race(race: Race, reference: Candidate, others: Sequence[Candidate]) -> O
     Raises:
         EngineError: The reference failed.
     """
-    outcome, ends = Outcome(), time.monotonic() + race.max_s
+    outcome, left_s = Outcome(), race.max_s
     size = _count_processes() - 1
     heats = [others[start : start + size] for start in range(0, len(others), size)] or [[]]
     for number, heat in enumerate(heats):
         if not race.is_stopping():
-            max_s = max(0.0, ends - time.monotonic()) / (len(heats) - number)
             with _start(race, [reference, *heat], outcome) as timers:
-                _run_heat(race, timers, time.monotonic() + max_s, outcome)
+                started = time.monotonic()
+                _run_heat(race, timers, started + left_s / (len(heats) - number), outcome)
+                left_s = max(0.0, left_s - (time.monotonic() - started))
     return outcome
 
 

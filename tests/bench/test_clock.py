@@ -1,6 +1,7 @@
 import gc
 import math
 import time
+from functools import partial
 
 import pytest
 
@@ -8,18 +9,23 @@ from edgecat.bench.clock import (
     Plan,
     interval_margin,
     is_steady,
-    measure_interleaved_ms,
     median_interval,
     median_ratio,
     percentiles,
     take_turns,
+    time_ms,
 )
+
+
+def measure_ms(actions, num_rounds, num_warmup, on_round=lambda: None):
+    timed = {name: partial(time_ms, action) for name, action in actions.items()}
+    return take_turns(timed, Plan.fixed(num_rounds, num_warmup), on_round)
 
 
 def test_actions_take_turns_and_warm_up_untimed():
     calls, rounds = [], []
     actions = {name: lambda name=name: calls.append(name) for name in "abc"}
-    times = measure_interleaved_ms(actions, 4, 2, lambda: rounds.append(len(calls)))
+    times = measure_ms(actions, 4, 2, lambda: rounds.append(len(calls)))
     assert "".join(calls) == "abc" * 6
     assert rounds == [3, 6, 9, 12, 15, 18]
     assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4, "c": 4}
@@ -28,14 +34,14 @@ def test_actions_take_turns_and_warm_up_untimed():
 
 def test_each_action_is_timed_alone_in_milliseconds():
     """The slow one's sleep is in its own times and in nobody else's."""
-    times = measure_interleaved_ms({"slow": lambda: time.sleep(0.02), "fast": lambda: None}, 5, 0)
+    times = measure_ms({"slow": lambda: time.sleep(0.02), "fast": lambda: None}, 5, 0)
     # A sleep is never shorter than asked; a shared machine may make one empty call slow, not five.
     assert min(times["slow"]) >= 20
     assert min(times["fast"]) < 20
 
 
 def test_what_happens_between_rounds_is_not_timed():
-    times = measure_interleaved_ms({"a": lambda: None}, 3, 0, lambda: time.sleep(0.02))
+    times = measure_ms({"a": lambda: None}, 3, 0, lambda: time.sleep(0.02))
     assert min(times["a"]) < 20
 
 
@@ -48,7 +54,7 @@ def test_collecting_garbage_waits_and_comes_back_even_after_an_error():
 
     assert gc.isenabled()
     with pytest.raises(KeyError):
-        measure_interleaved_ms({"a": fail}, 1, 0)
+        measure_ms({"a": fail}, 1, 0)
     assert seen == [False]
     assert gc.isenabled()
 
@@ -56,7 +62,7 @@ def test_collecting_garbage_waits_and_comes_back_even_after_an_error():
 def test_who_had_switched_garbage_collection_off_keeps_it_off():
     gc.disable()
     try:
-        measure_interleaved_ms({"a": lambda: None}, 1, 0)
+        measure_ms({"a": lambda: None}, 1, 0)
         assert not gc.isenabled()
     finally:
         gc.enable()

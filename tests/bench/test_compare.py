@@ -19,8 +19,12 @@ RIGHT = "1" * 180 + "0" * 20
 HOST = {
     "cpu": "Cortex-A76", "machine": "aarch64", "num_cpus": 4, "num_usable_cores": 4,
     "features": ["asimd", "asimddp"], "versions": {"onnxruntime": "1.32.0"},
+    "governor": None, "temperature_c": None, "load_1min": 0.1,
 }  # fmt: skip
-SETTINGS = {"threads": 1, "order": "interleaved", "split": "test", "photos_sha256": "ab" * 32}
+SETTINGS = {
+    "threads": 1, "num_rounds": 240, "batch_size": 8, "order": "interleaved", "split": "test",
+    "photos_sha256": "ab" * 32,
+}  # fmt: skip
 COOL = Conditions("ondemand", 2400.0, 50.0, 0, 0.1)
 
 
@@ -206,6 +210,10 @@ def test_a_result_is_read_back_as_it_was(written):
     assert load_report(written("a.json")) == report(host=HOST)
 
 
+STAGES = {
+    "num_photos": 1, "decode_ms": {"p50": 1.0, "p90": 1.0}, "preprocess_ms": {}, "variants": {},
+}  # fmt: skip
+
 BAD = {
     "missing": (lambda path: path.unlink(), "cannot be read"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "a folder"),
@@ -233,6 +241,24 @@ BAD = {
     "newer": (lambda path: edit(path, lambda v: v.update(schema_version=2)), "schema_version 2"),
     "no rows": (lambda path: edit(path, lambda v: v.pop("rows")), "no result of edgecat benchmark"),
     "no host": (lambda path: edit(path, lambda v: v.pop("host")), "'host' is missing"),
+    "no variant": (lambda path: edit(path, lambda v: v.update(rows=[])), "rows: there is none"),
+    "no processor": (lambda path: edit(path, lambda v: v["host"].pop("cpu")), "host: .*'cpu'"),
+    "a number of cores as text": (
+        lambda path: edit(path, lambda v: v["host"].update(num_cpus="4")),
+        r"host: num_cpus: expected int, got str '4'",
+    ),
+    "no number of photos": (
+        lambda path: edit(path, lambda v: v["settings"].pop("num_rounds")),
+        "settings: .*'num_rounds'",
+    ),
+    "no time of a stage": (
+        lambda path: edit(path, lambda v: v.update(stages=STAGES)),
+        "decode_ms p99 0.0",
+    ),
+    "a size that no disk has": (
+        lambda path: edit(path, lambda v: v["rows"][0].update(size_bytes=10**400)),
+        "size_bytes is above",
+    ),
     "no time": (lambda path: edit(path, lambda v: v["rows"][0].update(latency_ms={})), "p50 0.0"),
     "a wrong interval": (
         lambda path: edit(path, lambda v: v["rows"][0].update(latency_interval_ms=[2, 1])),
@@ -287,6 +313,13 @@ def test_the_command_fails_where_a_limit_is_broken(written, capsys, p50_ms, argu
     old, new = written("a.json"), written("b.json", row(p50_ms=p50_ms))
     assert _run(["compare", str(old), str(new), *arguments]) == code
     assert words in capsys.readouterr().out
+
+
+def test_what_turns_the_letters_of_a_terminal_is_escaped(written, capsys):
+    path = written("a.json", row("int8\u202e"))
+    for form in ([], ["--markdown"]):
+        assert _run(["compare", str(path), str(path), *form]) == 0
+        assert "\u202e" not in capsys.readouterr().out
 
 
 def test_a_result_compared_with_itself_has_not_changed(written, capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecat.bench.evaluate import evaluate
+from edgecat.bench.evaluate import answer_known_photos, evaluate
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, PhotoRecord
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import ConfigError, DatasetError
@@ -98,6 +98,19 @@ def test_all_engines_answer_the_same_photos_read_once(make_bundle, draw_photos):
     assert [evaluation.variant for evaluation in found] == ["onnxruntime-fp32", "openvino-fp32"]
     assert [evaluation.top1_ratio for evaluation in found] == [1.0, 39 / 42]
     assert [sum(engine.batches) for engine in engines] == [42, 42]
+
+
+def test_a_photo_of_another_class_is_another_photo(make_bundle, draw_photos):
+    root = draw_photos(num_classes=2, num_per_class=2)
+    bundle, engine = load_bundle(make_bundle(labels=LABELS)), FakeEngine(root)
+    before = answer_known_photos(bundle, [engine], root)
+    (root / "class_0/0.jpg").rename(root / "class_0/renamed.jpg")
+    renamed = answer_known_photos(bundle, [engine], root)
+    assert renamed.photos_sha256 == before.photos_sha256
+    (root / "class_0/renamed.jpg").rename(root / "class_1/renamed.jpg")
+    corrected = answer_known_photos(bundle, [engine], root)
+    assert corrected.list_right() != before.list_right()  # though the model answers as before
+    assert corrected.photos_sha256 != before.photos_sha256
 
 
 def test_a_subset_of_the_labels_is_enough(make_bundle, draw_photos):

@@ -1,6 +1,7 @@
 """Where the time of a photo goes: every operator, once, and the sums of a kind."""
 
 import json
+import tempfile
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from edgecat.bench.profile import Share, VariantProfile, format_profiles, profil
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.main import cli
-from edgecat.errors import BundleError, ConfigError, EngineError
+from edgecat.errors import BundleError, ConfigError, EngineError, StorageError
 from edgecat.runtime.checked import CheckedEngine
 from edgecat.runtime.device import Resources
 
@@ -93,6 +94,16 @@ def test_an_engine_that_tells_no_times_is_refused():
     photo = np.zeros((1, 224, 224, 3), np.uint8)
     with pytest.raises(EngineError, match="does not tell what its operators take"):
         CheckedEngine(SilentEngine()).profile(photo, 1)
+
+
+def test_a_full_disk_is_told_and_more_runs_than_memory_holds_are_not_begun(
+    cats, small_disk, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with pytest.raises(StorageError, match=f"{small_disk}: no room .* TMPDIR"):
+        profile_variants(cats, [FP32], ONE)
+    done = CliRunner().invoke(cli, ["profile", "cats12", "--variant", FP32, "--runs", "10000"])
+    assert (done.exit_code, "1<=x<=200" in done.output) == (2, True)
 
 
 def test_the_command_prints_all_operators_as_json():

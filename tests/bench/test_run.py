@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 import time
@@ -49,8 +48,7 @@ def test_the_end_of_a_process_is_no_part_of_its_cold_start(colours, tmp_path, mo
     (site / "sitecustomize.py").write_text(
         f"import atexit, time\natexit.register(time.sleep, {end_s})\n"
     )
-    path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
-    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.syspath_prepend(site)
     monkeypatch.setattr(edgecat.bench.cold_starts, "NUM_COLD_STARTS", 1)
     started_s = time.perf_counter()
     cold = edgecat.bench.cold_starts.measure_cold(
@@ -60,10 +58,41 @@ def test_the_end_of_a_process_is_no_part_of_its_cold_start(colours, tmp_path, mo
 
 
 @pytest.mark.slow
+def test_a_cold_start_imports_nothing_of_the_current_folder(colours, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('whoever may write there is run')\n")
+    monkeypatch.chdir(tmp_path)
+    edgecat.bench.cold_starts.measure_cold(
+        load_bundle(colours), ["onnxruntime-fp32"], Resources(1), Silent()
+    )
+
+
+@pytest.mark.slow
 def test_a_cold_start_that_fails_is_told_with_its_reason(make_bundle):
     bundle = load_bundle(make_bundle())
     with pytest.raises(EngineError, match=r"(?s)fp32: a fresh process failed.*refuses the model"):
         edgecat.bench.cold_starts.measure_cold(bundle, ["onnxruntime-fp32"], Resources(1), Silent())
+
+
+class Phases(Silent):
+    def __init__(self):
+        self.names = []
+
+    def phase(self, name, num_steps):
+        self.names.append(name)
+        return super().phase(name, num_steps)
+
+
+@pytest.mark.slow
+def test_where_no_process_can_be_started_no_minutes_are_spent_before(
+    colours, tmp_path, monkeypatch
+):
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('killed')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    progress = Phases()
+    with pytest.raises(EngineError, match=r"(?s)a fresh process failed: .*killed"):
+        run_benchmark(colours, num_rounds=1, progress=progress)
+    assert progress.names[-1] == "cold starts"
+    assert "batch 1" not in progress.names  # as long as --margin and --seconds ask for
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 from edgecat.bench.results import load_sustained
 from edgecat.bench.sustained import _Log, run_sustained
 from edgecat.bench.sustained_text import format_sustained
+from edgecat.errors import ConfigError
 from edgecat.machine.conditions import Conditions
 from edgecat.progress import Silent
 from edgecat.runtime.device import Resources
@@ -50,6 +51,22 @@ def test_it_is_read_back_as_it_was(run, tmp_path):
     path = tmp_path / "run.json"
     path.write_text(json.dumps(run.to_dict()))
     assert load_sustained(path) == run
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda v: v["spans"][0].update(latency_ms={}), f"latency_ms {NAME} p50 0.0"),
+        (lambda v: v["settings"].pop("duration_s"), "settings: .*'duration_s'"),
+        (lambda v: v["host"].update(versions=None), "host: versions: expected named values"),
+    ],
+)
+def test_what_no_run_says_is_refused(run, tmp_path, change, words):
+    path, values = tmp_path / "run.json", run.to_dict()
+    change(values)
+    path.write_text(json.dumps(values))
+    with pytest.raises(ConfigError, match=words):
+        load_sustained(path)
 
 
 def log_of(seconds_ms):

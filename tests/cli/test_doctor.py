@@ -46,6 +46,17 @@ def make_package(tmp_path):
     return make
 
 
+def test_names_do_nothing_to_a_terminal(make_bundle, tmp_path):
+    folder = tmp_path / "a\x1b[31m"
+    folder.mkdir()
+    bundle = make_bundle().rename(folder / "b")
+    bundle.with_name("b.tuned.json").write_text("{}")
+    _, out, err = run_doctor(bundle)
+    assert "counts no more: " in out
+    assert "a\\x1b[31m" in out
+    assert "\x1b" not in out + err
+
+
 def test_every_line_says_how_it_is_and_bad_ones_how_to_mend_it():
     code, out, err = run_doctor("cats12")
     lines = out.splitlines()

@@ -1,14 +1,16 @@
 """What commands print for machines, and into logs."""
 
 import json
+import os
 
 import pytest
 from PIL import Image
 
 from edgecat.cli import output
 from edgecat.cli.main import _run
-from edgecat.cli.output import TerminalProgress, print_json
-from edgecat.errors import EdgecatError
+from edgecat.cli.options import NewFile
+from edgecat.cli.output import TerminalProgress, print_json, show
+from edgecat.errors import ConfigError, EdgecatError, StorageError
 
 VALUE = {"answer": "Bündner Katze", "top": [{"probability": 0.1}]}
 
@@ -60,3 +62,37 @@ def test_a_phase_that_is_soon_over_says_nothing_in_a_log(capsys):
     with TerminalProgress().phase("photos", 2) as step:
         step()
     assert capsys.readouterr().err == ""
+
+
+def test_a_result_that_cannot_be_written_is_told_all_the_same(tmp_path, capsys):
+    with pytest.raises(StorageError):
+        show(VALUE, "an hour's table", tmp_path / "removed meanwhile" / "result.json")
+    assert capsys.readouterr().out == "an hour's table\n"
+
+
+def test_nothing_but_a_plain_file_is_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # for root, /dev/null is no other
+    (tmp_path / "stdout").symlink_to("pipe")  # as /dev/stdout is
+    for name in ("pipe", "stdout"):
+        with pytest.raises(ConfigError, match=r"no plain file.*- for standard output"):
+            NewFile(allow_dash=True).convert(str(tmp_path / name), None, None)
+    (tmp_path / "latest").symlink_to("today.json")
+    assert NewFile().convert(str(tmp_path / "latest"), None, None) == tmp_path / "today.json"
+
+
+def test_a_folder_that_is_closed_is_told_before_the_work_is_done(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    for above in list(closed.parents)[:3]:
+        above.chmod(0o755)
+    monkeypatch.chdir(closed)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)  # root may write everywhere; nobody may not
+    try:
+        with pytest.raises(ConfigError, match=f"you may not write into {closed}"):
+            NewFile().convert(str(closed / "result.json"), None, None)
+        assert str(NewFile(allow_dash=True).convert("-", None, None)) == "-"
+    finally:
+        if root:
+            os.seteuid(0)

@@ -10,6 +10,8 @@ import sys
 import pytest
 from PIL import Image
 
+from edgecat.errors import StorageError
+
 pytestmark = pytest.mark.slow  # starts processes
 
 ENTRY = [sys.executable, "-c", "from edgecat.cli.main import main; main()"]
@@ -20,9 +22,9 @@ def bundle(make_bundle, colour_model):
     return make_bundle(files={"model.onnx": colour_model})
 
 
-def run(*arguments):
-    command = [*ENTRY, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def run(*arguments, **variables):
+    command, env = [*ENTRY, *map(str, arguments)], os.environ | variables
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 def test_it_is_kept_shown_and_followed(bundle, tmp_path):
@@ -80,3 +82,12 @@ def test_ctrl_c_keeps_what_was_measured_and_marks_it(bundle, number):
     assert json.loads(out)["is_partial"] is kept["is_partial"] is True
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+def test_what_cannot_be_kept_is_told_all_the_same(bundle, tmp_path):
+    bundle.with_name("bundle.tuned.json").mkdir()  # where nothing can be written, nor in its place
+    (tmp_path / "state").write_text("no folder")
+    done = run("tune", bundle, "--seconds", "1", XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == StorageError.exit_code, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("chosen: onnxruntime-fp32, threads: ")
+    assert "kept in" not in done.stderr

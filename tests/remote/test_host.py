@@ -90,6 +90,25 @@ def test_another_version_of_edgecat_there_is_refused(device):
     assert device.left == []
 
 
+def test_what_is_said_beside_the_result_is_no_part_of_it(device):
+    (device.folder / ".bashrc").write_text("echo Welcome to this machine\n")
+    program = device.folder / "bin" / "edgecat"
+    measure = program.read_text().splitlines()[-1]
+    # As many lines as a run of hours says, a line a minute.
+    loud = "i=0; while [ $i -lt 300 ]; do echo minute $i >&2; i=$((i + 1)); done"
+    write_program(program, f'[ "$1" != benchmark ] || {{ {loud}; }}\n{measure}')
+    assert "onnxruntime-int8" in device.run(*benchmark(device))
+
+
+def test_what_ssh_is_set_to_do_beside_is_left_out(device):
+    socket = device.folder / "control"
+    settings = (device.folder / "config").read_text()
+    settings += f"RemoteCommand sh\nControlMaster auto\nControlPath {socket}\nControlPersist 60\n"
+    (device.folder / "busy").write_text(settings)
+    assert "onnxruntime-int8" in device.run(*benchmark(device), config="busy")
+    assert not socket.exists()  # whose sessions this one would wait for
+
+
 def test_a_full_disk_there_is_told(make_device, small_disk):
     device = make_device(small_disk)
     told = device.run(*benchmark(device), code=DeviceError.exit_code)

@@ -19,6 +19,10 @@ CHOICES = {
     "slower with more threads": ([(INT8, 1, 0.8), (INT8, 2, 1.0)], (INT8, 1)),
     "a thread that gains much": ([(INT8, 1, 0.8), (INT8, 2, 0.5)], (INT8, 2)),
     "a thread that gains little": ([(INT8, 1, 0.8), (INT8, 2, 0.77)], (INT8, 1)),
+    "fewer threads that are almost as fast": (
+        [(INT8, 1, 1.0), (INT8, 2, 0.97), (INT8, 3, 0.955), (INT8, 4, 0.94)],
+        (INT8, 2),
+    ),
     "of as many threads the fastest": (
         [(FP32, 1, 0.51), (INT8, 1, 0.5), (INT8, 4, 0.49)],
         (INT8, 1),
@@ -72,6 +76,7 @@ def test_a_tuning_is_read_back_as_it_was(tuning):
         (lambda v: v["timings"][0].update(ratio=-1.0), "ratio -1.0"),
         (lambda v: v["timings"][0].update(ratio_interval=[2.0, 1.0]), "two ends"),
         (lambda v: v["timings"][0]["latency_ms"].update(p50=-1), "latency_ms p50"),
+        (lambda v: v["timings"][0]["latency_ms"].pop("p95"), "latency_ms p95 0.0"),
         (lambda v: v["noise"].update(verdict="silent"), "expected one of 'quiet'"),
         (lambda v: v["setting"].update(num_cores="2"), "num_cores: expected int"),
     ],

@@ -104,6 +104,19 @@ def test_where_memory_is_short_they_run_in_heats_each_with_the_reference(fake, m
     assert {timing.ratio for timing in outcome.timings.values()} == {1, 2, 3}
 
 
+def test_a_later_heat_has_no_less_time_for_what_it_took_to_open_one_before(fake, monkeypatch):
+    fake({})
+    start, opened = module.start_timer, []
+    monkeypatch.setattr(
+        module, "start_timer", lambda *given: [opened.append(given), start(*given)][1]
+    )
+    now = time.monotonic  # to open a variant takes an hour of this clock
+    monkeypatch.setattr(module.time, "monotonic", lambda: now() + 3600 * len(opened))
+    monkeypatch.setattr(module, "read_free_memory", lambda: FreeMemory(300_000_000))
+    timings = run_race(make_race(max_s=600), ONE, [TWO, MANY]).timings
+    assert timings[TWO].num_rounds == timings[MANY].num_rounds
+
+
 def test_who_asks_for_the_end_gets_what_was_measured(fake):
     asked = iter([False] * 25)
     fake({})

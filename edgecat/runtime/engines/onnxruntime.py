@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.onnx_file import names_other_files
-from edgecat.errors import BundleError, EngineError
+from edgecat.errors import BundleError, EngineError, StorageError
 from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import EngineEntry, KnownFault, describe_no_features, describe_no_map
 from edgecat.runtime.library import importing
@@ -156,7 +156,11 @@ class OnnxRuntimeEngine:
         return self._open(options, add_output(self._model, name))
 
     def _run_profiled(self, photo: "Pixels", num_runs: int) -> list[dict[str, Any]]:
-        """Return what ONNX Runtime's profiler tells of the operators in a session of its own."""
+        """Return what ONNX Runtime's profiler tells of the operators in a session of its own.
+
+        Raises:
+            StorageError: It tells it to a file, for which there was no room.
+        """
         onnxruntime = import_onnxruntime()
         with tempfile.TemporaryDirectory() as folder:
             options = onnxruntime.SessionOptions()
@@ -165,7 +169,14 @@ class OnnxRuntimeEngine:
             session = self._open(options, self._model)
             for _ in range(num_runs):
                 session.run(None, {self._input: photo})
-            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+            told = Path(session.end_profiling())
+            try:
+                events = json.loads(told.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:  # it says nothing, and cuts the file off
+                raise StorageError(
+                    f"{tempfile.gettempdir()}: no room for what ONNX Runtime's profiler tells; "
+                    "free some there, or let TMPDIR name another folder"
+                ) from error
         return [
             event for event in events
             if event.get("cat") == "Node" and "op_name" in event.get("args", {})

@@ -111,9 +111,10 @@ def load_folder(data: Path, photo_list: Path | None = None) -> PhotoFolder:
         for path in found.folder.all_files()
     )
     if not photos:
+        why = f" in class folders ({'; '.join(layout.notes)})" if layout.notes else ""
         raise DatasetError(
-            f"{data}: no photos; it must hold one sub-folder per class with the class's photos in "
-            "it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
+            f"{data}: no photos{why}; it must hold one sub-folder per class with the class's "
+            "photos in it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
         )
     folder = PhotoFolder(root, photos, _describe(data, layout, photos), layout.notes, zipped)
     return folder if photo_list is None else _keep_listed(folder, photo_list)

@@ -39,6 +39,16 @@ def test_a_ready_split_is_kept(tmp_path):
     ]
 
 
+def test_photos_that_lie_in_no_class_folder_are_named_where_there_are_no_others(tmp_path):
+    make(tmp_path, *(f"{number}.jpg" for number in range(5)))
+    with pytest.raises(DatasetError) as refused:
+        find_photos(tmp_path)
+    assert "no photos in class folders (files in no class folder, not used: '0.jpg'," in str(
+        refused.value
+    )
+    assert "and 2 more); it must hold one sub-folder per class" in str(refused.value)
+
+
 NFC = unicodedata.normalize("NFC", "고양이 é")
 LABELS = [
     ("Maine_Coon", "Maine Coon"),

@@ -32,7 +32,7 @@ _NUM_NAMED = 3
     "--weights",
     default="imagenet",
     show_default=True,
-    metavar="imagenet|FILE",
+    metavar="imagenet|cats12|FILE",
     help="Pretrained weights whose features to compare by, as finetune's.",
 )
 @list_option

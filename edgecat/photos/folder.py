@@ -16,6 +16,7 @@ from edgecat.photos.photo_list import check_listed, load_list
 from edgecat.photos.split import check_classes
 from edgecat.photos.tree import list_folder
 from edgecat.photos.zipped import PhotoZip
+from edgecat.progress import describe_count
 
 #: The largest class has this many times the photos of the smallest: from there on classes count as
 #: unequal. Below it nothing is said and every photo is seen once an epoch.
@@ -212,9 +213,9 @@ def are_unequal(nums: Collection[int]) -> bool:
 
 def _describe(data: Path, layout: Layout, photos: Sequence[LabelledPhoto]) -> str:
     """Say in a line how a data set was understood."""
-    num_classes = len({photo.label for photo in photos})
     wrapped = f" (entered {layout.top}/)" if layout.top else ""
-    size = f"{len(photos)} photos of {num_classes} classes"
+    classes = describe_count(len({photo.label for photo in photos}), "class")
+    size = f"{describe_count(len(photos), 'photo')} of {classes}"
     if not layout.splits:
         return f"{data}{wrapped}: a folder per class, {size}"
     num_of = Counter(photo.split for photo in photos)

@@ -74,12 +74,21 @@ def test_a_command_of_a_group_has_help_too():
     assert "--require-signature" in help_of("bundle", "unpack")
 
 
+@pytest.mark.parametrize("group", [[], ["bundle"], ["data"]])
+def test_no_line_of_a_group_is_cut_off(group):
+    assert "...\n" not in help_of(*group).split("Commands", 1)[1]
+
+
 _DAILY = ("finetune", "export", "predict", "watch", "stream", "bundle", "keygen", "sign")
 
 
 @pytest.mark.parametrize("name", _DAILY)
 def test_the_commands_of_the_daily_path_show_an_example(name):
     assert f"edgecat {name} " in help_of(name).split("Options:")[0].split("\n", 1)[1]
+
+
+def test_audit_names_all_weights_that_it_takes():
+    assert "--weights imagenet|cats12|FILE" in help_of("audit")
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

@@ -48,6 +48,11 @@ class EdgecatError(Exception):
         return message
 
 
+def describe_reason(error: Exception) -> str:
+    """Return what the system or a parser says is wrong, without error numbers and paths."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class ConfigError(EdgecatError):
     """An option, a recipe key or a value that is not accepted."""
 

@@ -38,6 +38,14 @@ def test_a_name_that_was_told_before_is_not_told_again(message, rest):
     assert errors.EngineError(message).without("a with 1 thread", "a") == rest
 
 
+def test_of_what_the_system_refuses_the_reason_is_told_without_number_and_path():
+    with pytest.raises(FileNotFoundError) as refused:
+        open("nowhere")  # noqa: SIM115
+    assert errors.describe_reason(refused.value) == "No such file or directory"
+    assert errors.describe_reason(OSError("half of it came")) == "half of it came"
+    assert errors.describe_reason(ValueError("embedded null byte")) == "embedded null byte"
+
+
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_a_class_has_its_own_code_and_derives_from_the_root(cls):
     assert "exit_code" in vars(cls)

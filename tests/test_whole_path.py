@@ -364,8 +364,9 @@ def test_inspect_prints_the_manifest(bundle, capsys):
     assert all(label in text for label in CLASSES.values())
     assert all(variant["name"] in text for variant in result["variants"])
     num_variants = len(result["variants"])
-    assert text.count("  macro F1 ") == text.count("95 % interval; ") == num_variants
-    assert text.count("Maine Coon: recall ") == num_variants
+    assert text.count(", macro F1 ") == text.count("95 % interval; ") == num_variants
+    assert text.count("  recall, lowest first: ") == num_variants
+    assert text.count("CAREFUL: fewer than 10 photos of ") == 1
 
 
 # Export, when things are not where they were; a bundle that stands there survives all of it

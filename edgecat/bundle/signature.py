@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from edgecat import atomic
-from edgecat.errors import SignatureError
+from edgecat.errors import SignatureError, describe_reason
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -151,9 +151,9 @@ def _read_key(path: Path) -> bytes:
         with path.open("rb") as file:
             pem = file.read(_MAX_KEY_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
         raise SignatureError(
-            f"{path}: the key cannot be read ({reason}); 'edgecat keygen' makes a new pair"
+            f"{path}: the key cannot be read ({describe_reason(error)}); 'edgecat keygen' makes a "
+            "new pair"
         ) from error
     if len(pem) > _MAX_KEY_BYTES:
         raise SignatureError(f"{path}: larger than {_MAX_KEY_BYTES} bytes, so no key")

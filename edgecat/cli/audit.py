@@ -13,7 +13,7 @@ from edgecat.typed import command_line
 
 if TYPE_CHECKING:
     from edgecat.audit.features import FeatureModel
-    from edgecat.audit.report import Checked
+    from edgecat.audit.report import Audit, Checked
 
 # Findings of a check that the table names.
 _NUM_NAMED = 3
@@ -32,7 +32,7 @@ _NUM_NAMED = 3
     "--weights",
     default="imagenet",
     show_default=True,
-    metavar="imagenet|FILE",
+    metavar="imagenet|cats12|FILE",
     help="Pretrained weights whose features to compare by, as finetune's.",
 )
 @list_option
@@ -97,14 +97,12 @@ def command(
     if clean is not None:
         text = format_list(result)
         atomic.write_file(clean, lambda file: file.write(text.encode("utf-8", "surrogateescape")))
-        progress.say(
-            f"next: {command_line('finetune', data, '--out', 'runs/clean', '--list', clean)}"
-        )
     if as_json:
         print_json(result.to_dict())
-        return
-    for one in result.checked:
-        _print_check(one)
+    else:
+        for one in result.checked:
+            _print_check(one)
+    progress.say(f"next: {_advise(data, clean, result)}")
 
 
 def _open_model(
@@ -130,6 +128,14 @@ def _check_place(file: Path, data: Path) -> None:
     """
     if file.resolve().is_relative_to(data.resolve()):
         raise ConfigError(f"{file}: lies among the photos; give a place outside of {data}")
+
+
+def _advise(data: Path, clean: Path | None, result: "Audit") -> str:
+    if clean is not None:
+        return command_line("finetune", data, "--out", "runs/clean", "--list", clean)
+    if any(one.found.findings for one in result.checked):
+        return "the same with --html sheet.html to look, and --apply clean.txt for finetune"
+    return command_line("finetune", data, "--out", "runs/first")
 
 
 def _print_check(one: "Checked") -> None:

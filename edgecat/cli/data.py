@@ -14,7 +14,7 @@ def command() -> None:
     """Get data sets to fine-tune on."""
 
 
-@command.command("oxford-cats")
+@command.command("oxford-cats", short_help="Download 12 cat breeds of Oxford-IIIT Pet.")
 @click.option(
     "--out",
     required=True,

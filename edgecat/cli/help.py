@@ -41,7 +41,7 @@ def command(context: click.Context, topic: str | None) -> None:
 
 def _list_topics(pages: dict[str, str]) -> str:
     formatter = click.HelpFormatter()
-    with formatter.section("Topics, each a page: edgecat help TOPIC"):
+    with formatter.section("Topics, each a page that 'edgecat help TOPIC' shows"):
         formatter.write_dl([(topic, title_of(page)) for topic, page in pages.items()])
     return f"{formatter.getvalue()}\nAll options of a command: edgecat COMMAND --help"
 

@@ -8,6 +8,7 @@ import click
 
 from edgecat import __version__
 from edgecat.cli.output import escape
+from edgecat.cli.usage import describe_usage
 from edgecat.cli.utf8 import ensure_utf8, escape_what_cannot_be_written
 from edgecat.errors import ConfigError, EdgecatError, StorageError
 
@@ -121,8 +122,11 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_request:
+        help_request.show()
+        return help_request.exit_code
     except click.ClickException as error:
-        error.show()
+        click.echo(f"error: {escape(describe_usage(error))}", err=True)
         return error.exit_code
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

@@ -77,7 +77,7 @@ class Drift:
             f"OOD scores: {scores} (p {self.scores_p:.4f}); {100 * self.strange_ratio:.0f} % lie "
             f"far from the known classes, of the training "
             f"{100 * self.reference_strange_ratio:.0f} %",
-            f"classes: {shares} (p {self.shares_p:.4f}); most more often: "
+            f"classes: {shares} (p {self.shares_p:.4f}); now (at the training): "
             + ", ".join(
                 f"{label} {100 * now:.0f} % ({100 * then:.0f} %)" for label, (now, then) in most[:3]
             ),

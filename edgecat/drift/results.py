@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecat.errors import ConfigError
+from edgecat.errors import ConfigError, describe_reason
 from edgecat.strict import read_json
 
 # Of a file with millions of lines the newest: with more, less would not be noticed that matters.
@@ -150,8 +150,7 @@ def _read_values(file: Path, left_out: Counter[str]) -> Iterator[tuple[dict[str,
                     yield _read_object(line, f"{file}, line {number}"), f"{file}, line {number}"
                 number, line = number + 1, opened.readline(_MAX_LINE_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{file}: cannot be read ({reason}); {_MEND}") from error
+        raise ConfigError(f"{file}: cannot be read ({describe_reason(error)}); {_MEND}") from error
 
 
 def _read_document(text: bytes, where: str) -> Iterator[tuple[dict[str, Any], str]]:

@@ -103,7 +103,7 @@ def open_folder(root: Path) -> PhotoFolder:
     """
     if not root.exists():
         raise DatasetError(
-            f"{root}: the run's photos are gone; say where they are now with --data DIR"
+            f"{root}: the run's photos are not there; say where they are with --data DIR"
         )
     return load_folder(root)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgecat import atomic
-from edgecat.errors import ConfigError
+from edgecat.errors import ConfigError, describe_reason
 from edgecat.strict import build, read_json, to_json
 
 T = TypeVar("T")
@@ -33,5 +33,5 @@ def load_kept(cls: type[T], file: Path) -> T:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error})") from error
+        raise ConfigError(f"{file}: cannot be read ({describe_reason(error)})") from error
     return build(cls, read_json(data, str(file), ConfigError), str(file), ConfigError)

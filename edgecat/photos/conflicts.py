@@ -11,6 +11,7 @@ from edgecat.errors import DatasetError
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.pixels import Pixels
 from edgecat.photos.split import Fingerprint, find_near
+from edgecat.progress import describe_count
 
 #: What to do about them: refuse, leave both out, or train on them as they are.
 CONFLICTS = ("stop", "drop", "keep")
@@ -67,9 +68,9 @@ def settle_conflicts(
         if len(pairs) > _NUM_NAMED:
             lines += f"\n  and {len(pairs) - _NUM_NAMED} more"
         raise DatasetError(
-            f"{len(pairs)} pairs of photos are the same, or nearly, but in two classes:\n  {lines}"
-            "\nOf each pair, remove the one with the wrong label; or leave both out with "
-            "--conflicts drop, or train on both as they are with --conflicts keep "
+            f"{describe_count(len(pairs), 'pair')} of the same photo, or nearly, in two classes:"
+            f"\n  {lines}\nOf each pair, remove the one with the wrong label; or leave both out "
+            "with --conflicts drop, or train on both as they are with --conflicts keep "
             "(right where classes differ in a detail only, as parts before a fixed camera do)."
         )
     return {i for pair in pairs for i in pair}

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from edgecat.errors import EdgecatError, ImageError, UnsupportedImageError
+from edgecat.errors import EdgecatError, ImageError, UnsupportedImageError, describe_reason
 from edgecat.photos.formats import CONVERT, import_decoder, tell_format
 from edgecat.photos.input import IMAGENET
+from edgecat.photos.tree import describe_folder
 
 #: A photo: a file, its bytes, an open PIL image, or uint8 `[H, W, 3]` RGB.
 Photo = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
@@ -154,10 +155,9 @@ def read_photo(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except IsADirectoryError as error:
-        raise ImageError(f"{path}: a folder; give photos") from error
+        raise ImageError(f"{path}: {describe_folder(path)}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path}: cannot be read ({reason})") from error
+        raise ImageError(f"{path}: cannot be read ({describe_reason(error)})") from error
     if len(data) > MAX_BYTES:
         raise ImageError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
     return data

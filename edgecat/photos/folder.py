@@ -16,6 +16,7 @@ from edgecat.photos.photo_list import check_listed, load_list
 from edgecat.photos.split import check_classes
 from edgecat.photos.tree import list_folder
 from edgecat.photos.zipped import PhotoZip
+from edgecat.progress import describe_count
 
 #: The largest class has this many times the photos of the smallest: from there on classes count as
 #: unequal. Below it nothing is said and every photo is seen once an epoch.
@@ -111,9 +112,10 @@ def load_folder(data: Path, photo_list: Path | None = None) -> PhotoFolder:
         for path in found.folder.all_files()
     )
     if not photos:
+        why = f" in class folders ({'; '.join(layout.notes)})" if layout.notes else ""
         raise DatasetError(
-            f"{data}: no photos; it must hold one sub-folder per class with the class's photos in "
-            "it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
+            f"{data}: no photos{why}; it must hold one sub-folder per class with the class's "
+            "photos in it (DATA/Siamese/1.jpg), or train/, val/ and test/ with such sub-folders"
         )
     folder = PhotoFolder(root, photos, _describe(data, layout, photos), layout.notes, zipped)
     return folder if photo_list is None else _keep_listed(folder, photo_list)
@@ -211,9 +213,9 @@ def are_unequal(nums: Collection[int]) -> bool:
 
 def _describe(data: Path, layout: Layout, photos: Sequence[LabelledPhoto]) -> str:
     """Say in a line how a data set was understood."""
-    num_classes = len({photo.label for photo in photos})
     wrapped = f" (entered {layout.top}/)" if layout.top else ""
-    size = f"{len(photos)} photos of {num_classes} classes"
+    classes = describe_count(len({photo.label for photo in photos}), "class")
+    size = f"{describe_count(len(photos), 'photo')} of {classes}"
     if not layout.splits:
         return f"{data}{wrapped}: a folder per class, {size}"
     num_of = Counter(photo.split for photo in photos)

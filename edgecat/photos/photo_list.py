@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgecat.errors import DatasetError
+from edgecat.errors import DatasetError, describe_reason
 from edgecat.strict import read_json
 
 # Two million photos with names of usual length.
@@ -32,7 +32,7 @@ def load_list(file: Path) -> tuple[str, ...]:
         with file.open("rb") as opened:
             data = opened.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DatasetError(f"--list {file}: cannot be read ({error})") from error
+        raise DatasetError(f"--list {file}: cannot be read ({describe_reason(error)})") from error
     if len(data) > _MAX_BYTES:
         raise DatasetError(
             f"--list {file}: larger than {_MAX_BYTES // 2**20} MiB: no list of paths"

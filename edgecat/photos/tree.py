@@ -140,3 +140,12 @@ def list_photos(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         files = [*list_folder(Path(name)).all_files()] if Path(name).is_dir() else []
         yield from (str(Path(name) / file) for file in files) if files else [name]
+
+
+def describe_folder(path: Path) -> str:
+    """Say of a folder that stands in place of a photo what to give, without its name."""
+    try:
+        is_empty = not any(list_folder(path).all_files())
+    except DatasetError as error:
+        return error.without(str(path))
+    return "a folder without photos; give photos" if is_empty else "a folder; give the photos in it"

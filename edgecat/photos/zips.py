@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from edgecat.errors import describe_reason
+
 # JPEG does not shrink, weights by a quarter, JSON and XML to a fifteenth; zeros to a thousandth.
 MAX_RATIO = 100
 
@@ -59,7 +61,7 @@ def open_zip(archive: Path, *, max_directory_bytes: int) -> zipfile.ZipFile:
             raise ZipError("no such zip file")
         file = _BoundedFile(io.FileIO(archive))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise ZipError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise ZipError(f"cannot be read ({describe_reason(error)})") from error
     file.most_bytes = max_directory_bytes
     try:
         packed = zipfile.ZipFile(file)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecat.errors import ConfigError
+from edgecat.errors import ConfigError, describe_reason
 from edgecat.photos.input import InputSpec
 from edgecat.strict import build
 from edgecat.train.presets import FAST, PRESETS
@@ -209,7 +209,8 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"recipe {file}: cannot be read as TOML ({error})") from error
+        reason = describe_reason(error)
+        raise ConfigError(f"recipe {file}: cannot be read as TOML ({reason})") from error
 
 
 def _parse(setting: str) -> tuple[str, Any]:
@@ -224,4 +225,6 @@ def _parse(setting: str) -> tuple[str, Any]:
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except ValueError as error:
-        raise ConfigError(f"--set {setting}: {value!r} is not a number ({error})") from error
+        raise ConfigError(
+            f"--set {setting}: {value!r} is not a number; accepted are such as 20, 0.5, 1e-3, true"
+        ) from error

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecat import atomic
-from edgecat.errors import TrainError
+from edgecat.errors import TrainError, describe_reason
 from edgecat.photos.input import IMAGENET, InputSpec
 from edgecat.photos.split import Split
-from edgecat.scores.class_score import ClassScore
+from edgecat.scores.class_score import ClassScore, describe_recalls
 from edgecat.scores.metrics import describe_small_classes, describe_top1
 from edgecat.strict import build, read_json, to_json
 from edgecat.train.divergence import Divergence
@@ -106,13 +106,10 @@ def describe_outcome(outcome: Outcome) -> list[str]:
         for name, part in outcome.test_parts.items()
     ]
     if outcome.test_macro_f1_ratio is not None:
-        scores = sorted(outcome.test_per_class.items(), key=lambda item: item[1].recall_ratio)
-        recalls = [f"{k} {100 * c.recall_ratio:.0f} % of {c.num_images}" for k, c in scores]
-        if len(recalls) > _MAX_RECALLS:
-            recalls[_MAX_RECALLS:] = [f"{len(recalls) - _MAX_RECALLS} more in {RECORD}"]
+        recalls = describe_recalls(outcome.test_per_class, most=_MAX_RECALLS, rest=f"in {RECORD}")
         lines += [
             f"test macro F1: {100 * outcome.test_macro_f1_ratio:.1f} %",
-            f"test recall, lowest first: {', '.join(recalls)}",
+            f"test recall, lowest first: {recalls}",
             describe_small_classes({k: c.num_images for k, c in outcome.test_per_class.items()}),
         ]
     return [line for line in lines if line]
@@ -262,9 +259,10 @@ def _read_json(run: Path, name: str) -> Any:
     try:
         data = (run / name).read_bytes()
     except FileNotFoundError:
+        found = f"no {name} in it" if run.is_dir() else "no such folder"
         raise TrainError(
-            f"{run}: no {name} in it; a run is what 'edgecat finetune DATA --out RUN' makes"
+            f"{run}: {found}; a run is what 'edgecat finetune DATA --out RUN' makes"
         ) from None
     except OSError as error:
-        raise TrainError(f"{run / name}: cannot be read ({error})") from error
+        raise TrainError(f"{run / name}: cannot be read ({describe_reason(error)})") from error
     return read_json(data, str(run / name), TrainError)

@@ -6,6 +6,7 @@ with the names and shapes that differ.
 """
 
 import dataclasses
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -130,6 +131,10 @@ def load_labels(source: str) -> tuple[str, ...] | None:
 def _read_state(network: PhotoNetwork, arch: str, source: str) -> Mapping[str, Tensor]:
     if source == "imagenet":
         return _fetch_pretrained(network, arch)
+    if (Path(source) / runs.MODEL).is_file():
+        raise WeightsError(
+            f"--weights {source}: a run; give the weights in it, {Path(source) / runs.MODEL}"
+        )
     if source in released_names() or Path(source).is_dir():
         try:
             bundle = load_bundle(find_bundle(source))
@@ -179,7 +184,9 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
             _check_size(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except _READ_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = "no pickle of tensors alone"  # torch's own words tell how to run the code
+        if not isinstance(error, pickle.UnpicklingError):
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
             f"--weights {path}: not a state_dict that can be read without running its code "
             f"({reason}); save one with torch.save(model.state_dict(), FILE)"

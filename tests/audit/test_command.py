@@ -42,6 +42,17 @@ def test_the_table_has_a_line_for_each_check(run, hues):
     assert len(lines) == 15
 
 
+def test_the_last_line_says_what_to_do_next(run, hues, tmp_path):
+    clean = run(hues)
+    assert clean.stderr.endswith(f"next: edgecat finetune {hues} --out runs/first\n")
+    (hues / "red" / "broken.jpg").write_bytes(b"no photo")
+    look = "next: the same with --html sheet.html to look, and --apply clean.txt for finetune\n"
+    assert run(hues).stderr.endswith(look)
+    listed = run(hues, "--apply", tmp_path / "list")
+    learn = f"next: edgecat finetune {hues} --out runs/clean --list {tmp_path / 'list'}\n"
+    assert listed.output.endswith(learn)
+
+
 def test_a_name_is_told_from_what_is_said_of_it(run, spoiled):
     assert f"\n{' ' * 26}red/broken.jpg: not a photo;" in run(spoiled).stdout
 

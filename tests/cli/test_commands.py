@@ -74,12 +74,21 @@ def test_a_command_of_a_group_has_help_too():
     assert "--require-signature" in help_of("bundle", "unpack")
 
 
+@pytest.mark.parametrize("group", [[], ["bundle"], ["data"]])
+def test_no_line_of_a_group_is_cut_off(group):
+    assert "...\n" not in help_of(*group).split("Commands", 1)[1]
+
+
 _DAILY = ("finetune", "export", "predict", "watch", "stream", "bundle", "keygen", "sign")
 
 
 @pytest.mark.parametrize("name", _DAILY)
 def test_the_commands_of_the_daily_path_show_an_example(name):
     assert f"edgecat {name} " in help_of(name).split("Options:")[0].split("\n", 1)[1]
+
+
+def test_audit_names_all_weights_that_it_takes():
+    assert "--weights imagenet|cats12|FILE" in help_of("audit")
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
@@ -122,28 +131,39 @@ def test_predict_imports_no_training_library(photo):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["explian"], "No such command 'explian'. Did you mean 'explain'?"),
-        (["predict", "--varient", "x"], "No such option"),
-        (["predict"], "Missing argument 'BUNDLE'"),
-        (["predict", "cats12"], "Missing argument 'PHOTO|DIR...'"),
+        (["explian"], "no such command 'explian'; did you mean 'explain'? see 'edgecat --help'\n"),
+        (["bundle", "verify"], "no such command 'verify'; see 'edgecat bundle --help'\n"),
+        (["predict", "--varient", "x"], "no such option"),
+        (["predict"], "missing argument 'BUNDLE'; see 'edgecat predict --help'\n"),
+        (["predict", "cats12"], "missing argument 'PHOTO|DIR...'"),
         (["predict", "cats12", "x.jpg", "--top", "0"], "--top"),
         (["predict", "cats12", "x.jpg", "--top", "many"], "--top"),
         (["evaluate", "cats12", "x", "--split", "train"], "'test', 'all'"),
-        (["finetune", "x"], "Missing option '--out'"),
+        (["finetune", "x"], "missing option '--out' (Folder to write the run to); see 'edgecat"),
+        (["inspect", "cats12", "more"], "edgecat inspect: got unexpected extra argument (more);"),
+        (["inspect", "cats12", "\x1b[2J"], "argument (\\x1b[2J);"),
         (["finetune", "x", "--out", "y", "--arch", "resnet18"], "v3_small, or timm/resnet18"),
         (["finetune", "x", "--out", "y", "--seed", "1.5"], "--seed"),
         (["benchmark", "cats12", "--rounds", "9"], "--rounds"),
-        (["watch", "cats12", "photos"], "Missing option '--out'"),
+        (["watch", "cats12", "photos"], "missing option '--out'"),
         (["watch", "cats12", "photos", "--out", "x", "--settle", "-1"], "--settle"),
         (["stream", "cats12", "--window", "0"], "--window"),
-        (["data", "imagenet"], "No such command 'imagenet'"),
+        (["data", "imagenet"], "no such command 'imagenet'"),
     ],
 )
 def test_a_wrong_command_line_exits_with_2_and_says_what_is_wrong(arguments, words, capsys):
     assert _run(arguments) == 2
     out, err = capsys.readouterr()
     assert words in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
     assert out == ""
+
+
+@pytest.mark.parametrize("group", [[], ["bundle"], ["data"]])
+def test_a_group_alone_shows_its_help(group, capsys):
+    assert _run(group) == 2
+    assert capsys.readouterr().err.startswith(" ".join(["Usage: edgecat", *group]))
 
 
 @pytest.mark.parametrize(
@@ -220,8 +240,9 @@ def test_an_error_gives_a_terminal_no_commands(tmp_path, capsys):
         (["inspect", "nowhere"], 5, ["nowhere: no such bundle", "cats12"]),
         (["predict", "nowhere", "x.jpg"], 5, ["nowhere: no such bundle"]),
         (["predict", "cats12", "nowhere.jpg"], 4, ["nowhere.jpg: cannot be read"]),
-        (["predict", "cats12", "."], 4, ["error: .: a folder; give photos"]),
-        (["embed", "cats12", ".", "--out", "f.npy"], 4, ["error: .: a folder; give photos"]),
+        (["predict", "cats12", "."], 4, ["error: .: a folder without photos; give photos"]),
+        (["explain", "cats12", "."], 4, ["error: .: a folder without photos; give photos"]),
+        (["embed", "cats12", ".", "--out", "f.npy"], 4, ["error: .: a folder without photos; g"]),
         (["drift", ".", "--bundle", "cats12"], 2, [".: cannot be read (Is a directory); give wh"]),
         (
             ["predict", "cats12", "x.jpg", "--variant", "onnxruntime-fp16"],
@@ -261,9 +282,10 @@ def test_a_refusal_is_one_line_on_standard_error(
         (["finetune", "nowhere", "--out", "r"], 3, ["nowhere: no such folder"]),
         (["finetune", ".", "--out", "r", "--set", "epoch=3"], 2, ["did you mean 'epochs'"]),
         (["finetune", ".", "--out", "r", "--epochs", "0"], 2, ["epochs must be at least 1"]),
-        (["finetune", ".", "--out", "r", "--recipe", "no.toml"], 2, ["no.toml: cannot be read"]),
+        (["finetune", ".", "--out", "r", "--recipe", "no.toml"], 2, ["as TOML (No such file"]),
         (["finetune", ".", "--out", "r", "--device", "gpu"], 2, ["--device gpu: accepted are"]),
-        (["export", "nowhere", "--out", "b"], 7, ["nowhere: no run.json in it"]),
+        (["export", "nowhere", "--out", "b"], 7, ["nowhere: no such folder; a run is what"]),
+        (["export", ".", "--out", "b"], 7, [".: no run.json in it; a run is what"]),
         (["export", "r", "--out", "b", "--max-drop", "-1"], 2, ["--max-drop -1", "0 to 100"]),
         (["export", "r", "--out", "b", "--max-drop", "101"], 2, ["--max-drop 101", "0 to 100"]),
         (["export", "r", "--out", "b", "--targets", "x86"], 2, ["--targets x86", "x86-avx2"]),
@@ -309,6 +331,21 @@ def test_inspect_shows_the_released_model(capsys):
     text = capsys.readouterr().out
     assert text.startswith("cats12: mobilenet_v3_small, 12 classes: Abyssinian, Bengal, ")
     assert "test top-1" in text
+
+
+def test_inspect_tells_first_things_in_a_screen_and_where_the_others_are(capsys):
+    assert _run(["inspect", "cats12"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40
+    (licence,) = (line for line in lines if line.startswith("  licence: "))
+    assert "Oxford-IIIT Pet" in licence
+    recalls = [line for line in lines if line.startswith("  recall, lowest first: ")]
+    assert len(recalls) == 2
+    assert all(line.endswith(", 9 more with --json") for line in recalls)
+    (rest,) = (line for line in lines if line.startswith("  with --json: "))
+    assert {"recipe,", "data_sha256,", "versions,"} <= set(rest.split())
+    kept = [line for line in lines if line.endswith(" s (kept)")]
+    assert [line.split(":")[1] for line in kept] == [" four stages in float"]
 
 
 @pytest.mark.parametrize("options", [[], ["--threads", "2", "--power-save"]])

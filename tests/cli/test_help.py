@@ -16,6 +16,7 @@ PAGES = load_pages()
 def test_every_topic_is_listed_with_what_its_page_is_about(capsys):
     assert _run(["help"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith("Topics, each a page that 'edgecat help TOPIC' shows: audit ")
     assert PAGES
     for topic, page in PAGES.items():
         assert f" {topic} {title_of(page)}" in printed

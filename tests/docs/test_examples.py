@@ -5,7 +5,7 @@ A page's blocks, in order, in the folder of `conftest.py`:
 - `console`: a line `$ ...` is a command of a shell (one that ends in `\\` goes on in the next line;
   one that ends in ` &` runs until the page ends), the lines below it are what it prints, standard
   error and output as a terminal shows them. It exits with 0, or, where a line shown begins with
-  `error: ` or `Error: `, with another code. A command without lines may print anything.
+  `error: `, with another code. A command without lines may print anything.
 - `python`: runs as it stands.
 - All others (`text`, `yaml`, ...) are not run; `test_pages.py` checks their commands and options.
 
@@ -47,7 +47,7 @@ class Example:
 
     @property
     def fails(self):
-        return any(line.lower().startswith("error: ") for line in self.shown)
+        return any(line.startswith("error: ") for line in self.shown)
 
 
 def examples_of(console):

@@ -95,7 +95,7 @@ def test_a_week_of_easier_photos_is_told_and_no_error(drift, write):
 
 def test_other_shares_of_classes_are_told_and_no_error(drift, write):
     printed = drift(write(make_lines(300, answer="red")))
-    assert "classes: differ (p 0.0005); most more often: red 100 % (35 %)" in printed
+    assert "classes: differ (p 0.0005); now (at the training): red 100 % (35 %)" in printed
 
 
 def test_few_photos_are_said_to_be_too_few(drift, write):

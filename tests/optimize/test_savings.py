@@ -17,6 +17,7 @@ from edgecat.errors import ConfigError
 from edgecat.export.maker import list_products
 from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import optimize_graph
+from edgecat.optimize.kept import load_kept
 from edgecat.optimize.savings import Saving, Savings, measure_savings, summarize
 from edgecat.optimize.space import build_random, find_pairs, group_edits, list_edits
 from edgecat.optimize.timing import NUM_OPENINGS, Stopwatch, _build_graph, find_product
@@ -204,3 +205,8 @@ def test_the_command_lists_edits_and_says_where_they_hold(tmp_path, capsys, monk
 def test_a_network_that_is_none_is_refused_before_anything_is_timed(arguments, message, capsys):
     assert _run(["edits", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_table_that_is_not_there_is_refused_in_plain_words(tmp_path):
+    with pytest.raises(ConfigError, match=r"no\.json: cannot be read \(No such file or d\w+\)$"):
+        load_kept(Savings, tmp_path / "no.json")

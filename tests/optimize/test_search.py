@@ -380,7 +380,7 @@ def test_photos_that_changed_are_refused(ask, photos, tmp_path):
     with pytest.raises(DatasetError, match="changed since the run; fine-tune again, or say where"):
         plan(ask(tmp_path / "s", data=folder))
     with pytest.raises(
-        DatasetError, match="the run's photos are gone; say where they are now with"
+        DatasetError, match="the run's photos are not there; say where they are with"
     ):
         plan(ask(tmp_path / "t", data=tmp_path / "nowhere"))
 

@@ -94,7 +94,7 @@ def test_stop_names_every_pair_and_drop_leaves_both_out(draw_photos):
         data = (root / "class_0" / f"{number}.jpg").read_bytes()
         (root / f"class_{number}" / "again.jpg").write_bytes(data)
     photos, pairs = conflicts_of(root)
-    with pytest.raises(DatasetError, match=r"^2 pairs of photos are the same") as caught:
+    with pytest.raises(DatasetError, match=r"^2 pairs of the same photo") as caught:
         settle_conflicts(photos, pairs, "stop")
     message = str(caught.value)
     for number in (1, 2):
@@ -105,4 +105,6 @@ def test_stop_names_every_pair_and_drop_leaves_both_out(draw_photos):
     left_out = settle_conflicts(photos, pairs, "drop")
     assert {photos[i].path.name for i in left_out} == {"1.jpg", "2.jpg", "again.jpg"}
     assert len(left_out) == 4
+    with pytest.raises(DatasetError, match=r"^1 pair of the same photo, or nearly"):
+        settle_conflicts(photos, pairs[:1], "stop")
     assert settle_conflicts(photos, [], "stop") == set()

@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 
 from edgecat.errors import DatasetError
-from edgecat.photos.folder import count_labels, find_photos, load_training_folder
+from edgecat.photos.folder import count_labels, find_photos, load_folder, load_training_folder
 from edgecat.photos.labels import label_of
 
 
@@ -37,6 +37,21 @@ def test_a_ready_split_is_kept(tmp_path):
         ("train/b/2", "b", "train"),
         ("val/a/3", "a", "val"),
     ]
+
+
+def test_one_class_is_counted_as_one(tmp_path):
+    make(tmp_path, "a/1.jpg")
+    assert load_folder(tmp_path).understood.endswith(": a folder per class, 1 photo of 1 class")
+
+
+def test_photos_that_lie_in_no_class_folder_are_named_where_there_are_no_others(tmp_path):
+    make(tmp_path, *(f"{number}.jpg" for number in range(5)))
+    with pytest.raises(DatasetError) as refused:
+        find_photos(tmp_path)
+    assert "no photos in class folders (files in no class folder, not used: '0.jpg'," in str(
+        refused.value
+    )
+    assert "and 2 more); it must hold one sub-folder per class" in str(refused.value)
 
 
 NFC = unicodedata.normalize("NFC", "고양이 é")

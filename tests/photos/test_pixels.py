@@ -246,7 +246,12 @@ def test_a_missing_file_is_refused(tmp_path, name):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(ImageError, match="a folder; give photos"):
+    (tmp_path / ".hidden").touch()
+    with pytest.raises(ImageError, match="a folder without photos; give photos"):
+        load_pixels(tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "cat.jpg").touch()
+    with pytest.raises(ImageError, match="a folder; give the photos in it"):
         load_pixels(tmp_path)
 
 

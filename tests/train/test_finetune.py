@@ -491,7 +491,7 @@ def spoil_with_a_loop(root):
     ("spoil", "words"),
     [
         (shutil.rmtree, "no such folder"),
-        (spoil_nothing, "no photos; it must hold one sub-folder per class"),
+        (spoil_nothing, r"no photos .*without a photo.*; it must hold one sub-folder per class"),
         (spoil_to_one_class, r"one class only \(class 0\); .* at least two"),
         (spoil_to_four_photos, r"too few photos in 'class 1' \(4\); .* at least 5"),
         (spoil_to_copies, "class 'class 1' has 10 photos, but only 1 that differ"),

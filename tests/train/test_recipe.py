@@ -33,7 +33,7 @@ def test_a_setting_wins_over_the_file_and_a_later_one_over_an_earlier(tmp_path):
         ("zzz=3", ["'zzz'", "known: epochs"]),
         ("epochs", ["--set epochs", "key=value"]),
         ("epochs=", ["--set epochs=", "is not a number"]),
-        ("epochs=many", ["'many' is not a number"]),
+        ("epochs=many", ["'many' is not a number; accepted are"]),
         ("epochs=3.5", ["epochs", "expected int", "3.5"]),
         ("epochs='3'", ["epochs", "expected int"]),
         ("epochs=true", ["epochs", "expected int"]),

@@ -174,9 +174,16 @@ def test_code_in_a_weights_file_is_not_run(tmp_path, kind):
         torch.save({"features.0.0.weight": Bomb(trace)}, tmp_path / "w.pth")
     else:
         (tmp_path / "w.pth").write_bytes(pickle.dumps(Bomb(trace)))
-    with pytest.raises(WeightsError, match="without running its code"):
+    with pytest.raises(WeightsError, match="without running its code") as refused:
         load_weights(fresh(), ARCH, str(tmp_path / "w.pth"))
     assert not trace.exists()
+    assert "weights_only" not in str(refused.value)  # torch tells how to run it after all
+
+
+def test_a_run_is_refused_with_the_file_to_give(tmp_path):
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(WeightsError, match=r"a run; give the weights in it, .*model\.safetensors"):
+        load_weights(fresh(), ARCH, str(tmp_path))
 
 
 def write_other_zip(path):

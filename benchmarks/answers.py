@@ -298,10 +298,20 @@ def _predicted_latency(result: _Result) -> str:
 def _search_against_random(result: _Result) -> str:
     gains = [row["gain_ratio"] for row in result["rows"]]
     told = ", ".join("the other is empty" if g is None else f"{100 * g:+.0f} %" for g in gains)
+    parts = [
+        f"{searched['latency_ratio']:.2f} of the time {_describe_loss(searched)}, at random "
+        f"{drawn['latency_ratio']:.2f} {_describe_loss(drawn)}"
+        for searched, drawn in zip(*result["pooled"].values(), strict=True)
+    ]
     return (
         f"hypervolume of the search's front by that of the random one, {result['epochs']} epochs a "
-        f"network, {describe_count(len(gains), 'seed')}: {told}"
+        f"network, {describe_count(len(gains), 'seed')}: {told}; pooled: {'; '.join(parts)}"
     )
+
+
+def _describe_loss(pooled: _Result) -> str:
+    low, high = pooled["drop_interval_pp"]
+    return f"{-pooled['drop_pp']:+.1f} pp ({-high:+.1f} to {-low:+.1f})"
 
 
 def _gates(result: _Result) -> str:

@@ -12,6 +12,8 @@ import dataclasses
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 import click
 import numpy as np
@@ -19,13 +21,14 @@ import numpy as np
 from benchmarks.results import write_result
 from edgecat.optimize.candidate import Candidate, Candidates, Menu, build_menu, measure_candidate
 from edgecat.optimize.choice import Choice
-from edgecat.optimize.front import Front
+from edgecat.optimize.front import Front, Row
 from edgecat.optimize.job import COSTS, PLAN, RECORD, SAVINGS, SPEEDUPS, SearchJob
 from edgecat.optimize.kept import save_kept
 from edgecat.optimize.plan import open_gauge, open_search, plan_search, settle_costs
 from edgecat.optimize.search import optimize
 from edgecat.progress import Progress, Silent
 from edgecat.scores.front import find_front
+from edgecat.scores.metrics import paired_interval_pp
 
 # Of issue H.
 _TARGETS = {"gain_ratio": 0.10}
@@ -102,6 +105,32 @@ def list_points(front: Front) -> list[tuple[float, float]]:
     return [(row.latency_ratio, row.change.top1_ratio) for row in front.rows if row.edits]
 
 
+def pool_losses(fronts: Iterable[Front]) -> list[dict[str, Any]]:
+    """Return what networks of the same speedup lost in all seeds together, and their mean time."""
+    of_speedup: dict[float, list[Row]] = {}
+    for front in fronts:
+        for row in front.rows:
+            if row.edits:
+                of_speedup.setdefault(1 / row.target_ratio, []).append(row)
+    pooled = []
+    for speedup, rows in sorted(of_speedup.items()):
+        changes = [row.change for row in rows]
+        lost, gained, num_images = (
+            sum(getattr(change, name) for change in changes)
+            for name in ("num_lost", "num_gained", "num_images")
+        )
+        pooled.append(
+            {
+                "speedup": speedup,
+                "latency_ratio": mean(row.latency_ratio for row in rows),
+                "num_images": num_images,
+                "drop_pp": 100 * (lost - gained) / num_images,
+                "drop_interval_pp": paired_interval_pp(lost, gained, num_images),
+            }
+        )
+    return pooled
+
+
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
@@ -119,6 +148,7 @@ def main(
 ) -> None:
     """Search, draw, let all learn, compare."""
     rows, progress = [], Says()
+    found: dict[str, list[Front]] = {"search": [], "random": []}
     for seed, run in enumerate(runs):
         search = SearchJob(
             run, work / str(seed) / "search", speedups,
@@ -129,6 +159,8 @@ def main(
         fronts = {"search": optimize(search, progress), "random": optimize(control, progress)}
         parent_ratio = fronts["search"].rows[0].change.reference_top1_ratio
         least_ratio = parent_ratio - _MAX_LOSS_PP / 100
+        for name, front in fronts.items():
+            found[name].append(front)
         volumes = {
             name: measure_volume(list_points(front), least_ratio) for name, front in fronts.items()
         }
@@ -148,6 +180,7 @@ def main(
         "speedups": speedups,
         "reference_point": {"time_ratio": 1.0, "lost_pp": _MAX_LOSS_PP},
         "rows": rows,
+        "pooled": {name: pool_losses(of_seeds) for name, of_seeds in found.items()},
         "targets": _TARGETS,
     }
     write_result("search_against_random", values)

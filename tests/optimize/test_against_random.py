@@ -5,9 +5,11 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from benchmarks.optimize.search_against_random import draw_choice, measure_volume
+from benchmarks.optimize.search_against_random import draw_choice, measure_volume, pool_losses
 from edgecat.optimize.candidate import Menu
 from edgecat.optimize.choice import EditSet, Scaling
+from edgecat.optimize.front import Front, Row
+from edgecat.scores.compare import compare_accuracy
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,27 @@ def test_a_time_that_no_random_network_takes_ends_the_benchmark():
     menu = Menu([[EditSet(), EditSet(("e",), 0.1, 1.0)]], [Scaling()])
     with pytest.raises(SystemExit, match=r"takes 0\.50 times the time"):
         draw_choice(menu, 0.5, np.random.default_rng(0))
+
+
+def front_of(*rows):
+    return Front("small", "fp32", "cpu", 1.0, 1.0, rows)
+
+
+def row(edits, ratio, num_lost):
+    """A network that loses so many of 10 photos, one of which it gains; x2.0 was wanted."""
+    right, wrong = np.eye(2, dtype=np.float32)
+    reference = np.array([wrong] + 9 * [right])
+    other = np.array(num_lost * [wrong] + (10 - num_lost) * [right])[::-1]
+    change = compare_accuracy(reference, other, np.zeros(10, dtype=np.int64))
+    return Row("x2.0", "fp32", edits, 0.5, ratio, None, (0.0, 1.0), change)
+
+
+def test_losses_of_one_speedup_are_pooled_over_the_seeds():
+    seeds = [front_of(row(("e",), 0.5, 2), row((), 1.0, 0)), front_of(row(("f",), 0.6, 4))]
+    (pooled,) = pool_losses(seeds)
+    assert pooled["speedup"] == 2.0
+    assert pooled["latency_ratio"] == pytest.approx(0.55)
+    assert pooled["num_images"] == 20
+    assert pooled["drop_pp"] == pytest.approx(100 * (2 - 1 + 4 - 1) / 20)
+    low, high = pooled["drop_interval_pp"]
+    assert low < pooled["drop_pp"] < high

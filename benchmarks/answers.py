@@ -305,7 +305,8 @@ def _search_against_random(result: _Result) -> str:
     ]
     return (
         f"hypervolume of the search's front by that of the random one, {result['epochs']} epochs a "
-        f"network, {describe_count(len(gains), 'seed')}: {told}; pooled: {'; '.join(parts)}"
+        f"network, {describe_count(len(gains), 'seed')}: {told}; of all pooled "
+        f"{100 * result['pooled_gain_ratio']:+.0f} %: {'; '.join(parts)}"
     )
 
 

@@ -131,6 +131,12 @@ def pool_losses(fronts: Iterable[Front]) -> list[dict[str, Any]]:
     return pooled
 
 
+def measure_pooled(losses: list[dict[str, Any]]) -> float:
+    """Return the hypervolume of what `pool_losses` returns."""
+    points = [(one["latency_ratio"], -one["drop_pp"] / 100) for one in losses]
+    return measure_volume(points, -_MAX_LOSS_PP / 100)
+
+
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
@@ -175,12 +181,16 @@ def main(
                 "fronts": {name: dataclasses.asdict(front) for name, front in fronts.items()},
             }
         )
+    pooled = {name: pool_losses(of_seeds) for name, of_seeds in found.items()}
+    volumes = {name: measure_pooled(losses) for name, losses in pooled.items()}
     values = {
         "epochs": epochs,
         "speedups": speedups,
         "reference_point": {"time_ratio": 1.0, "lost_pp": _MAX_LOSS_PP},
         "rows": rows,
-        "pooled": {name: pool_losses(of_seeds) for name, of_seeds in found.items()},
+        "pooled": pooled,
+        "pooled_gain_ratio": measure_pooled(pooled["search"]) / measure_pooled(pooled["random"])
+        - 1,
         "targets": _TARGETS,
     }
     write_result("search_against_random", values)

@@ -5,7 +5,12 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
-from benchmarks.optimize.search_against_random import draw_choice, measure_volume, pool_losses
+from benchmarks.optimize.search_against_random import (
+    draw_choice,
+    measure_pooled,
+    measure_volume,
+    pool_losses,
+)
 from edgecat.optimize.candidate import Menu
 from edgecat.optimize.choice import EditSet, Scaling
 from edgecat.optimize.front import Front, Row
@@ -65,3 +70,5 @@ def test_losses_of_one_speedup_are_pooled_over_the_seeds():
     assert pooled["drop_pp"] == pytest.approx(100 * (2 - 1 + 4 - 1) / 20)
     low, high = pooled["drop_interval_pp"]
     assert low < pooled["drop_pp"] < high
+    assert measure_pooled([pooled]) == pytest.approx(0.0)  # lost more than anybody wants
+    assert measure_pooled([{**pooled, "drop_pp": 2.0}]) == pytest.approx(0.45 * 0.08)

@@ -296,23 +296,29 @@ def _predicted_latency(result: _Result) -> str:
 
 
 def _search_against_random(result: _Result) -> str:
-    gains = [row["gain_ratio"] for row in result["rows"]]
-    told = ", ".join("the other is empty" if g is None else f"{100 * g:+.0f} %" for g in gains)
-    parts = [
-        f"{searched['latency_ratio']:.2f} of the time {_describe_loss(searched)}, at random "
-        f"{drawn['latency_ratio']:.2f} {_describe_loss(drawn)}"
-        for searched, drawn in zip(*result["pooled"].values(), strict=True)
+    def tell(gain_ratio: float | None) -> str:
+        return "the other is empty" if gain_ratio is None else f"{100 * gain_ratio:+.0f} %"
+
+    parts = []
+    for name, title in (("random", "random networks"), ("side", "smaller photos alone")):
+        seeds = ", ".join(tell(row["gain_ratio"][name]) for row in result["rows"])
+        parts.append(f"{title} {tell(result['pooled_gain_ratio'][name])} (each seed {seeds})")
+    fronts = [
+        f"{name} {', '.join(map(_describe_loss, losses))}"
+        for name, losses in result["pooled"].items()
     ]
     return (
-        f"hypervolume of the search's front by that of the random one, {result['epochs']} epochs a "
-        f"network, {describe_count(len(gains), 'seed')}: {told}; of all pooled "
-        f"{100 * result['pooled_gain_ratio']:+.0f} %: {'; '.join(parts)}"
+        f"{result['epochs']} epochs a network, {describe_count(len(result['rows']), 'seed')}; "
+        f"hypervolume of the search's front, pooled, by that of {', '.join(parts)}; of the time, "
+        f"and pp lost or gained: {'; '.join(fronts)}"
     )
 
 
 def _describe_loss(pooled: _Result) -> str:
     low, high = pooled["drop_interval_pp"]
-    return f"{-pooled['drop_pp']:+.1f} pp ({-high:+.1f} to {-low:+.1f})"
+    return (
+        f"{pooled['latency_ratio']:.2f} {-pooled['drop_pp']:+.1f} pp ({-high:+.1f} to {-low:+.1f})"
+    )
 
 
 def _gates(result: _Result) -> str:

@@ -136,7 +136,7 @@ def compare(name: str, answers: dict[str, list[tuple[Logits, Indices]]]) -> dict
         "variant": name,
         "num_images": change.num_images,
         "val_top1_ratio": change.top1_ratio,
-        "gain_pp": -change.drop_pp,
+        "gain_pp": 0.0 - change.drop_pp,  # not -0.0
         "gain_interval_pp": [-high, -low],
     }
 

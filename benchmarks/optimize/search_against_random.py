@@ -1,16 +1,17 @@
-"""The search of `edgecat optimize` against networks drawn at random from the same space.
+"""The search of `edgecat optimize` against two controls: random networks, and smaller photos alone.
 
 python -m benchmarks.optimize.search_against_random RUN0 RUN1 RUN2 --work FOLDER --epochs 30
 
-Of each run (one a seed) the search chooses a network for each speedup, and the control draws one
-of the same predicted time for each. All learn alike. The two fronts are compared by their
-hypervolume: the area, in the plane of time and validation top-1, of what is no better than some
-network of theirs. A killed benchmark goes on with the same command.
+Of each run (one a seed) the search chooses a network for each speedup. The random control draws one
+of the same predicted time for each from the same space; the plain one keeps the network, and takes
+the largest input that is predicted to reach the speedup. All learn alike. Fronts are compared by
+their hypervolume: the area, in the plane of time and validation top-1, of what is no better than
+some network of theirs. A killed benchmark goes on with the same command.
 """
 
 import dataclasses
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -29,6 +30,8 @@ from edgecat.optimize.search import optimize
 from edgecat.progress import Progress, Silent
 from edgecat.scores.front import find_front
 from edgecat.scores.metrics import paired_interval_pp
+
+SEARCH, RANDOM, PLAIN = "search", "random", "side"
 
 # Of issue H.
 _TARGETS = {"gain_ratio": 0.10}
@@ -65,24 +68,42 @@ def draw_choice(menu: Menu, wanted_ratio: float, rng: np.random.Generator) -> Ch
     raise SystemExit(f"no random network takes {wanted_ratio:.2f} times the time: ask for less")
 
 
-def prepare_control(search: SearchJob, control: SearchJob, seed: int, progress: Progress) -> None:
-    """Fill the control's folder with the search's savings and costs, and random networks."""
-    if (control.out / PLAN).exists():
+def choose_side(menu: Menu, target_ratio: float) -> Choice:
+    """Return the largest input with which a network is predicted to take so much of its time."""
+    within = [one for one in menu.scalings if one.ratio <= target_ratio]
+    if not within:
+        raise SystemExit(f"no input takes {target_ratio:.2f} times the time: ask for less")
+    largest = max(within, key=lambda one: one.ratio)
+    return Choice(largest.edits, largest.ratio, largest.cost_nats)
+
+
+def prepare_controls(
+    search: SearchJob, controls: Mapping[str, SearchJob], seed: int, progress: Progress
+) -> None:
+    """Fill the controls' folders with the search's savings and costs, and with their networks."""
+    if all((control.out / PLAN).exists() for control in controls.values()):
         return
     with open_search(search, progress) as parent:
         plan = plan_search(search, parent, progress)
         gauge = open_gauge(search, parent, plan.savings, progress)
         costs = settle_costs(search, plan.savings, gauge.meter, progress)
     menu, rng = build_menu(plan.savings, costs, progress), np.random.default_rng(seed)
-    drawn: dict[str, Candidate] = {}
-    for one in plan.candidates:
-        choice = draw_choice(menu, one.predicted_ratio, rng)
-        saving = gauge.time(choice.edits)
-        drawn[one.name] = measure_candidate(one.name, one.target_ratio, choice, saving, gauge)
-    control.out.mkdir(parents=True, exist_ok=True)
-    for name in (RECORD, SAVINGS, COSTS):
-        shutil.copy(search.out / name, control.out / name)
-    save_kept(Candidates(drawn), control.out / PLAN)
+    choose: dict[str, Callable[[Candidate], Choice]] = {
+        RANDOM: lambda one: draw_choice(menu, one.predicted_ratio, rng),
+        PLAIN: lambda one: choose_side(menu, one.target_ratio),
+    }
+    for name, control in controls.items():
+        if (control.out / PLAN).exists():
+            continue
+        chosen: dict[str, Candidate] = {}
+        for one in plan.candidates:
+            choice = choose[name](one)
+            saving = gauge.time(choice.edits)
+            chosen[one.name] = measure_candidate(one.name, one.target_ratio, choice, saving, gauge)
+        control.out.mkdir(parents=True, exist_ok=True)
+        for file in (RECORD, SAVINGS, COSTS):
+            shutil.copy(search.out / file, control.out / file)
+        save_kept(Candidates(chosen), control.out / PLAN)
 
 
 def measure_volume(points: Iterable[tuple[float, float]], least_ratio: float) -> float:
@@ -152,48 +173,58 @@ def main(
     variant: str,
     rounds: int,
 ) -> None:
-    """Search, draw, let all learn, compare."""
+    """Search, choose the controls, let all learn, compare."""
     rows, progress = [], Says()
-    found: dict[str, list[Front]] = {"search": [], "random": []}
+    fronts: dict[str, list[Front]] = {SEARCH: [], RANDOM: [], PLAIN: []}
     for seed, run in enumerate(runs):
         search = SearchJob(
-            run, work / str(seed) / "search", speedups,
+            run, work / str(seed) / SEARCH, speedups,
             epochs=epochs, variant=variant, rounds=rounds,
         )  # fmt: skip
-        control = dataclasses.replace(search, out=work / str(seed) / "random")
-        prepare_control(search, control, seed, progress)
-        fronts = {"search": optimize(search, progress), "random": optimize(control, progress)}
-        parent_ratio = fronts["search"].rows[0].change.reference_top1_ratio
-        least_ratio = parent_ratio - _MAX_LOSS_PP / 100
-        for name, front in fronts.items():
-            found[name].append(front)
-        volumes = {
-            name: measure_volume(list_points(front), least_ratio) for name, front in fronts.items()
+        controls = {
+            name: dataclasses.replace(search, out=work / str(seed) / name)
+            for name in (RANDOM, PLAIN)
         }
-        print(seed, volumes, flush=True)
-        rows.append(
-            {
-                "run": run.name,
-                "hypervolume": volumes,
-                "gain_ratio": volumes["search"] / volumes["random"] - 1
-                if volumes["random"]
-                else None,
-                "fronts": {name: dataclasses.asdict(front) for name, front in fronts.items()},
-            }
-        )
-    pooled = {name: pool_losses(of_seeds) for name, of_seeds in found.items()}
-    volumes = {name: measure_pooled(losses) for name, losses in pooled.items()}
+        prepare_controls(search, controls, seed, progress)
+        for name, job in {SEARCH: search, **controls}.items():
+            fronts[name].append(optimize(job, progress))
+        rows.append(describe_seed(run, {name: found[-1] for name, found in fronts.items()}))
+        print(seed, rows[-1]["hypervolume"], flush=True)
+    pooled = {name: pool_losses(of_seeds) for name, of_seeds in fronts.items()}
     values = {
         "epochs": epochs,
         "speedups": speedups,
         "reference_point": {"time_ratio": 1.0, "lost_pp": _MAX_LOSS_PP},
         "rows": rows,
         "pooled": pooled,
-        "pooled_gain_ratio": measure_pooled(pooled["search"]) / measure_pooled(pooled["random"])
-        - 1,
+        "pooled_gain_ratio": compare_volumes(
+            {name: measure_pooled(losses) for name, losses in pooled.items()}
+        ),
         "targets": _TARGETS,
     }
     write_result("search_against_random", values)
+
+
+def describe_seed(run: Path, fronts: Mapping[str, Front]) -> dict[str, Any]:
+    """Return what came of one run."""
+    least_ratio = fronts[SEARCH].rows[0].change.reference_top1_ratio - _MAX_LOSS_PP / 100
+    volumes = {
+        name: measure_volume(list_points(front), least_ratio) for name, front in fronts.items()
+    }
+    return {
+        "run": run.name,
+        "hypervolume": volumes,
+        "gain_ratio": compare_volumes(volumes),
+        "fronts": {name: dataclasses.asdict(front) for name, front in fronts.items()},
+    }
+
+
+def compare_volumes(volumes: Mapping[str, float]) -> dict[str, float | None]:
+    """Return how much more the search has than each control; None where that has nothing."""
+    return {
+        name: volumes[SEARCH] / volumes[name] - 1 if volumes[name] else None
+        for name in (RANDOM, PLAIN)
+    }
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from benchmarks.optimize.search_against_random import (
+    choose_side,
     draw_choice,
     measure_pooled,
     measure_volume,
@@ -72,3 +73,10 @@ def test_losses_of_one_speedup_are_pooled_over_the_seeds():
     assert low < pooled["drop_pp"] < high
     assert measure_pooled([pooled]) == pytest.approx(0.0)  # lost more than anybody wants
     assert measure_pooled([{**pooled, "drop_pp": 2.0}]) == pytest.approx(0.45 * 0.08)
+
+
+def test_the_plain_control_takes_the_largest_input_that_is_quick_enough():
+    scalings = [Scaling(), *(Scaling((f"side:{px}",), px / 224, 1.0) for px in (128, 160, 208))]
+    assert choose_side(Menu([], scalings), 0.75).edits == ("side:160",)
+    with pytest.raises(SystemExit, match=r"no input takes 0\.50 times the time"):
+        choose_side(Menu([], scalings), 0.5)

@@ -15,6 +15,10 @@ from edgecat.keep.place import KeepPlace
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
+# macOS and Linux ask for the user that this process acts as; elsewhere there is but one.
+_HAS_EFFECTIVE_IDS = os.access in os.supports_effective_ids
+
+
 class NewFile(click.Path):
     """A file that is written when the work is done: that it can be is asked before."""
 
@@ -40,7 +44,7 @@ class NewFile(click.Path):
         elif file.exists() and not file.is_file():
             dash = ", or - for standard output" if self.allow_dash else ""
             problem = f"no plain file; give another name{dash}"
-        elif not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
+        elif not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=_HAS_EFFECTIVE_IDS):
             problem = f"you may not write into {file.parent}; choose another folder"
         if problem:
             option = f"{param.opts[0]} " if param else ""

@@ -33,7 +33,8 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
 
     An edit takes operators out of a network that has learned: see "edgecat help optimize". Each
     is tried alone, in turns with the network as it is; nothing is trained. The ratio is the time
-    with the edit by the time without it, with its 95 % interval.
+    with the edit by the time without it, with its 95 % interval. It takes minutes, in which the
+    machine should do nothing else.
 
     Give a run where there is one: its weights are timed, and a gate that they hold still costs no
     time in an export, so that an edit saves none there. A network's name has random weights.

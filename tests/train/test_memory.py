@@ -192,7 +192,6 @@ def test_where_memory_is_really_short_a_step_still_fits():
     )
     found = [int(num_parts) for num_parts in done.stdout.split()]
     assert all(2 <= num_parts <= 32 for num_parts in found), found
-    assert found == sorted(found, reverse=True)
 
 
 @pytest.mark.parametrize("given", ["many", "1", "0", "-4", "1.5", "", "9" * 5000])

@@ -80,6 +80,10 @@ def main(
     names: tuple[str, ...],
 ) -> None:
     """Fine-tune every variant with every seed."""
+    for name in names:
+        if name not in VARIANTS[preset]:
+            accepted = ", ".join(VARIANTS[preset])
+            raise click.BadParameter(f"{name}: preset {preset} has {accepted}")
     runs: dict[str, list[Path]] = {}
     for seed in range(seeds):
         teacher = work / f"{TEACHER}-{seed}"

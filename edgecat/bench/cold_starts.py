@@ -51,7 +51,7 @@ def _start_cold(
         sys.executable, "-P", "-m", "edgecat.bench.cold",
         str(bundle.path), variant, str(resources.threads), resources.device,
     ]  # fmt: skip
-    # It imports what this process does, and nothing of a folder that this one happens to be in.
+    # It imports from where this process does; -m alone would look into the current folder first.
     path = os.pathsep.join(map(os.path.abspath, sys.path))
     times_ms, peaks = [], []
     for _ in range(NUM_COLD_STARTS):

@@ -83,12 +83,9 @@ def show(values: Any, text: str, file: Path | None) -> None:
     if file == Path("-"):
         print_json(values)
         return
-    if file is None:
-        click.echo(escape(text))
-        return
-    written = to_json(values, indent=1) + "\n"
     try:
-        atomic.write_text(file, written)
+        if file is not None:
+            atomic.write_text(file, to_json(values, indent=1) + "\n")
     finally:  # what took minutes to measure is told, however full the disk is
         click.echo(escape(text))
 

@@ -33,7 +33,7 @@ from edgecat.cli.output import escape, print_json
     "--runs",
     default=50,
     show_default=True,
-    type=click.IntRange(1, 200),  # ONNX Runtime tells 0.7 MB a run
+    type=click.IntRange(1, 200),  # ONNX Runtime tells of all at the end
     help="Timed photos; each operator's median counts.",
 )
 @click.option(

@@ -231,12 +231,12 @@ def test_predict_prints_what_it_promises(bundle, photos, capsys):
     assert result["precision"] is None  # on the CPU the variant's name says it
     assert (result["choice"]["variant"], result["choice"]["origin"]) == (preferred[0], "rule")
     (answer,) = result["predictions"]
-    keys = ["image", "answer", "label", "probability", "top", "is_known", "stage_ms"]
+    keys = ["photo", "answer", "label", "probability", "top", "is_known", "stage_ms"]
     keys += ["ood_score", "notes"]
     assert list(answer) == keys
     assert isinstance(answer["is_known"], bool)
     assert isinstance(answer["ood_score"], float)
-    assert answer["image"] == image
+    assert answer["photo"] == image
     assert answer["label"] == "Maine Coon" == answer["top"][0]["label"]
     assert answer["probability"] == answer["top"][0]["probability"] > 1 / 3
     assert [set(guess) for guess in answer["top"]] == [{"label", "probability"}] * 2
@@ -255,8 +255,8 @@ def test_of_several_photos_a_broken_one_is_reported_and_the_others_are_answered(
     assert edgecat(*arguments, "--json") == 4
     out, err = capsys.readouterr()
     result = json.loads(out)
-    assert [answer["image"] for answer in result["predictions"]] == good
-    assert [failure["image"] for failure in result["errors"]] == [str(broken)]
+    assert [answer["photo"] for answer in result["predictions"]] == good
+    assert [failure["photo"] for failure in result["errors"]] == [str(broken)]
     assert "not a photo" in result["errors"][0]["error"]
     assert err.startswith(f"error: {broken}: not a photo")
     assert edgecat(*arguments) == 4

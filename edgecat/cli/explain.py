@@ -12,7 +12,7 @@ from edgecat.cli.output import escape, percent, print_json
 
 @click.command("explain", short_help=COMMANDS["explain"])
 @click.argument("bundle")
-@click.argument("images", nargs=-1, required=True, metavar="PHOTO|DIR...")
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO|DIR...")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -27,7 +27,7 @@ from edgecat.cli.output import escape, percent, print_json
 def command(
     context: click.Context,
     bundle: str,
-    images: tuple[str, ...],
+    photos: tuple[str, ...],
     out: Path,
     label: str | None,
     opening: dict[str, Any],
@@ -52,24 +52,24 @@ def command(
     explained, failures = [], []
     with Classifier.open(bundle, **opening) as classifier:
         pictures = PictureFolder(out)
-        for image in list_photos(images):
+        for photo in list_photos(photos):
             try:
-                explanation = classifier.explain(read_photo(Path(image)), label=label)
+                explanation = classifier.explain(read_photo(Path(photo)), label=label)
             except ImageError as error:
-                reason = f"{image}: {describe_fault(error, image)}"
-                failures.append({"image": image, "error": reason})
+                reason = f"{photo}: {describe_fault(error, photo)}"
+                failures.append({"photo": photo, "error": reason})
                 click.echo(escape(f"error: {reason}"), err=True)
                 continue
-            picture = pictures.write(Path(image), explanation.draw())
+            picture = pictures.write(Path(photo), explanation.draw())
             prediction = explanation.prediction
             explained.append(
-                {"image": image, "answer": prediction.answer, "probability": prediction.probability}
+                {"photo": photo, "answer": prediction.answer, "probability": prediction.probability}
                 | explanation.to_dict()
                 | {"picture": str(picture)}
             )
             if not as_json:
                 told = f"{prediction.answer} {percent(prediction.probability)}"
-                click.echo(escape(f"{image}: {told}; {explanation.describe()}: {picture}"))
+                click.echo(escape(f"{photo}: {told}; {explanation.describe()}: {picture}"))
         if as_json:
             print_json(
                 {

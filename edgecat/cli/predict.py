@@ -13,7 +13,7 @@ from edgecat.cli.output import escape, percent, print_json
 
 @click.command("predict", short_help=COMMANDS["predict"])
 @click.argument("bundle")
-@click.argument("images", nargs=-1, required=True, metavar="PHOTO|DIR...")
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO|DIR...")
 @click.option(
     "--top",
     default=3,
@@ -27,7 +27,7 @@ from edgecat.cli.output import escape, percent, print_json
 def command(
     context: click.Context,
     bundle: str,
-    images: tuple[str, ...],
+    photos: tuple[str, ...],
     top: int,
     opening: dict[str, Any],
     as_json: bool,
@@ -50,24 +50,24 @@ def command(
 
     answers, failures = [], []
     with Classifier.open(bundle, **opening) as classifier:
-        for image in list_photos(images):
+        for photo in list_photos(photos):
             try:
-                data = read_photo(Path(image))
+                data = read_photo(Path(photo))
                 prediction, notes = classifier.predict(data, top=top), find_oddities(data)
             except ImageError as error:
-                reason = f"{image}: {describe_fault(error, image)}"
-                failures.append({"image": image, "error": reason})
+                reason = f"{photo}: {describe_fault(error, photo)}"
+                failures.append({"photo": photo, "error": reason})
                 click.echo(escape(f"error: {reason}"), err=True)
                 continue
-            answers.append({"image": image} | prediction.to_dict() | {"notes": notes})
+            answers.append({"photo": photo} | prediction.to_dict() | {"notes": notes})
             for note in notes:
-                click.echo(escape(f"note: {image}: {note}"), err=True)
+                click.echo(escape(f"note: {photo}: {note}"), err=True)
             if not as_json:
                 guesses = (
                     f"{guess.label} {percent(guess.probability)}" for guess in prediction.top
                 )
                 stranger = f"{UNKNOWN}, nearest " if prediction.answer == UNKNOWN else ""
-                click.echo(escape(f"{image}: {stranger}{', '.join(guesses)}"))
+                click.echo(escape(f"{photo}: {stranger}{', '.join(guesses)}"))
         if opening["variant"] is None and answers and not as_json:
             click.echo(f"answered by {classifier.choice.describe()}", err=True)
         if as_json:

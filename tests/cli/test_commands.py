@@ -364,7 +364,7 @@ def test_of_a_folder_each_photo_is_answered(photo, tmp_path, capsys):
         shutil.copy(photo, file)
     assert _run(["predict", "cats12", str(tmp_path / "album"), str(photo), "--json"]) == 0
     answers = json.loads(capsys.readouterr().out)["predictions"]
-    assert [answer["image"] for answer in answers] == [str(file) for file in [*files, photo]]
+    assert [answer["photo"] for answer in answers] == [str(file) for file in [*files, photo]]
 
 
 @pytest.mark.parametrize("kind", ["missing folder", "below a file", "link to itself", "long name"])

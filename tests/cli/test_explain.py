@@ -38,7 +38,7 @@ def test_json_has_the_heat_and_what_was_broken(bundle, photo, tmp_path, capsys):
     arguments = ["explain", bundle, str(broken), photo, "--json", "--label", "blue"]
     assert _run([*arguments, "--out", str(out)]) == 4
     said = json.loads(capsys.readouterr().out)
-    assert [error["image"] for error in said["errors"]] == [str(broken)]
+    assert [error["photo"] for error in said["errors"]] == [str(broken)]
     (one,) = said["explanations"]
     assert (one["answer"], one["label"]) == ("red", "blue")
     assert len(one["heat"]) == 7

@@ -50,7 +50,7 @@ def test_labels_and_files_are_named_rightly_in_json(bundle, data, locale):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["bundle"] == "модель"
-    assert (found["predictions"][0]["image"], found["predictions"][0]["label"]) == (
+    assert (found["predictions"][0]["photo"], found["predictions"][0]["label"]) == (
         str(photo),
         "猫",
     )
@@ -72,7 +72,7 @@ def test_folders_become_labels(bundle, data, locale):
 def test_json_is_json_whatever_the_output_is_encoded_in(bundle, data):
     photo = data / "猫" / "ñandú.png"
     done = run("predict", bundle, photo, "--json", PYTHONIOENCODING="latin-1")
-    assert json.loads(done.stdout)["predictions"][0]["image"] == str(photo)
+    assert json.loads(done.stdout)["predictions"][0]["photo"] == str(photo)
 
 
 def test_bytes_that_are_no_utf8_are_refused_with_their_place(bundle, data):

@@ -40,9 +40,9 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
     time in an export, so that an edit saves none there. A network's name has random weights.
 
     \b
-      edgecat edits runs/best
+      edgecat edits runs/good
       edgecat edits mobilenet_v3_small --rounds 200 --json savings.json
-      edgecat finetune photos --out runs/lean --from runs/best --edit no-se
+      edgecat finetune photos --out runs/lean --from runs/good --edit no-se
     """
     from edgecat.optimize.savings import measure_savings
     from edgecat.optimize.space import list_edits

@@ -214,14 +214,14 @@ def command(
     \b
       edgecat finetune photos --out runs/first
       edgecat finetune photos --out runs/first --resume         go on after Ctrl-C
-      edgecat finetune photos --out runs/best --preset best     with a teacher
+      edgecat finetune photos --out runs/good --preset good     with a teacher
       edgecat finetune photos --out runs/more --preset good --unlabelled camera
       edgecat finetune photos --out runs/next --add kept --weights first.edgecat
       edgecat finetune photos --out runs/big --batch auto       with little memory
       edgecat finetune photos --out runs/b --weights cats12 --epochs 20 --set batch_size=64
       edgecat finetune photos --out runs/clean --list clean.txt     see edgecat audit
       edgecat finetune more --out runs/c --weights runs/b/model.safetensors --init full
-      edgecat finetune photos --out runs/lean --from runs/best --edit no-se --edit no-hidden-head
+      edgecat finetune photos --out runs/lean --from runs/good --edit no-se --edit no-hidden-head
     """
     from edgecat.train.job import Job
     from edgecat.train.parent import inherit

@@ -136,12 +136,12 @@ def command(
     with edgecat edits RUN --json pi.json, and give that table.
 
     \b
-      edgecat optimize runs/best --out lean --plan               what would learn, in minutes
-      edgecat optimize runs/best --out lean                      five networks
-      edgecat optimize runs/best --out lean --speedup 2 --max-drop 0.5
-      edgecat optimize runs/best --out lean --budget-minutes 60
-      edgecat optimize runs/best --out lean --export             which engine, and int8 or not
-      edgecat optimize runs/best --out pi --table pi.json --other-machine
+      edgecat optimize runs/good --out lean --plan               what would learn, in minutes
+      edgecat optimize runs/good --out lean                      five networks
+      edgecat optimize runs/good --out lean --speedup 2 --max-drop 0.5
+      edgecat optimize runs/good --out lean --budget-minutes 60
+      edgecat optimize runs/good --out lean --export             which engine, and int8 or not
+      edgecat optimize runs/good --out pi --table pi.json --other-machine
       edgecat export lean/x2.00 --out lean.edgecat
     """
     if speedups and asked["target_latency_ms"] is not None:

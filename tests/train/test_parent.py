@@ -253,7 +253,7 @@ def test_a_teacher_sees_photos_at_its_own_size_whatever_its_student_takes(
         (["--edit", "no-se"], "--edit no-se: of which network? Add --from RUN"),
         (["--from", "RUN", "--arch", "mobilenet_v3_large"], "--arch with --from "),
         (["--from", "RUN", "--seed", "3"], "--seed with --from "),
-        (["--from", "RUN", "--preset", "best"], "--preset with --from "),
+        (["--from", "RUN", "--preset", "good"], "--preset with --from "),
         (["--from", "nowhere"], "nowhere: no such folder; a run is what"),
         (["--from", "RUN", "--edit", "nose"], "edit nose: accepted are drop-block:N"),
     ],

@@ -27,10 +27,10 @@ def test_better_presets_have_more_epochs_and_never_stop_early():
 def test_a_file_wins_over_a_preset_and_the_command_line_over_both(tmp_path):
     file = tmp_path / "r.toml"
     file.write_text("epochs = 7\nrate = 0.5\n")
-    recipe = load_recipe(file, ["rate=0.25"], preset="best")
+    recipe = load_recipe(file, ["rate=0.25"], preset="good")
     assert (recipe.epochs, recipe.rate) == (7, 0.25)
-    assert recipe.patience == PRESETS["best"].values["patience"]
-    said = describe_recipe(file, ["rate=0.25"], preset="best")
+    assert recipe.patience == PRESETS["good"].values["patience"]
+    said = describe_recipe(file, ["rate=0.25"], preset="good")
     assert f"epochs = 7 ({file})" in said
-    assert "patience = 90 (preset best)" in said
-    assert "epochs = 90" not in said
+    assert "patience = 30 (preset good)" in said
+    assert "epochs = 30" not in said

@@ -295,6 +295,17 @@ def _predicted_latency(result: _Result) -> str:
     )
 
 
+def _lasting_costs(result: _Result) -> str:
+    shares = (
+        f"`{kind}` {100 * one['lasting_ratio']:.0f} % of {one['alone_nats']:.2f} nats"
+        for kind, one in result["kinds"].items()
+    )
+    return (
+        f"{result['epochs']} epochs, {describe_count(len(result['runs']), 'seed')}: "
+        f"{', '.join(shares)}"
+    )
+
+
 def _search_against_random(result: _Result) -> str:
     def tell(gain_ratio: float | None) -> str:
         return "the other is empty" if gain_ratio is None else f"{100 * gain_ratio:+.0f} %"
@@ -310,14 +321,15 @@ def _search_against_random(result: _Result) -> str:
     return (
         f"{result['epochs']} epochs a network, {describe_count(len(result['rows']), 'seed')}; "
         f"hypervolume of the search's front, pooled, by that of {', '.join(parts)}; of the time, "
-        f"and pp lost or gained: {'; '.join(fronts)}"
+        f"pp lost or gained, and how far answers are from the run's: {'; '.join(fronts)}"
     )
 
 
 def _describe_loss(pooled: _Result) -> str:
     low, high = pooled["drop_interval_pp"]
     return (
-        f"{pooled['latency_ratio']:.2f} {-pooled['drop_pp']:+.1f} pp ({-high:+.1f} to {-low:+.1f})"
+        f"{pooled['latency_ratio']:.2f} {-pooled['drop_pp']:+.1f} pp "
+        f"({-high:+.1f} to {-low:+.1f}) {pooled['divergence_nats']:.3f} nats"
     )
 
 
@@ -435,6 +447,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "gates": _gates,
     "lean_cats": _lean_cats,
     "predicted_latency": _predicted_latency,
+    "lasting_costs": _lasting_costs,
     "search_against_random": _search_against_random,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,

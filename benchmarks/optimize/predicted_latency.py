@@ -2,18 +2,20 @@
 
 python -m benchmarks.optimize.predicted_latency mobilenet_v3_small
 
-First what each edit saves alone, as `edgecat edits` measures it; then networks with several of
-them, at most one for each block, in turns with the network as it is.
+First what each edit saves alone, as `edgecat edits` measures it, and what it is expected to save
+then; after it networks with several, at most one for each block, in turns with the network as it
+is.
 """
 
 import dataclasses
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import click
 import numpy as np
 
 from benchmarks.results import write_result
+from edgecat.optimize.expected import expect_savings
 from edgecat.optimize.savings import Savings, measure_savings, summarize
 from edgecat.optimize.space import list_edits
 from edgecat.optimize.timing import Stopwatch, find_product
@@ -34,23 +36,22 @@ def draw_edits(savings: Savings, rng: np.random.Generator) -> tuple[str, ...]:
     return tuple(str(rng.choice(edits)) for edits in by_block.values() if rng.random() < 0.5)
 
 
-def predict_ratio(savings: Savings, edits: Iterable[str]) -> float:
+def predict_ratio(saved: Mapping[str, float], edits: Iterable[str]) -> float:
     """Return the time of a network with several edits by its time without.
 
     Savings of parts add up; what makes all of the network quicker scales what they leave.
 
     Args:
-        savings: What each edit saves.
-        edits: Some of its edits.
+        saved: Share of the time that each edit is expected to save.
+        edits: Some of these.
     """
-    saved, scale = 0.0, 1.0
+    of_parts, scale = 0.0, 1.0
     for edit in edits:
-        ratio = savings.edits[edit].ratio
         if EDITS.load(edit.partition(":")[0]).scales_all:
-            scale *= ratio
+            scale *= 1 - saved[edit]
         else:
-            saved += 1 - ratio
-    return scale * (1 - saved)
+            of_parts += saved[edit]
+    return scale * (1 - of_parts)
 
 
 def correlate_ranks(one: list[float], other: list[float]) -> float:
@@ -69,13 +70,13 @@ def main(arch: str, variant: str, networks: int, rounds: int, seed: int) -> None
     """Measure what edits save alone, then networks with several."""
     stopwatch = Stopwatch(arch, find_product(variant), rounds)
     savings = measure_savings(stopwatch, list_edits(arch))
-    rng = np.random.default_rng(seed)
+    saved, rng = expect_savings(savings), np.random.default_rng(seed)
     drawn = {draw_edits(savings, rng) for _ in range(networks)} - {()}
     rows = []
     for times in stopwatch.time(sorted(drawn)):
         for edits in times.keys() - {()}:
             measured = summarize(times[edits], times[()]).ratio
-            predicted = predict_ratio(savings, edits)
+            predicted = predict_ratio(saved, edits)
             rows.append({"edits": edits, "predicted": predicted, "measured": measured})
             print(f"{measured:.3f} measured, {predicted:.3f} predicted: {' '.join(edits)}")
     errors = [abs(row["predicted"] / row["measured"] - 1) for row in rows]

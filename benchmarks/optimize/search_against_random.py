@@ -19,17 +19,21 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.optimize.lasting_costs import Says, open_run_meter
 from benchmarks.results import write_result
 from edgecat.optimize.candidate import Candidate, Candidates, Menu, build_menu, measure_candidate
 from edgecat.optimize.choice import Choice
+from edgecat.optimize.costs import CostMeter
+from edgecat.optimize.expected import list_quicker
 from edgecat.optimize.front import Front, Row
 from edgecat.optimize.job import COSTS, PLAN, RECORD, SAVINGS, SPEEDUPS, SearchJob
 from edgecat.optimize.kept import save_kept
 from edgecat.optimize.plan import open_gauge, open_search, plan_search, settle_costs
 from edgecat.optimize.search import optimize
-from edgecat.progress import Progress, Silent
+from edgecat.progress import Progress
 from edgecat.scores.front import find_front
 from edgecat.scores.metrics import paired_interval_pp
+from edgecat.train.finished import load_checkpoint
 
 SEARCH, RANDOM, PLAIN = "search", "random", "side"
 
@@ -43,14 +47,6 @@ _BAND_RATIO = 0.015
 _MAX_LOSS_PP = 10.0
 
 _MAX_DRAWS = 100_000
-
-
-class Says(Silent):
-    """Progress as lines."""
-
-    def say(self, line: str) -> None:
-        """Print a line."""
-        print(line, flush=True)
 
 
 def draw_choice(menu: Menu, wanted_ratio: float, rng: np.random.Generator) -> Choice:
@@ -86,7 +82,7 @@ def prepare_controls(
     with open_search(search, progress) as parent:
         plan = plan_search(search, parent, progress)
         gauge = open_gauge(search, parent, plan.savings, progress)
-        costs = settle_costs(search, plan.savings, gauge.meter, progress)
+        costs = settle_costs(search, list_quicker(plan.savings), gauge.meter, progress)
     menu, rng = build_menu(plan.savings, costs, progress), np.random.default_rng(seed)
     choose: dict[str, Callable[[Candidate], Choice]] = {
         RANDOM: lambda one: draw_choice(menu, one.predicted_ratio, rng),
@@ -126,15 +122,35 @@ def list_points(front: Front) -> list[tuple[float, float]]:
     return [(row.latency_ratio, row.change.top1_ratio) for row in front.rows if row.edits]
 
 
-def pool_losses(fronts: Iterable[Front]) -> list[dict[str, Any]]:
-    """Return what networks of the same speedup lost in all seeds together, and their mean time."""
-    of_speedup: dict[float, list[Row]] = {}
-    for front in fronts:
+def measure_divergences(job: SearchJob, front: Front, meter: CostMeter) -> dict[str, float]:
+    """Return how far the networks that have learned are from the run's answers, nats, by name.
+
+    Fewer photos tell it than top-1, of which each photo says one of two things.
+    """
+    networks = {row.name: job.run_of(row.name) for row in front.rows if row.edits}
+    return {
+        name: meter.compare(load_checkpoint(run).network).divergence_nats
+        for name, run in networks.items()
+    }
+
+
+def pool_losses(
+    fronts: Iterable[Front], divergences: Iterable[Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    """Return what networks of the same speedup lost in all seeds together, and their mean time.
+
+    Args:
+        fronts: One a seed.
+        divergences: Of each, see `measure_divergences`.
+    """
+    of_speedup: dict[float, list[tuple[Row, float]]] = {}
+    for front, nats in zip(fronts, divergences, strict=True):
         for row in front.rows:
             if row.edits:
-                of_speedup.setdefault(1 / row.target_ratio, []).append(row)
+                of_speedup.setdefault(1 / row.target_ratio, []).append((row, nats[row.name]))
     pooled = []
-    for speedup, rows in sorted(of_speedup.items()):
+    for speedup, pairs in sorted(of_speedup.items()):
+        rows = [row for row, _ in pairs]
         changes = [row.change for row in rows]
         lost, gained, num_images = (
             sum(getattr(change, name) for change in changes)
@@ -147,6 +163,7 @@ def pool_losses(fronts: Iterable[Front]) -> list[dict[str, Any]]:
                 "num_images": num_images,
                 "drop_pp": 100 * (lost - gained) / num_images,
                 "drop_interval_pp": paired_interval_pp(lost, gained, num_images),
+                "divergence_nats": mean(nats for _, nats in pairs),
             }
         )
     return pooled
@@ -176,6 +193,7 @@ def main(
     """Search, choose the controls, let all learn, compare."""
     rows, progress = [], Says()
     fronts: dict[str, list[Front]] = {SEARCH: [], RANDOM: [], PLAIN: []}
+    divergences: dict[str, list[dict[str, float]]] = {name: [] for name in fronts}
     for seed, run in enumerate(runs):
         search = SearchJob(
             run, work / str(seed) / SEARCH, speedups,
@@ -186,11 +204,14 @@ def main(
             for name in (RANDOM, PLAIN)
         }
         prepare_controls(search, controls, seed, progress)
+        meter = open_run_meter(search)
         for name, job in {SEARCH: search, **controls}.items():
-            fronts[name].append(optimize(job, progress))
+            front = optimize(job, progress)
+            fronts[name].append(front)
+            divergences[name].append(measure_divergences(job, front, meter))
         rows.append(describe_seed(run, {name: found[-1] for name, found in fronts.items()}))
         print(seed, rows[-1]["hypervolume"], flush=True)
-    pooled = {name: pool_losses(of_seeds) for name, of_seeds in fronts.items()}
+    pooled = {name: pool_losses(fronts[name], divergences[name]) for name in fronts}
     values = {
         "epochs": epochs,
         "speedups": speedups,

@@ -1,8 +1,7 @@
 """Which networks shall learn: for each latency the edits that reach it and cost the least.
 
-What edits save and cost is known of each alone and added up. So each network that is chosen is
-built once, and what it takes and answers is measured; one that is too slow is chosen anew, with a
-lower target.
+What is expected of each edit alone is added up. So each network that is chosen is built once, and
+what it takes and answers is measured; one that misses its time is chosen anew, with another target.
 """
 
 import dataclasses
@@ -10,6 +9,7 @@ import dataclasses
 from edgecat.errors import ConfigError
 from edgecat.optimize.choice import Choice, EditSet, Scaling, Space, combine_parts, list_sets
 from edgecat.optimize.costs import Cost, CostMeter, Costs
+from edgecat.optimize.expected import expect_cost, expect_savings
 from edgecat.optimize.savings import Saving, Savings, measure_saving
 from edgecat.optimize.space import find_pairs, group_edits
 from edgecat.optimize.timing import Stopwatch
@@ -29,8 +29,8 @@ class Candidate:
         name: Of its run in the search's folder: "x2.00" for two times quicker.
         edits: Of the network that the search started from, in the order in which they are made.
         target_ratio: Time that it may take, by the time without edits.
-        predicted_ratio: Time that it takes: what each edit saves, added up.
-        predicted_cost_nats: What each edit costs, added up.
+        predicted_ratio: Time that it takes: what each edit is expected to save, added up.
+        predicted_cost_nats: What each is expected to cost once it has learned, added up.
         cost: What all of them cost together, before it learns.
         saving: Time that it takes, measured; None where that is another machine's.
     """
@@ -86,13 +86,13 @@ def build_menu(savings: Savings, costs: Costs, progress: Progress) -> Menu:
         costs: What each costs; others are not made.
         progress: Told of each part of the network.
     """
-    scalings, alone = [Scaling()], {}
+    scalings, alone, saved = [Scaling()], {}, expect_savings(savings)
     for edit, cost in costs.edits.items():
-        ratio = savings.edits[edit].ratio
+        nats = expect_cost(edit, cost)
         if EDITS.load(edit.partition(":")[0]).scales_all:
-            scalings.append(Scaling((edit,), ratio, cost.divergence_nats))
+            scalings.append(Scaling((edit,), 1 - saved[edit], nats))
         else:
-            alone[edit] = EditSet((edit,), 1 - ratio, cost.divergence_nats)
+            alone[edit] = EditSet((edit,), saved[edit], nats)
     groups, parts = group_edits(alone), []
     with progress.phase("edits that go together", len(groups)) as step:
         for group in groups:
@@ -141,23 +141,39 @@ def find_candidate(name: str, target_ratio: float, space: Space, gauge: Gauge) -
         gauge: What measures it.
 
     Returns:
-        None if no network is predicted to be as quick. One that proves slower than predicted is
-        chosen anew; after some tries it is taken as it is.
+        None if no network is predicted to be as quick. One that proves slower or quicker than
+        that is chosen anew, some times; then it is the cheapest that is as quick, or the quickest.
 
     Raises:
         ConfigError: Its edits do not go together.
     """
-    aim_ratio, found = target_ratio, None
-    for _ in range(_MAX_TRIES):
+    aim_ratio, tried = target_ratio, dict[Choice, Saving | None]()
+    while len(tried) < _MAX_TRIES:
         choice = space.choose(aim_ratio)
-        if choice is None:
+        if choice is None or not choice.edits or choice in tried:
             break
-        saving = gauge.time(choice.edits)
-        found = choice, saving
-        if saving is None or saving.interval_ratio[0] <= target_ratio:
+        saving = tried[choice] = gauge.time(choice.edits)
+        if saving is None or _holds(saving, target_ratio):
             break
         aim_ratio = choice.ratio * target_ratio / saving.ratio
-    return None if found is None else measure_candidate(name, target_ratio, *found, gauge)
+    if not tried:
+        return None
+    quick = {one: one.cost_nats for one, saving in tried.items() if _is_quick(saving, target_ratio)}
+    slow = {one: saving.ratio for one, saving in tried.items() if saving is not None}
+    ranks = quick or slow
+    best = min(ranks, key=ranks.__getitem__)
+    return measure_candidate(name, target_ratio, best, tried[best], gauge)
+
+
+def _holds(saving: Saving, target_ratio: float) -> bool:
+    """Return whether a measured time may be the one that was wanted."""
+    low, high = saving.interval_ratio
+    return low <= target_ratio <= high
+
+
+def _is_quick(saving: Saving | None, target_ratio: float) -> bool:
+    """Return whether a network may be as quick as was wanted; one that nobody timed may."""
+    return saving is None or saving.interval_ratio[0] <= target_ratio
 
 
 def measure_candidate(

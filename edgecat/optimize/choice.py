@@ -25,7 +25,7 @@ class EditSet:
     Attributes:
         edits: As `edgecat.train.edit.apply_edit` knows them, in the order in which they are made.
         saved_ratio: What they save, as a share of the network's time, 0-1.
-        cost_nats: Sum of what each alone costs.
+        cost_nats: Sum of what each alone is expected to cost.
     """
 
     edits: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Scaling:
     Attributes:
         edits: It, or nothing.
         ratio: Time with it by time without.
-        cost_nats: What it costs.
+        cost_nats: What it is expected to cost.
     """
 
     edits: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ class Choice:
     Attributes:
         edits: In the order in which they are made.
         ratio: Time with them by time without, predicted.
-        cost_nats: Sum of what each alone costs.
+        cost_nats: Sum of what each alone is expected to cost.
     """
 
     edits: tuple[str, ...]

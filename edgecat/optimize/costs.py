@@ -94,16 +94,37 @@ class CostMeter:
                     except ConfigError as error:
                         yield edits, error
 
+    def compare(self, network: PhotoNetwork) -> Cost:
+        """Return how far another network's answers are from those of the one that was asked.
+
+        Args:
+            network: Such as one that was edited and has learned on; on the CPU.
+
+        Raises:
+            ConfigError: Its answers are no numbers.
+            DatasetError: A photo is gone, broken, or not what it was in the run.
+            StorageError: The disk is full.
+        """
+        with self.photos.open(network.input) as data:
+            return self._compare(network, data)
+
     def _measure(self, edits: tuple[str, ...], data: TrainingData) -> Cost:
         """Measure what edits cost.
 
         Raises:
             ConfigError: One does not fit, or the network's answers are no numbers any more.
         """
-        logits = _answer(edit_network(self.network, edits, data), data)
+        network = edit_network(self.network, edits, data)
+        try:
+            return self._compare(network, data)
+        except ConfigError as error:
+            raise ConfigError(f"edit {' '.join(edits)}: {error}") from error
+
+    def _compare(self, network: PhotoNetwork, data: TrainingData) -> Cost:
+        logits = _answer(network, data)
         divergence = divergence_nats(self.logits, logits)
         if not math.isfinite(divergence):
-            raise ConfigError(f"edit {' '.join(edits)}: what the network answers is not finite")
+            raise ConfigError("what the network answers is not finite")
         return Cost(
             divergence, agreement_ratio(self.logits, logits), top1_ratio(logits, self.targets)
         )

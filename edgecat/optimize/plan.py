@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from edgecat.errors import ConfigError
 from edgecat.optimize.candidate import Candidate, Candidates, Gauge, build_menu, find_candidate
 from edgecat.optimize.choice import Space
 from edgecat.optimize.costs import CostMeter, Costs, open_meter
+from edgecat.optimize.expected import list_quicker
 from edgecat.optimize.job import (
     COSTS,
     LEAST_SPEEDUP,
@@ -25,7 +26,6 @@ from edgecat.optimize.shared import wait_for_folder
 from edgecat.optimize.table import (
     check_machine,
     describe_noise,
-    list_quicker,
     open_stopwatch,
     settle_savings,
 )
@@ -93,7 +93,7 @@ def plan_search(job: SearchJob, parent: Checkpoint, progress: Progress) -> Searc
     if lacking := {name: ratio for name, ratio in targets.items() if known.lack(name)}:
         check_machine(job, savings)
         gauge = open_gauge(job, parent, savings, progress)
-        costs = settle_costs(job, savings, gauge.meter, progress)
+        costs = settle_costs(job, list_quicker(savings), gauge.meter, progress)
         space = build_menu(savings, costs, progress).combine()
         for name, ratio in lacking.items():
             known = _choose_network(name, ratio, known, space, gauge)
@@ -210,14 +210,19 @@ def open_gauge(job: SearchJob, parent: Checkpoint, savings: Savings, progress: P
     return Gauge(meter, stopwatch)
 
 
-def settle_costs(job: SearchJob, savings: Savings, meter: CostMeter, progress: Progress) -> Costs:
-    """Return what the edits that save time cost, and keep each as soon as it is known.
+def settle_costs(
+    job: SearchJob, edits: Sequence[str], meter: CostMeter, progress: Progress
+) -> Costs:
+    """Return what edits cost, and keep each as soon as it is known.
 
     Args:
         job: Of the search.
-        savings: What each edit saves.
+        edits: As `edgecat.train.edit.apply_edit` knows them.
         meter: What measures costs.
         progress: Told of each edit.
+
+    Returns:
+        Without those that do not fit.
 
     Raises:
         DatasetError: The run's photos are not what they were.
@@ -225,8 +230,7 @@ def settle_costs(job: SearchJob, savings: Savings, meter: CostMeter, progress: P
     """
     file = job.out / COSTS
     costs = load_kept(Costs, file) if file.exists() else Costs()
-    useful = list_quicker(savings)
-    wanted = [(edit,) for edit in useful if edit not in costs.edits]
+    wanted = [(edit,) for edit in edits if edit not in costs.edits]
     with progress.phase("what edits cost", len(wanted)) as step:
         for (edit,), cost in meter.measure(wanted):
             if isinstance(cost, ConfigError):
@@ -235,4 +239,4 @@ def settle_costs(job: SearchJob, savings: Savings, meter: CostMeter, progress: P
                 costs = Costs(costs.edits | {edit: cost})
                 save_kept(costs, file)
             step()
-    return Costs({edit: cost for edit, cost in costs.edits.items() if edit in useful})
+    return Costs({edit: cost for edit, cost in costs.edits.items() if edit in edits})

@@ -7,7 +7,7 @@ from edgecat.export.maker import list_products
 from edgecat.optimize.job import SAVINGS, SearchJob
 from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.optimize.savings import Savings, measure_savings
-from edgecat.optimize.space import group_edits, list_edits
+from edgecat.optimize.space import list_edits
 from edgecat.optimize.timing import Stopwatch, find_product
 from edgecat.progress import Progress
 from edgecat.train.finished import Checkpoint
@@ -100,19 +100,12 @@ def _describe_mend(job: SearchJob) -> str:
     )
 
 
-def list_quicker(savings: Savings) -> list[str]:
-    """Return the edits that surely make a network quicker, each of one part of it."""
-    edits = [edit for group in group_edits(savings.edits) for edit in group]
-    return [edit for edit in edits if savings.edits[edit].interval_ratio[1] < 1]
-
-
 def describe_noise(savings: Savings) -> str:
     """Return a warning where times are too uncertain to tell edits apart; else ""."""
     if savings.margin_ratio <= _NOISY_RATIO:
         return ""
-    num_quicker = len(list_quicker(savings))
     return (
-        f"CAREFUL: a noisy machine: times are known to {100 * savings.margin_ratio:.1f} % only; "
-        f"{num_quicker} of {len(savings.edits)} edits are surely quicker, the others are left out; "
-        "a quiet machine, or more --rounds, tells more, in another --out"
+        f"CAREFUL: a noisy machine: times are known to {100 * savings.margin_ratio:.1f} % only, so "
+        "an edit counts as little else than the mean of its kind; a quiet machine, or more "
+        "--rounds, tells more, in another --out"
     )

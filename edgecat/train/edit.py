@@ -68,6 +68,8 @@ class Edit:
         changes_layers: Whether it changes layers of blocks, so that what they made before is to be
             fitted by their projections, see `edgecat.train.refit`.
         scales_all: Whether it makes all of a network quicker, and not a part.
+        lasting_ratio: Share of what it costs at once that is left when the network has learned on.
+            Source: benchmarks/results/*/lasting_costs.json.
     """
 
     form: str
@@ -78,6 +80,7 @@ class Edit:
     amend: Callable[[Architecture, str], Architecture] = _keep
     changes_layers: bool = False
     scales_all: bool = False
+    lasting_ratio: float = 1.0
 
 
 #: By name, as in `--edit NAME:ARGUMENT`.

@@ -64,7 +64,8 @@ def row(edits, ratio, num_lost):
 
 def test_losses_of_one_speedup_are_pooled_over_the_seeds():
     seeds = [front_of(row(("e",), 0.5, 2), row((), 1.0, 0)), front_of(row(("f",), 0.6, 4))]
-    (pooled,) = pool_losses(seeds)
+    (pooled,) = pool_losses(seeds, [{"x2.0": 0.1}, {"x2.0": 0.3}])
+    assert pooled["divergence_nats"] == pytest.approx(0.2)
     assert pooled["speedup"] == 2.0
     assert pooled["latency_ratio"] == pytest.approx(0.55)
     assert pooled["num_images"] == 20

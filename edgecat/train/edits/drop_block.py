@@ -22,4 +22,5 @@ ENTRY = Edit(
     exact_when="where the block adds nothing",
     change=_change,
     propose=_find,
+    lasting_ratio=0.08,
 )

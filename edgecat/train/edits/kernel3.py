@@ -48,4 +48,5 @@ ENTRY = Edit(
     change=_change,
     propose=_find,
     changes_layers=True,
+    lasting_ratio=0.62,
 )

@@ -103,4 +103,5 @@ ENTRY = Edit(
     change=_change,
     propose=_propose,
     changes_layers=True,
+    lasting_ratio=0.22,
 )

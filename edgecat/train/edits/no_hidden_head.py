@@ -46,4 +46,5 @@ ENTRY = Edit(
     change=_change,
     propose=lambda network: [ALL],
     amend=_amend,
+    lasting_ratio=0.49,
 )

@@ -33,4 +33,5 @@ ENTRY = Edit(
     change=_change,
     propose=lambda network: [ALL, *_find(network)],
     changes_layers=True,
+    lasting_ratio=0.24,
 )

@@ -26,6 +26,12 @@ from edgecat.train.edit import EDITS
 from edgecat.train.finetune import finetune
 from edgecat.train.finished import load_checkpoint
 
+UNEDITED = "unedited"
+
+# Edits of a kind are added until they cost so much: networks that a search chooses have edits of
+# 0.02 to 0.2 nats in all, and of less than that a network that has learned on shows nothing.
+_ENOUGH_NATS = 0.3
+
 
 class Says(Silent):
     """Progress as lines."""
@@ -33,13 +39,6 @@ class Says(Silent):
     def say(self, line: str) -> None:
         """Print a line."""
         print(line, flush=True)
-
-
-UNEDITED = "unedited"
-
-# Edits of a kind are added until they cost so much: networks that a search chooses have edits of
-# 0.02 to 0.2 nats in all, and of less than that a network that has learned on shows nothing.
-_ENOUGH_NATS = 0.3
 
 
 def choose_edits(costs_nats: dict[str, float]) -> dict[str, tuple[str, ...]]:
@@ -55,7 +54,7 @@ def choose_edits(costs_nats: dict[str, float]) -> dict[str, tuple[str, ...]]:
     for kind in {edit.partition(":")[0]: None for edit in costs_nats}:
         edits = [edit for edit in costs_nats if edit.partition(":")[0] == kind]
         if EDITS.load(kind).scales_all:
-            dearest = [edit for edit in edits if 0.01 < costs_nats[edit] <= _ENOUGH_NATS]
+            dearest = [edit for edit in edits if costs_nats[edit] <= _ENOUGH_NATS]
             chosen[kind] = (max(dearest, key=costs_nats.__getitem__),)
             continue
         most = [max(group, key=costs_nats.__getitem__) for group in group_edits(edits)]

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from edgecat.scores.metrics import Z95
+
 # Rounds whose median is compared with that of as many before, to tell whether it is steady. Of
 # five, one that was disturbed does not count.
 _WINDOW = 5
@@ -19,9 +21,6 @@ _STEADY_RATIO = 0.05
 # Rounds below which an interval is not believed enough to stop early: of six it is their range, and
 # on a quiet machine any six in a row may lie close together.
 _MIN_CERTAIN = 20
-
-# Two-sided 95 %: the 97.5 % quantile of the normal distribution.
-_Z95 = 1.959963984540054
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +204,7 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
         values: One or more.
     """
     ordered, num = sorted(values), len(values)
-    rank = max(0, math.floor((num - 1 - _Z95 * math.sqrt(num)) / 2))
+    rank = max(0, math.floor((num - 1 - Z95 * math.sqrt(num)) / 2))
     return ordered[rank], ordered[num - 1 - rank]
 
 

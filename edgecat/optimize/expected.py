@@ -9,10 +9,8 @@ import statistics
 from edgecat.optimize.costs import Cost
 from edgecat.optimize.savings import Saving, Savings
 from edgecat.optimize.space import group_edits
+from edgecat.scores.metrics import Z95
 from edgecat.train.edit import EDITS
-
-# Half a 95 % interval in standard deviations of a normal distribution.
-_Z95 = 1.959963984540054
 
 
 def expect_savings(savings: Savings) -> dict[str, float]:
@@ -77,4 +75,4 @@ def _shrink(measured: list[Saving]) -> list[float]:
 
 def _variance_of(measured: Saving) -> float:
     low, high = measured.interval_ratio
-    return ((high - low) / 2 / _Z95) ** 2
+    return ((high - low) / 2 / Z95) ** 2

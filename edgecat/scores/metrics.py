@@ -11,8 +11,8 @@ from edgecat.scores.bounds import TEMPERATURES
 Logits = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
-# Two-sided 95 %: the 97.5 % quantile of the normal distribution.
-_Z95 = 1.959963984540054
+#: Two-sided 95 %: the 97.5 % quantile of the normal distribution.
+Z95 = 1.959963984540054
 
 #: Photos of a class below which its recall says little: with 9 of 9 right, the 95 % interval still
 #: begins at 70 %.
@@ -72,10 +72,10 @@ def wilson_interval(num_right: int, num_images: int) -> tuple[float, float]:
     """
     if not num_images:
         return 0.0, 1.0
-    share, z2 = num_right / num_images, _Z95**2
+    share, z2 = num_right / num_images, Z95**2
     centre = (share + z2 / (2 * num_images)) / (1 + z2 / num_images)
     half = (
-        _Z95
+        Z95
         * math.sqrt(share * (1 - share) / num_images + z2 / (4 * num_images**2))
         / (1 + z2 / num_images)
     )
@@ -181,7 +181,7 @@ def paired_interval_pp(num_lost: int, num_gained: int, num_images: int) -> tuple
     num = num_images + 2
     lost, gained = (num_lost + 1) / num, (num_gained + 1) / num
     drop = lost - gained
-    half = _Z95 * math.sqrt((lost + gained - drop**2) / num)
+    half = Z95 * math.sqrt((lost + gained - drop**2) / num)
     return 100 * max(-1.0, drop - half), 100 * min(1.0, drop + half)
 
 

@@ -199,9 +199,9 @@ def command(
 
     Where one class has three times the photos of another, small classes are seen more often.
 
-    With a teacher (--preset good or best, or --teacher), a bigger network is fine-tuned first, on
-    the same photos, into RUN/teacher; then the small one learns to answer as it does, view by view.
-    That takes longer. Another run may use the same teacher: --teacher RUN/teacher. It needs
+    With a teacher (--preset good, or --teacher), a bigger network is fine-tuned first, on the same
+    photos, into RUN/teacher; then the small one learns to answer as it does, view by view. That
+    takes longer. Another run may use the same teacher: --teacher RUN/teacher. It needs
     pip install 'edgecat[teacher]'.
 
     With --add the photos that were reviewed join those of DATA, whose split stays; a label that

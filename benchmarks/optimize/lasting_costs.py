@@ -15,30 +15,21 @@ from typing import Any
 import click
 
 from benchmarks.results import write_result
-from edgecat.optimize.costs import CostMeter, open_meter
+from edgecat.cli.output import TerminalProgress
+from edgecat.optimize.costs import CostMeter
 from edgecat.optimize.job import SearchJob
 from edgecat.optimize.learn import is_learned, make_job
-from edgecat.optimize.photos import find_photos
-from edgecat.optimize.plan import settle_costs
+from edgecat.optimize.plan import open_run_meter, settle_costs
 from edgecat.optimize.space import group_edits, list_edits
-from edgecat.progress import Silent
-from edgecat.train.edit import EDITS
+from edgecat.train.edit import EDITS, kind_of
 from edgecat.train.finetune import finetune
-from edgecat.train.finished import load_checkpoint
+from edgecat.train.finished import Checkpoint, load_checkpoint
 
 UNEDITED = "unedited"
 
-# Edits of a kind are added until they cost so much: networks that a search chooses have edits of
-# 0.02 to 0.2 nats in all, and of less than that a network that has learned on shows nothing.
+# Edits of a kind are added until they cost so much, several times what learning alone moves
+# (`unedited_nats` of the result): of less, little could be told.
 _ENOUGH_NATS = 0.3
-
-
-class Says(Silent):
-    """Progress as lines."""
-
-    def say(self, line: str) -> None:
-        """Print a line."""
-        print(line, flush=True)
 
 
 def choose_edits(costs_nats: dict[str, float]) -> dict[str, tuple[str, ...]]:
@@ -51,8 +42,8 @@ def choose_edits(costs_nats: dict[str, float]) -> dict[str, tuple[str, ...]]:
         costs_nats: By edit, at once.
     """
     chosen: dict[str, tuple[str, ...]] = {}
-    for kind in {edit.partition(":")[0]: None for edit in costs_nats}:
-        edits = [edit for edit in costs_nats if edit.partition(":")[0] == kind]
+    for kind in dict.fromkeys(map(kind_of, costs_nats)):
+        edits = [edit for edit in costs_nats if kind_of(edit) == kind]
         if EDITS.load(kind).scales_all:
             dearest = [edit for edit in edits if costs_nats[edit] <= _ENOUGH_NATS]
             chosen[kind] = (max(dearest, key=costs_nats.__getitem__),)
@@ -62,38 +53,32 @@ def choose_edits(costs_nats: dict[str, float]) -> dict[str, tuple[str, ...]]:
         for edit in sorted(most, key=costs_nats.__getitem__):
             if sum(costs_nats[one] for one in taken) < _ENOUGH_NATS:
                 taken.append(edit)
-        chosen[kind] = tuple(
-            edit for group in group_edits(edits) for edit in group if edit in taken
-        )
+        chosen[kind] = tuple(edit for edit in most if edit in taken)
     return chosen
 
 
-def open_run_meter(search: SearchJob) -> CostMeter:
-    """Return what asks the network of a search's run, and others, the same photos."""
-    parent = load_checkpoint(search.run)
-    photos = find_photos(parent.record, parent.split, search.data, search.out, Silent())
-    return open_meter(parent.record.arch, parent.network, photos)
-
-
-def learn_on(search: SearchJob, meter: CostMeter, name: str, edits: tuple[str, ...]) -> float:
+def learn_on(
+    search: SearchJob, parent: Checkpoint, meter: CostMeter, name: str, edits: tuple[str, ...]
+) -> float:
     """Return how far a network's answers are from the run's, nats, when it has learned on."""
-    job = make_job(search, load_checkpoint(search.run), name, edits)
+    job = make_job(search, parent, name, edits)
     if not is_learned(job.run, job.arch):
-        finetune(job, Says())
+        finetune(job, TerminalProgress())
     return meter.compare(load_checkpoint(job.run).network).divergence_nats
 
 
 def measure_run(search: SearchJob) -> dict[str, Any]:
     """Return what edits of each kind cost a run's network at once, and what is left of that."""
-    meter = open_run_meter(search)
+    parent, progress = load_checkpoint(search.run), TerminalProgress()
+    meter = open_run_meter(search, parent, progress)
     edits = [edit for group in group_edits(list_edits(meter.arch)) for edit in group]
-    costs = settle_costs(search, edits, meter, Says()).edits
+    costs = settle_costs(search, edits, meter, progress).edits
     costs_nats = {edit: cost.divergence_nats for edit, cost in costs.items()}
-    moved_nats = learn_on(search, meter, UNEDITED, ())
+    moved_nats = learn_on(search, parent, meter, UNEDITED, ())
     kinds = []
     for kind, edits in choose_edits(costs_nats).items():
         alone_nats = sum(costs_nats[edit] for edit in edits)
-        after_nats = learn_on(search, meter, kind, edits)
+        after_nats = learn_on(search, parent, meter, kind, edits)
         kinds.append(
             {"kind": kind, "edits": edits, "alone_nats": alone_nats, "after_nats": after_nats}
         )

@@ -19,7 +19,7 @@ from edgecat.optimize.expected import expect_savings
 from edgecat.optimize.savings import Savings, measure_savings, summarize
 from edgecat.optimize.space import list_edits
 from edgecat.optimize.timing import Stopwatch, find_product
-from edgecat.train.edit import EDITS
+from edgecat.train.edit import EDITS, kind_of
 
 # Of issue H.
 _TARGETS = {"error_ratio": 0.05, "rank_correlation": 0.98}
@@ -47,7 +47,7 @@ def predict_ratio(saved: Mapping[str, float], edits: Iterable[str]) -> float:
     """
     of_parts, scale = 0.0, 1.0
     for edit in edits:
-        if EDITS.load(edit.partition(":")[0]).scales_all:
+        if EDITS.load(kind_of(edit)).scales_all:
             scale *= 1 - saved[edit]
         else:
             of_parts += saved[edit]

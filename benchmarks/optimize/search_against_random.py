@@ -19,8 +19,8 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.optimize.lasting_costs import Says, open_run_meter
 from benchmarks.results import write_result
+from edgecat.cli.output import TerminalProgress
 from edgecat.optimize.candidate import Candidate, Candidates, Menu, build_menu, measure_candidate
 from edgecat.optimize.choice import Choice
 from edgecat.optimize.costs import CostMeter
@@ -28,7 +28,13 @@ from edgecat.optimize.expected import list_quicker
 from edgecat.optimize.front import Front, Row
 from edgecat.optimize.job import COSTS, PLAN, RECORD, SAVINGS, SPEEDUPS, SearchJob
 from edgecat.optimize.kept import save_kept
-from edgecat.optimize.plan import open_gauge, open_search, plan_search, settle_costs
+from edgecat.optimize.plan import (
+    open_gauge,
+    open_run_meter,
+    open_search,
+    plan_search,
+    settle_costs,
+)
 from edgecat.optimize.search import optimize
 from edgecat.progress import Progress
 from edgecat.scores.front import find_front
@@ -191,7 +197,7 @@ def main(
     rounds: int,
 ) -> None:
     """Search, choose the controls, let all learn, compare."""
-    rows, progress = [], Says()
+    rows, progress = [], TerminalProgress()
     fronts: dict[str, list[Front]] = {SEARCH: [], RANDOM: [], PLAIN: []}
     divergences: dict[str, list[dict[str, float]]] = {name: [] for name in fronts}
     for seed, run in enumerate(runs):
@@ -204,7 +210,7 @@ def main(
             for name in (RANDOM, PLAIN)
         }
         prepare_controls(search, controls, seed, progress)
-        meter = open_run_meter(search)
+        meter = open_run_meter(search, load_checkpoint(run), progress)
         for name, job in {SEARCH: search, **controls}.items():
             front = optimize(job, progress)
             fronts[name].append(front)

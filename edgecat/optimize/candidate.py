@@ -14,7 +14,7 @@ from edgecat.optimize.savings import Saving, Savings, measure_saving
 from edgecat.optimize.space import find_pairs, group_edits
 from edgecat.optimize.timing import Stopwatch
 from edgecat.progress import Progress
-from edgecat.train.edit import EDITS
+from edgecat.train.edit import EDITS, kind_of
 
 # Times that a network is chosen: predictions err by some percent, and of a target that was
 # corrected by that they err by less.
@@ -89,7 +89,7 @@ def build_menu(savings: Savings, costs: Costs, progress: Progress) -> Menu:
     scalings, alone, saved = [Scaling()], {}, expect_savings(savings)
     for edit, cost in costs.edits.items():
         nats = expect_cost(edit, cost)
-        if EDITS.load(edit.partition(":")[0]).scales_all:
+        if EDITS.load(kind_of(edit)).scales_all:
             scalings.append(Scaling((edit,), 1 - saved[edit], nats))
         else:
             alone[edit] = EditSet((edit,), saved[edit], nats)

@@ -10,7 +10,7 @@ from edgecat.optimize.costs import Cost
 from edgecat.optimize.savings import Saving, Savings
 from edgecat.optimize.space import group_edits
 from edgecat.scores.metrics import Z95
-from edgecat.train.edit import EDITS
+from edgecat.train.edit import EDITS, kind_of
 
 
 def expect_savings(savings: Savings) -> dict[str, float]:
@@ -30,8 +30,8 @@ def expect_savings(savings: Savings) -> dict[str, float]:
     """
     edits = [edit for group in group_edits(savings.edits) for edit in group]
     expected: dict[str, float] = {}
-    for kind in {_kind_of(edit): None for edit in edits}:
-        alike = [edit for edit in edits if _kind_of(edit) == kind]
+    for kind in dict.fromkeys(map(kind_of, edits)):
+        alike = [edit for edit in edits if kind_of(edit) == kind]
         expected |= dict(zip(alike, _shrink([savings.edits[one] for one in alike]), strict=True))
     return {edit: expected[edit] for edit in edits}
 
@@ -48,11 +48,7 @@ def expect_cost(edit: str, cost: Cost) -> float:
         edit: As `edgecat.train.edit.apply_edit` knows it.
         cost: What it costs at once.
     """
-    return EDITS.load(_kind_of(edit)).lasting_ratio * cost.divergence_nats
-
-
-def _kind_of(edit: str) -> str:
-    return edit.partition(":")[0]
+    return EDITS.load(kind_of(edit)).lasting_ratio * cost.divergence_nats
 
 
 def _shrink(measured: list[Saving]) -> list[float]:

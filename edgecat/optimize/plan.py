@@ -205,9 +205,23 @@ def open_gauge(job: SearchJob, parent: Checkpoint, savings: Savings, progress: P
     stopwatch = (
         None if job.is_other_machine else open_stopwatch(parent, savings.variant, job.rounds)
     )
+    return Gauge(open_run_meter(job, parent, progress), stopwatch)
+
+
+def open_run_meter(job: SearchJob, parent: Checkpoint, progress: Progress) -> CostMeter:
+    """Return what asks the network of a run, and others, the same validation photos.
+
+    Args:
+        job: Of the search.
+        parent: As `open_search` yields it.
+        progress: Told of each photo that is decoded.
+
+    Raises:
+        DatasetError: The run's photos are not what they were.
+        StorageError: The disk is full.
+    """
     photos = find_photos(parent.record, parent.split, job.data, job.out, progress)
-    meter = open_meter(parent.record.arch, parent.network, photos)
-    return Gauge(meter, stopwatch)
+    return open_meter(parent.record.arch, parent.network, photos)
 
 
 def settle_costs(

@@ -8,7 +8,7 @@ from torch import nn
 
 from edgecat.errors import ConfigError
 from edgecat.train.architecture import find_architecture
-from edgecat.train.edit import ALL, EDITS, Edit, join_name
+from edgecat.train.edit import ALL, EDITS, Edit, join_name, kind_of
 
 # A class more or less takes no time that a clock could see.
 _NUM_CLASSES = 12
@@ -72,7 +72,7 @@ def group_edits(edits: Iterable[str]) -> list[list[str]]:
         edits: Such as `list_edits` returns.
     """
     by_part: dict[str, list[str]] = {}
-    kinds_with_parts = {edit.partition(":")[0] for edit in edits if ":" in edit}
+    kinds_with_parts = {kind_of(edit) for edit in edits if ":" in edit}
     for edit in edits:
         name, _, argument = edit.partition(":")
         if argument or name not in kinds_with_parts:

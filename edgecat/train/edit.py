@@ -69,7 +69,7 @@ class Edit:
             fitted by their projections, see `edgecat.train.refit`.
         scales_all: Whether it makes all of a network quicker, and not a part.
         lasting_ratio: Share of what it costs at once that is left when the network has learned on.
-            Source: benchmarks/results/*/lasting_costs.json.
+            Source: benchmarks/results/*/lasting_costs.json; all of it where nobody measured that.
     """
 
     form: str
@@ -148,6 +148,11 @@ def _read(text: str) -> tuple[Edit, str]:
         forms = ", ".join(edit.form for edit in EDITS.load_all().values())
         raise ConfigError(f"edit {text}: accepted are {forms}")
     return EDITS.load(name), argument
+
+
+def kind_of(edit: str) -> str:
+    """Return which of `EDITS` an edit is: "no-se:4" -> "no-se"."""
+    return edit.partition(":")[0]
 
 
 def read_numbers(argument: str) -> tuple[int, ...]:

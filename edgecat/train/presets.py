@@ -34,8 +34,8 @@ FAST = "fast"
 PRESETS = {
     FAST: Preset("labels alone, 10 epochs"),
     # Who has a teacher can learn from smaller crops and at a higher rate, and does not stop early
-    # ("patience", arXiv 2106.05237). Three times the epochs gained nothing, so there is no preset
-    # for them: benchmarks/results/*/recipe.json.
+    # ("patience", arXiv 2106.05237). Three times the epochs are not shown to gain anything,
+    # so there is no preset for them: benchmarks/results/*/recipe.json.
     "good": Preset(
         "a teacher, 30 epochs",
         {

@@ -22,7 +22,7 @@ from edgecat.optimize.savings import Saving, Savings, measure_savings, summarize
 from edgecat.optimize.space import build_random, find_pairs, group_edits, list_edits
 from edgecat.optimize.timing import NUM_OPENINGS, Stopwatch, _build_graph, find_product
 from edgecat.train.architecture import find_architecture
-from edgecat.train.edit import EDITS, join_name
+from edgecat.train.edit import EDITS, join_name, kind_of
 from edgecat.train.mobilenet_blocks import find_blocks
 from edgecat.train.network import PhotoNetwork
 
@@ -55,7 +55,7 @@ SAVINGS = Savings(
 
 def test_every_kind_of_edit_proposes_some_that_fit():
     edits = list_edits(ARCH)
-    assert {edit.partition(":")[0] for edit in edits} == set(EDITS.names)
+    assert set(map(kind_of, edits)) == set(EDITS.names)
     assert len(set(edits)) == len(edits)
     for edit in ("no-se", "no-se:4", "drop-block:11", "narrow:4=48", "side:192", "relu:0"):
         assert edit in edits

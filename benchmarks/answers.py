@@ -346,18 +346,42 @@ def _gates(result: _Result) -> str:
     )
 
 
-def _lean_cats(result: _Result) -> str:
-    parts = []
+def _lean_variants(result: _Result) -> str:
+    """Return what each network costs in its float variants, and in its quickest variant."""
+    of_network: dict[str, list[_Result]] = {}
     for row in result["rows"]:
-        pooled, times = row["pooled"], row["times"]
-        low, high = pooled["drop_interval_pp"]
-        ratios = ", ".join(f"{one['ratio']:.2f}x (`{name}`)" for name, one in times.items())
-        parts.append(
-            f"`{'+'.join(row['edits'])}`, {row['epochs']} epochs: {ratios}; "
-            f"{100 * pooled['top1_ratio']:.1f} % of {pooled['num_images']} test photos, lost "
-            f"{pooled['drop_pp']:+.1f} pp ({low:+.1f} to {high:+.1f}; {len(row['seeds'])} seeds)"
+        of_network.setdefault(row["network"], []).append(row)
+    parts = []
+    for network, rows in of_network.items():
+        quickest = min(rows, key=lambda row: row["latency_ratio"])
+        floats = ", ".join(
+            f"{row['ratio_to_same_variant']:.2f}x (`{row['variant']}`)"
+            for row in rows
+            if row["variant"] in result["targets"]["ratio_to_same_variant"]
         )
-    return "; ".join(parts)
+        [plain] = [row for row in rows if row["variant"] == result["variant"]]
+        parts.append(
+            f"{network}: {floats}, {_describe_drop(plain)}; quickest `{quickest['variant']}` "
+            f"{quickest['latency_ratio']:.2f}x of `{result['variant']}` as it is, "
+            f"{_describe_drop(quickest)}"
+        )
+    num_images = max(row["num_images"] for row in result["rows"])
+    return f"{num_images} test photos of {result['seeds']} seeds; {'; '.join(parts)}"
+
+
+def _lean_pis(result: _Result) -> str:
+    of_place: dict[str, list[str]] = {}
+    for row in result["rows"]:
+        if row["ratio_to_same_variant"] != 1:  # the network as it is
+            place = f"{row['machine']} `{row['variant']}`"
+            described = f"{row['network']} {row['ratio_to_same_variant']:.2f}x"
+            of_place.setdefault(place, []).append(described)
+    return "; ".join(f"{place} {', '.join(ratios)}" for place, ratios in of_place.items())
+
+
+def _describe_drop(row: _Result) -> str:
+    low, high = row["drop_interval_pp"]
+    return f"lost {row['drop_pp']:+.1f} pp ({low:+.1f} to {high:+.1f})"
 
 
 def _review_kills(result: _Result) -> str:
@@ -445,7 +469,8 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "int8_sensitivity": lambda r: f"{len(r['tensors'])} tensors, see [INT8.md](INT8.md)",
     "openvino_places": _openvino_places,
     "gates": _gates,
-    "lean_cats": _lean_cats,
+    "lean_pis": _lean_pis,
+    "lean_variants": _lean_variants,
     "predicted_latency": _predicted_latency,
     "lasting_costs": _lasting_costs,
     "search_against_random": _search_against_random,

@@ -1,12 +1,9 @@
-r"""Make the released models again, edgecat/assets/*, from the runs of seed 0.
+r"""Make the released model again, edgecat/assets/cats12, from the run of seed 0.
 
 python -m benchmarks.accuracy.finetune_cats ../shared/cats --weights BACKBONE.pth --preset good \
     --work runs/good
-python -m benchmarks.optimize.lean_cats ../shared/cats --work runs/good
 edgecat export runs/good/seed0 --out runs/good/seed0.edgecat --int8
-edgecat export runs/good/lean/small-seed0 --out runs/good/lean.edgecat --int8
-python -m benchmarks.release_models cats12 runs/good/seed0.edgecat
-python -m benchmarks.release_models cats12-lean runs/good/lean.edgecat
+python -m benchmarks.release_models runs/good/seed0.edgecat
 
 Seed 0 because it is the first: no seed was chosen by its score.
 
@@ -31,7 +28,11 @@ from edgecat.train.unfold import STATISTICS_FILE
 
 # The wheel carries both variants that run without an extra, and what --weights cats12 needs; no
 # features of known photos, for which there is no room: `enroll` takes a bundle of one's own.
-_MAX_BYTES = {"cats12": 7_700_000, "cats12-lean": 3_700_000}
+# There is no room for a leaner model beside it: an install without ONNX Runtime ends at 100 MB
+# (tests/emulated/test_without_onnxruntime.py).
+_MAX_BYTES = 7_700_000
+
+_NAME = "cats12"
 
 _LICENCE = {
     "model": "Apache-2.0, as edgecat",
@@ -42,19 +43,18 @@ _LICENCE = {
 
 
 @click.command()
-@click.argument("name", type=click.Choice(tuple(_MAX_BYTES)))
 @click.argument("bundle", type=click.Path(path_type=Path))
-def main(name: str, bundle: Path) -> None:
-    """Release the ONNX Runtime variants of a bundle under a name."""
-    released = ASSETS / name
-    _release(name, load_bundle(bundle), released)
+def main(bundle: Path) -> None:
+    """Release the ONNX Runtime variants of a bundle."""
+    released = ASSETS / _NAME
+    _release(load_bundle(bundle), released)
     size_bytes = sum(path.stat().st_size for path in released.iterdir())
-    if size_bytes > _MAX_BYTES[name]:
-        raise click.ClickException(f"{size_bytes} bytes, more than {_MAX_BYTES[name]}")
+    if size_bytes > _MAX_BYTES:
+        raise click.ClickException(f"{size_bytes} bytes, more than {_MAX_BYTES}")
     print(f"{released}: {size_bytes / 1e6:.2f} MB")
 
 
-def _release(name: str, bundle: Bundle, folder: Path) -> None:
+def _release(bundle: Bundle, folder: Path) -> None:
     kept = tuple(v for v in bundle.spec.variants if v.engine == "onnxruntime")
     opened = _list_opened(dataclasses.replace(bundle.spec, variants=kept))
     with new_bundle(folder) as released:
@@ -73,7 +73,7 @@ def _release(name: str, bundle: Bundle, folder: Path) -> None:
         provenance["search"] = {v.name: search[v.name] for v in kept if v.name in search}
         spec = dataclasses.replace(
             bundle.spec,
-            name=name,
+            name=_NAME,
             variants=variants,
             files=hash_files(released),
             provenance=provenance,

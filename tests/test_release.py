@@ -20,9 +20,7 @@ def release(tmp_path_factory):
     def run(bundle):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(release_models, "ASSETS", tmp_path_factory.mktemp("assets"))
-            done = CliRunner().invoke(
-                release_models.main, ["cats12", str(bundle)], catch_exceptions=False
-            )
+            done = CliRunner().invoke(release_models.main, [str(bundle)], catch_exceptions=False)
             assert done.exit_code == 0, done.output
             return load_bundle(release_models.ASSETS / "cats12")
 

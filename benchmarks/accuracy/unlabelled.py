@@ -53,7 +53,7 @@ def main(
         if not camera.exists():
             deal(data, photos, camera, seed)
         num_labelled, num_all = (count(photos / "train"), count(photos / "train") + count(camera))
-        teacher = work / f"teacher-{seed}"
+        teacher = work / f"network-that-teaches-{seed}"
         train(
             Job(photos, teacher, f"{PREFIX}{TEACHER}", teacher_weights, TEACHER_RECIPE, seed=seed)
         )

@@ -11,9 +11,9 @@ Last, fresh processes on this machine open the model and answer a photo: their p
 another process's load does not change much, and their largest memory.
 """
 
+import dataclasses
 import json
 import os
-import re
 import shlex
 import statistics
 import subprocess
@@ -25,6 +25,7 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.engines.emulated import answer_apart
 from benchmarks.engines.ncnn_bundle import make_bundle
 from benchmarks.results import write_result
 from edgecat.bundle.store import load_bundle
@@ -37,35 +38,14 @@ from edgecat.scores.metrics import Logits
 _PROJECT = Path(__file__).parents[2]
 _PIS = ("pi3", "pi4", "pi5")
 
-# Photos whose instructions are counted, and fresh processes whose start is measured.
-_NUM_COUNTED, _NUM_STARTS = 3, 7
+# Fresh processes whose start is measured.
+_NUM_STARTS = 7
 
 # Opened in fresh processes, here.
 _STARTED = ("ncnn-fp32", "onnxruntime-fp32", "onnxruntime-int8")
 
 # The share of the instructions of ONNX Runtime's fp32 that the best variant is to reach.
 _TARGETS = {"pi3": 0.46, "pi4": 0.30, "pi5": 0.17}
-
-# Answers photos with a variant, and counts the instructions of the first.
-_CHILD = f"""
-import os, sys
-import numpy as np
-from edgecat.bundle.store import load_bundle
-from edgecat.errors import EngineError
-from edgecat.runtime.choice import open_engine
-bundle, variant, photos, out = sys.argv[1:]
-photos = np.load(photos)
-try:
-    engine = open_engine(load_bundle(bundle), variant, 1)
-except EngineError as error:
-    sys.exit(0 if "this CPU has no" in str(error) else str(error))
-counted = photos[:{_NUM_COUNTED}]
-os.getppid()
-logits = [engine.run(photo[None]) for photo in counted]
-os.getppid()
-logits += [engine.run(photo[None]) for photo in photos[{_NUM_COUNTED}:]]
-np.save(out, np.concatenate(logits))
-"""
 
 # Opens a variant and answers a photo, as a device does when it starts.
 _START = """
@@ -93,17 +73,13 @@ def main(data: Path, arm: str | None, num_photos: int, few: int) -> None:
     paths = paths[:: max(1, len(paths) // num_photos)][:num_photos]
     photos = load_batch(paths)
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        bundle = make_bundle(work / "bundle")
-        (work / "child.py").write_text(_CHILD)
-        here = [sys.executable, str(work / "child.py")]
-        expected = _answer(here, work, "onnxruntime-fp32", photos)["logits"]
-        rows = [_answer(here, work, "ncnn-fp32", photos) | {"machine": "this one"}]
+        bundle, here = make_bundle(Path(folder) / "bundle"), [sys.executable]
+        expected = _answer(here, bundle, "onnxruntime-fp32", photos)["logits"]
+        rows = [_answer(here, bundle, "ncnn-fp32", photos) | {"machine": "this one"}]
         for pi in _PIS if arm else ():
-            command = [*shlex.split(arm or ""), pi, str(work / "child.py")]
             for variant in (variant.name for variant in load_bundle(bundle).spec.variants):
                 given = photos if variant == "ncnn-fp16" else photos[:few]
-                row = _answer(command, work, variant, given)
+                row = _answer([*shlex.split(arm or ""), pi], bundle, variant, given)
                 if row:
                     rows.append(row | {"machine": f"{pi} (emulated)"})
                     click.echo(f"{pi} {variant}: {row['instructions_per_image']:,.0f}")
@@ -121,21 +97,10 @@ def main(data: Path, arm: str | None, num_photos: int, few: int) -> None:
     )
 
 
-def _answer(command: list[str], work: Path, variant: str, photos: Pixels) -> dict[str, Any]:
+def _answer(python: list[str], bundle: Path, variant: str, photos: Pixels) -> dict[str, Any]:
     """Return a variant's answers and instructions on a machine; {} where it does not run."""
-    out = work / "out.npy"
-    out.unlink(missing_ok=True)
-    np.save(work / "photos.npy", photos)
-    arguments = [*command, str(work / "bundle"), variant, str(work / "photos.npy"), str(out)]
-    environment = os.environ | {"PYTHONPATH": str(_PROJECT)}
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise click.ClickException(f"{variant}: {done.stderr[-2000:]}")
-    if not out.exists():
-        return {}
-    counts = [int(n) for n in re.findall(r"^ICOUNT (\d+)$", done.stderr, re.MULTILINE)]
-    counted = counts[1] / _NUM_COUNTED if counts else None
-    return {"variant": variant, "logits": np.load(out), "instructions_per_image": counted}
+    answered = answer_apart(python, bundle, variant, photos)
+    return {"variant": variant} | dataclasses.asdict(answered) if answered else {}
 
 
 def _imitate(bundle: Path, photos: Pixels) -> Logits:

@@ -1,0 +1,170 @@
+"""What do the networks that `edgecat optimize` chose cost and save, in each engine and precision?
+
+python -m benchmarks.optimize.lean_variants RUN0 RUN1 RUN2 --work FOLDER --epochs 12
+
+Goes on where `search_against_random` ended, with the same arguments: of each run (one a seed) that
+run and the networks on the front of its search are exported with int8, and their variants are timed
+in turns with the run's network, as `edgecat optimize --export` does. Here they answer the run's
+test photos, which chose nothing, and are compared with what the run's own network answers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.optimize.search_against_random import SEARCH
+from benchmarks.results import write_result
+from edgecat.bench.run import ONE_THREAD, open_all
+from edgecat.bundle.store import load_bundle
+from edgecat.cli.output import TerminalProgress
+from edgecat.export.photos import RunPhotos
+from edgecat.optimize.job import PARENT, SPEEDUPS, SearchJob
+from edgecat.optimize.search import optimize
+from edgecat.progress import Progress
+from edgecat.scores.compare import compare_accuracy
+from edgecat.scores.metrics import Indices, Logits
+from edgecat.train.finished import Checkpoint, load_checkpoint
+
+# Of issue H, of the time of the network as it is: a lean network that loses at most so much.
+_TARGETS = {
+    "drop_pp": 1.0,
+    "ratio_to_same_variant": {
+        "onnxruntime-fp32": 0.42, "openvino-fp32": 0.46, "openvino-bf16": 0.46,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A network in a variant, timed and asked.
+
+    Attributes:
+        edits: Of the run's network.
+        latency_ratio: Its time by that of the run's network in the variant of the search.
+        ratio_to_same_variant: The same, by that of the run's network in its own variant.
+        reference: What the run's network answers to the test photos, float32 `[N, K]`.
+        logits: What this one answers.
+        targets: int64 `[N]`.
+    """
+
+    edits: tuple[str, ...]
+    latency_ratio: float
+    ratio_to_same_variant: float
+    reference: Logits
+    logits: Logits
+    targets: Indices
+
+
+def ask_exports(job: SearchJob, progress: Progress) -> dict[tuple[str, str], Asked]:
+    """Export the networks of a search, time their variants, and ask these the test photos.
+
+    Returns:
+        By network and variant.
+    """
+    front, parent = optimize(job, progress), load_checkpoint(job.run)
+    times = {(row.name, row.variant): row.latency_ratio for row in front.rows}
+    edits = {row.name: row.edits for row in front.rows}
+    asked: dict[tuple[str, str], Asked] = {}
+    for name in edits:
+        if not job.bundle_of(name).exists():  # another network is quicker and better
+            continue
+        reference, targets, answers = answer_test_photos(job, parent, name, progress)
+        for variant, logits in answers.items():
+            ratio = times[name, variant]
+            same_ratio = ratio / times[PARENT, variant]
+            found = Asked(edits[name], ratio, same_ratio, reference, logits, targets)
+            asked[name, variant] = found
+    return asked
+
+
+def answer_test_photos(
+    job: SearchJob, parent: Checkpoint, name: str, progress: Progress
+) -> tuple[Logits, Indices, Mapping[str, Logits]]:
+    """Return what the run's network answers, what is right, and what an export's variants answer.
+
+    A network's photos may be smaller than the run's: each is asked at its own size.
+    """
+    bundle, data, labels = (
+        load_bundle(job.bundle_of(name)),
+        Path(parent.record.data),
+        parent.record.labels,
+    )
+    at_full = RunPhotos(parent.split, data, parent.network.input, progress)
+    at_own = RunPhotos(parent.split, data, bundle.spec.input, progress)
+    reference = at_full.answers("test", labels, [parent.answer])
+    with open_all(bundle, ONE_THREAD) as (engines, _):
+        found = at_own.answers("test", labels, [engine.run for engine in engines.values()])
+    answers = dict(zip(engines, found.logits, strict=True))
+    return reference.logits[0], reference.targets, answers
+
+
+def pool(seeds: Iterable[Mapping[tuple[str, str], Asked]]) -> Iterator[dict[str, Any]]:
+    """Yield what each network and variant of all seeds together costs and saves."""
+    pooled: dict[tuple[str, str], list[Asked]] = {}
+    for asked in seeds:
+        for key, one in asked.items():
+            pooled.setdefault(key, []).append(one)
+    for (name, variant), ones in sorted(pooled.items()):
+        change = compare_accuracy(
+            np.concatenate([one.reference for one in ones]),
+            np.concatenate([one.logits for one in ones]),
+            np.concatenate([one.targets for one in ones]),
+        )
+        yield {
+            "network": name,
+            "variant": variant,
+            "edits_of_seeds": [one.edits for one in ones],
+            "latency_ratio": mean(one.latency_ratio for one in ones),
+            "ratio_to_same_variant": mean(one.ratio_to_same_variant for one in ones),
+            "num_images": change.num_images,
+            "top1_ratio": change.top1_ratio,
+            "drop_pp": change.drop_pp,
+            "drop_interval_pp": change.drop_interval_pp,
+            "agreement_ratio": change.agreement_ratio,
+        }
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
+@click.option("--epochs", type=int, help="That each network learns; default: as the run.")
+@click.option("--speedup", "speedups", multiple=True, type=float, default=SPEEDUPS)
+@click.option("--variant", default="onnxruntime-fp32", show_default=True)
+@click.option("--rounds", default=200, show_default=True, help="Timed photos of each variant.")
+def main(
+    runs: tuple[Path, ...],
+    work: Path,
+    epochs: int | None,
+    speedups: tuple[float, ...],
+    variant: str,
+    rounds: int,
+) -> None:
+    """Export the networks of all searches, time and ask them."""
+    progress = TerminalProgress()
+    jobs = [
+        SearchJob(
+            run, work / str(seed) / SEARCH, speedups,
+            epochs=epochs, variant=variant, rounds=rounds, exports=True,
+        )
+        for seed, run in enumerate(runs)
+    ]  # fmt: skip
+    rows = list(pool([ask_exports(job, progress) for job in jobs]))
+    write_result(
+        "lean_variants",
+        {
+            "epochs": epochs,
+            "variant": variant,
+            "seeds": len(jobs),
+            "rows": rows,
+            "targets": _TARGETS,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

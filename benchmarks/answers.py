@@ -190,7 +190,16 @@ def _unlabelled(result: _Result) -> str:
         for row in result["rows"]
         for low, high in [row["test_interval_ratio"]]
     ]
-    return ", ".join(parts)
+    gains = [
+        f"{one['way']} {one['gain_pp']:+.1f} pp ({low:+.1f} to {high:+.1f}) to {one['to']}"
+        for one in result["gains"]
+        for low, high in [one["gain_interval_pp"]]
+    ]
+    return (
+        f"{result['num_labelled_per_class']} labelled photos a class, "
+        f"{result['rows'][0]['num_test']} test photos of {result['seeds']} seeds: "
+        f"{', '.join(parts)}; paired: {', '.join(gains)}"
+    )
 
 
 def _divergence(result: _Result) -> str:

@@ -8,6 +8,8 @@ labelled photos; a teacher that answers both. Runs are kept in --work and not ma
 """
 
 import dataclasses
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,17 @@ import numpy as np
 
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
+from edgecat.export.photos import RunPhotos
+from edgecat.progress import Progress
+from edgecat.scores.answers import Answers
+from edgecat.scores.compare import compare_accuracy
 from edgecat.scores.metrics import wilson_interval
 from edgecat.train.finetune import finetune
+from edgecat.train.finished import load_checkpoint
 from edgecat.train.job import TEACHER_RECIPE, Job
 from edgecat.train.presets import TEACHER
 from edgecat.train.recipe import load_recipe
-from edgecat.train.run import RunRecord
+from edgecat.train.run import load_run
 from edgecat.train.timm_networks import PREFIX
 
 NUM_LABELLED, HELD_RATIO = 20, 0.15
@@ -47,7 +54,8 @@ def main(
     settings: tuple[str, ...],
 ) -> None:
     """Fine-tune in each of the three ways."""
-    records: dict[str, list[RunRecord]] = {way: [] for way in WAYS}
+    progress = TerminalProgress()
+    runs: dict[str, list[Path]] = {way: [] for way in WAYS}
     for seed in range(seeds):
         photos, camera = work / f"photos-{seed}", work / f"camera-{seed}"
         if not camera.exists():
@@ -70,7 +78,9 @@ def main(
                 unlabelled=camera if is_wide else None,
                 seed=seed,
             )
-            records[way].append(train(job))
+            train(job)
+            runs[way].append(job.run)
+    answers = {way: answer_test_photos(ones, progress) for way, ones in runs.items()}
     write_result(
         "unlabelled",
         {
@@ -79,7 +89,11 @@ def main(
             "epochs": epochs,
             "settings": settings,
             "seeds": seeds,
-            "rows": [{"way": way, **summarise(records[way])} for way in WAYS],
+            "rows": [{"way": way, **summarise(runs[way], answers[way])} for way in WAYS],
+            "gains": [
+                {"way": way, "to": before, **compare(answers[before], answers[way])}
+                for before, way in itertools.pairwise(WAYS)
+            ],
         },
     )
 
@@ -109,23 +123,41 @@ def count(folder: Path) -> int:
     return sum(path.is_file() for path in folder.rglob("*"))
 
 
-def train(job: Job) -> RunRecord:
+def train(job: Job) -> None:
     """Fine-tune, or go on, unless that is done."""
-    return finetune(dataclasses.replace(job, resume=True, device="cpu"), TerminalProgress())
+    finetune(dataclasses.replace(job, resume=True, device="cpu"), TerminalProgress())
 
 
-def summarise(records: list[RunRecord]) -> dict[str, Any]:
+def answer_test_photos(runs: Iterable[Path], progress: Progress) -> list[Answers]:
+    """Return what each run answers to its test photos."""
+    answers = []
+    for checkpoint in map(load_checkpoint, runs):
+        record = checkpoint.record
+        photos = RunPhotos(checkpoint.split, Path(record.data), checkpoint.network.input, progress)
+        answers.append(photos.answers("test", record.labels, [checkpoint.answer]))
+    return answers
+
+
+def summarise(runs: Iterable[Path], answers: list[Answers]) -> dict[str, Any]:
     """Return the test top-1 of all seeds, pooled."""
-    outcomes = [record.outcome for record in records if record.outcome is not None]
-    num_right = sum(round(one.test_top1_ratio * one.num_test) for one in outcomes)
-    num_test = sum(one.num_test for one in outcomes)
+    right = [one.logits[0].argmax(axis=1) == one.targets for one in answers]
+    pooled = np.concatenate(right)
+    used = [load_run(run).unlabelled for run in runs]
     return {
-        "num_test": num_test,
-        "test_top1_ratio": num_right / num_test,
-        "test_interval_ratio": wilson_interval(num_right, num_test),
-        "test_top1_ratio_of_seeds": [one.test_top1_ratio for one in outcomes],
-        "unlabelled": [dataclasses.asdict(r.unlabelled) if r.unlabelled else None for r in records],
+        "num_test": len(pooled),
+        "test_top1_ratio": float(pooled.mean()),
+        "test_interval_ratio": wilson_interval(int(pooled.sum()), len(pooled)),
+        "test_top1_ratio_of_seeds": [float(one.mean()) for one in right],
+        "unlabelled": [dataclasses.asdict(one) if one else None for one in used],
     }
+
+
+def compare(before: list[Answers], after: list[Answers]) -> dict[str, Any]:
+    """Return what one way gains over another on the test photos of all seeds, paired."""
+    logits = [np.concatenate([one.logits[0] for one in ones]) for ones in (before, after)]
+    change = compare_accuracy(*logits, np.concatenate([one.targets for one in before]))
+    low, high = change.drop_interval_pp
+    return {"gain_pp": 0.0 - change.drop_pp, "gain_interval_pp": [-high, -low]}  # not -0.0
 
 
 if __name__ == "__main__":

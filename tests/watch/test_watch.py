@@ -123,6 +123,21 @@ def test_a_keep_folder_that_fails_stops_no_answer(run, folder, out, tmp_path, sa
     assert "cannot be written (File exists); give --keep a folder that can be" in told
 
 
+def test_a_folder_that_cannot_be_read_is_counted_once(run, folder, said):
+    draw(folder / "a.png", "red")
+    name = "d" * 200
+    with contextlib.ExitStack() as stack:
+        inner = None
+        for part in [folder, *[name] * 21]:  # the last one's path is longer than the system takes
+            if inner is not None:
+                os.mkdir(part, dir_fd=inner)
+            inner = os.open(part, os.O_RDONLY, dir_fd=inner)
+            stack.callback(os.close, inner)
+        outcome = run()
+    assert (outcome.num_answered, outcome.num_unreadable) == (1, 1)
+    assert len([line for line in said if "File name too long" in line]) == 1
+
+
 @pytest.mark.parametrize("name", ["kept", ".", "a/b"])
 def test_a_keep_folder_in_the_watched_one_is_refused(run, folder, name):
     with pytest.raises(ConfigError, match="would be answered again"):

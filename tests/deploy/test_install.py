@@ -69,7 +69,8 @@ def test_uninstalling_leaves_what_it_did_not_install(run_script, tmp_path):
 def test_uninstalling_says_where_peoples_photos_stay(run_script, tmp_path, unit):
     kept = tmp_path / "var/lib/private" / unit / "kept/photos"
     kept.mkdir(parents=True)
-    assert f"kept photos of {unit} stay in {kept.parents[1]}" in run_script("uninstall.sh", tmp_path)
+    told = run_script("uninstall.sh", tmp_path)
+    assert f"kept photos of {unit} stay in {kept.parents[1]}" in told
 
 
 @pytest.mark.parametrize(

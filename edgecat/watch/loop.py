@@ -170,7 +170,10 @@ class _Watcher:
 
     def _look_at(self, arrival: Arrival) -> None:
         try:
-            content = read_content(self.job.folder / arrival.photo, arrival.stamp)
+            path = self.job.folder / arrival.photo
+            content = read_content(
+                path, arrival.stamp, on_step=lambda: self.service.attend(self.classifier)
+            )
         except FileNotFoundError:
             return  # it will not be found again either
         except OSError as error:

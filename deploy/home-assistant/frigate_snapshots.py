@@ -19,7 +19,9 @@ import paho.mqtt.client
 import paho.mqtt.enums
 
 from edgecat import atomic
+from edgecat.cli.output import TerminalProgress
 from edgecat.errors import EdgecatError
+from edgecat.service.troubles import Troubles
 from edgecat.sinks.broker import open_broker
 from edgecat.sinks.home_assistant import to_id
 
@@ -56,7 +58,21 @@ def main(mqtt: str, mqtt_ca: Path | None, mqtt_login: Path | None, topic: str, o
         client.tls_set_context(broker.tls)
     if broker.login is not None:
         client.username_pw_set(broker.login.user, broker.login.password)
-    client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+    name, troubles = str(broker.address), Troubles(TerminalProgress())
+
+    def greet(client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        troubles.end(name)
+        if reason.is_failure:
+            mend = "--mqtt-login FILE has the login; tried until it is let in"
+            troubles.begin(f"{name}, login", f"{name}: refuses the connection ({reason}); {mend}")
+        else:
+            troubles.end(f"{name}, login")
+            client.subscribe(topic, qos=1)
+
+    def bear(client: Any, data: Any) -> None:
+        troubles.begin(name, f"{name}: cannot be reached ({sys.exception()}); tried until it can")
+
+    client.on_connect, client.on_connect_fail = greet, bear
     client.on_message = lambda client, data, message: keep(message, out)
     client.connect_async(broker.address.host, broker.address.port)
     try:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Remove what install.sh made. Results of "edgecat watch" and your own bundles stay.
+# Remove what install.sh made. Results, kept photos and your own bundles stay.
 #
 #   sudo ./uninstall.sh
 #
@@ -33,5 +33,7 @@ for folder in "$root/opt/edgecat" "$root/etc/edgecat"; do
     [ ! -d "$folder" ] || rmdir --ignore-fail-on-non-empty "$folder"
 done
 
-results=$root/var/lib/private/edgecat-watch
-[ ! -e "$results" ] || echo "results of edgecat watch stay in $results"
+for unit in edgecat-watch edgecat-serve; do
+    state=$root/var/lib/private/$unit
+    [ ! -e "$state" ] || echo "results and kept photos of $unit stay in $state"
+done

@@ -6,6 +6,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import (
+    NumberRange,
     check_host_options,
     find_given,
     host_option,
@@ -42,7 +43,7 @@ from edgecat.errors import ConfigError
 @click.option(
     "--margin",
     "margin_percent",
-    type=click.FloatRange(0.1, 50),
+    type=NumberRange(0.1, 50),
     metavar="PERCENT",
     help="Go on until every ratio to the first variant is known within so many percent (95 % "
     "interval).",
@@ -51,12 +52,12 @@ from edgecat.errors import ConfigError
     "--seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(1, 3600),
+    type=NumberRange(1, 3600),
     help="With --margin: end then at the latest.",
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(0.05, 1440),
+    type=NumberRange(0.05, 1440),
     help="Instead: let all variants answer without a pause for so long, and show how latency, "
     "clock and heat change.",
 )

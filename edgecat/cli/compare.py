@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import NumberRange
 from edgecat.cli.output import escape, print_json
 from edgecat.errors import ConfigError, RegressError
 
@@ -41,7 +42,7 @@ class _Percent(click.ParamType[float]):
 @click.option(
     "--max-drop",
     "max_drop_pp",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     metavar="PP",
     help="Fail where a variant loses more top-1 than this, percentage points.",
 )

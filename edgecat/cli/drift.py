@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import NumberRange
 from edgecat.cli.output import escape, print_json
 from edgecat.errors import DriftError
 
@@ -19,7 +20,7 @@ from edgecat.errors import DriftError
     "--days",
     default=7.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True, max=36500),
+    type=NumberRange(0, min_open=True, max=36500),
     help="How far back to look, from the newest answer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")

@@ -1,6 +1,7 @@
 """Options that several commands have, so that each reads alike everywhere."""
 
 import functools
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,19 @@ _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 # macOS and Linux ask for the user that this process acts as; elsewhere there is but one.
 _HAS_EFFECTIVE_IDS = os.access in os.supports_effective_ids
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers. NaN is in none, whatever comparisons say of it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
 
 
 class NewFile(click.Path):

@@ -97,7 +97,7 @@ def outbox_options(command: Callable[..., None]) -> Callable[..., None]:
 @contextlib.contextmanager
 def open_outbox(
     sinking: dict[str, Any], name: str, progress: TerminalProgress
-) -> Iterator[Callable[[dict[str, Any]], object] | None]:
+) -> Iterator[Callable[[dict[str, Any]], bool] | None]:
     """Yield what tells an answer to the sinks that the options ask for, None if there are none.
 
     Args:

@@ -8,6 +8,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import (
+    NumberRange,
     allow_older_option,
     check_host_options,
     host_option,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     "--seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(1, 3600),
+    type=NumberRange(1, 3600),
     help="For timing; opening, self-tests and --data come on top. It ends earlier where the "
     "ratios are certain.",
 )

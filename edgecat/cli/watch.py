@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgecat.cli.main import COMMANDS
-from edgecat.cli.options import keep_options, opening_options
+from edgecat.cli.options import NumberRange, keep_options, opening_options
 from edgecat.cli.output import TerminalProgress, percent
 from edgecat.cli.sinks import Teller, build_sinks, sink_options
 from edgecat.keep.place import KeepPlace
@@ -36,7 +36,7 @@ from edgecat.keep.place import KeepPlace
     "settle_s",
     default=2.0,
     show_default=True,
-    type=click.FloatRange(0, max=3600),
+    type=NumberRange(0, max=3600),
     metavar="SECONDS",
     help="A file that has not changed for so long has arrived whole.",
 )
@@ -45,7 +45,7 @@ from edgecat.keep.place import KeepPlace
     "patience_s",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(0, max=86400),
+    type=NumberRange(0, max=86400),
     metavar="SECONDS",
     help="A file that is no photo and has not changed for so long is reported as broken.",
 )

@@ -213,9 +213,13 @@ class Keeper:
             photo.answer_path.unlink(missing_ok=True)
 
     def _bear(self, error: Exception) -> None:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        folder = str(self._place.folder)
-        text = reason if reason and reason.startswith(folder) else f"{folder}: {reason}"
+        folder, text = str(self._place.folder), str(error)
+        if isinstance(error, OSError):
+            text = (
+                f"cannot be written ({error.strerror}); give --keep a folder that can be, with "
+                "room (df -h); each photo tries it again"
+            )
+        text = text if text.startswith(folder) else f"{folder}: {text}"
         self._troubles.begin(folder, f"photos are answered, but not kept: {text}")
 
 

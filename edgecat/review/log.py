@@ -1,5 +1,6 @@
 """Writes decisions: each is on the disk before anybody is told that it is."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable
@@ -59,7 +60,8 @@ class DecisionLog:
         try:
             self._write(format_decision(decision))
         except OSError as error:
-            os.ftruncate(self._descriptor, self._num_bytes)
+            with contextlib.suppress(OSError):  # a disk that became read-only
+                os.ftruncate(self._descriptor, self._num_bytes)
             raise StorageError(
                 f"{self.path}: the decision could not be written ({error.strerror}), and does not "
                 "count; free some space and decide again"

@@ -60,8 +60,8 @@ class Outbox:
         """End, and close the file."""
         self._open.close()
 
-    def tell(self, line: dict[str, Any]) -> None:
-        """Let an answer wait for the sinks; where the disk is full or broken, go on without.
+    def tell(self, line: dict[str, Any]) -> bool:
+        """Let an answer wait for the sinks; return whether it does: a full disk stops nothing.
 
         Args:
             line: Plain values.
@@ -73,8 +73,9 @@ class Outbox:
             if not self._is_broken:
                 self._progress.say(str(error))
             self._is_broken = True
-            return
+            return False
         if self._is_broken:
             self._progress.say(f"{self._database.path}: well again")
         self._is_broken = False
         self._couriers.wake()
+        return True

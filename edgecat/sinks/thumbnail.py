@@ -6,6 +6,7 @@ from PIL import Image
 
 from edgecat.errors import ImageError
 from edgecat.photos.decode import open_photo
+from edgecat.photos.formats import import_decoder, tell_format
 
 # What a phone shows of it. A JPEG of that has 30 kB, and 100 kB if it is all noise.
 _SIDE_PX, _QUALITY = 400, 80
@@ -24,8 +25,10 @@ def make_thumbnail(photo: bytes) -> bytes | None:
     Raises:
         ImageError: It is none.
     """
+    item = tell_format(photo, "the photo")
+    import_decoder(item, "the photo")
     try:
-        with Image.open(io.BytesIO(photo)) as header:
+        with Image.open(io.BytesIO(photo), formats=[item.name]) as header:
             if header.width * header.height > _MAX_PIXELS:
                 return None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -7,11 +7,12 @@ from typing import Any
 class News:
     """Passes on the answers of a stream that change something."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], object]) -> None:
+    def __init__(self, tell: Callable[[dict[str, Any]], bool]) -> None:
         """Begin without an answer.
 
         Args:
-            tell: Called with the line of each answer that is another one than the last.
+            tell: Called with the line of each answer that is another one than the last that was
+                told; returns whether it is told now.
         """
         self._tell = tell
         self._last: tuple[Any, ...] | None = None
@@ -21,6 +22,5 @@ class News:
         if "answer" not in line:
             return
         answer = (line["answer"], line["is_known"])
-        if answer != self._last:
+        if answer != self._last and self._tell(line):
             self._last = answer
-            self._tell(line)

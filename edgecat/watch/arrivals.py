@@ -63,6 +63,7 @@ class Arrivals:
 
     Attributes:
         has_scanned: The folder was looked through at least once.
+        closed: Folders that could not be read when they were to be looked through last.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Arrivals:
         self._scan_took_s = 0.0
         self._next_scan_s = time.monotonic()
         self.has_scanned = False
+        self.closed: set[Path] = set()
 
     @property
     def waiting(self) -> frozenset[str]:
@@ -215,8 +217,10 @@ class Arrivals:
                     yield entry, entry.is_dir(follow_symlinks=False)
         except OSError as error:
             if folder == self._folder or not isinstance(error, FileNotFoundError):
+                self.closed.add(folder)
                 self._troubles.begin(
                     str(folder), f"{folder}: cannot be read ({error.strerror}); tried until it can"
                 )
             return
+        self.closed.discard(folder)
         self._troubles.end(str(folder))

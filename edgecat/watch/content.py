@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from edgecat.errors import ImageError
@@ -34,8 +35,15 @@ class Content:
         return self.data
 
 
-def read_content(path: Path, stamp: Stamp) -> Content | None:
+def read_content(
+    path: Path, stamp: Stamp, on_step: Callable[[], object] = lambda: None
+) -> Content | None:
     """Read a file; None if it is not, or not any more, what the stamp says.
+
+    Args:
+        path: The file.
+        stamp: As it was found.
+        on_step: Called often: a video of some GB takes a minute.
 
     Raises:
         OSError: It cannot be read.
@@ -46,6 +54,7 @@ def read_content(path: Path, stamp: Stamp) -> Content | None:
         digest = hashlib.sha256(data)
         while chunk := file.read(2**20):
             digest.update(chunk)
+            on_step()
         if Stamp.of(os.fstat(file.fileno())) != stamp:
             return None
     return Content(data, digest.digest())

@@ -65,7 +65,8 @@ class Outcome:
     Attributes:
         num_answered: Photos answered.
         num_broken: Files that are no photos, each with a line that says so.
-        num_unreadable: Files that may not be read and have no line; counted with `once` only.
+        num_unreadable: Files that may not be read and have no line, and folders; counted with
+            `once` only.
     """
 
     num_answered: int = 0
@@ -164,10 +165,15 @@ class _Watcher:
             self._persist(sweep.step)
         while self.job.once and not self.service.is_stopping() and sweep.step():
             pass
+        if self.job.once:
+            self.outcome.num_unreadable += len(self.arrivals.closed)
 
     def _look_at(self, arrival: Arrival) -> None:
         try:
-            content = read_content(self.job.folder / arrival.photo, arrival.stamp)
+            path = self.job.folder / arrival.photo
+            content = read_content(
+                path, arrival.stamp, on_step=lambda: self.service.attend(self.classifier)
+            )
         except FileNotFoundError:
             return  # it will not be found again either
         except OSError as error:

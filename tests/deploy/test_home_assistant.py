@@ -110,6 +110,24 @@ def test_a_full_disk_ends_it_with_an_error_and_leaves_nothing_half_written(broke
     assert [path.name for path in small_disk.iterdir()] == ["ballast"]
 
 
+@pytest.mark.slow
+def test_a_broker_that_is_away_is_told_with_its_coming_back_and_one_that_refuses(tmp_path):
+    (tmp_path / "passwords").touch()  # nobody may come in
+    broker = BrokerProcess(passwords=str(tmp_path / "passwords"))
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(build_command(broker, tmp_path), stderr=subprocess.PIPE, text=True)
+        )
+        stack.callback(process.kill)
+        away = process.stderr.readline()
+        assert "cannot be reached (" in away and "tried until it can" in away
+        broker.start()
+        stack.callback(broker.kill)
+        assert process.stderr.readline().endswith("well again\n")
+        refused = process.stderr.readline()
+        assert "refuses the connection (" in refused and "--mqtt-login FILE" in refused
+
+
 def test_a_topic_of_few_levels_keeps_its_snapshots_too(tmp_path):
     keep = runpy.run_path(str(FOLDER / "frigate_snapshots.py"))["keep"]
     message = paho.mqtt.client.MQTTMessage(topic=b"flap/cat")

@@ -65,6 +65,14 @@ def test_uninstalling_leaves_what_it_did_not_install(run_script, tmp_path):
     assert list_files(tmp_path) == before
 
 
+@pytest.mark.parametrize("unit", ["edgecat-watch", "edgecat-serve"])
+def test_uninstalling_says_where_peoples_photos_stay(run_script, tmp_path, unit):
+    kept = tmp_path / "var/lib/private" / unit / "kept/photos"
+    kept.mkdir(parents=True)
+    told = run_script("uninstall.sh", tmp_path)
+    assert f"kept photos of {unit} stay in {kept.parents[1]}" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

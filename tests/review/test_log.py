@@ -1,6 +1,7 @@
 """Decisions are on the disk before anybody is told so, whatever happens to the file."""
 
 import contextlib
+import os
 
 import pytest
 
@@ -107,6 +108,16 @@ def test_on_a_full_disk_a_decision_does_not_count_and_the_next_one_does(
     assert read_decisions(path).torn == b""
     log.append(label(B))
     assert read_decisions(path).decisions == (label(A), label(B))
+
+
+def test_a_disk_that_became_read_only_is_told(open_log, path):
+    log = open_log()
+    log.append(label(A))
+    with path.open("rb") as file:  # nothing can be written to it, and nothing cut off
+        os.dup2(file.fileno(), log._descriptor)
+        with pytest.raises(StorageError, match="does not count"):
+            log.append(label(B))
+    assert read_decisions(path).decisions == (label(A),)
 
 
 def test_a_folder_that_may_not_be_written_is_told(tmp_path):

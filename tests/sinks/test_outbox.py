@@ -81,7 +81,7 @@ def test_a_card_that_loses_a_page_is_told_once_and_stops_nothing(tmp_path, said)
 
 def test_only_another_answer_is_news():
     told = []
-    news = News(told.append)
+    news = News(lambda line: told.append(line) is None)
     for answer, is_known in [("a", True), ("a", True), ("a", False), ("b", True), ("a", True)]:
         news.hear({"answer": answer, "is_known": is_known})
         news.hear({"error": "broken"})
@@ -91,6 +91,22 @@ def test_only_another_answer_is_news():
         ("b", True),
         ("a", True),
     ]
+
+
+def test_an_answer_that_found_no_room_on_the_disk_is_told_as_soon_as_there_is(
+    tmp_path, said, largest_file
+):
+    sink, cat = Pocket(), {"answer": "cat", "is_known": True}
+    with Outbox(tmp_path / "outbox", [sink], said) as outbox:
+        news = News(outbox.tell)
+        news.hear({"answer": "unknown", "is_known": False})
+        with largest_file(10):
+            news.hear(cat)
+            news.hear(cat)
+        news.hear(cat)
+        news.hear(cat)
+        wait_until(lambda: len(sink.lines) == 2)
+    assert [line["answer"] for line in sink.lines] == ["unknown", "cat"]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from edgecat.cli.main import BROKEN_PIPE
 from edgecat.errors import ConfigError, StorageError
 from edgecat.keep.kept import list_kept, load_answer
 from edgecat.keep.place import KeepPlace
+from edgecat.photos.decode import MAX_BYTES
 from edgecat.service.live import LiveClassifier
 from edgecat.service.process import Service
 from edgecat.watch.loop import WatchJob, watch
@@ -119,7 +120,38 @@ def test_a_keep_folder_that_fails_stops_no_answer(run, folder, out, tmp_path, sa
         draw(folder / f"{number}.png", (100, 100, 100), number)
     run(keep=KeepPlace(tmp_path / "kept", 2**20))
     assert len(answers(out)) == 3
-    assert [line for line in said if "not kept" in line][1:] == []
+    (told,) = [line for line in said if "not kept" in line]
+    assert "cannot be written (File exists); give --keep a folder that can be" in told
+
+
+def test_while_a_video_is_read_the_service_is_attended(run, folder, out, monkeypatch):
+    num_attended, attend = Counter(), Service.attend
+
+    def count(service, classifier):
+        num_attended["while reading"] += 1
+        attend(service, classifier)
+
+    monkeypatch.setattr(Service, "attend", count)
+    with (folder / "clip.mp4").open("wb") as file:
+        file.truncate(MAX_BYTES + 200 * 2**20)
+    assert run().num_broken == 1
+    assert num_attended["while reading"] > 200  # without it, systemd would take it for hung
+    assert "larger than" in read(out)[0]["error"]
+
+
+def test_a_folder_that_cannot_be_read_is_counted_once(run, folder, said):
+    draw(folder / "a.png", "red")
+    name = "d" * 200
+    with contextlib.ExitStack() as stack:
+        inner = None
+        for part in [folder, *[name] * 21]:  # the last one's path is longer than the system takes
+            if inner is not None:
+                os.mkdir(part, dir_fd=inner)
+            inner = os.open(part, os.O_RDONLY, dir_fd=inner)
+            stack.callback(os.close, inner)
+        outcome = run()
+    assert (outcome.num_answered, outcome.num_unreadable) == (1, 1)
+    assert len([line for line in said if "File name too long" in line]) == 1
 
 
 @pytest.mark.parametrize("name", ["kept", ".", "a/b"])

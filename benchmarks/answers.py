@@ -320,7 +320,11 @@ def _search_against_random(result: _Result) -> str:
         return "the other is empty" if gain_ratio is None else f"{100 * gain_ratio:+.0f} %"
 
     parts = []
-    for name, title in (("random", "random networks"), ("side", "smaller photos alone")):
+    for name, title in (
+        ("random", "random networks"),
+        ("side", "smaller photos alone"),
+        ("as-measured", "a search that believes its savings as measured"),
+    ):
         seeds = ", ".join(tell(row["gain_ratio"][name]) for row in result["rows"])
         parts.append(f"{title} {tell(result['pooled_gain_ratio'][name])} (each seed {seeds})")
     fronts = [

@@ -4,8 +4,9 @@ python -m benchmarks.accuracy.recipe ../shared/cats --weights BACKBONE.pth --wor
 
 Of a preset (--preset fast: of the one without a teacher). Every variant is trained on the same
 seeds; its answers to the validation photos of all seeds are compared with those of the first one,
-photo by photo. What does not pay by more than the paired interval is not in a preset. Runs are kept
-in --work and not made again, so that a killed benchmark goes on, and seeds can be added.
+photo by photo. What does not pay by more than the paired interval is not in a preset. Fewer
+--epochs screen many changes in the time of few; what seems to pay is asked again without. Runs are
+kept in --work and not made again, so that a killed benchmark goes on, and seeds can be added.
 """
 
 import dataclasses
@@ -68,6 +69,7 @@ VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
 @click.option("--teacher-weights", default="imagenet", show_default=True)
 @click.option("--work", type=click.Path(path_type=Path), default="runs/recipe", show_default=True)
 @click.option("--seeds", default=3, show_default=True)
+@click.option("--epochs", type=int, help="Of all but the teachers; default: the preset's.")
 @click.option("--preset", type=click.Choice(tuple(VARIANTS)), default="good", show_default=True)
 @click.option("--variant", "names", multiple=True, help="Of the preset's; default: all.")
 def main(
@@ -76,6 +78,7 @@ def main(
     teacher_weights: str,
     work: Path,
     seeds: int,
+    epochs: int | None,
     preset: str,
     names: tuple[str, ...],
 ) -> None:
@@ -84,6 +87,7 @@ def main(
         if name not in VARIANTS[preset]:
             accepted = ", ".join(VARIANTS[preset])
             raise click.BadParameter(f"{name}: preset {preset} has {accepted}")
+    fewer = (f"epochs={epochs}", f"patience={epochs}") if epochs else ()
     runs: dict[str, list[Path]] = {}
     for seed in range(seeds):
         teacher = work / f"{TEACHER}-{seed}"
@@ -92,7 +96,7 @@ def main(
             train(Job(data, teacher, arch, teacher_weights, TEACHER_RECIPE, seed=seed))
         for name in names or VARIANTS[preset]:
             run = work / f"{name}-{seed}".replace(" ", "_").replace("%", "percent")
-            recipe = load_recipe(None, VARIANTS[preset][name], preset=preset)
+            recipe = load_recipe(None, [*fewer, *VARIANTS[preset][name]], preset=preset)
             by = str(teacher) if PRESETS[preset].teacher and name != LABELS_ONLY else None
             train(Job(data, run, weights=weights, recipe=recipe, teacher=by, seed=seed))
             runs.setdefault(name, []).append(run)
@@ -103,6 +107,7 @@ def main(
             "data": data.name,
             "preset": preset,
             "seeds": seeds,
+            "epochs": epochs,
             "rows": [
                 {
                     **compare(name, answers),

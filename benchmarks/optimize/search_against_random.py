@@ -1,12 +1,14 @@
-"""The search of `edgecat optimize` against two controls: random networks, and smaller photos alone.
+"""Is the search of `edgecat optimize` better than networks that cost less thought to find?
 
 python -m benchmarks.optimize.search_against_random RUN0 RUN1 RUN2 --work FOLDER --epochs 30
 
-Of each run (one a seed) the search chooses a network for each speedup. The random control draws one
-of the same predicted time for each from the same space; the plain one keeps the network, and takes
-the largest input that is predicted to reach the speedup. All learn alike. Fronts are compared by
-their hypervolume: the area, in the plane of time and validation top-1, of what is no better than
-some network of theirs. A killed benchmark goes on with the same command.
+Of each run (one a seed) the search chooses a network for each speedup. A random control draws one
+of the same predicted time for each from the same space; a plain one keeps the network, and takes
+the largest input that is predicted to reach the speedup; a believer searches alike, but takes what
+each edit saves as it was measured, with the clock's luck in it (`edgecat.optimize.expected`). All
+learn alike. Fronts are compared by their hypervolume: the area, in the plane of time and validation
+top-1, of what is no better than some network of theirs. A killed benchmark goes on with the same
+command.
 """
 
 import dataclasses
@@ -27,7 +29,7 @@ from edgecat.optimize.costs import CostMeter
 from edgecat.optimize.expected import list_quicker
 from edgecat.optimize.front import Front, Row
 from edgecat.optimize.job import COSTS, PLAN, RECORD, SAVINGS, SPEEDUPS, SearchJob
-from edgecat.optimize.kept import save_kept
+from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.optimize.plan import (
     open_gauge,
     open_run_meter,
@@ -35,13 +37,15 @@ from edgecat.optimize.plan import (
     plan_search,
     settle_costs,
 )
+from edgecat.optimize.savings import Savings
 from edgecat.optimize.search import optimize
 from edgecat.progress import Progress
 from edgecat.scores.front import find_front
 from edgecat.scores.metrics import paired_interval_pp
 from edgecat.train.finished import load_checkpoint
 
-SEARCH, RANDOM, PLAIN = "search", "random", "side"
+SEARCH, RANDOM, PLAIN, BELIEVER = "search", "random", "side", "as-measured"
+CONTROLS = (RANDOM, PLAIN, BELIEVER)
 
 # Of issue H.
 _TARGETS = {"gain_ratio": 0.10}
@@ -82,7 +86,7 @@ def choose_side(menu: Menu, target_ratio: float) -> Choice:
 def prepare_controls(
     search: SearchJob, controls: Mapping[str, SearchJob], seed: int, progress: Progress
 ) -> None:
-    """Fill the controls' folders with the search's savings and costs, and with their networks."""
+    """Fill controls' folders with the search's savings and costs, and with their networks."""
     if all((control.out / PLAN).exists() for control in controls.values()):
         return
     with open_search(search, progress) as parent:
@@ -106,6 +110,21 @@ def prepare_controls(
         for file in (RECORD, SAVINGS, COSTS):
             shutil.copy(search.out / file, control.out / file)
         save_kept(Candidates(chosen), control.out / PLAN)
+
+
+def prepare_believer(search: SearchJob, control: SearchJob) -> None:
+    """Fill the believer's folder with the savings of a search, as if no noise were in them."""
+    if (control.out / SAVINGS).exists():
+        return
+    control.out.mkdir(parents=True, exist_ok=True)
+    for file in (RECORD, COSTS):
+        shutil.copy(search.out / file, control.out / file)
+    savings = load_kept(Savings, search.out / SAVINGS)
+    edits = {
+        edit: dataclasses.replace(one, interval_ratio=(one.ratio, one.ratio))
+        for edit, one in savings.edits.items()
+    }
+    save_kept(dataclasses.replace(savings, edits=edits), control.out / SAVINGS)
 
 
 def measure_volume(points: Iterable[tuple[float, float]], least_ratio: float) -> float:
@@ -198,7 +217,7 @@ def main(
 ) -> None:
     """Search, choose the controls, let all learn, compare."""
     rows, progress = [], TerminalProgress()
-    fronts: dict[str, list[Front]] = {SEARCH: [], RANDOM: [], PLAIN: []}
+    fronts: dict[str, list[Front]] = {name: [] for name in (SEARCH, *CONTROLS)}
     divergences: dict[str, list[dict[str, float]]] = {name: [] for name in fronts}
     for seed, run in enumerate(runs):
         search = SearchJob(
@@ -206,10 +225,10 @@ def main(
             epochs=epochs, variant=variant, rounds=rounds,
         )  # fmt: skip
         controls = {
-            name: dataclasses.replace(search, out=work / str(seed) / name)
-            for name in (RANDOM, PLAIN)
+            name: dataclasses.replace(search, out=work / str(seed) / name) for name in CONTROLS
         }
-        prepare_controls(search, controls, seed, progress)
+        prepare_controls(search, {one: controls[one] for one in (RANDOM, PLAIN)}, seed, progress)
+        prepare_believer(search, controls[BELIEVER])
         meter = open_run_meter(search, load_checkpoint(run), progress)
         for name, job in {SEARCH: search, **controls}.items():
             front = optimize(job, progress)
@@ -249,8 +268,7 @@ def describe_seed(run: Path, fronts: Mapping[str, Front]) -> dict[str, Any]:
 def compare_volumes(volumes: Mapping[str, float]) -> dict[str, float | None]:
     """Return how much more the search has than each control; None where that has nothing."""
     return {
-        name: volumes[SEARCH] / volumes[name] - 1 if volumes[name] else None
-        for name in (RANDOM, PLAIN)
+        name: volumes[SEARCH] / volumes[name] - 1 if volumes[name] else None for name in CONTROLS
     }
 
 

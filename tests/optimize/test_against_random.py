@@ -11,10 +11,15 @@ from benchmarks.optimize.search_against_random import (
     measure_pooled,
     measure_volume,
     pool_losses,
+    prepare_believer,
 )
 from edgecat.optimize.candidate import Menu
 from edgecat.optimize.choice import EditSet, Scaling
+from edgecat.optimize.expected import expect_savings
 from edgecat.optimize.front import Front, Row
+from edgecat.optimize.job import COSTS, RECORD, SAVINGS, SearchJob
+from edgecat.optimize.kept import load_kept, save_kept
+from edgecat.optimize.savings import Saving, Savings
 from edgecat.scores.compare import compare_accuracy
 
 
@@ -81,3 +86,18 @@ def test_the_plain_control_takes_the_largest_input_that_is_quick_enough():
     assert choose_side(Menu([], scalings), 0.75).edits == ("side:160",)
     with pytest.raises(SystemExit, match=r"no input takes 0\.50 times the time"):
         choose_side(Menu([], scalings), 0.5)
+
+
+def test_a_believer_takes_savings_for_what_was_measured(tmp_path):
+    search, control = (SearchJob(tmp_path, tmp_path / name) for name in ("search", "control"))
+    search.out.mkdir()
+    saved = {"no-se:4": 0.03, "no-se:5": 0.01}
+    edits = {edit: Saving(1 - one, (0.9 - one, 1.1 - one)) for edit, one in saved.items()}
+    savings = Savings("mobilenet_v3_small", "onnxruntime-fp32", 1.0, edits, "", {})
+    save_kept(savings, search.out / SAVINGS)
+    for name in (RECORD, COSTS):
+        (search.out / name).write_text(name)
+    prepare_believer(search, control)
+    assert expect_savings(load_kept(Savings, search.out / SAVINGS)) != pytest.approx(saved)
+    assert expect_savings(load_kept(Savings, control.out / SAVINGS)) == pytest.approx(saved)
+    assert all((control.out / name).read_text() == name for name in (RECORD, COSTS))

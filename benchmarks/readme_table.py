@@ -290,6 +290,14 @@ def _format_taught(result: dict[str, Any]) -> str:
     )
 
 
+def _format_unlabelled(result: dict[str, Any]) -> str:
+    scores = [f"{100 * row['test_top1_ratio']:.1f} % ({row['way']})" for row in result["rows"]]
+    return (
+        f"Where {result['num_labelled_per_class']} photos a class have labels "
+        f"({result['seeds']} seeds, n = {result['rows'][0]['num_test']}): {', '.join(scores)}."
+    )
+
+
 def _format_naive(result: dict[str, Any]) -> str:
     parts = [
         f"{row['recipe']}: top-1 {100 * row['change']['top1_ratio']:.1f} % at "
@@ -353,7 +361,7 @@ _BULLETS: list[dict[str, Callable[[dict[str, Any]], str]]] = [
     {"naive_int8": _format_naive},
     {"not_cats": _format_not_cats},
     {"finetune_cats_cpu": _format_finetune, "finetune_time_cpu": _format_time},
-    {"finetune_good": _format_taught},
+    {"finetune_good": _format_taught, "unlabelled": _format_unlabelled},
     {"transfer": _format_transfer},
     {"ncnn_pis": _format_pis},
     {"peers": _format_peers},

@@ -143,12 +143,13 @@ def summarise(runs: Iterable[Path], answers: list[Answers]) -> dict[str, Any]:
     right = [one.logits[0].argmax(axis=1) == one.targets for one in answers]
     pooled = np.concatenate(right)
     used = [load_run(run).unlabelled for run in runs]
+    counts = ("num_learned", "num_duplicates", "num_unknown")
     return {
         "num_test": len(pooled),
         "test_top1_ratio": float(pooled.mean()),
         "test_interval_ratio": wilson_interval(int(pooled.sum()), len(pooled)),
         "test_top1_ratio_of_seeds": [float(one.mean()) for one in right],
-        "unlabelled": [dataclasses.asdict(one) if one else None for one in used],
+        "unlabelled": [one and {name: getattr(one, name) for name in counts} for one in used],
     }
 
 

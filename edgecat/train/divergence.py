@@ -115,7 +115,7 @@ def check_losses(
         DivergedError: Half of the steps are that bad, not just some.
     """
     weight = recipe.teacher_ratio if is_taught else 0.0
-    guessing = (1 - weight + weight * recipe.temperature**2) * math.log(num_classes)
+    guessing = (1 - weight + weight * max(1, recipe.temperature**2)) * math.log(num_classes)
     median = float(np.nanmedian(losses))
     if not median <= _MAX_LOSS_TO_GUESSING * guessing:
         _end(recipe, epoch, f"the loss is {median:.3g}, where guessing would give {guessing:.3g}")

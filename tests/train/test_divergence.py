@@ -190,6 +190,11 @@ def test_by_a_teachers_answers_guessing_costs_more(teacher_ratio, loss, ends):
         divergence.check_losses(recipe, 2, losses, 12)  # by labels alone
 
 
+def test_at_a_low_temperature_guessing_costs_no_less():
+    recipe = Recipe(temperature=0.1)
+    divergence.check_losses(recipe, 2, np.array([9.8]), 12, is_taught=True)
+
+
 @pytest.mark.parametrize(
     ("recalls", "ends"),
     [

@@ -31,7 +31,7 @@ from edgecat.progress import Silent  # noqa: E402
 from edgecat.train.checkpoint import load_state, save_state  # noqa: E402
 from edgecat.train.device import choose_device  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
-from edgecat.train.plots import plot_confusion  # noqa: E402
+from edgecat.train.plots import plot_confusion, plot_curves  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
 
@@ -697,6 +697,19 @@ def test_a_run_inside_its_own_data_is_refused(job, photos, tmp_path):
             finetune(
                 dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "photos" / name)
             )
+
+
+def test_the_curve_of_the_training_loss_says_what_it_is_of(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("edgecat.train.plots._save", lambda figure, path: drawn.append(figure))
+    row = {"epoch": 1, "train_loss": 9.0, "val_loss": 1.0, "val_top1_ratio": 0.5}
+    plot_curves([row], 1, tmp_path / "curves.png")
+    losses = drawn[0].axes[0]
+    assert [line.get_label() for line in losses.lines] == [
+        "training (smoothed labels, or a teacher's answers)",
+        "validation (labels)",
+    ]
+    assert losses.get_ylabel() == ""  # of a teacher's answers it is no cross-entropy
 
 
 def test_a_label_with_dollars_can_be_drawn(tmp_path):

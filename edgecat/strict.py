@@ -189,4 +189,6 @@ def _kind(value: object) -> str:
         text = repr(value)
     except RecursionError:
         text = "nested too deep to show"
+    except ValueError:  # TOML has hexadecimal numbers of any length, Python's decimals have not
+        text = "of too many digits to show"
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

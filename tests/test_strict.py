@@ -122,6 +122,11 @@ def test_a_long_wrong_value_is_shortened_in_the_message():
     assert len(str(caught.value)) < 200
 
 
+def test_a_wrong_number_of_too_many_digits_is_refused_like_any_other():
+    with pytest.raises(ConfigError, match="a number too large: int of too many digits to show"):
+        build(Whole, {"title": "", "ratio": 16**5000}, "recipe", ConfigError)
+
+
 def test_a_very_deep_wrong_value_is_refused_like_any_other():
     deep = []
     for _ in range(50_000):

@@ -129,7 +129,7 @@ class _Batch(click.ParamType[int | str]):
     help="Short for --set batch_size=N; auto takes each batch in as many parts as memory needs.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights."
+    "--seed", type=int, default=0, show_default=True, help="Same seed, same CPU: same weights."
 )
 @click.option(
     "--device",

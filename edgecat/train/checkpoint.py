@@ -124,10 +124,24 @@ def capture(learner: Learner, history: list[dict[str, float]], best_epoch: int) 
     )
 
 
-def restore(learner: Learner, state: State) -> None:
-    """Put a learner where it was after an epoch; the rates stay those of its own recipe."""
-    learner.network.load_state_dict(state.network)
-    learner.average.load_state_dict(state.average)
+def restore(learner: Learner, state: State, path: Path) -> None:
+    """Put a learner where it was after an epoch; the rates stay those of its own recipe.
+
+    Args:
+        learner: Of the same run.
+        state: What `load_state` read.
+        path: Its file.
+
+    Raises:
+        TrainError: It is of another network.
+    """
+    try:
+        learner.network.load_state_dict(state.network)
+        learner.average.load_state_dict(state.average)
+    except RuntimeError as error:
+        raise TrainError(
+            f"{path}: the checkpoint of another network; fine-tune into a new folder"
+        ) from error
     peaks = [group["peak"] for group in learner.optimizer.param_groups]
     learner.optimizer.load_state_dict(state.optimizer)
     for group, peak in zip(learner.optimizer.param_groups, peaks, strict=True):

@@ -25,7 +25,7 @@ Row = Mapping[str, float]
 # Steps in a row without a finite loss. The weights do not change meanwhile, so waiting is no cure.
 _MAX_SKIPPED_IN_A_ROW = 5
 
-# Median loss of an epoch's steps, in multiples of what guessing costs, ln K.
+# Median loss of an epoch's steps, in multiples of what guessing costs.
 _MAX_LOSS_TO_GUESSING = 4
 
 # Mean recall, from guessing at 0 to perfect at 1, below which a network knows nothing: it answers
@@ -96,13 +96,27 @@ def check_steps(recipe: Recipe, epoch: int, losses: Losses, num_steps: int) -> N
         _end(recipe, epoch, f"loss or gradients were not finite in {num} steps in a row")
 
 
-def check_losses(recipe: Recipe, epoch: int, losses: Losses, num_classes: int) -> None:
+def check_losses(
+    recipe: Recipe, epoch: int, losses: Losses, num_classes: int, *, is_taught: bool = False
+) -> None:
     """End a run that has become much worse than guessing.
+
+    Guessing costs ln K by labels, and up to the squared temperature times that by the answers of a
+    teacher, who may be sure of each (see `edgecat.train.loss`).
+
+    Args:
+        recipe: Of the run.
+        epoch: The one that was.
+        losses: Of its steps.
+        num_classes: K.
+        is_taught: Whether a teacher's answers are a part of them.
 
     Raises:
         DivergedError: Half of the steps are that bad, not just some.
     """
-    median, guessing = float(np.nanmedian(losses)), math.log(num_classes)
+    weight = recipe.teacher_ratio if is_taught else 0.0
+    guessing = (1 - weight + weight * max(1, recipe.temperature**2)) * math.log(num_classes)
+    median = float(np.nanmedian(losses))
     if not median <= _MAX_LOSS_TO_GUESSING * guessing:
         _end(recipe, epoch, f"the loss is {median:.3g}, where guessing would give {guessing:.3g}")
 

@@ -8,6 +8,7 @@ import torch
 
 from edgecat import atomic
 from edgecat.errors import DivergedError, TrainError
+from edgecat.photos.split import Split
 from edgecat.progress import Progress
 from edgecat.scores.metrics import describe_top1, wilson_interval
 from edgecat.train import run as runs
@@ -15,11 +16,12 @@ from edgecat.train.cache import PhotoCache
 from edgecat.train.checkpoint import State
 from edgecat.train.data import TrainingData
 from edgecat.train.device import describe_device
-from edgecat.train.job import Job, check_same, load_earlier, settle_init
+from edgecat.train.job import Job, check_same, keep_parts, load_earlier, settle_init
 from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.memory import fit_memory, memory_errors
 from edgecat.train.network import PhotoNetwork, build_network
+from edgecat.train.origins import ParentRecord, TeacherRecord
 from edgecat.train.outcome import measure_outcome
 from edgecat.train.parent import (
     Parent,
@@ -34,7 +36,6 @@ from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher import Teacher, ask_teacher, measure_teacher, open_teacher
 from edgecat.train.unlabelled import add_unlabelled
-from edgecat.train.validate import measure_top1
 from edgecat.train.weights import LoadedWeights, load_weights
 
 
@@ -78,6 +79,8 @@ def prepare(job: Job, ranks: Ranks, device: torch.device, num_classes: int) -> S
     network = build_network(job.arch, num_classes)
     job = settle_init(dataclasses.replace(job, recipe=job.recipe.fit_to(network.input)))
     earlier = load_earlier(job) if ranks.is_first else None  # whose alone the run's folder is
+    if earlier is not None:
+        job = keep_parts(job, earlier)
     if job.parent is None:
         loaded = load_weights(network, job.arch, job.weights, job.init)
         return Start(job, ranks, device, earlier, network, loaded)
@@ -110,7 +113,7 @@ def fit(
         added = dataclasses.replace(added, folder=str(job.unlabelled.resolve()))
         progress.say(str(added))
         record = dataclasses.replace(record, unlabelled=added)
-    record = _follow(start, record)
+    record = _follow(start, record, data.split)
     if record.outcome is not None:
         progress.say(f"{job.run}: this run is finished already; nothing to resume")
         ranks.tell(None)
@@ -188,24 +191,24 @@ def _edit_parent(
     return record
 
 
-def _follow(start: Start, record: RunRecord) -> RunRecord:
+def _follow(start: Start, record: RunRecord, split: Split) -> RunRecord:
     """Return the record to go on with: the earlier one, if that run is finished.
 
     Raises:
-        TrainError: The earlier run had other photos or another teacher.
+        TrainError: The earlier run had other photos, split them otherwise, or had another teacher.
     """
     earlier, run = start.earlier, start.job.run
     if earlier is None:
         return record
-    if earlier.data_sha256 != record.data_sha256:
+    if _list_photos(runs.load_split(run)) != _list_photos(split):
         raise TrainError(
-            f"{run}: --resume needs the same photos as before, and some are new, gone, changed or "
-            f"in another class; give those of then, {earlier.data}, with its --list if it had one, "
-            "or give --out another name"
+            f"{run}: --resume needs the same photos as before, and some are new, gone, changed, "
+            f"renamed, or in another class or split; give those of then, {earlier.data}, with its "
+            "--list if it had one, or give --out another name"
         )
-    check_same(run, "--teacher", *map(_name_teacher, (earlier, record)))
+    check_same(run, "--teacher", *(_name_run(one.teacher) for one in (earlier, record)))
     check_same(run, "photos of --unlabelled", *map(_name_unlabelled, (earlier, record)))
-    check_same(run, "network of --from", *map(_name_parent, (earlier, record)))
+    check_same(run, "network of --from", *(_name_run(one.parent) for one in (earlier, record)))
     if earlier.outcome is not None:
         return earlier
     return dataclasses.replace(
@@ -215,9 +218,16 @@ def _follow(start: Start, record: RunRecord) -> RunRecord:
     )
 
 
-def _name_teacher(record: RunRecord) -> str:
-    """Return what tells a run's teacher from others, wherever it lies now."""
-    one = record.teacher
+def _list_photos(split: Split) -> list[tuple[str, str, str]]:
+    """Return what decides a run's chance: the photos in order, and what each is for.
+
+    In order, since by its place a photo is dealt to train, validate or test with, and is cut.
+    """
+    return [(photo.sha256, photo.label, photo.split) for photo in split.photos]
+
+
+def _name_run(one: TeacherRecord | ParentRecord | None) -> str:
+    """Return what tells a teacher or parent from others, wherever it lies now."""
     return "none" if one is None else f"{one.arch} (SHA-256 of its weights: {one.model_sha256})"
 
 
@@ -225,12 +235,6 @@ def _name_unlabelled(record: RunRecord) -> str:
     """Return what tells a run's photos without labels from others, wherever they lie now."""
     one = record.unlabelled
     return "none" if one is None else f"{one.num_learned} photos (SHA-256 of all: {one.sha256})"
-
-
-def _name_parent(record: RunRecord) -> str:
-    """Return what tells a run's parent from others, wherever it lies now."""
-    one = record.parent
-    return "none" if one is None else f"{one.arch} (SHA-256 of its weights: {one.model_sha256})"
 
 
 def _ask(
@@ -267,7 +271,7 @@ def _check_teacher(teacher: Teacher, session: Session, learner: Learner) -> None
         TrainError: The student surely knows more before it has begun.
     """
     num = len(session.data.indices("val"))
-    num_known = round(num * measure_top1(session, learner))
+    num_known = round(num * measure_val_top1(learner.network, session.data, learner.device))
     num_taught = round(num * measure_teacher(teacher, session, learner.device))
     session.progress.say(
         f"teacher {teacher.record.arch}: validation top-1 {describe_top1(num_taught, num)}; the "

@@ -106,8 +106,7 @@ def check_job(job: Job) -> None:
         ConfigError: An unknown network, init or way with conflicts, weights that the init does not
             read, a seed out of range, photos without labels that no teacher answers, or weights of
             a teacher that does not learn.
-        TrainError: The run's folder lies among the photos, or holds something else; timm or
-            TensorBoard is asked for and not installed.
+        TrainError: timm or TensorBoard is asked for and not installed.
     """
     find_architecture(job.arch)
     if job.unlabelled is not None and job.teacher is None:
@@ -140,9 +139,23 @@ def check_job(job: Job) -> None:
         raise ConfigError(f"--conflicts {job.conflicts}: accepted are {', '.join(CONFLICTS)}")
     if not 0 <= job.seed < _END_OF_SEEDS:
         raise ConfigError(f"--seed {job.seed}: must be 0 or more, and below {_END_OF_SEEDS}")
+    _check_folders(job)
+
+
+def _check_folders(job: Job) -> None:
+    """Refuse folders that lie in each other, and one to write that holds something else.
+
+    Raises:
+        ConfigError: Photos without labels count as a class.
+        TrainError: The run's folder lies among the photos, or holds something else.
+    """
+    if job.unlabelled is not None and _real(job.data) in _real(job.unlabelled).parents:
+        raise ConfigError(
+            f"--unlabelled {job.unlabelled}: lies inside {job.data}, where a folder is a class; "
+            "move it beside that folder"
+        )
     for photos in filter(None, (job.data, job.unlabelled)):
-        # realpath: unlike Path.resolve it bears a link to itself, which is refused later, by name.
-        if Path(os.path.realpath(job.run)).is_relative_to(os.path.realpath(photos)):
+        if _real(job.run).is_relative_to(_real(photos)):
             raise TrainError(
                 f"--out {job.run}: lies inside the photos' folder {photos}, where what it holds "
                 "would be taken for photos; give --out a folder beside it"
@@ -151,6 +164,11 @@ def check_job(job: Job) -> None:
         is_begun = _is_free(dataclasses.replace(job, resume=True))
         mend = "go on with it by adding --resume, or " if is_begun else ""
         raise TrainError(f"{job.run}: exists and is not empty; {mend}give --out another name")
+
+
+def _real(path: Path) -> Path:
+    """Return where links lead; one to itself, on which `Path.resolve` fails, is refused later."""
+    return Path(os.path.realpath(path))
 
 
 def _is_scratch(job: Job) -> bool:
@@ -231,9 +249,7 @@ def load_earlier(job: Job) -> RunRecord | None:
     earlier = runs.load_run(job.run)
     # After a divergence other rates are not only allowed: the same ones would diverge again.
     rates = earlier.divergences[-1].rates if earlier.is_diverged else {}
-    if job.fits_memory:  # which is not the same every day
-        recipe = dataclasses.replace(job.recipe, batch_parts=earlier.recipe.batch_parts)
-        job = dataclasses.replace(job, recipe=recipe)
+    job = keep_parts(job, earlier)
     before, now = settings_of(earlier), settings_of(job)
     for name in before:
         if name not in {f"recipe's {rate}" for rate in rates}:
@@ -241,6 +257,17 @@ def load_earlier(job: Job) -> RunRecord | None:
     if earlier.is_diverged and job.recipe == earlier.recipe:
         raise DivergedError(earlier.divergences[-1])
     return earlier
+
+
+def keep_parts(job: Job, earlier: RunRecord) -> Job:
+    """Return a job that takes batches in as many parts as before, or more, where memory says it.
+
+    Memory is not the same every day, and other parts give other statistics to BatchNorm.
+    """
+    if not job.fits_memory:
+        return job
+    recipe = dataclasses.replace(job.recipe, batch_parts=earlier.recipe.batch_parts)
+    return dataclasses.replace(job, recipe=recipe)
 
 
 def check_same(run: Path, what: str, before: object, now: object) -> None:

@@ -79,7 +79,7 @@ def begin(session: Session, learner: Learner) -> State:
         ranks.first(train_head, session, learner)
         ranks.first(save_state, capture(learner, [], 0), checkpoint)
     state = load_state(checkpoint, ranks.share(checkpoint.read_bytes))
-    restore(learner, state)
+    restore(learner, state, checkpoint)
     if 0 < state.best_epoch == state.epoch:  # a kill may have left the weights of before
         ranks.first(save_model, learner.averaged, session.run / runs.MODEL)
     elif state.best_epoch:  # whose weights may be those that are kept in the end
@@ -125,7 +125,8 @@ def _train_and_validate(session: Session, learner: Learner, before: State) -> St
     losses = train_epoch(session, learner, epoch)
     trained_s = time.perf_counter() - started_s
     cores_s = trained_s * share_threads(learner.ranks)
-    divergence.check_losses(session.recipe, epoch, losses, len(session.data.labels))
+    num_classes, is_taught = len(session.data.labels), session.answers is not None
+    divergence.check_losses(session.recipe, epoch, losses, num_classes, is_taught=is_taught)
     row = {
         "epoch": epoch,
         "train_loss": float(np.nanmean(losses)),

@@ -21,6 +21,7 @@ from edgecat.train.allocator import giving_back_freed_memory
 from edgecat.train.batches import Batch
 from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import take_step
+from edgecat.train.recipe import MIN_CROP_PX
 from edgecat.train.session import Session
 
 # On a processor torch has no error of its own for it; and oneDNN, which computes convolutions,
@@ -48,9 +49,9 @@ def fit_memory(session: Session, learner: Learner) -> Session:
         raise TrainError(
             f"not even {_SMALLEST_PART} photos of a step fit into the memory that "
             f"{learner.device} has left; end other programs, or make the photos smaller: --set "
-            f"crop_side_px={session.recipe.crop_side_px // 2}"
+            f"crop_side_px={_halve_crop(session)}"
         )
-    if num_parts > 1:
+    if num_parts > session.recipe.batch_parts:
         session.progress.say(
             f"a batch takes more memory than {learner.device} has left, so each step takes it in "
             f"{num_parts} parts of {_count_photos(session) // num_parts} photos or one more, whose "
@@ -114,10 +115,16 @@ def _find_mend(session: Session, learner: Learner) -> str:
     before = session.recipe.batch_parts
     num_parts = _find_parts(session, learner, 2 * before)
     if num_parts is None or num_parts <= before:  # it is in the smallest parts already
-        smaller_px = session.recipe.crop_side_px // 2
-        return f"with smaller crops (--set crop_side_px={smaller_px}), or where more is left"
+        return (
+            f"with smaller crops (--set crop_side_px={_halve_crop(session)}), or where more is left"
+        )
     fits = max(_SMALLEST_PART, session.recipe.batch_size // num_parts)
     return f"with --batch auto, which takes it in parts; at once, {fits} photos fit"
+
+
+def _halve_crop(session: Session) -> int:
+    """Return the side of crops of a quarter of the size, or the least that a recipe takes."""
+    return max(MIN_CROP_PX, session.recipe.crop_side_px // 2)
 
 
 def _count_photos(session: Session) -> int:

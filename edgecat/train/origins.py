@@ -70,7 +70,7 @@ class UnlabelledRecord:
     """Photos without labels that a teacher answered, too.
 
     Attributes:
-        sha256: Of the list of the hashes of those that were learned from.
+        sha256: Of the list of the hashes of those that were learned from, in order of their paths.
         num_learned: How many these are.
         num_duplicates: Photos left out, since they are nearly the same as others.
         num_unknown: Photos left out, since the teacher takes them for none of the classes.

@@ -27,9 +27,10 @@ def plot_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, top1 = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
-    losses.plot(epochs, [row["train_loss"] for row in history], label="training (smoothed labels)")
-    losses.plot(epochs, [row["val_loss"] for row in history], label="validation")
-    losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss")
+    learned = "training (smoothed labels, or a teacher's answers)"
+    losses.plot(epochs, [row["train_loss"] for row in history], label=learned)
+    losses.plot(epochs, [row["val_loss"] for row in history], label="validation (labels)")
+    losses.set(xlabel="epoch", title="Loss")
     losses.legend()
     ratios = [100 * row["val_top1_ratio"] for row in history]
     top1.plot(epochs, ratios, color="C1", label="top-1")

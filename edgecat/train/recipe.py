@@ -11,8 +11,9 @@ from edgecat.photos.input import InputSpec
 from edgecat.strict import build
 from edgecat.train.presets import FAST, PRESETS
 
-# Below, the stride-2 stages leave nothing of a photo; above, no InputSpec's photos are as large.
-_MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
+#: Below, the stride-2 stages leave nothing of a photo; above the most, no InputSpec's photos are as
+#: large.
+MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
 
 # What is counted, and its least number.
 _COUNTS = {
@@ -105,9 +106,9 @@ class Recipe:
                     f"{name} must be at least {least}, and at most {_MAX_COUNT}, got "
                     f"{getattr(self, name)}"
                 )
-        if self.crop_side_px and not _MIN_CROP_PX <= self.crop_side_px <= _MAX_CROP_PX:
+        if self.crop_side_px and not MIN_CROP_PX <= self.crop_side_px <= _MAX_CROP_PX:
             raise ValueError(
-                f"crop_side_px must be {_MIN_CROP_PX} to {_MAX_CROP_PX}, or 0 for the network's "
+                f"crop_side_px must be {MIN_CROP_PX} to {_MAX_CROP_PX}, or 0 for the network's "
                 f"own, got {self.crop_side_px}"
             )
         for name in ("head_rate", "rate", "backbone_rate"):

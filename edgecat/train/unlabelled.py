@@ -83,7 +83,7 @@ def add_unlabelled(
     """
     new = find_new(data.cache, photos)
     chosen = new[~_are_unknown(data, photos, new, teacher, device)] if len(new) else new
-    hashes = "\n".join(sorted(photos.hashes[i] for i in chosen))
+    hashes = "\n".join(photos.hashes[i] for i in chosen)  # in order: by its place each is cut
     record = UnlabelledRecord(
         sha256=hashlib.sha256(hashes.encode()).hexdigest(),
         num_learned=len(chosen),

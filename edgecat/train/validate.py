@@ -9,7 +9,6 @@ from edgecat.scores.metrics import (
     Logits,
     adjusted_recall_ratio,
     confusion_matrix,
-    top1_ratio,
 )
 from edgecat.train import divergence
 from edgecat.train.learner import Learner
@@ -44,13 +43,6 @@ def validate(session: Session, learner: Learner, epoch: int) -> dict[str, float]
         "adjusted_recall_ratio": _adjust_recall(session, learner, logits, targets),
         **{f"val_recall_ratio of {k}": one.recall_ratio for k, one in score.per_class.items()},
     }
-
-
-def measure_top1(session: Session, learner: Learner) -> float:
-    """Return the top-1 on validation photos, 0-1, of the network as it learns, not its average."""
-    indices = session.data.indices("val")
-    logits, _ = predict_both(learner.network, session.data.cache, indices, learner.device)
-    return top1_ratio(logits, session.data.targets[indices])
 
 
 def _adjust_recall(session: Session, learner: Learner, logits: Logits, targets: Indices) -> float:

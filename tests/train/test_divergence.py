@@ -1,5 +1,6 @@
 """Runs that go wrong end with an error and a checkpoint; runs that only begin slowly do not."""
 
+import contextlib
 import dataclasses
 import math
 
@@ -173,6 +174,25 @@ def test_five_steps_in_a_row_or_all_of_an_epoch_end_a_run(losses, num_steps, end
 )
 def test_losses_far_above_guessing_end_a_run_if_half_of_the_steps_have_them(losses, ends):
     assert ends_a_run(divergence.check_losses, 2, np.array(losses), 12) == ends
+
+
+@pytest.mark.parametrize(
+    ("teacher_ratio", "loss", "ends"),
+    # ln 12 = 2.48, times the squared temperature of 2 where a teacher is sure; at most 4 of that.
+    [(1.0, 39.0, False), (1.0, 41.0, True), (0.5, 24.0, False), (0.5, 26.0, True)],
+)
+def test_by_a_teachers_answers_guessing_costs_more(teacher_ratio, loss, ends):
+    recipe = Recipe(teacher_ratio=teacher_ratio, temperature=2.0)
+    losses, error = np.array([loss]), pytest.raises(DivergedError)
+    with error if ends else contextlib.nullcontext():
+        divergence.check_losses(recipe, 2, losses, 12, is_taught=True)
+    with pytest.raises(DivergedError):
+        divergence.check_losses(recipe, 2, losses, 12)  # by labels alone
+
+
+def test_at_a_low_temperature_guessing_costs_no_less():
+    recipe = Recipe(temperature=0.1)
+    divergence.check_losses(recipe, 2, np.array([9.8]), 12, is_taught=True)
 
 
 @pytest.mark.parametrize(

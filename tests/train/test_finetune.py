@@ -31,7 +31,7 @@ from edgecat.progress import Silent  # noqa: E402
 from edgecat.train.checkpoint import load_state, save_state  # noqa: E402
 from edgecat.train.device import choose_device  # noqa: E402
 from edgecat.train.finetune import finetune  # noqa: E402
-from edgecat.train.plots import plot_confusion  # noqa: E402
+from edgecat.train.plots import plot_confusion, plot_curves  # noqa: E402
 from edgecat.train.recipe import Recipe  # noqa: E402
 from edgecat.train.run import load_run, load_split  # noqa: E402
 
@@ -391,6 +391,44 @@ def test_resume_refuses_other_photos(job, record, tmp_path, draw_reds):
     assert f"give those of then, {job.data}, with its --list if" in str(refused.value)
 
 
+@pytest.mark.parametrize("layout", ["a folder per class", "split already"])
+def test_resume_refuses_the_same_photos_in_another_order_or_split(
+    job, photos, tmp_path, layout, listens
+):
+    """Else photos that were learned from would validate and test."""
+    data = tmp_path / "photos"
+    for path in sorted(photos.rglob("*.png")):
+        number = int(path.stem)
+        split = {0: "val", 1: "test"}.get(number, "train") if layout == "split already" else ""
+        (data / split / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, data / split / path.parent.name)
+    asked = dataclasses.replace(job, data=data, run=tmp_path / "r", resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(asked, Stops("epoch 2"))
+    if layout == "split already":
+        one, other = data / "test" / "class_0" / "1.png", data / "train" / "class_0" / "1.png"
+        another = data / "train" / "class_0" / "2.png"
+        one.rename(other)
+        another.rename(one)
+    else:
+        (data / "class_0" / "0.png").rename(data / "class_0" / "z.png")
+    before = contents(tmp_path / "r")
+    with pytest.raises(TrainError, match="renamed, or in another class or split; give those of"):
+        finetune(asked, listens)
+    assert contents(tmp_path / "r") == before
+
+
+def test_the_checkpoint_of_another_network_is_refused_by_its_name(job, tmp_path):
+    asked = dataclasses.replace(job, run=tmp_path / "r", resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(asked, Stops("epoch 2"))
+    state = load_state(tmp_path / "r" / "last.pt")
+    state.network["network.classifier.3.bias"] = torch.zeros(7)
+    save_state(state, tmp_path / "r" / "last.pt")
+    with pytest.raises(TrainError, match=r"last\.pt: the checkpoint of another network"):
+        finetune(asked)
+
+
 def test_only_listed_photos_are_learned_from_and_resume_wants_the_same_list(job, quick, tmp_path):
     paths = sorted(path.relative_to(job.data).as_posix() for path in job.data.glob("*/*"))
     kept = [path for number, path in enumerate(paths) if number % 10 < 6]
@@ -659,6 +697,19 @@ def test_a_run_inside_its_own_data_is_refused(job, photos, tmp_path):
             finetune(
                 dataclasses.replace(job, data=tmp_path / "photos", run=tmp_path / "photos" / name)
             )
+
+
+def test_the_curve_of_the_training_loss_says_what_it_is_of(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("edgecat.train.plots._save", lambda figure, path: drawn.append(figure))
+    row = {"epoch": 1, "train_loss": 9.0, "val_loss": 1.0, "val_top1_ratio": 0.5}
+    plot_curves([row], 1, tmp_path / "curves.png")
+    losses = drawn[0].axes[0]
+    assert [line.get_label() for line in losses.lines] == [
+        "training (smoothed labels, or a teacher's answers)",
+        "validation (labels)",
+    ]
+    assert losses.get_ylabel() == ""  # of a teacher's answers it is no cross-entropy
 
 
 def test_a_label_with_dollars_can_be_drawn(tmp_path):

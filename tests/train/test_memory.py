@@ -136,6 +136,31 @@ def test_a_run_in_parts_goes_on_where_memory_is_another(job, tmp_path, monkeypat
     assert record.outcome is not None
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_a_run_in_parts_goes_on_in_as_many_where_memory_is_more(job, tmp_path, monkeypatch):
+    job = dataclasses.replace(job, fits_memory=True)
+    cramp(monkeypatch, 5)
+    finetune(dataclasses.replace(job, run=tmp_path / "whole"))
+    stopped = dataclasses.replace(job, run=tmp_path / "stopped", resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("edgecat.train.loop.validate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(stopped)
+    monkeypatch.undo()
+    assert finetune(stopped).recipe.batch_parts == 2
+    whole, resumed = (tmp_path / name / "model.safetensors" for name in ("whole", "stopped"))
+    assert resumed.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(("side_px", "told_px"), [(64, 32), (40, 32), (32, 32)])
+def test_the_crops_that_are_advised_are_accepted(job, tmp_path, monkeypatch, side_px, told_px):
+    cramp(monkeypatch, 1)
+    recipe = dataclasses.replace(job.recipe, crop_side_px=side_px)
+    asked = dataclasses.replace(job, run=tmp_path / "run", recipe=recipe, fits_memory=True)
+    with pytest.raises(TrainError, match=f"--set crop_side_px={told_px}$"):
+        finetune(asked)
+
+
 def stop(*_):
     raise KeyboardInterrupt
 

@@ -398,6 +398,42 @@ def test_copies_of_labelled_photos_alone_are_left_out(student, photos, tmp_path)
     assert (found.num_duplicates, found.num_learned) == (len(list(photos.rglob("*.png"))), 0)
 
 
+def sharpen(run, factor):
+    """Let the network of a finished run be surer of the same answers."""
+    tensors = load_file(run / "model.safetensors")
+    for name in ("network.classifier.3.weight", "network.classifier.3.bias"):
+        tensors[name] = factor * tensors[name]
+    save_file(tensors, run / "model.safetensors")
+
+
+def test_a_student_of_a_sure_teacher_has_not_diverged(student, teacher, tmp_path):
+    shutil.copytree(teacher, tmp_path / "teacher")
+    sharpen(tmp_path / "teacher", 3)
+    recipe = dataclasses.replace(student.recipe, temperature=10.0, epochs=1)
+    asked = elsewhere(student, tmp_path, recipe=recipe, teacher=str(tmp_path / "teacher"))
+    assert finetune(asked).outcome.best_epoch == 1
+
+
+def test_photos_without_labels_in_a_class_folder_are_refused(student, photos, camera, tmp_path):
+    data = tmp_path / "photos"
+    shutil.copytree(photos, data)
+    shutil.copytree(camera / "2026" / "11" / "class_0", data / "camera")
+    asked = elsewhere(student, tmp_path, data=data, unlabelled=data / "camera")
+    with pytest.raises(ConfigError, match=r"lies inside .*, where a folder is a class; move it"):
+        finetune(asked)
+
+
+def test_the_same_photos_without_labels_in_another_order_are_others(student, camera, tmp_path):
+    folder = tmp_path / "camera"
+    shutil.copytree(camera / "2026" / "11" / "class_0", folder)
+    asked = elsewhere(student, tmp_path, unlabelled=folder)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(asked, Dies("epoch 2/3", 0))
+    (folder / "0.png").rename(folder / "z.png")
+    with pytest.raises(TrainError, match="--resume needs the same photos of --unlabelled"):
+        finetune(dataclasses.replace(asked, resume=True))
+
+
 def test_a_run_among_the_photos_without_labels_is_refused(student, camera):
     with pytest.raises(TrainError, match=r"lies inside the photos' folder .*camera"):
         finetune(dataclasses.replace(student, run=camera / "run", unlabelled=camera))

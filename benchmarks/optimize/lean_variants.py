@@ -8,8 +8,8 @@ in turns with the run's network, as `edgecat optimize --export` does. Here they 
 test photos, which chose nothing, and are compared with what the run's own network answers.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -17,13 +17,13 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.optimize.search_against_random import SEARCH
+from benchmarks.optimize.searches import search_options
 from benchmarks.results import write_result
 from edgecat.bench.run import ONE_THREAD, open_all
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.output import TerminalProgress
 from edgecat.export.photos import RunPhotos
-from edgecat.optimize.job import PARENT, SPEEDUPS, SearchJob
+from edgecat.optimize.job import PARENT, SearchJob
 from edgecat.optimize.search import optimize
 from edgecat.progress import Progress
 from edgecat.scores.compare import compare_accuracy
@@ -39,7 +39,7 @@ _TARGETS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Asked:
     """A network in a variant, timed and asked.
 
@@ -130,35 +130,18 @@ def pool(seeds: Iterable[Mapping[tuple[str, str], Asked]]) -> Iterator[dict[str,
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
-@click.option("--epochs", type=int, help="That each network learns; default: as the run.")
-@click.option("--speedup", "speedups", multiple=True, type=float, default=SPEEDUPS)
-@click.option("--variant", default="onnxruntime-fp32", show_default=True)
-@click.option("--rounds", default=200, show_default=True, help="Timed photos of each variant.")
-def main(
-    runs: tuple[Path, ...],
-    work: Path,
-    epochs: int | None,
-    speedups: tuple[float, ...],
-    variant: str,
-    rounds: int,
-) -> None:
+@search_options
+def main(searches: list[SearchJob]) -> None:
     """Export the networks of all searches, time and ask them."""
     progress = TerminalProgress()
-    jobs = [
-        SearchJob(
-            run, work / str(seed) / SEARCH, speedups,
-            epochs=epochs, variant=variant, rounds=rounds, exports=True,
-        )
-        for seed, run in enumerate(runs)
-    ]  # fmt: skip
+    jobs = [dataclasses.replace(job, exports=True) for job in searches]
     rows = list(pool([ask_exports(job, progress) for job in jobs]))
+    first = searches[0]
     write_result(
         "lean_variants",
         {
-            "epochs": epochs,
-            "variant": variant,
+            "epochs": first.epochs,
+            "variant": first.variant,
             "seeds": len(jobs),
             "rows": rows,
             "targets": _TARGETS,

@@ -21,6 +21,7 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.optimize.searches import SEARCH, search_options
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
 from edgecat.optimize.candidate import Candidate, Candidates, Menu, build_menu, measure_candidate
@@ -28,7 +29,7 @@ from edgecat.optimize.choice import Choice
 from edgecat.optimize.costs import CostMeter
 from edgecat.optimize.expected import list_quicker
 from edgecat.optimize.front import Front, Row
-from edgecat.optimize.job import COSTS, PLAN, RECORD, SAVINGS, SPEEDUPS, SearchJob
+from edgecat.optimize.job import COSTS, PLAN, RECORD, SAVINGS, SearchJob
 from edgecat.optimize.kept import load_kept, save_kept
 from edgecat.optimize.plan import (
     open_gauge,
@@ -44,7 +45,7 @@ from edgecat.scores.front import find_front
 from edgecat.scores.metrics import paired_interval_pp
 from edgecat.train.finished import load_checkpoint
 
-SEARCH, RANDOM, PLAIN, BELIEVER = "search", "random", "side", "as-measured"
+RANDOM, PLAIN, BELIEVER = "random", "side", "as-measured"
 CONTROLS = (RANDOM, PLAIN, BELIEVER)
 
 # Of issue H.
@@ -201,45 +202,29 @@ def measure_pooled(losses: list[dict[str, Any]]) -> float:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
-@click.option("--epochs", type=int, help="That each network learns; default: as the run.")
-@click.option("--speedup", "speedups", multiple=True, type=float, default=SPEEDUPS)
-@click.option("--variant", default="onnxruntime-fp32", show_default=True)
-@click.option("--rounds", default=200, show_default=True, help="Timed photos of each network.")
-def main(
-    runs: tuple[Path, ...],
-    work: Path,
-    epochs: int | None,
-    speedups: tuple[float, ...],
-    variant: str,
-    rounds: int,
-) -> None:
+@search_options
+def main(searches: list[SearchJob]) -> None:
     """Search, choose the controls, let all learn, compare."""
     rows, progress = [], TerminalProgress()
     fronts: dict[str, list[Front]] = {name: [] for name in (SEARCH, *CONTROLS)}
     divergences: dict[str, list[dict[str, float]]] = {name: [] for name in fronts}
-    for seed, run in enumerate(runs):
-        search = SearchJob(
-            run, work / str(seed) / SEARCH, speedups,
-            epochs=epochs, variant=variant, rounds=rounds,
-        )  # fmt: skip
+    for seed, search in enumerate(searches):
         controls = {
-            name: dataclasses.replace(search, out=work / str(seed) / name) for name in CONTROLS
+            name: dataclasses.replace(search, out=search.out.parent / name) for name in CONTROLS
         }
         prepare_controls(search, {one: controls[one] for one in (RANDOM, PLAIN)}, seed, progress)
         prepare_believer(search, controls[BELIEVER])
-        meter = open_run_meter(search, load_checkpoint(run), progress)
+        meter = open_run_meter(search, load_checkpoint(search.run), progress)
         for name, job in {SEARCH: search, **controls}.items():
             front = optimize(job, progress)
             fronts[name].append(front)
             divergences[name].append(measure_divergences(job, front, meter))
-        rows.append(describe_seed(run, {name: found[-1] for name, found in fronts.items()}))
+        rows.append(describe_seed(search.run, {name: found[-1] for name, found in fronts.items()}))
         print(seed, rows[-1]["hypervolume"], flush=True)
     pooled = {name: pool_losses(fronts[name], divergences[name]) for name in fronts}
     values = {
-        "epochs": epochs,
-        "speedups": speedups,
+        "epochs": searches[0].epochs,
+        "speedups": searches[0].speedups,
         "reference_point": {"time_ratio": 1.0, "lost_pp": _MAX_LOSS_PP},
         "rows": rows,
         "pooled": pooled,

@@ -100,4 +100,9 @@ class LiveClassifier:
             raise BundleError(
                 f"{self.path}: cannot be read ({error.strerror}); lead it to a bundle that can be"
             ) from error
+        except MemoryError as error:
+            raise BundleError(
+                f"{self.path}: takes more memory than is left beside the one in use; restart, "
+                "which opens it alone"
+            ) from error
         return classifier

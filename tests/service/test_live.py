@@ -140,6 +140,22 @@ def test_a_bundle_that_fails_its_self_test_is_refused_and_the_old_one_answers_on
     assert live.current.predict(RED).label == "red"
 
 
+def test_a_bundle_for_which_no_memory_is_left_is_refused_and_the_old_one_answers_on(
+    link, bundles, monkeypatch
+):
+    live = LiveClassifier(link)
+    lead(link, bundles[1])
+
+    def open_it(*args, **options):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgecat.service.live.Classifier.open", open_it)
+        with pytest.raises(BundleError, match="takes more memory than is left"):
+            live.reload_if_changed()
+    assert live.current.predict(RED).label == "red"
+
+
 def test_a_bundle_that_is_being_copied_is_refused_until_all_of_it_is_there(link, bundles, tmp_path):
     live = LiveClassifier(link)
     copy = tmp_path / "copy"

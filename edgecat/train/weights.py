@@ -26,6 +26,7 @@ from edgecat.train.foreign import rename
 from edgecat.train.inits import INITS
 from edgecat.train.network import PhotoNetwork
 from edgecat.train.unfold import STATISTICS_FILE, unfold_bundle
+from edgecat.typed import command_line
 
 _MAX_NAMED = 8
 
@@ -187,9 +188,13 @@ def read_state_file(path: Path) -> dict[str, Tensor]:
         reason = "no pickle of tensors alone"  # torch's own words tell how to run the code
         if not isinstance(error, pickle.UnpicklingError):
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        mend = "save one with torch.save(model.state_dict(), FILE)"
+        if path.suffix == ".zip":
+            unpack = command_line("bundle", "unpack", path, "--out", "BUNDLE")
+            mend = f"if it is a packed bundle, unpack it, and give that: {unpack}"
         raise WeightsError(
             f"--weights {path}: not a state_dict that can be read without running its code "
-            f"({reason}); save one with torch.save(model.state_dict(), FILE)"
+            f"({reason}); {mend}"
         ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):

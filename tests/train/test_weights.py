@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 import onnx  # noqa: E402
 from safetensors.torch import load, save, save_file  # noqa: E402
 
+from edgecat.bundle.archive import pack_bundle  # noqa: E402
 from edgecat.bundle.manifest import Variant  # noqa: E402
 from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.errors import WeightsError  # noqa: E402
@@ -225,6 +226,13 @@ def test_a_file_that_is_no_state_dict_is_refused_by_its_name(tmp_path, name, wri
     write(tmp_path / name)
     with pytest.raises(WeightsError, match=rf"{name}: not a state_dict"):
         load_weights(fresh(), ARCH, str(tmp_path / name))
+
+
+def test_a_packed_bundle_is_refused_with_the_command_that_unpacks_it(tmp_path):
+    file = tmp_path / "cats.zip"
+    pack_bundle("cats12", file)
+    with pytest.raises(WeightsError, match=f"edgecat bundle unpack {file} --out BUNDLE"):
+        load_weights(fresh(), ARCH, str(file))
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])

@@ -63,6 +63,8 @@ def main(
         if record.outcome is None:
             raise click.ClickException(f"{run} did not finish")
         teacher = dataclasses.asdict(record.teacher) if record.teacher else None
+        if teacher:
+            teacher["weights"] = Path(teacher["weights"]).name
         rows.append({"seed": seed, "teacher": teacher} | dataclasses.asdict(record.outcome))
     mean = sum(row["test_top1_ratio"] for row in rows) / len(rows)
     write_result(

@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
+from benchmarks.pooled import answer_split, compare_pooled, describe_gain
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
-from edgecat.photos.folder import load_training_folder
-from edgecat.photos.pixels import load_batch
-from edgecat.scores.compare import compare_accuracy
-from edgecat.scores.metrics import Indices, Logits
+from edgecat.scores.answers import Answers
 from edgecat.train.finetune import finetune
 from edgecat.train.finished import load_checkpoint
 from edgecat.train.job import TEACHER_RECIPE, Job
@@ -100,7 +97,10 @@ def main(
             by = str(teacher) if PRESETS[preset].teacher and name != LABELS_ONLY else None
             train(Job(data, run, weights=weights, recipe=recipe, teacher=by, seed=seed))
             runs.setdefault(name, []).append(run)
-    answers = {name: [answer(data, run) for run in of_seeds] for name, of_seeds in runs.items()}
+    answers = {
+        name: [answer_split(load_checkpoint(run), "val", TerminalProgress(), data) for run in ones]
+        for name, ones in runs.items()
+    }
     write_result(
         "recipe" if preset == "good" else f"recipe_{preset}",
         {
@@ -125,28 +125,15 @@ def train(job: Job) -> None:
     finetune(dataclasses.replace(job, resume=True, device="cpu"), TerminalProgress())
 
 
-def answer(data: Path, run: Path) -> tuple[Logits, Indices]:
-    """Return a finished run's logits of its validation photos, and their classes."""
-    checkpoint, folder = load_checkpoint(run), load_training_folder(data)
-    chosen = [checkpoint.split.photos[i] for i in checkpoint.split.indices("val")]
-    photos = load_batch(folder.photo(one.path, one.label).path for one in chosen)
-    targets = np.array([checkpoint.record.labels.index(one.label) for one in chosen])
-    return checkpoint.answer(photos), targets
-
-
-def compare(name: str, answers: dict[str, list[tuple[Logits, Indices]]]) -> dict[str, Any]:
+def compare(name: str, answers: dict[str, list[Answers]]) -> dict[str, Any]:
     """Return a variant's validation top-1, and its paired difference from the first one."""
     base = next(iter(answers.values()))
-    reference, other = (np.concatenate([one for one, _ in a]) for a in (base, answers[name]))
-    targets = np.concatenate([targets for _, targets in answers[name]])
-    change = compare_accuracy(reference, other, targets)
-    low, high = change.drop_interval_pp
+    change = compare_pooled(base, [one.logits[0] for one in answers[name]])
     return {
         "variant": name,
         "num_images": change.num_images,
         "val_top1_ratio": change.top1_ratio,
-        "gain_pp": 0.0 - change.drop_pp,  # not -0.0
-        "gain_interval_pp": [-high, -low],
+        **describe_gain(change),
     }
 
 

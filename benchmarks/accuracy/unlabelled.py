@@ -16,12 +16,10 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.pooled import answer_split, compare_pooled, describe_gain
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
-from edgecat.export.photos import RunPhotos
-from edgecat.progress import Progress
 from edgecat.scores.answers import Answers
-from edgecat.scores.compare import compare_accuracy
 from edgecat.scores.metrics import wilson_interval
 from edgecat.train.finetune import finetune
 from edgecat.train.finished import load_checkpoint
@@ -80,7 +78,10 @@ def main(
             )
             train(job)
             runs[way].append(job.run)
-    answers = {way: answer_test_photos(ones, progress) for way, ones in runs.items()}
+    answers = {
+        way: [answer_split(load_checkpoint(run), "test", progress) for run in ones]
+        for way, ones in runs.items()
+    }
     write_result(
         "unlabelled",
         {
@@ -91,7 +92,10 @@ def main(
             "seeds": seeds,
             "rows": [{"way": way, **summarise(runs[way], answers[way])} for way in WAYS],
             "gains": [
-                {"way": way, "to": before, **compare(answers[before], answers[way])}
+                {"way": way, "to": before}
+                | describe_gain(
+                    compare_pooled(answers[before], [one.logits[0] for one in answers[way]])
+                )
                 for before, way in itertools.pairwise(WAYS)
             ],
         },
@@ -128,16 +132,6 @@ def train(job: Job) -> None:
     finetune(dataclasses.replace(job, resume=True, device="cpu"), TerminalProgress())
 
 
-def answer_test_photos(runs: Iterable[Path], progress: Progress) -> list[Answers]:
-    """Return what each run answers to its test photos."""
-    answers = []
-    for checkpoint in map(load_checkpoint, runs):
-        record = checkpoint.record
-        photos = RunPhotos(checkpoint.split, Path(record.data), checkpoint.network.input, progress)
-        answers.append(photos.answers("test", record.labels, [checkpoint.answer]))
-    return answers
-
-
 def summarise(runs: Iterable[Path], answers: list[Answers]) -> dict[str, Any]:
     """Return the test top-1 of all seeds, pooled."""
     right = [one.logits[0].argmax(axis=1) == one.targets for one in answers]
@@ -151,14 +145,6 @@ def summarise(runs: Iterable[Path], answers: list[Answers]) -> dict[str, Any]:
         "test_top1_ratio_of_seeds": [float(one.mean()) for one in right],
         "unlabelled": [one and {name: getattr(one, name) for name in counts} for one in used],
     }
-
-
-def compare(before: list[Answers], after: list[Answers]) -> dict[str, Any]:
-    """Return what one way gains over another on the test photos of all seeds, paired."""
-    logits = [np.concatenate([one.logits[0] for one in ones]) for ones in (before, after)]
-    change = compare_accuracy(*logits, np.concatenate([one.targets for one in before]))
-    low, high = change.drop_interval_pp
-    return {"gain_pp": 0.0 - change.drop_pp, "gain_interval_pp": [-high, -low]}  # not -0.0
 
 
 if __name__ == "__main__":

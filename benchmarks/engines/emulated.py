@@ -16,8 +16,8 @@ from edgecat.scores.metrics import Logits
 
 _PROJECT = Path(__file__).parents[2]
 
-# Photos whose instructions are counted: the first ones.
-_NUM_COUNTED = 3
+#: Photos whose instructions are counted: the first ones.
+NUM_COUNTED = 3
 
 # Answers photos with a variant, and counts the instructions of the first.
 _CHILD = f"""
@@ -32,13 +32,18 @@ try:
     engine = open_engine(load_bundle(bundle), variant, 1)
 except EngineError as error:
     sys.exit(0 if "this CPU has no" in str(error) else str(error))
-counted = photos[:{_NUM_COUNTED}]
+counted = photos[:{NUM_COUNTED}]
 os.getppid()
 logits = [engine.run(photo[None]) for photo in counted]
 os.getppid()
-logits += [engine.run(photo[None]) for photo in photos[{_NUM_COUNTED}:]]
+logits += [engine.run(photo[None]) for photo in photos[{NUM_COUNTED}:]]
 np.save(out, np.concatenate(logits))
 """
+
+
+def read_counts(stderr: str) -> list[int]:
+    """Return the instructions before each call of os.getppid(), if somebody counts them."""
+    return [int(count) for count in re.findall(r"^ICOUNT (\d+)$", stderr, re.MULTILINE)]
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def answer_apart(
             are counted. `tests/emulated/pi.py` does that.
         bundle: Its folder.
         variant: With one thread.
-        photos: uint8 `[N, H, W, 3]`, RGB; three or more.
+        photos: uint8 `[N, H, W, 3]`, RGB; `NUM_COUNTED` or more.
 
     Returns:
         None where that processor cannot compute it.
@@ -89,5 +94,5 @@ def answer_apart(
             raise click.ClickException(f"{variant}: {done.stderr[-2000:]}")
         if not out.exists():
             return None
-        counts = [int(n) for n in re.findall(r"^ICOUNT (\d+)$", done.stderr, re.MULTILINE)]
-        return Answered(np.load(out), counts[1] / _NUM_COUNTED if counts else None)
+        counts = read_counts(done.stderr)
+        return Answered(np.load(out), counts[1] / NUM_COUNTED if counts else None)

@@ -14,7 +14,6 @@ On Haswell the same recipe is tried with weights of 8 bits, to show what these c
 """
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.engines.emulated import read_counts
 from benchmarks.photos import list_calibration, list_test_photos
 from benchmarks.results import write_result
 from edgecat.bundle.manifest import Variant
@@ -149,7 +149,7 @@ def _measure(
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise click.ClickException(f"{machine}: {done.stderr[-2000:]}")
-    counts = [int(n) for n in re.findall(r"^ICOUNT (\d+)$", done.stderr, re.MULTILINE)]
+    counts = read_counts(done.stderr)
     answers = np.load(out)
     click.echo(f"{machine}: {len(models)} models, {len(targets)} photos")
     return [

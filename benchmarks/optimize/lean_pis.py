@@ -13,7 +13,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.engines.emulated import answer_apart
+from benchmarks.engines.emulated import NUM_COUNTED, answer_apart
 from benchmarks.results import write_result
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.optimize.job import PARENT
@@ -32,7 +32,7 @@ def count_all(bundles: dict[str, Bundle], arm: str) -> list[dict[str, Any]]:
     for pi in _PIS:
         for name, bundle in bundles.items():
             # Noise: what a network computes does not depend on the picture.
-            shape = (3, *bundle.spec.input.shape)
+            shape = (NUM_COUNTED, *bundle.spec.input.shape)
             photos = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
             for variant in bundle.spec.variants:
                 if variant.engine not in _ENGINES:

@@ -15,9 +15,9 @@ from statistics import mean
 from typing import Any
 
 import click
-import numpy as np
 
 from benchmarks.optimize.searches import search_options
+from benchmarks.pooled import answer_split, compare_pooled
 from benchmarks.results import write_result
 from edgecat.bench.run import ONE_THREAD, open_all
 from edgecat.bundle.store import load_bundle
@@ -26,8 +26,8 @@ from edgecat.export.photos import RunPhotos
 from edgecat.optimize.job import PARENT, SearchJob
 from edgecat.optimize.search import optimize
 from edgecat.progress import Progress
-from edgecat.scores.compare import compare_accuracy
-from edgecat.scores.metrics import Indices, Logits
+from edgecat.scores.answers import Answers
+from edgecat.scores.metrics import Logits
 from edgecat.train.finished import Checkpoint, load_checkpoint
 
 # Of issue H, of the time of the network as it is: a lean network that loses at most so much.
@@ -47,17 +47,15 @@ class Asked:
         edits: Of the run's network.
         latency_ratio: Its time by that of the run's network in the variant of the search.
         ratio_to_same_variant: The same, by that of the run's network in its own variant.
-        reference: What the run's network answers to the test photos, float32 `[N, K]`.
-        logits: What this one answers.
-        targets: int64 `[N]`.
+        reference: What the run's network answers to the test photos.
+        logits: What this one answers, float32 `[N, K]`.
     """
 
     edits: tuple[str, ...]
     latency_ratio: float
     ratio_to_same_variant: float
-    reference: Logits
+    reference: Answers
     logits: Logits
-    targets: Indices
 
 
 def ask_exports(job: SearchJob, progress: Progress) -> dict[tuple[str, str], Asked]:
@@ -69,38 +67,26 @@ def ask_exports(job: SearchJob, progress: Progress) -> dict[tuple[str, str], Ask
     front, parent = optimize(job, progress), load_checkpoint(job.run)
     times = {(row.name, row.variant): row.latency_ratio for row in front.rows}
     edits = {row.name: row.edits for row in front.rows}
+    reference = answer_split(parent, "test", progress)
     asked: dict[tuple[str, str], Asked] = {}
     for name in edits:
         if not job.bundle_of(name).exists():  # another network is quicker and better
             continue
-        reference, targets, answers = answer_test_photos(job, parent, name, progress)
-        for variant, logits in answers.items():
+        for variant, logits in ask_bundle(job.bundle_of(name), parent, progress).items():
             ratio = times[name, variant]
             same_ratio = ratio / times[PARENT, variant]
-            found = Asked(edits[name], ratio, same_ratio, reference, logits, targets)
-            asked[name, variant] = found
+            asked[name, variant] = Asked(edits[name], ratio, same_ratio, reference, logits)
     return asked
 
 
-def answer_test_photos(
-    job: SearchJob, parent: Checkpoint, name: str, progress: Progress
-) -> tuple[Logits, Indices, Mapping[str, Logits]]:
-    """Return what the run's network answers, what is right, and what an export's variants answer.
-
-    A network's photos may be smaller than the run's: each is asked at its own size.
-    """
-    bundle, data, labels = (
-        load_bundle(job.bundle_of(name)),
-        Path(parent.record.data),
-        parent.record.labels,
-    )
-    at_full = RunPhotos(parent.split, data, parent.network.input, progress)
-    at_own = RunPhotos(parent.split, data, bundle.spec.input, progress)
-    reference = at_full.answers("test", labels, [parent.answer])
+def ask_bundle(folder: Path, parent: Checkpoint, progress: Progress) -> dict[str, Logits]:
+    """Return what the variants of an export answer to a run's test photos, at its own size."""
+    bundle, record = load_bundle(folder), parent.record
+    photos = RunPhotos(parent.split, Path(record.data), bundle.spec.input, progress)
     with open_all(bundle, ONE_THREAD) as (engines, _):
-        found = at_own.answers("test", labels, [engine.run for engine in engines.values()])
-    answers = dict(zip(engines, found.logits, strict=True))
-    return reference.logits[0], reference.targets, answers
+        models = [engine.run for engine in engines.values()]
+        found = photos.answers("test", record.labels, models)
+    return dict(zip(engines, found.logits, strict=True))
 
 
 def pool(seeds: Iterable[Mapping[tuple[str, str], Asked]]) -> Iterator[dict[str, Any]]:
@@ -110,11 +96,7 @@ def pool(seeds: Iterable[Mapping[tuple[str, str], Asked]]) -> Iterator[dict[str,
         for key, one in asked.items():
             pooled.setdefault(key, []).append(one)
     for (name, variant), ones in sorted(pooled.items()):
-        change = compare_accuracy(
-            np.concatenate([one.reference for one in ones]),
-            np.concatenate([one.logits for one in ones]),
-            np.concatenate([one.targets for one in ones]),
-        )
+        change = compare_pooled([one.reference for one in ones], [one.logits for one in ones])
         yield {
             "network": name,
             "variant": variant,

@@ -10,7 +10,6 @@ caches and memory. Rows that lie in --work since a run that was stopped are take
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.engines.emulated import read_counts
 from benchmarks.peers.child import NUM_COUNTED
 from benchmarks.peers.environments import PROJECT, REQUIREMENTS
 from benchmarks.peers.material import Material
@@ -91,7 +91,7 @@ def _count(entrant: Entrant, arm: str, pi: str, num_photos: int) -> dict[str, An
         done = subprocess.run(
             command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
         )
-        counts = [int(n) for n in re.findall(r"^ICOUNT (\d+)$", done.stderr, re.MULTILINE)]
+        counts = read_counts(done.stderr)
         if done.returncode or not counts:
             return {"missing": describe_end(done.returncode, done.stderr)}
         logits = np.load(out)

@@ -106,7 +106,8 @@ def check_job(job: Job) -> None:
         ConfigError: An unknown network, init or way with conflicts, weights that the init does not
             read, a seed out of range, photos without labels that no teacher answers, or weights of
             a teacher that does not learn.
-        TrainError: timm or TensorBoard is asked for and not installed.
+        TrainError: The run's folder lies among the photos, or holds something else; timm or
+            TensorBoard is asked for and not installed.
     """
     find_architecture(job.arch)
     if job.unlabelled is not None and job.teacher is None:

@@ -6,13 +6,14 @@ import pytest
 pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from benchmarks.optimize.lean_variants import Asked, pool
+from edgecat.scores.answers import Answers
 
 RIGHT = np.eye(3, dtype=np.float32)
-TARGETS = np.arange(3)
+REFERENCE = Answers((), np.arange(3), (), (RIGHT,))
 
 
 def ask(logits, ratio):
-    return Asked(("no-se",), ratio, 2 * ratio, RIGHT, logits, TARGETS)
+    return Asked(("no-se",), ratio, 2 * ratio, REFERENCE, logits)
 
 
 def test_seeds_are_pooled_photo_by_photo_and_their_times_are_averaged():

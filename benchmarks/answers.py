@@ -304,6 +304,16 @@ def _predicted_latency(result: _Result) -> str:
     )
 
 
+def _expected_costs(result: _Result) -> str:
+    ranks = result["rank_correlations"]
+    return (
+        f"{result['num_networks']} networks of {result['seeds']} seeds, {result['epochs']} epochs; "
+        f"rank correlation with what is left: {ranks['sum_of_edits']:.2f} of what each edit is "
+        f"expected to cost, added up, {ranks['together_at_once']:.2f} of what all cost together at "
+        f"once, {ranks['together_lasting']:.2f} of the share of that which is expected to last"
+    )
+
+
 def _lasting_costs(result: _Result) -> str:
     shares = (
         f"`{kind}` {100 * one['lasting_ratio']:.0f} % of {one['alone_nats']:.2f} nats"
@@ -327,14 +337,27 @@ def _search_against_random(result: _Result) -> str:
     ):
         seeds = ", ".join(tell(row["gain_ratio"][name]) for row in result["rows"])
         parts.append(f"{title} {tell(result['pooled_gain_ratio'][name])} (each seed {seeds})")
-    fronts = [
+    return (
+        f"{result['epochs']} epochs a network, {describe_count(len(result['rows']), 'seed')}; "
+        f"hypervolume of the search's front, pooled, by that of {', '.join(parts)}; "
+        f"{_describe_losses(result)}"
+    )
+
+
+def _search_by_sums(result: _Result) -> str:
+    return (
+        f"{result['epochs']} epochs a network, {describe_count(result['seeds'], 'seed')}; "
+        f"{_describe_losses(result)}"
+    )
+
+
+def _describe_losses(result: _Result) -> str:
+    ways = [
         f"{name} {', '.join(map(_describe_loss, losses))}"
         for name, losses in result["pooled"].items()
     ]
     return (
-        f"{result['epochs']} epochs a network, {describe_count(len(result['rows']), 'seed')}; "
-        f"hypervolume of the search's front, pooled, by that of {', '.join(parts)}; of the time, "
-        f"pp lost or gained, and how far answers are from the run's: {'; '.join(fronts)}"
+        f"of the time, pp lost or gained, and how far answers are from the run's: {'; '.join(ways)}"
     )
 
 
@@ -485,8 +508,10 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "lean_pis": _lean_pis,
     "lean_variants": _lean_variants,
     "predicted_latency": _predicted_latency,
+    "expected_costs": _expected_costs,
     "lasting_costs": _lasting_costs,
     "search_against_random": _search_against_random,
+    "search_by_sums": _search_by_sums,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
     "peers": summarize_peers,

@@ -3,9 +3,10 @@
 python -m benchmarks.optimize.lean_variants RUN0 RUN1 RUN2 --work FOLDER --epochs 12
 
 Goes on where `search_against_random` ended, with the same arguments: of each run (one a seed) that
-run and the networks on the front of its search are exported with int8, and their variants are timed
-in turns with the run's network, as `edgecat optimize --export` does. Here they answer the run's
-test photos, which chose nothing, and are compared with what the run's own network answers.
+run and the networks of its search are exported with int8, and their variants are timed in turns
+with the run's network, as `edgecat optimize --export` does. Here they answer the run's test photos,
+which chose nothing, and are compared with what the run's own network answers. All that learned take
+part, also those that another one beats: to leave them out would be a choice by luck.
 """
 
 import dataclasses
@@ -23,8 +24,14 @@ from edgecat.bench.run import ONE_THREAD, open_all
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.output import TerminalProgress
 from edgecat.export.photos import RunPhotos
-from edgecat.optimize.job import PARENT, SearchJob
+from edgecat.optimize.found import FrontWriter
+from edgecat.optimize.front import Front
+from edgecat.optimize.job import PARENT, SAVINGS, SearchJob
+from edgecat.optimize.judge import open_judge
+from edgecat.optimize.kept import load_kept
+from edgecat.optimize.savings import Savings
 from edgecat.optimize.search import optimize
+from edgecat.optimize.variants import export_front, measure_variants
 from edgecat.progress import Progress
 from edgecat.scores.answers import Answers
 from edgecat.scores.metrics import Logits
@@ -58,19 +65,34 @@ class Asked:
     logits: Logits
 
 
+def export_all(job: SearchJob, parent: Checkpoint, progress: Progress) -> Front:
+    """Export all networks of a search that have learned, and time their variants."""
+    optimize(job, progress)
+    judge = open_judge(parent, job.data)
+    savings = load_kept(Savings, job.out / SAVINGS)
+    writer = FrontWriter(job, savings, judge)
+    learned = writer.build_networks()
+    rows = tuple(dataclasses.replace(row, is_on_front=True) for row in learned.rows)
+    everything = dataclasses.replace(learned, rows=rows)
+    names = export_front(job, everything, judge.data, progress)
+    measure_variants(job, savings, judge, names, progress)
+    return writer.write()
+
+
 def ask_exports(job: SearchJob, progress: Progress) -> dict[tuple[str, str], Asked]:
-    """Export the networks of a search, time their variants, and ask these the test photos.
+    """Export the networks of a search, and ask them the test photos in every variant.
 
     Returns:
         By network and variant.
     """
-    front, parent = optimize(job, progress), load_checkpoint(job.run)
+    parent = load_checkpoint(job.run)
+    front = export_all(job, parent, progress)
     times = {(row.name, row.variant): row.latency_ratio for row in front.rows}
     edits = {row.name: row.edits for row in front.rows}
     reference = answer_split(parent, "test", progress)
     asked: dict[tuple[str, str], Asked] = {}
     for name in edits:
-        if not job.bundle_of(name).exists():  # another network is quicker and better
+        if not job.bundle_of(name).exists():  # the export failed, and said why
             continue
         for variant, logits in ask_bundle(job.bundle_of(name), parent, progress).items():
             ratio = times[name, variant]
@@ -116,15 +138,14 @@ def pool(seeds: Iterable[Mapping[tuple[str, str], Asked]]) -> Iterator[dict[str,
 def main(searches: list[SearchJob]) -> None:
     """Export the networks of all searches, time and ask them."""
     progress = TerminalProgress()
-    jobs = [dataclasses.replace(job, exports=True) for job in searches]
-    rows = list(pool([ask_exports(job, progress) for job in jobs]))
+    rows = list(pool([ask_exports(job, progress) for job in searches]))
     first = searches[0]
     write_result(
         "lean_variants",
         {
             "epochs": first.epochs,
             "variant": first.variant,
-            "seeds": len(jobs),
+            "seeds": len(searches),
             "rows": rows,
             "targets": _TARGETS,
         },

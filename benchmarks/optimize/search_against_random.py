@@ -27,7 +27,6 @@ from edgecat.cli.output import TerminalProgress
 from edgecat.optimize.candidate import Candidate, Candidates, Menu, build_menu, measure_candidate
 from edgecat.optimize.choice import Choice
 from edgecat.optimize.costs import CostMeter
-from edgecat.optimize.expected import list_quicker
 from edgecat.optimize.front import Front, Row
 from edgecat.optimize.job import COSTS, PLAN, RECORD, SAVINGS, SearchJob
 from edgecat.optimize.kept import load_kept, save_kept
@@ -36,7 +35,6 @@ from edgecat.optimize.plan import (
     open_run_meter,
     open_search,
     plan_search,
-    settle_costs,
 )
 from edgecat.optimize.savings import Savings
 from edgecat.optimize.search import optimize
@@ -93,8 +91,7 @@ def prepare_controls(
     with open_search(search, progress) as parent:
         plan = plan_search(search, parent, progress)
         gauge = open_gauge(search, parent, plan.savings, progress)
-        costs = settle_costs(search, list_quicker(plan.savings), gauge.meter, progress)
-    menu, rng = build_menu(plan.savings, costs, progress), np.random.default_rng(seed)
+    menu, rng = build_menu(plan.savings, gauge.costs, progress), np.random.default_rng(seed)
     choose: dict[str, Callable[[Candidate], Choice]] = {
         RANDOM: lambda one: draw_choice(menu, one.predicted_ratio, rng),
         PLAIN: lambda one: choose_side(menu, one.target_ratio),

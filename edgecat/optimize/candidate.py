@@ -2,14 +2,17 @@
 
 What is expected of each edit alone is added up. So each network that is chosen is built once, and
 what it takes and answers is measured; one that misses its time is chosen anew, with another target.
+Many edits cost more together than sums say, and a smaller input needs fewer of them. So a network
+is chosen for each scaling, and what its edits cost together tells which of these shall learn.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 from edgecat.errors import ConfigError
 from edgecat.optimize.choice import Choice, EditSet, Scaling, Space, combine_parts, list_sets
 from edgecat.optimize.costs import Cost, CostMeter, Costs
-from edgecat.optimize.expected import expect_cost, expect_savings
+from edgecat.optimize.expected import expect_cost, expect_joint_cost, expect_savings
 from edgecat.optimize.savings import Saving, Savings, measure_saving
 from edgecat.optimize.space import find_pairs, group_edits
 from edgecat.optimize.timing import Stopwatch
@@ -30,7 +33,7 @@ class Candidate:
         edits: Of the network that the search started from, in the order in which they are made.
         target_ratio: Time that it may take, by the time without edits.
         predicted_ratio: Time that it takes: what each edit is expected to save, added up.
-        predicted_cost_nats: What each is expected to cost once it has learned, added up.
+        predicted_cost_nats: What they are expected to cost together once it has learned.
         cost: What all of them cost together, before it learns.
         saving: Time that it takes, measured; None where that is another machine's.
     """
@@ -109,10 +112,12 @@ class Gauge:
 
     Attributes:
         meter: What these cost.
+        costs: What each edit costs alone.
         stopwatch: What times them; None where no time of this machine's counts.
     """
 
     meter: CostMeter
+    costs: Costs
     stopwatch: Stopwatch | None
 
     def time(self, edits: tuple[str, ...]) -> Saving | None:
@@ -131,7 +136,9 @@ class Gauge:
         return cost
 
 
-def find_candidate(name: str, target_ratio: float, space: Space, gauge: Gauge) -> Candidate | None:
+def find_candidate(
+    name: str, target_ratio: float, space: Space, gauge: Gauge, progress: Progress
+) -> Candidate | None:
     """Choose a network and measure it.
 
     Args:
@@ -139,10 +146,54 @@ def find_candidate(name: str, target_ratio: float, space: Space, gauge: Gauge) -
         target_ratio: Time that it may take, by the time without edits.
         space: Of all networks.
         gauge: What measures it.
+        progress: Told of each scaling.
 
     Returns:
-        None if no network is predicted to be as quick. One that proves slower or quicker than
-        that is chosen anew, some times; then it is the cheapest that is as quick, or the quickest.
+        Of the networks chosen for each scaling, the one that is quick enough and whose edits cost
+        the least together, or else the quickest; None if none is predicted to be as quick.
+
+    Raises:
+        ConfigError: In no scaling do the edits go together.
+    """
+    found: list[Candidate] = []
+    refused: list[ConfigError] = []
+    parts = _list_promising(space.split(), target_ratio)
+    with progress.phase(f"networks for {name}", len(parts)) as step:
+        for part, least_nats in parts:
+            # Together edits hardly ever cost less than the sum of what each is expected to.
+            if all(_rank(one) > (0.0, least_nats) for one in found):
+                try:
+                    choice, saving = choose_quick(target_ratio, part, gauge)
+                    found.append(measure_candidate(name, target_ratio, choice, saving, gauge))
+                except ConfigError as error:
+                    refused.append(error)
+            step()
+    if refused and not found:
+        raise refused[0]
+    return min(found, key=_rank, default=None)
+
+
+def _list_promising(parts: Iterable[Space], target_ratio: float) -> list[tuple[Space, float]]:
+    """Return the spaces in which a network is predicted to be so quick, and what it costs there.
+
+    Those with the cheapest first; without one in which that needs no edit.
+    """
+    choices = [(part, part.choose(target_ratio)) for part in parts]
+    promising = [(part, one.cost_nats) for part, one in choices if one is not None and one.edits]
+    return sorted(promising, key=lambda pair: pair[1])
+
+
+def choose_quick(target_ratio: float, space: Space, gauge: Gauge) -> tuple[Choice, Saving | None]:
+    """Choose a network by what each of its edits is expected to cost, added up, and time it.
+
+    Args:
+        target_ratio: Time that it may take, by the time without edits.
+        space: In which a network is predicted to be as quick.
+        gauge: What times it.
+
+    Returns:
+        One that proves slower or quicker than predicted is chosen anew, some times; then it is the
+        cheapest that is as quick, or the quickest.
 
     Raises:
         ConfigError: Its edits do not go together.
@@ -156,24 +207,31 @@ def find_candidate(name: str, target_ratio: float, space: Space, gauge: Gauge) -
         if saving is None or _holds(saving, target_ratio):
             break
         aim_ratio = choice.ratio * target_ratio / saving.ratio
-    if not tried:
-        return None
-    quick = {one: one.cost_nats for one, saving in tried.items() if _is_quick(saving, target_ratio)}
-    slow = {one: saving.ratio for one, saving in tried.items() if saving is not None}
-    ranks = quick or slow
-    best = min(ranks, key=ranks.__getitem__)
-    return measure_candidate(name, target_ratio, best, tried[best], gauge)
+    best = min(tried, key=lambda one: _rank_time(tried[one], target_ratio, one.cost_nats))
+    return best, tried[best]
+
+
+def _rank(one: Candidate) -> tuple[float, float]:
+    return _rank_time(one.saving, one.target_ratio, one.predicted_cost_nats)
+
+
+def _rank_time(saving: Saving | None, target_ratio: float, cost_nats: float) -> tuple[float, float]:
+    """Return what is least of the cheapest network that is quick enough; else of the quickest.
+
+    Args:
+        saving: Its time, measured; one that nobody timed may be quick enough.
+        target_ratio: Time that it may take.
+        cost_nats: What it is expected to cost.
+    """
+    if saving is None or saving.interval_ratio[0] <= target_ratio:
+        return 0.0, cost_nats
+    return saving.ratio, cost_nats
 
 
 def _holds(saving: Saving, target_ratio: float) -> bool:
     """Return whether a measured time may be the one that was wanted."""
     low, high = saving.interval_ratio
     return low <= target_ratio <= high
-
-
-def _is_quick(saving: Saving | None, target_ratio: float) -> bool:
-    """Return whether a network may be as quick as was wanted; one that nobody timed may."""
-    return saving is None or saving.interval_ratio[0] <= target_ratio
 
 
 def measure_candidate(
@@ -191,12 +249,13 @@ def measure_candidate(
     Raises:
         ConfigError: Its edits do not go together.
     """
+    cost = gauge.cost(choice.edits)
     return Candidate(
         name=name,
         edits=choice.edits,
         target_ratio=target_ratio,
         predicted_ratio=choice.ratio,
-        predicted_cost_nats=choice.cost_nats,
-        cost=gauge.cost(choice.edits),
+        predicted_cost_nats=expect_joint_cost(choice.edits, gauge.costs, cost),
+        cost=cost,
         saving=saving,
     )

@@ -137,6 +137,10 @@ class Space:
         cheapest = (one for one in reaching if one.cost_nats <= most_nats)
         return min(cheapest, key=lambda one: one.ratio, default=None)
 
+    def split(self) -> list["Space"]:
+        """Return the networks with each scaling."""
+        return [Space(self.sets, [scaling]) for scaling in self.scalings]
+
     def find_quickest(self) -> Choice:
         """Return the edits that save most."""
         return min(self._list(), key=lambda one: one.ratio)

@@ -5,8 +5,9 @@ search takes those that erred in their favour, unless it is told by how much the
 """
 
 import statistics
+from collections.abc import Sequence
 
-from edgecat.optimize.costs import Cost
+from edgecat.optimize.costs import Cost, Costs
 from edgecat.optimize.savings import Saving, Savings
 from edgecat.optimize.space import group_edits
 from edgecat.scores.metrics import Z95
@@ -49,6 +50,23 @@ def expect_cost(edit: str, cost: Cost) -> float:
         cost: What it costs at once.
     """
     return EDITS.load(kind_of(edit)).lasting_ratio * cost.divergence_nats
+
+
+def expect_joint_cost(edits: Sequence[str], costs: Costs, together: Cost) -> float:
+    """Return what edits are expected to cost together once the network has learned on, nats.
+
+    Of what they cost together at once the share that is expected to last of what each costs alone.
+    That ranks networks better by what is left of it than what is expected of each, added up, which
+    knows nothing of edits that cost more together. Source: benchmarks/optimize/expected_costs.py.
+
+    Args:
+        edits: Of the network, as `edgecat.train.edit.apply_edit` knows them.
+        costs: What each costs alone.
+        together: What all of them cost at once.
+    """
+    at_once_nats = sum(costs.edits[edit].divergence_nats for edit in edits)
+    lasting_nats = sum(expect_cost(edit, costs.edits[edit]) for edit in edits)
+    return lasting_nats * together.divergence_nats / at_once_nats if at_once_nats else 0.0
 
 
 def _shrink(measured: list[Saving]) -> list[float]:

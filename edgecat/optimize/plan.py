@@ -93,10 +93,9 @@ def plan_search(job: SearchJob, parent: Checkpoint, progress: Progress) -> Searc
     if lacking := {name: ratio for name, ratio in targets.items() if known.lack(name)}:
         check_machine(job, savings)
         gauge = open_gauge(job, parent, savings, progress)
-        costs = settle_costs(job, list_quicker(savings), gauge.meter, progress)
-        space = build_menu(savings, costs, progress).combine()
+        space = build_menu(savings, gauge.costs, progress).combine()
         for name, ratio in lacking.items():
-            known = _choose_network(name, ratio, known, space, gauge)
+            known = _choose_network(name, ratio, known, space, gauge, progress)
             save_kept(known, file)
             if name in known.networks:
                 progress.say(_describe(known.networks[name]))
@@ -109,11 +108,16 @@ def plan_search(job: SearchJob, parent: Checkpoint, progress: Progress) -> Searc
 
 
 def _choose_network(
-    name: str, ratio: float, known: Candidates, space: Space, gauge: Gauge
+    name: str,
+    ratio: float,
+    known: Candidates,
+    space: Space,
+    gauge: Gauge,
+    progress: Progress,
 ) -> Candidates:
     """Return the networks that are known, with one more; or why there is none that is as quick."""
     try:
-        candidate = find_candidate(name, ratio, space, gauge)
+        candidate = find_candidate(name, ratio, space, gauge, progress)
         reason = "" if candidate else _describe_reach(space, gauge)
     except ConfigError as error:
         candidate, reason = None, str(error)
@@ -189,23 +193,24 @@ def _describe(candidate: Candidate) -> str:
 
 
 def open_gauge(job: SearchJob, parent: Checkpoint, savings: Savings, progress: Progress) -> Gauge:
-    """Return what measures networks with several edits.
+    """Measure what each quicker edit costs, and return what measures networks with several.
 
     Args:
         job: Of the search.
         parent: As `open_search` yields it.
         savings: What each edit saves.
-        progress: Told of each photo that is decoded.
+        progress: Told of each photo that is decoded, and of each edit.
 
     Raises:
         ConfigError: This machine cannot time what the savings were measured in.
         DatasetError: The run's photos are not what they were.
-        StorageError: The disk is full.
+        StorageError: The disk is full; costs that were found before are kept.
     """
     stopwatch = (
         None if job.is_other_machine else open_stopwatch(parent, savings.variant, job.rounds)
     )
-    return Gauge(open_run_meter(job, parent, progress), stopwatch)
+    meter = open_run_meter(job, parent, progress)
+    return Gauge(meter, settle_costs(job, list_quicker(savings), meter, progress), stopwatch)
 
 
 def open_run_meter(job: SearchJob, parent: Checkpoint, progress: Progress) -> CostMeter:

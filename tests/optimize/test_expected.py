@@ -7,8 +7,13 @@ pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from benchmarks.optimize.lasting_costs import choose_edits, summarize
 from benchmarks.results import load_results
-from edgecat.optimize.costs import Cost
-from edgecat.optimize.expected import expect_cost, expect_savings, list_quicker
+from edgecat.optimize.costs import Cost, Costs
+from edgecat.optimize.expected import (
+    expect_cost,
+    expect_joint_cost,
+    expect_savings,
+    list_quicker,
+)
 from edgecat.optimize.savings import Saving, Savings
 from edgecat.train.edit import EDITS, kind_of
 
@@ -63,6 +68,18 @@ def test_what_is_expected_to_save_nothing_is_not_tried():
 def test_of_what_an_edit_costs_at_once_the_share_of_its_kind_is_expected_to_be_left(edit):
     share = EDITS.load(kind_of(edit)).lasting_ratio
     assert expect_cost(edit, Cost(0.5, 0.9, 0.8)) == pytest.approx(0.5 * share)
+
+
+def test_what_edits_cost_more_together_than_alone_is_expected_to_be_left_alike():
+    alone = Costs({"drop-block:5": Cost(0.5, 0.9, 0.8), "side:192": Cost(0.1, 0.9, 0.8)})
+    each = sum(expect_cost(edit, cost) for edit, cost in alone.edits.items())
+    together = Cost(2 * 0.6, 0.7, 0.6)
+    assert expect_joint_cost(tuple(alone.edits), alone, together) == pytest.approx(2 * each)
+
+
+def test_edits_that_cost_nothing_leave_nothing():
+    nothing = Cost(0.0, 1.0, 0.8)
+    assert expect_joint_cost(("no-se:1",), Costs({"no-se:1": nothing}), nothing) == 0
 
 
 def test_the_shares_are_those_that_were_measured():

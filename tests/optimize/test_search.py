@@ -14,7 +14,7 @@ from benchmarks.optimize.predicted_latency import predict_ratio  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import ConfigError, DatasetError, StorageError, TrainError  # noqa: E402
 from edgecat.optimize.costs import Costs, open_meter  # noqa: E402
-from edgecat.optimize.expected import expect_cost, expect_savings  # noqa: E402
+from edgecat.optimize.expected import expect_joint_cost, expect_savings  # noqa: E402
 from edgecat.optimize.found import FrontWriter  # noqa: E402
 from edgecat.optimize.job import COSTS, FRONT, PARENT, PICTURE, PLAN, SAVINGS, SearchJob  # noqa: E402
 from edgecat.optimize.judge import open_judge  # noqa: E402
@@ -85,16 +85,16 @@ def test_a_plan_reaches_each_speedup_with_edits_that_save_and_go_together(planne
 
 
 def test_costs_are_those_of_the_edits_that_save_each_alone(planned):
-    costs = load_kept(Costs, planned[0] / COSTS).edits
+    found = load_kept(Costs, planned[0] / COSTS)
+    costs = found.edits
     assert costs.keys() == {
         "no-se:4", "no-se:5", "no-hidden-head", "drop-block:5", "narrow:5=128", "side:160",
     }  # fmt: skip
     assert all(cost.divergence_nats >= 0 for cost in costs.values())
     assert costs["no-se:4"] != costs["drop-block:5"]
     for one in planned[1].candidates:
-        assert one.predicted_cost_nats == pytest.approx(
-            sum(expect_cost(edit, costs[edit]) for edit in one.edits)
-        )
+        expected_nats = expect_joint_cost(one.edits, found, one.cost)
+        assert one.predicted_cost_nats == pytest.approx(expected_nats)
 
 
 def test_no_edit_costs_nothing_and_test_photos_are_not_there(parent, photos, tmp_path):

@@ -125,7 +125,7 @@ class Report:
 
 
 def find_notes(rows: Sequence[Row], threads: int, num_seen: int = 0) -> tuple[str, ...]:
-    """Say plainly what is slower than float, when threads got in the way, and what scores are worth.
+    """Say plainly what is slower than float, when threads got in the way, what scores are worth.
 
     Args:
         rows: One or more.

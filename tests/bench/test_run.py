@@ -70,6 +70,26 @@ def test_a_cold_start_imports_nothing_of_the_current_folder(colours, tmp_path, m
 
 
 @pytest.mark.slow
+def test_what_a_library_prints_is_not_taken_for_the_answer(colours, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("print('[INFO] loaded')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    measured = edgecat.bench.cold_starts.measure_cold(
+        load_bundle(colours), ["onnxruntime-fp32"], Resources(1), Silent()
+    )
+    assert measured["onnxruntime-fp32"].peak_rss_bytes > 0
+
+
+@pytest.mark.slow
+def test_a_cold_start_that_is_killed_is_told_with_how_it_ended(colours, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EngineError, match="fp32: a fresh process failed: exit code -9"):
+        edgecat.bench.cold_starts.measure_cold(
+            load_bundle(colours), ["onnxruntime-fp32"], Resources(1), Silent()
+        )
+
+
+@pytest.mark.slow
 def test_a_cold_start_that_fails_is_told_with_its_reason(make_bundle):
     bundle = load_bundle(make_bundle())
     with pytest.raises(EngineError, match=r"(?s)fp32: a fresh process failed.*refuses the model"):

@@ -236,13 +236,22 @@ class Median:
     def by(self, other: "Median") -> "Median":
         """Return this by another one.
 
-        The intervals of both are taken to be independent, so that their widths, as logarithms, add
-        up as squares.
+        Both are taken to be independent, so that distances, as logarithms, add up as squares: those
+        below this median with those above the other one. Each side counts for itself, since what
+        lies in memory in two ways has two times, and its median at an end of its interval. Source:
+        Zou, Donner, "Construction of confidence limits about effect measures: a general approach",
+        Statistics in Medicine 27 (2008).
         """
+        (below, above), (other_below, other_above) = self._distances(), other._distances()
         ratio = self.value / other.value
-        widths = [math.log(one.interval[1] / one.interval[0]) / 2 for one in (self, other)]
-        margin = math.exp(math.hypot(*widths))
-        return Median(ratio, (ratio / margin, ratio * margin))
+        low = ratio / math.exp(math.hypot(below, other_above))
+        return Median(ratio, (low, ratio * math.exp(math.hypot(above, other_below))))
+
+    def _distances(self) -> tuple[float, float]:
+        """Return how far below and above the ends are, as logarithms, 0 or more."""
+        low, high = self.interval
+        below, above = self.value / min(low, self.value), max(high, self.value) / self.value
+        return math.log(below), math.log(above)
 
 
 def judge_speed(ratio: Median) -> Speed:

@@ -64,11 +64,12 @@ def _start_cold(
                 stderr=errors,
                 text=True,
             ) as process:
-                line = next(process.stdout or iter(()), "")
+                # A library may greet before it.
+                line = next((told for told in process.stdout or () if told.startswith("{")), "")
                 times_ms.append(1e3 * (time.perf_counter() - started))
             if process.returncode:
                 errors.seek(0)
-                told = errors.read().strip()[-500:]
+                told = errors.read().strip()[-500:] or f"exit code {process.returncode}"
                 raise EngineError(f"{variant}: a fresh process failed: {told}")
         peaks.append(json.loads(line)["peak_rss_bytes"])
         step()

@@ -13,7 +13,7 @@ from edgecat.runtime.device import CPU
 from edgecat.scores.metrics import paired_interval_pp
 
 # What has to be the same for times, and for accuracies, to be comparable.
-_HOST = ("cpu", "machine", "num_cpus", "num_usable_cores", "features")
+_HOST = ("cpu", "machine", "num_cpus", "num_usable_cores", "features", "governor")
 _SETTINGS = ("threads", "device", "order")
 _PHOTOS = ("split", "photos_sha256")
 
@@ -139,12 +139,24 @@ def find_differences(before: Report, after: Report) -> tuple[str, ...]:
         *_differ(before.host, after.host, _HOST),
         # Results of before there was a choice of device are of the CPU.
         *_differ({"device": CPU} | before.settings, {"device": CPU} | after.settings, settings),
+        *_find_rivals(before, after),
         *(
             f"the {name} result is {report.noise.describe()}"
             for name, report in (("earlier", before), ("later", after))
             if report.noise.verdict == "too noisy"
         ),
     )
+
+
+def _find_rivals(before: Report, after: Report) -> Iterator[str]:
+    """Yield which variants slowed the others down in one of two results only.
+
+    With more threads than one, the pools of all variants share the cores.
+    """
+    threads = {report.settings.get("threads", 1) for report in (before, after)}
+    names, others = ({row.variant for row in report.rows} for report in (before, after))
+    if threads != {1} and len(threads) == 1 and names != others:
+        yield f"{', '.join(sorted(names ^ others))} shared the cores in one of them only"
 
 
 def _differ(

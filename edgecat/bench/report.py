@@ -12,6 +12,7 @@ from edgecat.runtime.device import CPU, name_on
 from edgecat.runtime.precision import INT8
 from edgecat.scores.bounds import LATENCIES_MS, check_count, check_interval, check_latencies
 from edgecat.scores.class_score import ClassScore
+from edgecat.scores.evaluation import describe_seen
 from edgecat.scores.metrics import describe_small_classes
 
 SCHEMA_VERSION = 1
@@ -123,8 +124,14 @@ class Report:
         return dataclasses.asdict(self)
 
 
-def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
-    """Say plainly what is slower than float, when threads got in the way, and when n is small."""
+def find_notes(rows: Sequence[Row], threads: int, num_seen: int = 0) -> tuple[str, ...]:
+    """Say plainly what is slower than float, when threads got in the way, what scores are worth.
+
+    Args:
+        rows: One or more.
+        threads: They computed with.
+        num_seen: Of the photos that were answered, those that the model was trained or tuned on.
+    """
     slow = [row for row in rows if row.ratio_interval and row.ratio_interval[0] > 1]
     notes = [
         f"{row.variant} is SLOWER than fp32 on this machine: {row.ratio_to_fp32:.2f} times its "
@@ -140,6 +147,8 @@ def find_notes(rows: Sequence[Row], threads: int) -> tuple[str, ...]:
     counts = {label: one.num_images for label, one in (rows[0].per_class or {}).items()}
     if warning := describe_small_classes(counts):
         notes.append(warning.removeprefix("CAREFUL: "))
+    if warning := describe_seen(num_seen):
+        notes.append(f"top-1 and F1: {warning}")
     return tuple(notes)
 
 

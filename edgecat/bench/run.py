@@ -134,7 +134,7 @@ def run_benchmark(
         settings=settings,
         rows=tuple(rows),
         skipped=skipped,
-        notes=find_notes(rows, threads),
+        notes=find_notes(rows, threads, scores.num_seen),
         before=before,
         after=after,
         noise=judge_noise(times.list_margins(), before, after, host["num_usable_cores"]),
@@ -204,12 +204,14 @@ class Scores:
         right: As `edgecat.bench.evaluate.Answered.list_right` returns it, by variant.
         split: Which photos count.
         photos_sha256: Which photos these are.
+        num_seen: How many of them the model was trained or tuned on.
     """
 
     by_variant: dict[str, Evaluation] = dataclasses.field(default_factory=dict)
     right: dict[str, str] = dataclasses.field(default_factory=dict)
     split: str | None = None
     photos_sha256: str | None = None
+    num_seen: int = 0
 
 
 def _evaluate(
@@ -224,6 +226,7 @@ def _evaluate(
         dict(zip(engines, answered.list_right(), strict=True)),
         answered.split,
         answered.photos_sha256,
+        answered.num_seen,
     )
 
 

@@ -56,6 +56,7 @@ def command(
     from edgecat.bench.evaluate import evaluate
     from edgecat.bundle.store import load_bundle
     from edgecat.runtime.choice import open_engine
+    from edgecat.scores.evaluation import describe_seen
 
     loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
     engine = open_engine(loaded, variant, threads, device=device)
@@ -68,11 +69,8 @@ def command(
     click.echo(f"{result.variant}, {result.split} photos: {result.describe()}")
     if warning := result.warn():
         click.echo(warning)
-    if result.num_seen:
-        click.echo(
-            f"CAREFUL: the model was trained on {result.num_seen} of these photos, so this is no "
-            "measure of what it does with new ones; see --split test"
-        )
+    if warning := describe_seen(result.num_seen):
+        click.echo(f"CAREFUL: {warning}; see --split test")
     width = max(map(len, result.per_class))
     for label, one in result.per_class.items():
         click.echo(

@@ -5,15 +5,14 @@ from pathlib import Path
 import click
 
 from edgecat.cli.main import COMMANDS
+from edgecat.cli.options import NewFile
 from edgecat.cli.output import TerminalProgress
 
 
 @click.command("report", short_help=COMMANDS["report"])
 @click.argument("sources", nargs=-1, required=True, metavar="RUN|BUNDLE|RESULTS.json...")
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="HTML file to make or replace."
-)
-@click.option("--card", type=click.Path(path_type=Path), help="Write a model card (Markdown), too.")
+@click.option("--out", required=True, type=NewFile(), help="HTML file to make or replace.")
+@click.option("--card", type=NewFile(), help="Write a model card (Markdown), too.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),

@@ -31,23 +31,20 @@ class Output:
     shows_photos: bool = True
 
     def check(self, names: Sequence[str]) -> None:
-        """Refuse, before any work, files that cannot be written, or that should not.
+        """Refuse, before any work, files that should not be written.
 
         Args:
             names: What is read: it is not written over.
 
         Raises:
-            ConfigError: A file that is none, is read, stands in a bundle, or in no folder.
+            ConfigError: A file that is read, that stands in a bundle, or two of one name.
         """
         if self.card is not None and self.card.resolve() == self.page.resolve():
             raise ConfigError(f"--card {self.card}: the page is of this name; give another one")
         read = {Path(name).resolve() for name in names}
         for path in filter(None, (self.page, self.card)):
-            if not path.parent.is_dir():
-                raise ConfigError(f"{path}: there is no folder {path.parent}; make it first")
-            if path.is_dir() or path.resolve() in read:
-                what = "a folder" if path.is_dir() else "what the report is made of"
-                raise ConfigError(f"{path}: {what}; give another name")
+            if path.resolve() in read:
+                raise ConfigError(f"{path}: what the report is made of; give another name")
             if (path.parent / MANIFEST).exists():
                 raise ConfigError(
                     f"{path}: a bundle holds only what 'edgecat export' wrote; write beside it"
@@ -84,11 +81,11 @@ def make_report(
         progress: Told of each photo.
 
     Raises:
-        ConfigError: Nothing that a report, or a card, could be made of; no folder to write into.
+        ConfigError: Nothing that a report, or a card, could be made of; a file not to be written.
         TrainError: A damaged run.
         BundleError: A damaged bundle.
         DatasetError: Photos that do not fit.
-        StorageError: The disk is full.
+        StorageError: The disk is full, or there is no such folder.
     """
     output.check(names)
     sources = load_sources(names)

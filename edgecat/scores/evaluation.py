@@ -52,6 +52,20 @@ class Evaluation:
         return dataclasses.asdict(self)
 
 
+def describe_seen(num_seen: int) -> str:
+    """Return what a score of photos is worth of which some had a say in the model; "" of none.
+
+    Args:
+        num_seen: How many of them the model was trained or tuned on.
+    """
+    if not num_seen:
+        return ""
+    return (
+        f"the model was trained on {num_seen} of these photos, so this is no measure of what it "
+        "does with new ones"
+    )
+
+
 def score(
     variant: str,
     split: str,

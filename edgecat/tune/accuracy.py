@@ -12,6 +12,7 @@ from edgecat.progress import Progress
 from edgecat.runtime.device import CPU
 from edgecat.runtime.engine import find_precision
 from edgecat.scores.compare import DEFAULT_MAX_DROP_PP, AccuracyChange, compare_accuracy
+from edgecat.scores.evaluation import describe_seen
 from edgecat.tune.worker import Candidate
 
 
@@ -36,6 +37,8 @@ def measure_changes(
             stack.enter_context(contextlib.closing(candidate.open(bundle))) for candidate in opened
         ]
         answers = answer_known_photos(bundle, engines, data, progress=progress)
+    if warning := describe_seen(answers.num_seen):
+        progress.say(f"CAREFUL: {warning}")
     logits = dict(zip((each.place for each in opened), answers.logits, strict=True))
     return {
         place: compare_accuracy(logits[exact], found, answers.targets)

@@ -3,12 +3,15 @@ import math
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 
 from edgecat.bench.clock import (
+    Median,
     Plan,
     interval_margin,
     is_steady,
+    judge_speed,
     median_interval,
     median_ratio,
     percentiles,
@@ -151,3 +154,35 @@ def test_the_interval_of_few_values_is_their_range():
     assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
     assert median_interval([2.0]) == (2.0, 2.0)
     assert interval_margin((1.0, 3.0), 2.0) == 0.5
+
+
+# Two runs of one model, of as many openings, and how an opening's time varies.
+@pytest.mark.parametrize("num", [12, 60])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, num: rng.lognormal(0, 0.01, num),
+        # It lies in memory in one of two ways: half of all medians are at an interval's end.
+        lambda rng, num: np.where(rng.random(num) < 0.5, 1, 1.05) * rng.lognormal(0, 0.003, num),
+        lambda rng, num: 1 + rng.exponential(0.05, num),
+    ],
+    ids=["even", "two times", "a long tail"],
+)
+def test_two_runs_of_the_same_model_are_told_apart_in_5_percent_at_most(num, draw):
+    rng, num_pairs = np.random.default_rng(0), 500
+    pairs = [[Median.of(draw(rng, num)) for _ in range(2)] for _ in range(num_pairs)]
+    told = sum(judge_speed(after.by(before)) != "same" for before, after in pairs)
+    assert told <= 0.05 * num_pairs
+
+
+def test_the_interval_of_a_ratio_has_the_sides_of_what_it_is_made_of():
+    """As shares of 1 % and 2 % on one side, and of 4 % and 3 % on the other."""
+    ratio = Median(3.0, (3 / 1.01, 3 * 1.04)).by(Median(2.0, (2 / 1.03, 2 * 1.02)))
+    assert ratio.value == 1.5
+    assert ratio.interval == pytest.approx((1.5 / 1.0224, 1.5 * 1.0502), rel=1e-3)
+
+
+def test_a_median_beside_its_interval_widens_it():
+    """The median of all photos of a run may lie beyond those of its openings."""
+    low, high = Median(0.9, (1.0, 1.1)).by(Median(1.0, (1.0, 1.0))).interval
+    assert (low, high) == pytest.approx((0.9, 1.1))

@@ -144,6 +144,7 @@ def test_a_variant_that_is_gone_breaks_any_limit():
     ("change", "words"),
     [
         ({"host": {"cpu": "AMD EPYC"}}, "cpu Cortex-A76 and AMD EPYC"),
+        ({"host": {"governor": "powersave"}}, "governor None and powersave"),
         ({"host": {"features": []}}, "features asimd asimddp and "),
         ({"settings": {"threads": 2}}, "threads 1 and 2"),
         ({"settings": {"photos_sha256": "cd" * 32}}, "photos_sha256"),
@@ -156,6 +157,17 @@ def test_different_machines_or_settings_are_refused_unless_told(change, words):
     found = compare_reports(report(), report(**change), Limits(), anyway=True)
     assert words in found.differences[0]
     assert f"ANYWAY, in spite of: {words}" in format_comparison(found)
+
+
+def test_variants_that_shared_the_cores_in_one_run_only_are_refused_unless_told():
+    threads = {"settings": {"threads": 4}}
+    few, many = report(row(), **threads), report(row(), row(INT8), **threads)
+    for old, new in ((few, many), (many, few)):
+        with pytest.raises(ConfigError, match=f"cannot be compared: {INT8} shared the cores"):
+            compare_reports(old, new, Limits())
+    assert len(compare_reports(few, many, Limits(), anyway=True).differences) == 1
+    assert compare_reports(many, many, Limits()).differences == ()
+    assert compare_reports(report(), report(row(), row(INT8)), Limits()).differences == ()
 
 
 def test_without_a_common_variant_there_is_nothing_to_compare():

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -5,11 +6,13 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import edgecat.bench.cold_starts
 from edgecat.bench.openings import NUM_OPENINGS
 from edgecat.bench.run import open_all, run_benchmark
 from edgecat.bundle.manifest import Variant
+from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, PhotoRecord
 from edgecat.bundle.store import load_bundle, released_names
 from edgecat.errors import BundleError, ConfigError, EngineError
 from edgecat.progress import Silent
@@ -64,6 +67,26 @@ def test_a_cold_start_imports_nothing_of_the_current_folder(colours, tmp_path, m
     edgecat.bench.cold_starts.measure_cold(
         load_bundle(colours), ["onnxruntime-fp32"], Resources(1), Silent()
     )
+
+
+@pytest.mark.slow
+def test_what_a_library_prints_is_not_taken_for_the_answer(colours, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("print('[INFO] loaded')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    measured = edgecat.bench.cold_starts.measure_cold(
+        load_bundle(colours), ["onnxruntime-fp32"], Resources(1), Silent()
+    )
+    assert measured["onnxruntime-fp32"].peak_rss_bytes > 0
+
+
+@pytest.mark.slow
+def test_a_cold_start_that_is_killed_is_told_with_how_it_ended(colours, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EngineError, match="fp32: a fresh process failed: exit code -9"):
+        edgecat.bench.cold_starts.measure_cold(
+            load_bundle(colours), ["onnxruntime-fp32"], Resources(1), Silent()
+        )
 
 
 @pytest.mark.slow
@@ -146,3 +169,21 @@ def test_a_bundle_of_which_nothing_runs_is_an_error(make_bundle):
 def test_no_bundle_is_an_error(tmp_path):
     with pytest.raises(BundleError):
         run_benchmark(tmp_path)
+
+
+@pytest.mark.slow
+def test_accuracy_on_photos_that_the_model_was_trained_on_is_told_as_such(
+    make_bundle, colour_model, tmp_path
+):
+    seen = []
+    for label, colour in {"red": (250, 9, 9), "green": (9, 250, 9)}.items():
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        Image.new("RGB", (64, 64), colour).save(tmp_path / "photos" / label / "1.png")
+        seen.append(
+            hashlib.sha256((tmp_path / "photos" / label / "1.png").read_bytes()).hexdigest()
+        )
+    record = PhotoRecord(train=tuple(digits[:16] for digits in seen))
+    files = {"model.onnx": colour_model, PHOTO_RECORD_FILE: record.to_json().encode()}
+    report = run_benchmark(make_bundle(files=files), data=tmp_path / "photos", num_rounds=1)
+    assert report.rows[0].top1_ratio == 1
+    assert any("was trained on 2 of these photos" in note for note in report.notes)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 from html.parser import HTMLParser
 
@@ -134,7 +135,9 @@ def test_the_command_writes_the_page_and_the_card(tmp_path, capsys):
     [
         (["nowhere", "--out", "r.html"], "nowhere: no such file"),
         (["RUN", "--out", "none/r.html"], "there is no folder none"),
-        (["RUN", "--out", "."], "a folder"),
+        (["RUN", "--out", "."], "is a directory"),
+        (["RUN", "--out", "pipe"], "no plain file"),
+        (["RUN", "--out", "r.html", "--card", "pipe"], "no plain file"),
         (["RESULT", "--out", "RESULT"], "what the report is made of"),
         (["RUN", "--out", "r.html", "--card", "./r.html"], "the page is of this name"),
         (["RUN", "--out", "b/r.html"], "write beside it"),
@@ -147,10 +150,20 @@ def test_the_command_refuses_before_it_writes(tmp_path, monkeypatch, capsys, arg
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "bundle.json").write_text("{}")
+    os.mkfifo(tmp_path / "pipe")  # as /dev/null is, which root could replace
     paths = {"RUN": write_run(tmp_path / "run"), "RESULT": write_results(tmp_path / "a.json")}
     assert _run(["report", *(str(paths.get(word, word)) for word in arguments)]) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.rglob("r.html"))
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_of_a_link_what_it_points_to_is_written(tmp_path):
+    link, page = tmp_path / "page.html", tmp_path / "www.html"
+    link.symlink_to(page)
+    assert _run(["report", str(write_run(tmp_path / "run")), "--out", str(link)]) == 0
+    assert link.is_symlink()
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_names_that_are_no_unicode_are_shown_as_far_as_they_can(tmp_path):

@@ -211,6 +211,46 @@ def test_machines_are_not_mixed_and_bundles_are_named(tmp_path):
     assert len(sections["tradeoff"].parts) == 2
 
 
+def edit(path, settings=None, **row):
+    values = json.loads(path.read_text())
+    values["settings"] |= settings or {}
+    values["rows"] = [one | row for one in values["rows"]]
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_accuracies_on_other_photos_are_not_drawn_into_one_plane(tmp_path):
+    photos = {"split": "test", "photos_sha256": "ab" * 32}
+    mine, peer = (edit(write_results(tmp_path / f"{n}.json", n), photos) for n in ("a", "b"))
+    sections, _ = build([mine, peer])
+    (figure,) = sections["tradeoff"].parts
+    assert figure.title == "Cortex-A76, threads: 1, 30 test photos abababab"
+    edit(peer, {"photos_sha256": "cd" * 32})
+    sections, _ = build([mine, peer])
+    titles = [part.title for part in sections["tradeoff"].parts]
+    assert [title[-8:] for title in titles] == ["abababab", "cdcdcdcd"]
+
+
+def test_another_device_than_the_cpu_is_named(tmp_path):
+    gpu = edit(write_results(tmp_path / "gpu.json"), device="GPU")
+    sections, _ = build([gpu])
+    assert f"{INT8} on GPU of colours on Cortex-A76" in tally_of(gpu)["Fastest variant"][1]
+    for name in ("latency", "tradeoff"):
+        (figure,) = sections[name].parts
+        assert [row[0].removeprefix(f"{n}: ") for n, row in enumerate(figure.table.rows, 1)] == [
+            f"{FP32} on GPU", f"{INT8} on GPU"
+        ]  # fmt: skip
+
+
+def test_a_bundles_accuracy_is_not_that_of_another_device(tmp_path):
+    large = b"x" * 6_000_000
+    write_rated_bundle(tmp_path, {"model.onnx": large, "other.onnx": b"small"}, name="colours")
+    result = edit(write_results(tmp_path / "a.json", top1=None), device="GPU")
+    sections, _ = build([tmp_path / "colours", result])
+    (figure,) = sections["tradeoff"].parts
+    assert figure.title.startswith("measured at its export")
+
+
 def test_a_result_without_accuracy_takes_the_bundles_if_it_is_of_the_same_files(tmp_path):
     large = b"x" * 6_000_000
     write_rated_bundle(tmp_path, {"model.onnx": large, "other.onnx": b"small"}, name="colours")

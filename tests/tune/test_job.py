@@ -1,10 +1,13 @@
 """A whole tuning of a real, tiny bundle: what is measured, what is chosen, what is refused."""
 
+import hashlib
+
 import pytest
 from PIL import Image
 
 from edgecat.bundle.golden import GOLDEN_FILE, Golden
 from edgecat.bundle.manifest import Variant
+from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, PhotoRecord
 from edgecat.bundle.store import load_bundle
 from edgecat.bundle.verdict import Verdict
 from edgecat.errors import DatasetError, EngineError
@@ -14,8 +17,9 @@ from edgecat.photos.input import IMAGENET
 from edgecat.progress import Silent
 from edgecat.runtime.choice import open_engine
 from edgecat.runtime.target import TARGETS
-from edgecat.tune.accuracy import find_max_drop_pp
+from edgecat.tune.accuracy import find_max_drop_pp, measure_changes
 from edgecat.tune.job import TuneJob, tune
+from edgecat.tune.worker import Candidate
 
 pytestmark = pytest.mark.slow  # starts processes
 
@@ -112,6 +116,29 @@ def test_a_variant_that_loses_accuracy_here_is_not_chosen(
     assert (tuning.accuracies[FP32].drop_pp, tuning.accuracies[FP32].num_images) == (0, 12)
     unfit = {timing.variant: timing.unfit for timing in tuning.timings}
     assert unfit == {FP32: "", INT8: "loses 100.0 pp on 12 photos, allowed are 1"}
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def test_a_loss_on_photos_that_the_model_was_trained_on_is_told_as_such(
+    make_bundle, colour_model, colour_photos
+):
+    photo = (colour_photos / "red" / "0.png").read_bytes()
+    record = PhotoRecord(train=(hashlib.sha256(photo).hexdigest()[:16],))
+    files = {"model.onnx": colour_model, PHOTO_RECORD_FILE: record.to_json().encode()}
+    notes = Notes()
+    measure_changes(
+        load_bundle(make_bundle(files=files)), [Candidate(FP32, 1)], colour_photos, notes
+    )
+    assert any(
+        "CAREFUL: the model was trained on 1 of these photos" in line for line in notes.lines
+    )
 
 
 def test_what_ships_nowhere_is_chosen_only_where_photos_prove_it(make_colours, colour_photos):

@@ -71,6 +71,12 @@ def test_ratios_are_those_of_the_least_disturbed_photo_of_each_turn(fake):
     assert outcome.timings[MANY].num_photos == 2 * outcome.timings[MANY].num_rounds
 
 
+def test_however_short_the_time_an_interval_holds_95_percent(fake):
+    fake({})
+    num_rounds = run_race(make_race(), ONE, [TWO]).timings[TWO].num_rounds
+    assert 1 - 2 / 2**num_rounds >= 0.95  # how often the range of so many holds their median
+
+
 def test_it_is_done_as_soon_as_all_ratios_are_certain(fake):
     fake({})
     started = time.monotonic()

@@ -8,6 +8,7 @@ from edgecat.progress import describe_count
 from edgecat.report.facts import Facts, Model
 from edgecat.report.parts import Missing, Section, Tally, Text
 from edgecat.report.wording import megabytes, milliseconds, points, share, times
+from edgecat.runtime.device import name_on
 from edgecat.scores.metrics import describe_small_classes
 
 # Labels that the first lines name; the others stand further down.
@@ -68,7 +69,8 @@ def _find_fastest(report: Report) -> tuple[str, str, str]:
     return (
         "Fastest variant",
         milliseconds(fastest.latency_ms["p50"], fastest.latency_interval_ms),
-        f"{fastest.variant} of {report.settings.get('bundle', 'unnamed')} on "
+        f"{name_on(fastest.variant, fastest.device)} of "
+        f"{report.settings.get('bundle', 'unnamed')} on "
         f"{report.host.get('cpu', 'an unknown machine')}, "
         f"{describe_count(fastest.threads, 'thread')}{by_fp32}; a photo already decoded, median",
     )

@@ -9,6 +9,7 @@ from edgecat.report.figures import draw
 from edgecat.report.parts import Figure, Missing, Section, Table
 from edgecat.report.svg import INKS
 from edgecat.report.wording import megabytes
+from edgecat.runtime.device import name_on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +38,7 @@ def _draw(name: str, report: Report) -> Figure:
     rows = list(report.rows)
     slowest = max(rows, key=lambda row: row.latency_ms["p50"], default=None)
     description = f"{describe_count(len(rows), 'variant')}, p50 to p99" + (
-        f"; the slowest is {slowest.variant} with {slowest.latency_ms['p50']:.1f} ms."
+        f"; the slowest is {_name(slowest)} with {slowest.latency_ms['p50']:.1f} ms."
         if slowest
         else "."
     )
@@ -45,7 +46,7 @@ def _draw(name: str, report: Report) -> Figure:
     def paint(axes: "Axes") -> None:
         for place, row in enumerate(reversed(rows)):
             _paint_row(axes, place, row)
-        axes.set_yticks(range(len(rows)), [row.variant for row in reversed(rows)])
+        axes.set_yticks(range(len(rows)), [_name(row) for row in reversed(rows)])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.set_xlim(left=0)
         axes.set(xlabel="ms: p50, p95, p99")
@@ -63,9 +64,13 @@ def _paint_row(axes: "Axes", place: int, row: Row) -> None:
     axes.plot(p50, place, "o", color=INKS["s1"], markersize=9)
 
 
+def _name(row: Row) -> str:
+    return name_on(row.variant, row.device)
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        row.variant,
+        _name(row),
         *(f"{row.latency_ms[name]:.2f} ms" for name in ("p50", "p95", "p99")),
         f"{row.ratio_to_fp32:.2f}x" if row.ratio_to_fp32 else "-",
         f"{row.throughput_ips:.0f}",

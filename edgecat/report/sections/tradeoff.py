@@ -12,15 +12,21 @@ from edgecat.report.figures import draw, series_style
 from edgecat.report.parts import Figure, Missing, Section, Table
 from edgecat.report.svg import INKS
 from edgecat.report.wording import share
+from edgecat.runtime.device import CPU, name_on
 from edgecat.scores.front import find_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEAD = (
-    "Left is faster, up is better. A line joins the front: nothing else is both faster and better. "
+    "Each drawing is of one machine and of the same photos. Left is faster, up is better. A line "
+    "joins the front: nothing else is both faster and better. "
     "Whiskers are 95 % intervals; where they overlap, few photos cannot tell which is better."
 )
+
+
+# Of the hash of the photos: enough to tell some from others.
+_NUM_DIGITS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Point:
 
     Attributes:
         bundle: Whose it is.
-        variant: Its name.
+        variant: Its name, and the device if it is another one than the CPU.
         latency: In the figure's unit.
         top1_ratio: Share answered rightly, 0-1.
         interval_ratio: Its 95 % interval.
@@ -43,10 +49,10 @@ class Point:
 
 
 def build(facts: Facts) -> Section | Missing:
-    """Return a drawing for each machine, or of what the bundle's export measured."""
+    """Return a drawing for each machine and its photos, or of what the bundle's export measured."""
     bundle = facts.sources.bundle
     spec = bundle.spec if bundle is not None else None
-    by_place = _by_machine(facts.sources.results, spec)
+    by_place = _by_place(facts.sources.results, spec)
     axis = "latency, ms (median)"
     if not by_place and spec is not None:
         by_place = _from_verdicts(spec)
@@ -64,36 +70,44 @@ def build(facts: Facts) -> Section | Missing:
     return Section("tradeoff", "Accuracy against latency", _LEAD, figures)
 
 
-def _by_machine(results: Iterable[Report], spec: ModelSpec | None) -> dict[str, list[Point]]:
-    """Return the points of each machine: latencies of different ones say nothing to each other."""
+def _by_place(results: Iterable[Report], spec: ModelSpec | None) -> dict[str, list[Point]]:
+    """Return the points of each machine and photos: those of others say nothing to each other."""
     found: dict[str, list[Point]] = {}
     for report in results:
         name = str(report.settings.get("bundle", "unnamed"))
         for row in report.rows:
+            if (accuracy := _find_accuracy(report, row, spec)) is None:
+                continue
+            photos, top1_ratio, interval = accuracy
             machine = f"{report.host.get('cpu', 'unknown machine')}, threads: {row.threads}"
-            if (point := _point(name, row, spec)) is not None:
-                found.setdefault(machine, []).append(point)
+            called = name_on(row.variant, row.device)
+            point = Point(name, called, row.latency_ms["p50"], top1_ratio, interval)
+            found.setdefault(f"{machine}, {photos}", []).append(point)
     return found
 
 
-def _point(name: str, row: Row, spec: ModelSpec | None) -> Point | None:
-    """Return a row's point; an accuracy that it lacks is the bundle's, if it is of this bundle."""
-    latency_ms, top1_ratio, interval = (
-        row.latency_ms["p50"],
-        row.top1_ratio,
-        row.top1_interval_ratio,
-    )
-    if top1_ratio is None or interval is None:
-        score = _find_score(name, row, spec)
-        if score is None:
-            return None
-        top1_ratio, interval = score.top1_ratio, score.top1_interval_ratio
-    return Point(name, row.variant, latency_ms, top1_ratio, interval)
+def _find_accuracy(
+    report: Report, row: Row, spec: ModelSpec | None
+) -> tuple[str, float, tuple[float, float]] | None:
+    """Return a row's photos, top-1 and interval; the bundle's, if it is of it and has none."""
+    if row.top1_ratio is not None and row.top1_interval_ratio is not None:
+        split = report.settings.get("split") or "labelled"
+        digits = str(report.settings.get("photos_sha256") or "")[:_NUM_DIGITS]
+        photos = f"{row.num_images} {split} photos {digits}".rstrip()
+        return photos, row.top1_ratio, row.top1_interval_ratio
+    score = _find_score(str(report.settings.get("bundle")), row, spec)
+    if score is None:
+        return None
+    photos = f"{score.num_images} {score.split} photos at its export"
+    return photos, score.top1_ratio, score.top1_interval_ratio
 
 
 def _find_score(name: str, row: Row, spec: ModelSpec | None) -> Score | None:
-    """Return the bundle's score of the variant that was measured; None if it is another's."""
-    if spec is None or spec.name != name:
+    """Return the bundle's score of the variant that was measured; None if it is another's.
+
+    It is of the CPU: nobody has measured what another device answers.
+    """
+    if spec is None or spec.name != name or row.device != CPU:
         return None
     for variant in spec.variants:
         if variant.name == row.variant and spec.size_bytes(variant) == row.size_bytes:

@@ -17,10 +17,10 @@ import click
 
 from edgecat.bundle.golden import GOLDEN_FILE
 from edgecat.bundle.gzipped import GZIPPED, compress
-from edgecat.bundle.manifest import ModelSpec, Variant
+from edgecat.bundle.manifest import FileRecord, ModelSpec, Variant
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE
 from edgecat.bundle.reference import REFERENCE_FILE
-from edgecat.bundle.store import ASSETS, Bundle, hash_files, load_bundle, new_bundle, write_manifest
+from edgecat.bundle.store import ASSETS, Bundle, load_bundle, new_bundle, write_manifest
 from edgecat.export.golden import build_golden
 from edgecat.runtime.choice import open_engine
 from edgecat.scores.ood import OOD_FILE
@@ -68,6 +68,7 @@ def _release(bundle: Bundle, folder: Path) -> None:
             [open_engine(bundle, variant.name) for variant in kept], bundle.spec.input
         )
         (released / GOLDEN_FILE).write_text(golden.to_json())
+        written = sorted(released.iterdir())
         provenance = {"licence": _LICENCE} | bundle.spec.provenance
         search = provenance["search"]
         provenance["search"] = {v.name: search[v.name] for v in kept if v.name in search}
@@ -75,7 +76,7 @@ def _release(bundle: Bundle, folder: Path) -> None:
             bundle.spec,
             name=_NAME,
             variants=variants,
-            files=hash_files(released),
+            files={path.name: FileRecord.of(path.read_bytes()) for path in written},
             provenance=provenance,
         )
         write_manifest(released, spec)

@@ -58,12 +58,14 @@ def to_json(value: object, indent: int | None = None, *, is_ascii: bool = False)
         NotFiniteError: A number in it is not finite: JSON has no such number.
     """
     try:
-        return json.dumps(value, indent=indent, ensure_ascii=is_ascii, allow_nan=False)
+        text = json.dumps(value, indent=indent, ensure_ascii=is_ascii, allow_nan=False)
     except ValueError as problem:
         raise NotFiniteError(
             "the result has a number that is not finite, so it is not told; prove the model with "
             "edgecat doctor BUNDLE"
         ) from problem
+    # What of a file's name is no UTF-8, UTF-8 cannot say; JSON's own escape can.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

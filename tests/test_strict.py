@@ -175,6 +175,13 @@ def test_json_is_written_for_every_reader():
     assert to_json([1], indent=1) == "[\n 1\n]"
 
 
+def test_a_name_that_is_no_utf8_is_written_in_utf8_and_read_back():
+    name = b"caf\xe9 \xc3\xa9.jpg".decode("utf-8", "surrogateescape")
+    text = to_json({name: [name]}).encode()
+    assert "é".encode() in text
+    assert read_json(text, "w", BundleError) == {name: [name]}
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_is_never_written(value):
     with pytest.raises(NotFiniteError, match="not finite, so it is not told"):

@@ -4,7 +4,9 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+from edgecat.errors import BundleError
 
 # Source: Unicode, general categories Cc (control) and Cs (surrogate).
 _PLAIN_TEXT = re.compile("[^\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]*")
@@ -40,6 +42,23 @@ def check_plain(value: object, where: str, depth: int = 0) -> None:
     if isinstance(value, tuple | list):
         for item in value:
             check_plain(item, where, depth + 1)
+
+
+def name_bundle(path: Path) -> str:
+    """Return what a bundle calls itself: as its folder is called, without ".edgecat".
+
+    Args:
+        path: Its folder, whether it is there or not.
+
+    Raises:
+        BundleError: No manifest can hold that name.
+    """
+    name = path.absolute().name.removesuffix(".edgecat")
+    try:
+        check_plain(name, "name")
+    except ValueError as error:
+        raise BundleError(f"{path}: {error}; give --out another name") from error
+    return name
 
 
 def check_labels(labels: Sequence[str]) -> None:

@@ -158,12 +158,7 @@ def load_bundle(
     check_signature(manifest, signature, signer, _tell(path))
     spec = parse_manifest(manifest, str(path / MANIFEST))
     check_age(spec, manifest, signer, _tell(path), allow_older=allow_older)
-    extra = {entry.name for entry in path.iterdir()} - set(spec.files) - {MANIFEST, SIGNATURE}
-    if extra:
-        raise BundleError(
-            f"{path}: not in the manifest: {', '.join(sorted(extra))}; a bundle holds only what "
-            f"'edgecat export' wrote, move the rest elsewhere"
-        )
+    _check_alone(path, spec)
     for file in spec.files:
         _read_checked(path, file, spec.files)
     return Bundle(path, spec, manifest, signature)
@@ -196,13 +191,18 @@ def parse_manifest(manifest: bytes, where: str) -> ModelSpec:
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to write a bundle over something that is none.
+    """Refuse to write a bundle over something that is none, or that holds other files, too.
 
     Raises:
-        BundleError: Something that is no bundle stands at `path`.
+        BundleError: Something that is no bundle stands at `path`, or files that are not its own.
     """
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise BundleError(f"{path}: exists and is no bundle; give --out another name")
+    if not path.exists():
+        return
+    try:  # other programs, too, call a file bundle.json
+        spec = load_spec(path)
+    except BundleError as error:
+        raise BundleError(f"{path}: exists and is no bundle; give --out another name") from error
+    _check_alone(path, spec)
 
 
 @contextlib.contextmanager
@@ -212,21 +212,12 @@ def new_bundle(path: Path) -> Iterator[Path]:
     A bundle that stood there is replaced in one step, and only after an undisturbed end.
 
     Raises:
-        BundleError: Something that is no bundle stands at `path`.
+        BundleError: As `check_replaceable`.
         StorageError: The disk is full or closed.
     """
     check_replaceable(path)
     with atomic.new_folder(path) as folder:
         yield folder
-
-
-def hash_files(folder: Path) -> dict[str, FileRecord]:
-    """Return the record of every file in a folder but the manifest."""
-    return {
-        path.name: FileRecord.of(path.read_bytes())
-        for path in sorted(folder.iterdir())
-        if path.name != MANIFEST
-    }
 
 
 def write_manifest(folder: Path, spec: ModelSpec) -> None:
@@ -255,6 +246,15 @@ def _read_signature(path: Path) -> bytes | None:
             "bundle again with 'edgecat sign BUNDLE --key KEY.pem'"
         )
     return _read_bytes(target)
+
+
+def _check_alone(path: Path, spec: ModelSpec) -> None:
+    extra = {entry.name for entry in path.iterdir()} - {*spec.files, MANIFEST, SIGNATURE}
+    if extra:
+        raise BundleError(
+            f"{path}: not in the manifest: {', '.join(sorted(extra))}; a bundle holds only what "
+            f"'edgecat export' wrote, move the rest elsewhere"
+        )
 
 
 def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:

@@ -116,7 +116,7 @@ def _describe_steps(provenance: dict[str, Any], variant: str) -> list[str]:
             f"{' (kept)' if step['recipe']['title'] == chosen else ''}"
             for step in search.get("steps", [])
         ]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         # Provenance is free in form, so nobody has checked it yet.
         raise BundleError(
             f"provenance: 'search' is not what 'edgecat export --int8' writes ({error!r}); export "

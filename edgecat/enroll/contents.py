@@ -24,6 +24,7 @@ from edgecat.bundle.manifest import (
     Variant,
 )
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, load_photo_record, shorten_hashes
+from edgecat.bundle.plain import name_bundle
 from edgecat.bundle.reference import REFERENCE_FILE
 from edgecat.bundle.store import Bundle, new_bundle, write_manifest
 from edgecat.enroll.fitting import Material, Unit
@@ -67,7 +68,7 @@ def write_enrolled_bundle(before: Bundle, added: Addition, out: Path) -> ModelSp
     files = _list_files(before, added, detector)
     spec = dataclasses.replace(
         before.spec,
-        name=out.absolute().name.removesuffix(".edgecat"),
+        name=name_bundle(out),
         labels=(*before.spec.labels, added.label),
         variants=_list_variants(before.spec, added, detector),
         files={name: FileRecord.of(files[name]) for name in sorted(files)},

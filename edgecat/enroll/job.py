@@ -18,6 +18,7 @@ from edgecat.bundle.known_features import (
     LabelledFeatures,
     load_known_features,
 )
+from edgecat.bundle.plain import name_bundle
 from edgecat.bundle.store import Bundle, check_replaceable, load_bundle
 from edgecat.enroll.contents import Addition, write_enrolled_bundle
 from edgecat.enroll.fitting import Material, Unit, fit_unit
@@ -98,7 +99,8 @@ def enroll(
 
     Raises:
         ConfigError: A label that is none, or that is there already.
-        BundleError: No bundle, one without features of its photos, or something else at `out`.
+        BundleError: No bundle, one without features of its photos, something else at `out`, or a
+            name there that no manifest can hold.
         DatasetError: Too few photos, or photos that look like those of a known class.
         SelfTestError: This device does not answer as the one that exported.
         EngineError: The float model does not open here.
@@ -106,6 +108,7 @@ def enroll(
     """
     progress = progress or Silent()
     check_replaceable(out)
+    name_bundle(out)  # refused before the work, not after
     before = load_bundle(bundle)
     label = check_new_label(label, before.spec.labels)
     known, head = load_known_features(before), load_head(before)

@@ -10,6 +10,7 @@ from edgecat.bundle.gzipped import compress
 from edgecat.bundle.known_features import KNOWN_FEATURES_FILE
 from edgecat.bundle.manifest import FileRecord, ModelSpec, OodSpec
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, record_photos
+from edgecat.bundle.plain import name_bundle
 from edgecat.bundle.reference import REFERENCE_FILE
 from edgecat.bundle.store import new_bundle, write_manifest
 from edgecat.export.floats import FloatGraph, ProvenFloats
@@ -58,7 +59,7 @@ def write_contents(contents: Contents, out: Path) -> ModelSpec:
     files = _list_files(contents)
     record = contents.source.checkpoint.record
     spec = ModelSpec(
-        name=out.absolute().name.removesuffix(".edgecat"),
+        name=name_bundle(out),
         arch=record.arch,
         labels=record.labels,
         variants=contents.rated.variants,

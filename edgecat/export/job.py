@@ -7,6 +7,7 @@ is started again by the same command, and takes what it had made from the run's 
 from pathlib import Path
 
 from edgecat.bundle.manifest import ModelSpec
+from edgecat.bundle.plain import name_bundle
 from edgecat.bundle.store import check_replaceable
 from edgecat.export.cache import CACHE, StageCache, describe_setting
 from edgecat.export.contents import Contents, write_contents
@@ -53,10 +54,11 @@ def export_run(
         ParityError: An exported model answers otherwise than the checkpoint; nothing is written.
         QuantizeError: The checkpoint cannot be quantized; nothing is written.
         AccuracyLost: An INT8 variant is over budget; the bundle is written without it.
-        BundleError: Something that is no bundle stands at `out`.
+        BundleError: Something that is no bundle stands at `out`, or no manifest can hold that name.
         StorageError: The disk is full; a bundle that stood there is intact.
     """
     check_replaceable(out)
+    name_bundle(out)  # refused before the work, not after
     limit_threads()
     budget, progress = budget or Budget(), progress or Silent()
     source = open_source(run, data, progress)

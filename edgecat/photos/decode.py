@@ -4,22 +4,20 @@ EXIF orientation is applied; grey, CMYK, palette, alpha and 16-bit pictures come
 file with several pages or frames the first is taken.
 """
 
-import dataclasses
 import io
 import math
 import re
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from edgecat.errors import EdgecatError, ImageError, UnsupportedImageError, describe_reason
+from edgecat.errors import EdgecatError, ImageError, describe_reason
 from edgecat.photos.formats import CONVERT, import_decoder, tell_format
 from edgecat.photos.input import IMAGENET
+from edgecat.photos.tiff import Depth, count_decoded, read_depth
 from edgecat.photos.tree import describe_folder
 
 #: A photo: a file, its bytes, an open PIL image, or uint8 `[H, W, 3]` RGB.
@@ -56,10 +54,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Source: TIFF 6.0, section 8 and appendix A; DNG 1.7.
-_NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _DNG_VERSION = 254, 258, 262, 50706
-_REDUCED_RESOLUTION, _WHITE_IS_ZERO = 1, 0
-
 # Everything that Pillow's decoders are known to raise on damaged files.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, RuntimeError)
 
@@ -94,7 +88,7 @@ def open_photo(photo: Photo, shorter_side_px: int = IMAGENET.shorter_side_px) ->
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=[item.name]) as image:
                 _limit_costs(image, data, name, shorter_side_px)
-                depth = _read_depth(image, name)
+                depth = read_depth(image, name)
                 return _to_rgb(_upright(image), depth)
     except UnidentifiedImageError:
         raise ImageError(
@@ -124,7 +118,7 @@ def find_oddities(data: bytes) -> tuple[str, ...]:
             if getattr(image, "is_animated", False):
                 found.append("has several pages, of which the first is taken")
             # Cameras and detectors of 12 bits write files of 16, of which 4 bits are left in 8.
-            white = 2 ** _read_depth(image, "the photo").num_bits - 1
+            white = 2 ** read_depth(image, "the photo").num_bits - 1
             if image.mode.startswith("I;16") and (span := np.ptp(np.asarray(image))) < white / 16:
                 found.append(
                     f"has {span} of {white} steps between its darkest and its brightest pixel, so "
@@ -171,64 +165,21 @@ def _limit_costs(image: Image.Image, data: bytes, name: str, shorter_side_px: in
             f"{name}: {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} in all are "
             "accepted, scale it down first"
         )
+    decoded_px = count_decoded(image)
     num_scans = _count_scans(data) if data.startswith(_START_OF_IMAGE) else 0
     if num_scans > MAX_SCANS:
         raise ImageError(f"{name}: a JPEG in {num_scans} scans; at most {MAX_SCANS} are accepted")
     scale = 2 * shorter_side_px / min(image.size)
     if num_scans and scale < 1:  # of a HEIF it would take a thumbnail
         image.draft("RGB", (int(width_px * scale), int(height_px * scale)))
-    # After `draft` the size is the one that is decoded; several scans decode all of it.
-    decoded_px = math.prod(image.size) if num_scans == 1 else width_px * height_px
+    if num_scans == 1:  # several scans are decoded whole; of one, what `draft` has left
+        decoded_px = math.prod(image.size)
     if decoded_px > MAX_DECODED_PIXELS:
         raise ImageError(
             f"{name}: {width_px} x {height_px} pixels, of which {decoded_px:,} would have to be "
             f"decoded; at most {MAX_DECODED_PIXELS:,} are accepted: scale it down, or save it as "
             "JPEG that is not progressive"
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Depth:
-    """How greys of more than 8 bits are meant.
-
-    Attributes:
-        num_bits: From 0 for black to 2**num_bits - 1 for white.
-        is_inverted: Whether it is the other way around, as in X-ray photos.
-    """
-
-    num_bits: int = 16
-    is_inverted: bool = False
-
-
-def _read_depth(image: Image.Image, name: str) -> _Depth:
-    """Return what a TIFF says of its samples; 16 bits of any other picture.
-
-    Raises:
-        UnsupportedImageError: Its first page is a thumbnail, as in a camera's raw file, or it holds
-            numbers whose black and white nobody knows.
-    """
-    if image.format != "TIFF":
-        return _Depth()
-    tags: Any = image.tag_v2  # type: ignore[attr-defined]
-    if _tag(tags, _NEW_SUBFILE_TYPE, 0) & _REDUCED_RESOLUTION or _DNG_VERSION in tags:
-        raise UnsupportedImageError(
-            f"{name}: a TIFF that begins with a thumbnail, as a camera's raw file does; {CONVERT}"
-        )
-    if image.mode == "F":
-        raise UnsupportedImageError(
-            f"{name}: a TIFF of floating-point numbers, whose black and white are not known; save "
-            "it with 8 or 16 bits"
-        )
-    # Pillow inverts greys of 8 bits and fewer itself.
-    is_inverted = _tag(tags, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
-    return _Depth(_tag(tags, _BITS_PER_SAMPLE, 16), is_inverted)
-
-
-def _tag(tags: Mapping[int, Any], code: int, default: int) -> int:
-    """Return a tag's first number; a damaged one counts as missing."""
-    value = tags.get(code, default)
-    first = value[0] if isinstance(value, tuple) and value else value
-    return first if isinstance(first, int) else default
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -245,12 +196,12 @@ def _open_image(image: Image.Image) -> Image.Image:
     if 0 in image.size:
         raise ImageError(f"the photo: {image.size[0]} x {image.size[1]} pixels")
     try:
-        return _to_rgb(_upright(image))
+        return _to_rgb(_upright(image), read_depth(image, "the photo"))
     except _BROKEN as error:
         raise ImageError(f"the photo: cannot be read as a photo ({error})") from error
 
 
-def _to_rgb(image: Image.Image, depth: _Depth = _Depth()) -> Image.Image:
+def _to_rgb(image: Image.Image, depth: Depth) -> Image.Image:
     """Return RGB: 16-bit scaled to 8, transparency laid on white.
 
     In strips of about a million pixels: the steps between would take several times the memory of
@@ -268,7 +219,7 @@ def _to_rgb(image: Image.Image, depth: _Depth = _Depth()) -> Image.Image:
     return rgb
 
 
-def _flatten(strip: Image.Image, depth: _Depth) -> Image.Image:
+def _flatten(strip: Image.Image, depth: Depth) -> Image.Image:
     if strip.mode.startswith("I;16") or strip.mode == "I":
         # Pillow opens 16-bit grey as "I;16" or "I", and its own conversion clips at 255.
         grey = np.clip(np.asarray(strip).astype(np.int64) >> max(0, depth.num_bits - 8), 0, 255)

@@ -7,6 +7,7 @@ Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bi
 ICCV 2019, section 4.2.
 """
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor
@@ -26,7 +27,9 @@ def mend_biases(student: Student, images: Pixels) -> None:
         student: Changed.
         images: uint8 `[N, H, W, 3]`, RGB: `NUM_IMAGES` of them, evenly spread, are used.
     """
-    photos = torch.from_numpy(images[:: max(1, len(images) // NUM_IMAGES)][:NUM_IMAGES])
+    # From the first to the last: they come class by class.
+    spread = np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).round().astype(int)
+    photos = torch.from_numpy(images[spread])
     activated = student.activated_tensors()
     means: dict[str, Tensor] = {}
 

@@ -4,10 +4,10 @@ import os
 import pytest
 
 import edgecat.bundle.store
+from edgecat.bundle.manifest import FileRecord
 from edgecat.bundle.store import (
     MANIFEST,
     find_bundle,
-    hash_files,
     load_bundle,
     load_spec,
     new_bundle,
@@ -197,10 +197,10 @@ def test_the_released_models_are_whole():
 
 def test_a_new_bundle_replaces_a_bundle(make_bundle):
     folder = make_bundle()
-    spec = load_spec(folder)
+    spec, files = load_spec(folder), {"model.onnx": FileRecord.of(b"other")}
     with new_bundle(folder) as new:
         (new / "model.onnx").write_bytes(b"other")
-        write_manifest(new, type(spec)(**(vars(spec) | {"files": hash_files(new)})))
+        write_manifest(new, type(spec)(**(vars(spec) | {"files": files})))
     assert load_bundle(folder).read("model.onnx") == b"other"
     assert os.listdir(folder.parent) == ["bundle"]
 
@@ -224,6 +224,35 @@ def test_a_new_bundle_never_replaces_something_else(tmp_path, what):
     with pytest.raises(BundleError, match="is no bundle"), new_bundle(path):
         pass
     assert path.is_file() or (path / "thesis.txt").read_text() == "x"
+
+
+@pytest.mark.parametrize("manifest", ["{}", '{"name": "app", "files": ["a.js"]}', "no JSON"])
+def test_a_folder_of_somebody_elses_bundle_json_is_never_replaced(tmp_path, manifest):
+    path = tmp_path / "app"
+    path.mkdir()
+    (path / MANIFEST).write_text(manifest)
+    (path / "thesis.txt").write_text("x")
+    with pytest.raises(BundleError, match="is no bundle"), new_bundle(path):
+        pass
+    assert (path / "thesis.txt").read_text() == "x"
+
+
+@pytest.mark.parametrize("add", [add_a_file, add_a_hidden_file, add_a_folder])
+def test_a_bundle_among_other_files_is_never_replaced(make_bundle, add):
+    folder = make_bundle()
+    add(folder)
+    before = sorted(os.listdir(folder))
+    with pytest.raises(BundleError, match=r"not in the manifest: .*elsewhere"), new_bundle(folder):
+        pass
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_a_damaged_bundle_may_be_replaced(make_bundle):
+    folder = make_bundle()
+    remove(folder)
+    with new_bundle(folder) as new:
+        (new / MANIFEST).write_text("new")
+    assert os.listdir(folder) == [MANIFEST]
 
 
 def test_an_unreadable_file_is_a_bundle_error(make_bundle):

@@ -145,7 +145,9 @@ def test_inspect_says_whether_a_bundle_is_signed(make_bundle, capsys):
 def test_inspect_refuses_a_search_that_nobody_wrote(make_bundle, capsys):
     folder = make_bundle()
     values = json.loads((folder / MANIFEST).read_text())
-    for search in ("steep", {"onnxruntime-fp32": {"steps": [{}]}}):
+    step = {"recipe": {"title": "a"}, "change": {"drop_pp": 0, "agreement_ratio": 1}}
+    endless = step | {"latency_ratio": 1, "duration_s": 10**400}
+    for search in ("steep", *({"onnxruntime-fp32": {"steps": [one]}} for one in ({}, endless))):
         values["provenance"] = {"search": search}
         (folder / MANIFEST).write_text(json.dumps(values))
         assert _run(["inspect", "bundle"]) == 5

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -59,6 +60,14 @@ def test_json_names_what_was_broken(bundle, photos, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert [error["photo"] for error in said["errors"]] == [str(photos / "a.jpg")]
     assert len(said["photos"]) == 2
+
+
+def test_a_photo_whose_name_is_no_utf8_is_named_beside_its_vector(bundle, tmp_path, capsys):
+    photo = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (300, 300), (1, 2, 3)).save(photo)
+    assert _run(["embed", bundle, str(photo), "--out", str(tmp_path / "features.npy")]) == 0
+    names = json.loads((tmp_path / "features.names.json").read_text(encoding="utf-8"))
+    assert [one["photo"] for one in names["photos"]] == [str(photo)]
 
 
 def test_where_every_photo_is_broken_nothing_is_written(bundle, photos, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import unicodedata
 from pathlib import Path
@@ -226,6 +227,12 @@ def test_something_else_is_not_written_over(colours, draw_class, tmp_path):
     with pytest.raises(BundleError, match="is no bundle"):
         enroll(colours, "yellow", files_of(draw_class()), tmp_path / "out")
     assert (tmp_path / "out" / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a\nb", os.fsdecode(b"caf\xe9.edgecat")])
+def test_a_name_that_no_manifest_holds_is_refused_before_any_work(tmp_path, name):
+    with pytest.raises(BundleError, match=r"name: text .*; give --out another name"):
+        enroll("nowhere", "yellow", [], tmp_path / name)
 
 
 def forge(folder, file, data):

@@ -1,5 +1,7 @@
 """torch -> ONNX -> OpenVINO: the same answers everywhere."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ from safetensors.torch import save  # noqa: E402
 
 from edgecat.bundle.manifest import Variant  # noqa: E402
 from edgecat.bundle.store import load_bundle  # noqa: E402
-from edgecat.errors import ParityError  # noqa: E402
+from edgecat.errors import BundleError, ParityError  # noqa: E402
+from edgecat.export.job import export_run  # noqa: E402
 from edgecat.export.parity import LOGIT_TOLERANCE, NUM_PHOTOS, check_parity, fill_up  # noqa: E402
 from edgecat.export.statistics import collect_statistics  # noqa: E402
 from edgecat.export.to_onnx import export_onnx  # noqa: E402
@@ -240,3 +243,9 @@ def test_the_exported_network_is_left_as_it_is(small, cats):
     export_onnx(small.network)
     assert small.network.memory_format == torch.channels_last
     assert np.array_equal(predict_logits(small.network, cats, CPU), before)
+
+
+@pytest.mark.parametrize("name", ["a\nb", os.fsdecode(b"caf\xe9.edgecat")])
+def test_a_name_that_no_manifest_holds_is_refused_before_any_work(tmp_path, name):
+    with pytest.raises(BundleError, match=r"name: text .*; give --out another name"):
+        export_run(tmp_path / "no run", tmp_path / name)

@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -105,6 +106,36 @@ def write_colour_tiff(samples):
 def test_an_x_ray_whose_white_is_zero_is_turned_around():
     plain, inverted = (open_photo(write_tiff(RAMP, {262: kind})) for kind in (1, 0))
     assert np.array_equal(np.asarray(plain), 255 - np.asarray(inverted))
+
+
+@pytest.mark.parametrize("tags", [{}, {262: 0}, {256: 16, 258: 12}], ids=["16", "x-ray", "12"])
+def test_an_open_tiff_gives_the_pixels_of_its_file(tags):
+    samples = np.frombuffer(bytes([0x00, 0x0F, 0xFF] * 64), np.uint8).reshape(8, 24)
+    tiff = write_tiff(samples if 258 in tags else RAMP, tags)
+    with Image.open(io.BytesIO(tiff)) as image:
+        assert np.array_equal(load_pixels(image), load_pixels(tiff))
+
+
+def test_an_open_tiff_of_floating_point_numbers_is_refused_like_its_file():
+    tiff = encode(Image.fromarray(RAMP.astype(np.float32)), "TIFF")
+    with (
+        Image.open(io.BytesIO(tiff)) as image,
+        pytest.raises(UnsupportedImageError, match="floating-point"),
+    ):
+        load_pixels(image)
+
+
+def test_a_small_picture_in_a_huge_tile_is_refused():
+    """One tile of deflated zeros: 1 MB that took a gigabyte and eight seconds."""
+
+    def write_tiled(side_px):
+        tile = np.frombuffer(zlib.compress(bytes(side_px**2)), np.uint8)
+        place = {322: side_px, 323: side_px, 324: 8, 325: tile.size}
+        return write_tiff(tile[None], {256: 300, 257: 300, 259: 8} | place)
+
+    assert load_pixels(write_tiled(512)).shape == (224, 224, 3)
+    with pytest.raises(ImageError, match=r"of which 25,010,001 would have to be decoded"):
+        load_pixels(write_tiled(5001))
 
 
 def test_of_several_pages_the_first_is_taken_and_it_is_told():

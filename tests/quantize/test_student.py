@@ -13,7 +13,7 @@ from edgecat.bundle.store import load_bundle  # noqa: E402
 from edgecat.graph.optimize import run_float  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.quantize import distil as distillation  # noqa: E402
-from edgecat.quantize.bias import mend_biases  # noqa: E402
+from edgecat.quantize.bias import NUM_IMAGES, mend_biases  # noqa: E402
 from edgecat.quantize.calibrate import calibrate  # noqa: E402
 from edgecat.quantize.distil import distil  # noqa: E402
 from edgecat.quantize.form import FORMS  # noqa: E402
@@ -90,6 +90,15 @@ def test_mended_biases_bring_the_means_back(trained, cats, form, stages):
     mend_biases(student, cats)
     after = np.abs(answers(student, cats).mean(axis=0) - expected.mean(axis=0)).mean()
     assert after < before / 10
+
+
+def test_biases_are_mended_with_photos_of_the_last_classes_too(trained, cats):
+    first_classes = np.repeat(cats[:8], NUM_IMAGES // 8, axis=0)
+    all_classes = np.concatenate([first_classes, np.repeat(cats[8:], NUM_IMAGES // 16, axis=0)])
+    one, other = (make_student(trained, "onnxruntime", 2) for _ in range(2))
+    mend_biases(one, first_classes)
+    mend_biases(other, all_classes)
+    assert any(not torch.equal(one.biases[name], other.biases[name]) for name in one.biases)
 
 
 def test_it_learns_and_what_it_learned_is_written_exactly(trained, cats, monkeypatch):

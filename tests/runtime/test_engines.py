@@ -45,6 +45,14 @@ def take_smaller_photos(onnx, graph):
         graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 32
 
 
+def take_photos_of_any_size(onnx, graph):
+    graph.input[0].type.tensor_type.shape.dim[1].dim_param = "H"
+
+
+def take_photos_of_no_shape(onnx, graph):
+    graph.input[0].type.tensor_type.ClearField("shape")
+
+
 def answer_twice(onnx, graph):
     graph.node.append(onnx.helper.make_node("Identity", ["logits"], ["more"]))
     graph.output.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None))
@@ -62,7 +70,17 @@ def test_a_file_that_is_no_model_is_refused_though_its_hash_is_right(make_bundle
         open_engine(bundle, "onnxruntime-fp32", 1)
 
 
-@pytest.mark.parametrize("change", [take_floats, take_smaller_photos, answer_twice, answer_doubles])
+@pytest.mark.parametrize(
+    "change",
+    [
+        take_floats,
+        take_smaller_photos,
+        take_photos_of_any_size,
+        take_photos_of_no_shape,
+        answer_twice,
+        answer_doubles,
+    ],
+)
 def test_a_model_of_another_kind_is_refused(make_bundle, colour_model, change):
     data = change_model(colour_model, change)
     bundle = load_bundle(make_bundle(files={"model.onnx": data}))

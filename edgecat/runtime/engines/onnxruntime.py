@@ -69,10 +69,11 @@ class OnnxRuntimeEngine:
         self._session = self._open(onnxruntime.SessionOptions(), self._model)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         is_ours = [output.name for output in outputs[1:]] in ([], [FEATURES_NAME])
-        if len(inputs) != 1 or not is_ours or inputs[0].type != "tensor(uint8)":
+        kinds = [(each.type, list(map(type, each.shape[1:]))) for each in inputs]
+        if kinds != [("tensor(uint8)", [int, int, int])] or not is_ours:
             raise EngineError(
-                f"{variant.name}: takes {[(i.name, i.type) for i in inputs]}; an edgecat model "
-                "takes one uint8 [N, H, W, 3]; export it again"
+                f"{variant.name}: takes {[(i.name, i.type, i.shape) for i in inputs]}; an edgecat "
+                "model takes one uint8 [N, H, W, 3] of one size; export it again"
             )
         self._has_features = len(outputs) > 1
         self._input, self._shape = inputs[0].name, inputs[0].shape[1:]

@@ -7,7 +7,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import opening_options
-from edgecat.cli.output import escape, percent, print_json
+from edgecat.cli.output import describe_guesses, escape, print_json
 
 
 @click.command("explain", short_help=COMMANDS["explain"])
@@ -68,7 +68,7 @@ def command(
                 | {"picture": str(picture)}
             )
             if not as_json:
-                told = f"{prediction.answer} {percent(prediction.probability)}"
+                told = describe_guesses(prediction.answer, prediction.top[:1])
                 click.echo(escape(f"{photo}: {told}; {explanation.describe()}: {picture}"))
         if as_json:
             print_json(

@@ -3,9 +3,9 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from edgecat import atomic
 from edgecat.cli.utf8 import writes_utf8
 from edgecat.progress import describe_duration
 from edgecat.strict import to_json
+
+if TYPE_CHECKING:
+    from edgecat.runtime.prediction import Guess
 
 # In a log: a phase that is over sooner says nothing.
 _SECONDS_A_LINE = 60.0
@@ -101,3 +104,16 @@ def escape(text: str) -> str:
 def percent(ratio: float) -> str:
     """Return a ratio as people read it."""
     return f"{100 * ratio:.1f} %"
+
+
+def describe_guesses(answer: str, guesses: Iterable["Guess"]) -> str:
+    """Return what a photo shows: the likeliest classes; of a stranger they are the nearest ones.
+
+    Args:
+        answer: As `edgecat.runtime.prediction.Prediction.answer` gives it.
+        guesses: The likeliest first.
+    """
+    from edgecat.photos.labels import UNKNOWN
+
+    stranger = f"{UNKNOWN}, nearest " if answer == UNKNOWN else ""
+    return stranger + ", ".join(f"{one.label} {percent(one.probability)}" for one in guesses)

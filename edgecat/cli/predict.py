@@ -8,7 +8,7 @@ import click
 
 from edgecat.cli.main import COMMANDS
 from edgecat.cli.options import opening_options
-from edgecat.cli.output import escape, percent, print_json
+from edgecat.cli.output import describe_guesses, escape, print_json
 
 
 @click.command("predict", short_help=COMMANDS["predict"])
@@ -44,7 +44,6 @@ def command(
     """
     from edgecat.errors import ImageError
     from edgecat.photos.decode import describe_fault, find_oddities, read_photo
-    from edgecat.photos.labels import UNKNOWN
     from edgecat.photos.tree import list_photos
     from edgecat.runtime.classifier import Classifier
 
@@ -63,11 +62,8 @@ def command(
             for note in notes:
                 click.echo(escape(f"note: {photo}: {note}"), err=True)
             if not as_json:
-                guesses = (
-                    f"{guess.label} {percent(guess.probability)}" for guess in prediction.top
-                )
-                stranger = f"{UNKNOWN}, nearest " if prediction.answer == UNKNOWN else ""
-                click.echo(escape(f"{photo}: {stranger}{', '.join(guesses)}"))
+                told = describe_guesses(prediction.answer, prediction.top)
+                click.echo(escape(f"{photo}: {told}"))
         if opening["variant"] is None and answers and not as_json:
             click.echo(f"answered by {classifier.choice.describe()}", err=True)
         if as_json:

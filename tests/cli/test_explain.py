@@ -1,6 +1,7 @@
 """`edgecat explain` as a user runs it."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -29,6 +30,14 @@ def test_a_picture_is_written_and_its_place_told(bundle, photo, tmp_path, capsys
     assert f"{photo}: red 43.5 %; red is seen at 7 % from left, 7 %" in told
     assert told.strip().endswith(str(tmp_path / "out" / "red-cat.png"))
     assert Image.open(tmp_path / "out" / "red-cat.png").size == (452, 224)
+
+
+def test_a_strangers_percent_is_that_of_the_nearest_class(tmp_path, capsys):
+    photo = tmp_path / "grey.png"
+    Image.new("RGB", (256, 256), (90, 90, 90)).save(photo)
+    assert _run(["explain", "cats12", str(photo), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"grey.png: unknown, nearest ([\w ]+) \d+\.\d %; \1 is seen at ", told)
 
 
 def test_json_has_the_heat_and_what_was_broken(bundle, photo, tmp_path, capsys):

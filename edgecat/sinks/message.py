@@ -21,4 +21,12 @@ def encode(values: dict[str, Any]) -> bytes:
     A file's name need not be text: bytes that are none become "?", because other programs' readers
     refuse what Python writes for them.
     """
-    return to_json(values).encode("utf-8", "replace")
+    return to_json(_to_text(values)).encode()
+
+
+def _to_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _to_text(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_text(one) for one in value]
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -1,6 +1,6 @@
 """Does it pay to choose among networks by what their edits cost together?
 
-python -m benchmarks.optimize.search_by_sums RUN0 RUN1 RUN2 --work FOLDER --speedup 2.4
+python -m benchmarks.optimize.search_by_sums RUN0 RUN1 RUN2 --work FOLDER --epochs 30 --speedup 2.4
 
 `edgecat optimize` builds a network for each size of the input, and takes that whose edits cost the
 least together. Its control builds one only: that whose edits cost the least one by one, added up.

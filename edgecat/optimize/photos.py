@@ -11,6 +11,7 @@ from edgecat.export.photos import check_unchanged, open_folder
 from edgecat.photos.folder import PhotoFolder
 from edgecat.photos.input import InputSpec
 from edgecat.photos.split import Split, SplitPhoto
+from edgecat.photos.spread import spread
 from edgecat.progress import Progress
 from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData
@@ -86,5 +87,4 @@ def find_photos(
 def _choose(split: Split, name: str, most: int) -> list[SplitPhoto]:
     """Return the photos of a split, or as many of them as are enough, evenly."""
     indices = np.array(split.indices(name))
-    places = np.linspace(0, len(indices) - 1, min(len(indices), most)).astype(int)
-    return [split.photos[index] for index in indices[places]]
+    return [split.photos[index] for index in indices[spread(len(indices), most)]]

@@ -7,12 +7,12 @@ Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bi
 ICCV 2019, section 4.2.
 """
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor
 
 from edgecat.photos.pixels import Pixels
+from edgecat.photos.spread import spread
 from edgecat.quantize.student import Student
 
 #: Photos to mend with: their maps are all in memory.
@@ -27,9 +27,7 @@ def mend_biases(student: Student, images: Pixels) -> None:
         student: Changed.
         images: uint8 `[N, H, W, 3]`, RGB: `NUM_IMAGES` of them, evenly spread, are used.
     """
-    # From the first to the last: they come class by class.
-    spread = np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).round().astype(int)
-    photos = torch.from_numpy(images[spread])
+    photos = torch.from_numpy(images[spread(len(images), NUM_IMAGES)])
     activated = student.activated_tensors()
     means: dict[str, Tensor] = {}
 

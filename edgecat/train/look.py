@@ -4,10 +4,10 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgecat.photos.spread import spread
 from edgecat.train.architecture import Architecture
 from edgecat.train.data import TrainingData
 from edgecat.train.edit import MAX_SHOWN
@@ -34,7 +34,7 @@ class TrainingPhotos:
         """Yield what each layer read and made, as `edgecat.train.edit.Look` says."""
         whole = PhotoNetwork(network, self.architecture, self.data.cache.spec).eval()
         train = self.data.indices("train")
-        chosen = train[np.linspace(0, len(train) - 1, min(len(train), max_photos)).astype(int)]
+        chosen = train[spread(len(train), max_photos)]
         for start in range(0, len(chosen), _BATCH):
             photos = self.data.cache.batch(chosen[start : start + _BATCH].tolist())
             with torch.no_grad(), record_layers(layers) as seen:

@@ -34,8 +34,8 @@ VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "fast": {
         "as it is": (),
         "crops of 192 px": ("crop_side_px=192",),
-        "crops of 192 px, 13 epochs": ("crop_side_px=192", "epochs=13", "patience=13"),
-        "crops of 160 px, 18 epochs": ("crop_side_px=160", "epochs=18", "patience=18"),
+        "crops of 192 px, 13 epochs": ("crop_side_px=192", "epochs=13"),
+        "crops of 160 px, 18 epochs": ("crop_side_px=160", "epochs=18"),
         "backbone as fast as the head": ("backbone_rate=1e-3",),
         "crops from 25 % of the area": ("crop_scale_min=0.25",),
     },
@@ -47,7 +47,7 @@ VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
         "temperature 4": ("temperature=4.0",),
         "8 views": ("num_views=8",),
         "30 views": ("num_views=30",),
-        "90 epochs": ("epochs=90", "patience=90"),
+        "90 epochs": ("epochs=90",),
         "crops of 160 px": ("crop_side_px=160",),
         "crops from 10 % of the area": ("crop_scale_min=0.1",),
         "crops from 50 % of the area": ("crop_scale_min=0.5",),
@@ -84,7 +84,7 @@ def main(
         if name not in VARIANTS[preset]:
             accepted = ", ".join(VARIANTS[preset])
             raise click.BadParameter(f"{name}: preset {preset} has {accepted}")
-    fewer = (f"epochs={epochs}", f"patience={epochs}") if epochs else ()
+    fewer = (f"epochs={epochs}",) if epochs else ()
     runs: dict[str, list[Path]] = {}
     for seed in range(seeds):
         teacher = work / f"{TEACHER}-{seed}"

@@ -66,7 +66,7 @@ def main(
         for way in WAYS:
             is_wide = way == WAYS[-1]
             num = epochs if is_wide else round(epochs * num_all / num_labelled)
-            recipe = load_recipe(None, [*settings, f"epochs={num}", f"patience={num}"])
+            recipe = load_recipe(None, [*settings, f"epochs={num}"])
             job = Job(
                 photos,
                 work / f"{way}-{seed}".replace(" ", "_"),

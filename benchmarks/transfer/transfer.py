@@ -26,7 +26,7 @@ from edgecat.train.run import MODEL, measure_versions
 
 # The cheapest recipe that still shows the difference; a short average, since runs are short.
 BATCH_SIZE = 8
-SETTINGS = ("crop_side_px=128", f"batch_size={BATCH_SIZE}", "ema_decay=0.9", "patience=100")
+SETTINGS = ("crop_side_px=128", f"batch_size={BATCH_SIZE}", "ema_decay=0.9")
 
 # Every run takes as many steps as the others, in more epochs where photos are fewer: so scratch is
 # not behind only because it learned for a shorter time.

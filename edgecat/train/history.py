@@ -111,7 +111,7 @@ def describe_row(history: Sequence[Row], num_epochs: int, *, is_kept: bool) -> s
 
     Args:
         history: A row for each epoch.
-        num_epochs: How many there will be, unless it stops early.
+        num_epochs: How many there will be.
         is_kept: Whether the weights of this epoch are.
     """
     row = history[-1]

@@ -53,7 +53,7 @@ def train(session: Session, learner: Learner, state: State) -> State:
     """
     learner = connect(learner, session.recipe)
     with _open_board(session, state) as tell_board:
-        while not _is_done(state, session.recipe):
+        while state.epoch < session.recipe.epochs:
             state = _train_and_validate(session, learner, state)
             tell_board(state.history[-1])
             divergence.check_history(session.recipe, state.history)
@@ -106,17 +106,6 @@ def _open_board(
     if not session.has_board:
         return contextlib.nullcontext(lambda row: None)
     return open_board(session.run, done_epochs=state.epoch)
-
-
-def _is_done(state: State, recipe: Recipe) -> bool:
-    """Return whether the epochs are over, or too many of them have passed without a better score.
-
-    A network that does not tell anything apart yet has no score to wait for a better one.
-    """
-    scored = [row for row in state.history if not divergence.is_lost(row)]
-    peak = max(scored, key=lambda row: row["val_top1_ratio"], default={"epoch": state.epoch})
-    waited = state.epoch - peak["epoch"]
-    return state.epoch >= recipe.epochs or waited >= recipe.patience
 
 
 def _train_and_validate(session: Session, learner: Learner, before: State) -> State:

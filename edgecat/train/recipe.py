@@ -17,7 +17,7 @@ MIN_CROP_PX, _MAX_CROP_PX = 32, 2048
 
 # What is counted, and its least number.
 _COUNTS = {
-    "epochs": 1, "patience": 1, "head_epochs": 0, "batch_size": 2, "batch_parts": 1, "num_views": 1,
+    "epochs": 1, "head_epochs": 0, "batch_size": 2, "batch_parts": 1, "num_views": 1,
 }  # fmt: skip
 
 # Longer than any run; what floats are made of must not overflow.
@@ -34,8 +34,8 @@ class Recipe:
     The defaults were chosen on the validation photos of 12 cat breeds, seed 0.
 
     Attributes:
-        epochs: Passes over the training photos in which the whole network learns.
-        patience: Epochs without a better validation score after which the run stops early.
+        epochs: Passes over the training photos in which the whole network learns. None is left
+            out: the rate falls to 0 over all of them.
         head_epochs: Passes over the frozen backbone's features in which the head alone learns.
         batch_size: Photos a step, 2 or more, for BatchNorm.
         batch_parts: In how many parts a step takes them, one after the other, so that memory holds
@@ -71,7 +71,6 @@ class Recipe:
     """
 
     epochs: int = 10
-    patience: int = 10
     head_epochs: int = 20
     batch_size: int = 32
     batch_parts: int = 1

@@ -228,6 +228,8 @@ def load_run(run: Path) -> RunRecord:
             f"{run / RECORD}: run_version {values['run_version']}, but this edgecat reads "
             f"{RUN_VERSION}; fine-tune again with this version"
         )
+    if isinstance(values, dict) and isinstance(values.get("recipe"), dict):
+        values["recipe"].pop("patience", None)  # runs could stop early once
     if isinstance(values, dict) and values.get("weights") == SCRATCH:
         values.setdefault("init", SCRATCH)  # that was how one said it before there was init
     return build(RunRecord, values, str(run / RECORD), TrainError)

@@ -12,7 +12,7 @@ from PIL import Image
 pytestmark = pytest.mark.slow  # fine-tunes and quantizes
 
 # Enough to know three colours from random numbers on, in seconds.
-LEARNS = ["epochs=16", "patience=16", "ema_decay=0.5", "rate=3e-3", "backbone_rate=3e-3"]
+LEARNS = ["epochs=16", "ema_decay=0.5", "rate=3e-3", "backbone_rate=3e-3"]
 
 NETWORK = '''
 """Half a MobileNetV3, for small pictures."""

@@ -231,7 +231,7 @@ def test_a_run_killed_after_its_first_epoch_ends_as_if_nothing_had_happened(
 def test_ctrl_c_says_how_to_go_on_and_leaves_no_cache(job, tmp_path):
     run = tmp_path / "r"
     command = ["finetune", job.data, "--out", run, "--weights", "cats12", "--epochs", "500"]
-    command += ["--set", "patience=500", "--set", "head_epochs=1", "--set", "crop_side_px=64"]
+    command += ["--set", "head_epochs=1", "--set", "crop_side_px=64"]
     with subprocess.Popen(
         [sys.executable, "-c", "from edgecat.cli.main import main; main()", *command],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -688,6 +688,18 @@ def test_a_run_of_another_version_is_named_so_also_if_its_recipe_has_other_keys(
     (tmp_path / "run.json").write_text(text.replace('"epochs"', '"num_epochs"'))
     with pytest.raises(TrainError, match="run_version 2, but this edgecat reads 1"):
         load_run(tmp_path)
+
+
+def test_a_record_of_a_run_that_could_stop_early_still_reads(job, record, tmp_path):
+    text = (job.run / "run.json").read_text().replace('"epochs"', '"patience": 10, "epochs"')
+    (tmp_path / "run.json").write_text(text)
+    assert load_run(tmp_path) == record
+
+
+def test_all_epochs_are_learned_also_if_the_first_is_never_surpassed(job, quick, tmp_path):
+    still = dataclasses.replace(quick, epochs=12, rate=1e-12, backbone_rate=1e-12)
+    finetune(dataclasses.replace(job, run=tmp_path / "r", recipe=still))
+    assert len((tmp_path / "r" / "metrics.csv").read_text().splitlines()) == 1 + 12
 
 
 def test_a_run_inside_its_own_data_is_refused(job, photos, tmp_path):

@@ -18,7 +18,7 @@ from edgecat.photos.decode import open_photo
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.progress import Progress
 
-# A page of 15 checks stays below 8 MB: a thumbnail has about 5 kB.
+# So that a page opens soon: a thumbnail has about 5 kB, so a check's photos at most 3 MB.
 _MAX_FINDINGS, _MAX_PHOTOS = 100, 6
 _THUMBNAIL_PX, _JPEG_QUALITY = 192, 70
 

@@ -14,7 +14,7 @@ from edgecat.photos.labels import UNKNOWN, label_of
 from edgecat.photos.layout import Layout, understand
 from edgecat.photos.photo_list import check_listed, load_list
 from edgecat.photos.split import check_classes
-from edgecat.photos.tree import list_folder
+from edgecat.photos.tree import is_pipe, list_folder
 from edgecat.photos.zipped import PhotoZip
 from edgecat.progress import describe_count
 
@@ -47,7 +47,7 @@ class LabelledPhoto:
         """
         if self.zipped is not None:
             return self.zipped.read(self.path.relative_to(self.zipped.path).as_posix())
-        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+        if is_pipe(self.path):
             raise ImageError(f"{self.path}: a pipe or device, not a file")
         return read_photo(self.path)
 

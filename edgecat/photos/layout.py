@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from edgecat.errors import DatasetError
+from edgecat.photos.formats import FORMATS
 from edgecat.photos.labels import check_names
 from edgecat.photos.tree import Folder
 
@@ -26,7 +27,7 @@ _SPLIT_NAMES = {
 }
 
 # By these a class folder is told from one that only wraps others; content decides what is read.
-_PHOTO = re.compile(r".*\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])", re.IGNORECASE | re.DOTALL)
+_ENDINGS = tuple(ending for item in FORMATS for ending in item.endings)
 
 # Files named in a note, of those that are not used.
 _NUM_NAMED = 3
@@ -114,7 +115,7 @@ def _unwrap(folder: Folder, *, to_split: bool) -> Folder:
         (child,) = below.folders.values()
         if to_split and split_of(child.name):
             return below
-        if any(map(_PHOTO.fullmatch, child.files)):
+        if any(name.lower().endswith(_ENDINGS) for name in child.files):
             return folder
         below = child
     return below if below.folders else folder

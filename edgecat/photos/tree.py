@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -133,13 +134,24 @@ def list_photos(names: Sequence[str]) -> Iterator[str]:
     """Yield files as they are given, and of folders all that lies below, in the order of names.
 
     An empty folder is yielded itself, so that whoever reads the files says what is wrong with it.
+    Pipes and devices in a folder are left out: who reads one waits until somebody writes.
 
     Raises:
         DatasetError: A folder that cannot be read.
     """
     for name in names:
         files = [*list_folder(Path(name)).all_files()] if Path(name).is_dir() else []
-        yield from (str(Path(name) / file) for file in files) if files else [name]
+        below = [path for path in map(Path(name).joinpath, files) if not is_pipe(path)]
+        yield from map(str, below) if below else [name]
+
+
+def is_pipe(path: Path) -> bool:
+    """Say whether something is there that is neither file nor folder: a pipe, a device."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever reads it says what is wrong
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def describe_folder(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Take out of the biases what rounding adds to each layer's mean output.
 
 Rounded weights and clipped activations shift each channel's mean, and the shifts add up from layer
-to layer. So photos go through the student once, and in each layer, behind those already mended,
-the bias takes up the difference to the float graph's mean.
+to layer. So photos go through the student once, and in each layer that no activation reads, behind
+those already mended, the bias takes up the difference to the float graph's mean.
 Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
 ICCV 2019, section 4.2.
 """

@@ -14,6 +14,10 @@ from edgecat.report.facts import collect_facts
 from edgecat.report.page import build_sections, render_page
 from edgecat.report.parts import Missing
 from edgecat.report.sources import load_sources
+from edgecat.train.run import RECORD
+
+# A page, a card: what a run's folder has none of.
+_SUFFIXES = (".html", ".md")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Output:
             names: What is read: it is not written over.
 
         Raises:
-            ConfigError: A file that is read, that stands in a bundle, or two of one name.
+            ConfigError: A file that is read, that stands in a bundle, or by its name could be one
+                of a run, or two of one name.
         """
         if self.card is not None and self.card.resolve() == self.page.resolve():
             raise ConfigError(f"--card {self.card}: the page is of this name; give another one")
@@ -48,6 +53,11 @@ class Output:
             if (path.parent / MANIFEST).exists():
                 raise ConfigError(
                     f"{path}: a bundle holds only what 'edgecat export' wrote; write beside it"
+                )
+            if (path.parent / RECORD).exists() and path.suffix not in _SUFFIXES:
+                accepted = " or ".join(_SUFFIXES)
+                raise ConfigError(
+                    f"{path}: could be a file of the run; give a name that ends in {accepted}"
                 )
 
 

@@ -18,6 +18,7 @@ from edgecat.photos import reading
 from edgecat.photos.folder import find_photos
 from edgecat.photos.pixels import load_pixels
 from edgecat.photos.reading import group_remarks, read_photos
+from edgecat.photos.tree import list_photos
 
 
 def make(root, *paths, data=b"x"):
@@ -54,6 +55,16 @@ def test_a_named_pipe_is_refused_not_waited_for(tmp_path):
     )
     assert "DatasetError" in done.stderr
     assert "pipe" in done.stderr
+
+
+def test_of_a_folder_to_predict_the_pipes_are_left_out_but_one_may_be_given(tmp_path):
+    make(tmp_path, "a/1.jpg")
+    (tmp_path / "a" / "gone.jpg").symlink_to("nowhere.jpg")
+    pipe = tmp_path / "a" / "pipe.jpg"
+    os.mkfifo(pipe)
+    found = [str(tmp_path / "a" / "1.jpg"), str(tmp_path / "a" / "gone.jpg")]
+    assert list(list_photos([str(tmp_path)])) == found
+    assert list(list_photos([str(pipe)])) == [str(pipe)]
 
 
 def test_every_photo_is_read_once_in_order_with_its_hash(draw_photos):

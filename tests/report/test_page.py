@@ -139,6 +139,8 @@ def test_the_command_writes_the_page_and_the_card(tmp_path, capsys):
         (["RUN", "--out", "pipe"], "no plain file"),
         (["RUN", "--out", "r.html", "--card", "pipe"], "no plain file"),
         (["RESULT", "--out", "RESULT"], "what the report is made of"),
+        (["RUN", "--out", "run/run.json"], "give a name that ends in .html"),
+        (["RUN", "--out", "r.html", "--card", "run/split.json"], "could be a file of the run"),
         (["RUN", "--out", "r.html", "--card", "./r.html"], "the page is of this name"),
         (["RUN", "--out", "b/r.html"], "write beside it"),
         (["RESULT", "--out", "r.html", "--data", "."], "nothing to answer them"),

@@ -101,8 +101,9 @@ def main(
         name: [answer_split(load_checkpoint(run), "val", TerminalProgress(), data) for run in ones]
         for name, ones in runs.items()
     }
+    name = "recipe" if preset == "good" else f"recipe_{preset}"
     write_result(
-        "recipe" if preset == "good" else f"recipe_{preset}",
+        f"{name}_{epochs}_epochs" if epochs else name,
         {
             "data": data.name,
             "preset": preset,

@@ -1,9 +1,9 @@
 """What do the networks that `edgecat optimize` chose cost and save, in each engine and precision?
 
-python -m benchmarks.optimize.lean_variants RUN0 RUN1 RUN2 --work FOLDER --epochs 12
+python -m benchmarks.optimize.lean_variants RUN0 RUN1 RUN2 --work FOLDER --epochs 30
 
-Goes on where `search_against_random` ended, with the same arguments: of each run (one a seed) that
-run and the networks of its search are exported with int8, and their variants are timed in turns
+Goes on with the searches that lie in FOLDER, or makes them: of each run (one a seed) that run and
+the networks of its search are exported with int8, and their variants are timed in turns
 with the run's network, as `edgecat optimize --export` does. Here they answer the run's test photos,
 which chose nothing, and are compared with what the run's own network answers. All that learned take
 part, also those that another one beats: to leave them out would be a choice by luck.
@@ -141,7 +141,7 @@ def main(searches: list[SearchJob]) -> None:
     rows = list(pool([ask_exports(job, progress) for job in searches]))
     first = searches[0]
     write_result(
-        "lean_variants",
+        f"lean_variants_{first.epochs}_epochs" if first.epochs else "lean_variants",
         {
             "epochs": first.epochs,
             "variant": first.variant,

@@ -101,9 +101,9 @@ def main(
         name: [answer_split(load_checkpoint(run), "val", TerminalProgress(), data) for run in ones]
         for name, ones in runs.items()
     }
-    name = "recipe" if preset == "good" else f"recipe_{preset}"
+    result = "recipe" if preset == "good" else f"recipe_{preset}"
     write_result(
-        f"{name}_{epochs}_epochs" if epochs else name,
+        f"{result}_{epochs}_epochs" if epochs else result,
         {
             "data": data.name,
             "preset": preset,

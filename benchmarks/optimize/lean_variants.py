@@ -36,6 +36,7 @@ from edgecat.progress import Progress
 from edgecat.scores.answers import Answers
 from edgecat.scores.metrics import Logits
 from edgecat.train.finished import Checkpoint, load_checkpoint
+from edgecat.train.run import load_run
 
 # Of issue H, of the time of the network as it is: a lean network that loses at most so much.
 _TARGETS = {
@@ -140,10 +141,11 @@ def main(searches: list[SearchJob]) -> None:
     progress = TerminalProgress()
     rows = list(pool([ask_exports(job, progress) for job in searches]))
     first = searches[0]
+    epochs = first.epochs or load_run(first.run).recipe.epochs
     write_result(
-        f"lean_variants_{first.epochs}_epochs" if first.epochs else "lean_variants",
+        f"lean_variants_{epochs}_epochs",
         {
-            "epochs": first.epochs,
+            "epochs": epochs,
             "variant": first.variant,
             "seeds": len(searches),
             "rows": rows,

@@ -13,6 +13,7 @@ from edgecat.bundle.store import Bundle
 from edgecat.photos.decode import open_photo
 from edgecat.photos.folder import LabelledPhoto, find_photos
 from edgecat.photos.pixels import Pixels, fit_image
+from edgecat.photos.spread import spread
 from edgecat.progress import Progress
 from edgecat.runtime.choice import Choice
 from edgecat.runtime.classifier import Classifier
@@ -96,7 +97,8 @@ def measure_stages(
         name: Classifier(bundle, engine, Choice(name, 1, "asked", "asked for"))
         for name, engine in engines.items()
     }
-    walk = _Walk(classifiers, _spread(find_photos(data), num_photos))
+    photos = find_photos(data)
+    walk = _Walk(classifiers, [photos[place] for place in spread(len(photos), num_photos)])
     with progress.phase("stages", num_photos) as step:
         times = take_turns(walk.steps, Plan.fixed(num_photos, _NUM_WARMUP), step)
     return Stages(
@@ -105,12 +107,6 @@ def measure_stages(
         percentiles(times["preprocess"], _PERCENTS),
         {name: _describe(times, name) for name in engines},
     )
-
-
-def _spread(photos: Sequence[LabelledPhoto], num: int) -> Sequence[LabelledPhoto]:
-    """Return at most so many of the photos, evenly: they are sorted by class."""
-    num = min(num, len(photos))
-    return [photos[number * len(photos) // num] for number in range(num)]
 
 
 class _Walk:

@@ -108,6 +108,9 @@ _UNREAD: dict[str, Callable[[bytes], bool]] = {
     "video": lambda data: data[4:8] == b"ftyp" or data[:4] in (b"\x1a\x45\xdf\xa3", b"OggS"),
 }
 
+#: Of names of all photos that are read.
+ENDINGS = tuple(ending for item in FORMATS for ending in item.endings)
+
 #: The formats that are read, for messages.
 NAMES = ", ".join(item.name for item in FORMATS)
 

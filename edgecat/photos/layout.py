@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from edgecat.errors import DatasetError
-from edgecat.photos.formats import FORMATS
+from edgecat.photos.formats import ENDINGS
 from edgecat.photos.labels import check_names
 from edgecat.photos.tree import Folder
 
@@ -25,9 +25,6 @@ _SPLIT_NAMES = {
     split: re.compile(rf"(seg[ _-])?({names})([ _-](set|data|images))?", re.IGNORECASE)
     for split, names in _NAMES.items()
 }
-
-# By these a class folder is told from one that only wraps others; content decides what is read.
-_ENDINGS = tuple(ending for item in FORMATS for ending in item.endings)
 
 # Files named in a note, of those that are not used.
 _NUM_NAMED = 3
@@ -115,7 +112,8 @@ def _unwrap(folder: Folder, *, to_split: bool) -> Folder:
         (child,) = below.folders.values()
         if to_split and split_of(child.name):
             return below
-        if any(name.lower().endswith(_ENDINGS) for name in child.files):
+        # A class, then; what is read of it, content decides.
+        if any(name.lower().endswith(ENDINGS) for name in child.files):
             return folder
         below = child
     return below if below.folders else folder

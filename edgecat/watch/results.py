@@ -34,7 +34,7 @@ from typing import IO
 
 from edgecat.atomic import sync_folder
 from edgecat.errors import ConfigError, EdgecatError, StorageError
-from edgecat.photos.formats import FORMATS
+from edgecat.photos.formats import ENDINGS
 from edgecat.watch.photo import find_file
 
 # How rotated files are packed, as far as Python can read it: how they begin, what opens them. Not
@@ -243,7 +243,7 @@ def match_own(name: str) -> re.Pattern[str]:
     """
     ending = re.escape(Path(name).suffix)
     stem = re.escape(name).removesuffix(ending)
-    endings = {re.escape(one) for item in FORMATS for one in item.endings} - {ending}
+    endings = set(map(re.escape, ENDINGS)) - {ending}
     photo = rf"(?s:.*)(?i:{'|'.join(sorted(endings))})\Z"
     return re.compile(rf"(?!{photo})(?:{stem}{ending}(?![^\W_])|{stem}-[\d.-]+{ending}\b)[^/]*")
 

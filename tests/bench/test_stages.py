@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from edgecat.bench.stages import _spread, measure_stages
+from edgecat.bench.stages import measure_stages
 from edgecat.bundle.store import load_bundle
 from edgecat.errors import DatasetError
 from edgecat.progress import Silent
@@ -72,9 +72,3 @@ def test_of_many_photos_some_of_all_classes_are_taken(bundle, draw_photos):
 def test_no_photos_are_an_error(bundle, tmp_path):
     with pytest.raises(DatasetError):
         measure(bundle, tmp_path / "nowhere", recorder=Recorder())
-
-
-@pytest.mark.parametrize(("num_photos", "num"), [(12, 200), (100, 10), (3, 3)])
-def test_no_photo_is_taken_twice_while_others_wait(num_photos, num):
-    taken = _spread(range(num_photos), num)
-    assert len(set(taken)) == len(taken) == min(num_photos, num)

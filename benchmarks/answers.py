@@ -446,7 +446,11 @@ def _hundred_photos(result: _Result) -> str:
 
 
 def _clock(result: _Result) -> str:
-    tools = [f"`{name}` {ratio:.2f}x" for name, ratio in result["p50_ratio"].items()]
+    in_turns = result["in_turns_ratio"]
+    tools = [
+        f"`{name}` {ratio:.2f}x ({in_turns[name]:.2f}x while all variants take turns)"
+        for name, ratio in result["p50_ratio"].items()
+    ]
     spreads = [f"`{name}` {100 * ratio:.0f} %" for name, ratio in result["spread_ratio"].items()]
     return (
         f"p50 by that of the engine's own tool: {', '.join(tools)}; ratios to fp32 of "

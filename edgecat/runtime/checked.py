@@ -95,9 +95,9 @@ class CheckedEngine:
         except EdgecatError:
             raise
         except Exception as error:  # the libraries' exceptions share no public base class
-            reason = str(error).partition("\n")[0]
+            reason = " ".join(str(error).split())  # of many lines, the last ones say what it is
             raise EngineError(
-                f"{self.name} does not answer a uint8 {list(batch.shape)} ({reason}); choose "
+                f"{self.name} does not answer {batch.dtype} {list(batch.shape)} ({reason}); choose "
                 "another --variant, or export the bundle again"
             ) from error
 

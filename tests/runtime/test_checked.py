@@ -49,7 +49,8 @@ def test_a_model_whose_library_gives_up_is_told_by_its_name():
             raise RuntimeError("indices out of bounds\nand a trace")
 
     with pytest.raises(
-        EngineError, match=r"fp32 does not answer a uint8 \[1, 224.*\(indices out of bounds\); cho"
+        EngineError,
+        match=r"fp32 does not answer uint8 \[1, 224.*\(indices out of bounds and a trace\); cho",
     ):
         CheckedEngine(GivingUp(GOOD, GOOD)).run(ONE)
 

@@ -170,13 +170,50 @@ def to_openvino(model):
     )
 
 
+def open_in(library, model):
+    return open_model(*((ONNX, [model]) if library == "onnxruntime" else to_openvino(model)), 1)
+
+
+def mirror(photos):
+    return photos[:, :, ::-1]
+
+
+def lock(photos):
+    photos.flags.writeable = False
+    return photos
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("change", [mirror, lock])
+def test_photos_may_lie_in_memory_as_they_like(colour_model, library, change):
+    engine = open_in(library, colour_model)
+    photos = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    changed = change(photos.copy())
+    assert np.array_equal(engine.run(changed), engine.run(changed.copy()))
+    assert np.array_equal(engine.run(changed[:1]), engine.run(changed[:1].copy()))
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("photos", "said"),
+    [
+        (np.zeros((1, 224, 224, 3), np.float32), r"float32 \[1, 224, 224, 3\] .*(float|f32)"),
+        (np.zeros((1, 100, 224, 3), np.uint8), r"uint8 \[1, 100, 224, 3\] .*100.*224"),
+    ],
+)
+def test_what_a_model_does_not_take_is_refused_and_the_model_goes_on(
+    colour_model, library, photos, said
+):
+    engine = open_in(library, colour_model)
+    with pytest.raises(EngineError, match=f"{library}-fp32 does not answer {said}"):
+        engine.run(photos)
+    assert engine.run(np.zeros((1, 224, 224, 3), np.uint8)).shape == (1, 3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["onnxruntime", "openvino"])
 def test_each_of_several_threads_gets_its_own_answer(colour_model, library):
-    variant, files = (
-        (ONNX, [colour_model]) if library == "onnxruntime" else to_openvino(colour_model)
-    )
-    engine = open_model(variant, files, 1)
+    engine = open_in(library, colour_model)
 
     def answer(value):
         return engine.run(np.full((1, 224, 224, 3), value, np.uint8))[0, 0]

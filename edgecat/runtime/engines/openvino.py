@@ -71,7 +71,7 @@ class OpenVinoEngine:
         self.name = variant.name
         self._resources = resources
         self._running = threading.Lock()
-        self._version = openvino.__version__
+        self._version, self._make_tensor = openvino.__version__, openvino.Tensor
         self._core = core = open_core()
         # Without a hint OpenVINO computes float models in bf16 or f16 where the CPU has it.
         self._floats = find_floats(find_precision(variant), resources.device)
@@ -151,7 +151,12 @@ class OpenVinoEngine:
             if (size, with_map) not in self._requests:
                 self._requests[size, with_map] = self._compile(size, with_map=with_map)
             request = self._requests[size, with_map]
-            request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+            # A tensor and no array, at which OpenVINO's Python looked for 0.05 ms when this was
+            # written: 5 % of a photo in int8. It is no copy, so the pixels live until there is an
+            # answer; and OpenVINO takes only memory that it could write to.
+            pixels = np.require(batch, requirements=["C_CONTIGUOUS", "WRITEABLE"])
+            request.set_input_tensor(self._make_tensor(pixels, shared_memory=True))
+            request.infer(share_outputs=True)
             # Copies: the request's own tensors are overwritten by the next call.
             tensors = [request.get_output_tensor(i).data for i in range(num_outputs)]
             return [np.array(tensor, np.float32) for tensor in tensors]

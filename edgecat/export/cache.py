@@ -32,7 +32,7 @@ from edgecat.strict import build
 CACHE = "cache"
 
 #: To be raised with every change of the code that changes what a stage makes of its inputs.
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 
 # What computes, and so decides the last bits of a result or the time that it takes.
 _PACKAGES = ("edgecat", "numpy", "onnx", "torch", "torchvision")

@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 
 from edgecat.errors import ExportError
+from edgecat.graph.pixels_last import keep_pixels_last
 
 # "Constant_160263"
 _COUNTED = re.compile(r"[A-Z][A-Za-z]*_\d+")
@@ -51,9 +52,14 @@ def convert_openvino(model: onnx.ModelProto) -> Any:
 
 
 def serialize_openvino(model: Any) -> tuple[bytes, bytes]:
-    """Return an OpenVINO model's XML and its weights: for the same model, the same bytes."""
+    """Return an OpenVINO model's XML and its weights: for the same model, the same bytes.
+
+    Args:
+        model: As `convert_openvino` returns it, or with roundings; its photos are kept as they lie.
+    """
     import openvino
 
+    keep_pixels_last(model)
     _number_names(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"

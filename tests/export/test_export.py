@@ -134,6 +134,15 @@ def test_openvino_answers_as_torch(exported, cats):
     engine.close()
 
 
+def test_openvino_moves_no_photo_in_memory(exported, cats):
+    files = list(export_openvino(exported.optimized))
+    engine = open_model(Variant("openvino-fp32", ("m.xml", "m.bin")), files, 1)
+    kinds = [operator.kind for operator in engine.profile(cats[:1], 1)]
+    assert "Convolution" in kinds
+    assert "Transpose" not in kinds
+    engine.close()
+
+
 def test_parity_tells_the_gap(cats):
     expected = np.eye(8, 3, dtype=np.float32)
     parity = check_parity(FakeEngine(expected + LOGIT_TOLERANCE / 2), cats, expected)

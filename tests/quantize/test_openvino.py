@@ -49,12 +49,13 @@ def test_answers_are_near_to_float(made, trained, cats):
     assert np.sqrt(np.square(logits - expected).mean()) / spread <= TRAINED_ERROR
 
 
-def test_every_dense_layer_behind_the_float_part_runs_in_integers(made):
+def test_every_dense_layer_behind_the_float_part_runs_in_integers(made, cats):
     files, num_float_stages = made
     engine = open_model(INT8, files, threads=1)
     # 11 of 54 layers are depthwise; with two stages in float, the stem is float, too.
     num_int8 = 54 - 11 - (num_float_stages > 0)
     assert engine.describe()["effective_precision"].startswith(f"int8 ({num_int8} of 54")
+    assert "Transpose" not in [operator.kind for operator in engine.profile(cats[:1], 1)]
     engine.close()
 
 

@@ -124,5 +124,5 @@ def test_a_model_of_another_side_than_its_manifest_says_is_refused(make_bundle, 
     from edgecat.runtime.classifier import Classifier
 
     bundle = make_bundle(files={"model.onnx": colour_model}, input=ODD)
-    with pytest.raises(EngineError, match=r"does not answer a uint8 \[1, 96, 96, 3\]"):
+    with pytest.raises(EngineError, match=r"does not answer uint8 \[1, 96, 96, 3\]"):
         Classifier.open(bundle)

@@ -1,7 +1,7 @@
 """One sentence for each raw result: the answers in the READMEs of the folders."""
 
 from collections.abc import Callable
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from benchmarks.peers.pis_table import summarize_pis
@@ -445,15 +445,18 @@ def _hundred_photos(result: _Result) -> str:
     )
 
 
+def _with_range(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def _clock(result: _Result) -> str:
-    in_turns = result["in_turns_ratio"]
     tools = [
-        f"`{name}` {ratio:.2f}x ({in_turns[name]:.2f}x while all variants take turns)"
-        for name, ratio in result["p50_ratio"].items()
+        f"`{name}` {_with_range(ratios)}, measured alone {_with_range(result['alone_ratio'][name])}"
+        for name, ratios in result["p50_ratio"].items()
     ]
     spreads = [f"`{name}` {100 * ratio:.0f} %" for name, ratio in result["spread_ratio"].items()]
     return (
-        f"p50 by that of the engine's own tool: {', '.join(tools)}; ratios to fp32 of "
+        f"p50 by that of the engine's own tool: {'; '.join(tools)}; ratios to fp32 of "
         f"{len(result['turns'])} runs differ by up to {', '.join(spreads)}"
     )
 

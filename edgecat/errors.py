@@ -53,6 +53,11 @@ def describe_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def describe_failure(error: Exception) -> str:
+    """Return all that a library says went wrong, on one line: it may say the cause in the last."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class ConfigError(EdgecatError):
     """An option, a recipe key or a value that is not accepted."""
 

@@ -4,10 +4,10 @@ python -m benchmarks.device.clock BUNDLE
 
 OpenVINO's own tool is benchmark_app; ONNX Runtime's (onnxruntime_perf_test) is in no package, so a
 loop as plain as its stands for it. All with one thread, one photo at a time, in turns: edgecat, the
-tools, edgecat, ... A ratio is edgecat's p50 by the tool's of the same turn: of a model that is
-measured alone, as the tool's is, and of the same one while all variants of the bundle take turns,
-so that each finds the caches full of another one's weights. edgecat counts until Python has the
-answer, benchmark_app only what OpenVINO takes.
+tools, edgecat, ... A ratio is edgecat's p50 by the tool's of the same turn: of a model while all
+variants of the bundle take turns, as `edgecat benchmark` has it, and of a model that is measured
+alone, as the tool's is. edgecat counts until Python has the answer, benchmark_app only what
+OpenVINO takes.
 """
 
 import json
@@ -91,8 +91,8 @@ def main(bundle: str, turns: int) -> None:
     names = [name for name, ratio in rows[0]["to_fp32"].items() if ratio is not None]
     result = {
         "turns": rows,
-        "p50_ratio": _list_medians(rows, "alone_ms"),
-        "in_turns_ratio": _list_medians(rows, "p50_ms"),
+        "p50_ratio": _list_ratios(rows, "p50_ms"),
+        "alone_ratio": _list_ratios(rows, "alone_ms"),
         "spread_ratio": {
             name: max(values) / min(values) - 1
             for name in names
@@ -133,12 +133,9 @@ def time_alone_ms(bundle: Bundle, variant: str) -> float:
     return statistics.median(times.photos_ms[variant])
 
 
-def _list_medians(rows: list[dict[str, Any]], key: str) -> dict[str, float]:
-    """Return, by variant, the median over turns of edgecat's p50 by the tool's."""
-    return {
-        name: statistics.median(row[key][name] / row["tool_ms"][name] for row in rows)
-        for name in TOOLS
-    }
+def _list_ratios(rows: list[dict[str, Any]], key: str) -> dict[str, list[float]]:
+    """Return, by variant, edgecat's p50 by the tool's in each turn, the least first."""
+    return {name: sorted(row[key][name] / row["tool_ms"][name] for row in rows) for name in TOOLS}
 
 
 def _run(command: list[str]) -> str:

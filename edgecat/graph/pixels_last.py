@@ -14,6 +14,7 @@ thread).
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,10 @@ def keep_pixels_last(model: Any) -> bool:
     from openvino import opset13
 
     image = model.input().get_node()
-    _, height, width, channels = map(_size, image.get_output_partial_shape(0))
+    shape = image.get_output_partial_shape(0)
+    if shape.rank != 4 or any(size.is_dynamic for size in list(shape)[1:]):
+        return False
+    height, width, channels = (size.get_length() for size in list(shape)[1:])
     front = _find_front(image, channels)
     if front is None:
         return False
@@ -60,9 +64,9 @@ def keep_pixels_last(model: Any) -> bool:
     for node in front.pointwise:
         for given in node.inputs()[1:]:
             values = given.get_source_output().get_node().data
-            if values.size > 1:  # one for each channel; a single one fits any shape
-                row = opset13.constant(np.tile(values.reshape(-1), width))
-                given.replace_source_output(row.output(0))
+            if values.ndim:  # one for each channel, or a single one, which needs no axes
+                row = np.tile(values.reshape(-1), width) if values.size > 1 else values.reshape(())
+                given.replace_source_output(opset13.constant(row).output(0))
     (first,) = image.output(0).get_target_inputs()
     rows = _reshape(image, [0, height, width * channels])
     first.replace_source_output(rows.output(0))
@@ -89,7 +93,12 @@ def _find_front(image: Any, channels: int) -> _Front | None:
             return None
         if kind == "Transpose" and others[0].data.tolist() == _TO_CHANNELS_FIRST:
             transposed.append(node)
-        elif kind in _POINTWISE and all(other.data.size in (1, channels) for other in others):
+        elif kind in _POINTWISE:
+            # A rounding whose limits change along a row OpenVINO computes wrongly (2026.4.1).
+            most = 1 if kind == "FakeQuantize" else channels
+            axis = 1 if transposed else 3
+            if not all(_is_per_channel(other.data.shape, most, axis) for other in others):
+                return None
             pointwise.append(node)
         else:
             return None
@@ -97,9 +106,10 @@ def _find_front(image: Any, channels: int) -> _Front | None:
     return None
 
 
-def _size(dimension: Any) -> int:
-    """Return a dimension; 0 for one that is left open, as that of the batch."""
-    return int(dimension.get_length()) if dimension.is_static else 0
+def _is_per_channel(shape: tuple[int, ...], channels: int, axis: int) -> bool:
+    """Return whether constants are one number, or one for each channel, which is on that axis."""
+    sizes = [1] * (4 - len(shape)) + list(shape)
+    return sizes[axis] in (1, channels) and math.prod(sizes) == sizes[axis]
 
 
 def _reshape(values: Any, shape: list[int]) -> Any:

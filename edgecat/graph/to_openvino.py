@@ -23,7 +23,9 @@ def export_openvino(model: onnx.ModelProto) -> tuple[bytes, bytes]:
     Raises:
         ExportError: OpenVINO does not read the model.
     """
-    return serialize_openvino(convert_openvino(model))
+    converted = convert_openvino(model)
+    keep_pixels_last(converted)
+    return serialize_openvino(converted)
 
 
 def convert_openvino(model: onnx.ModelProto) -> Any:
@@ -52,14 +54,9 @@ def convert_openvino(model: onnx.ModelProto) -> Any:
 
 
 def serialize_openvino(model: Any) -> tuple[bytes, bytes]:
-    """Return an OpenVINO model's XML and its weights: for the same model, the same bytes.
-
-    Args:
-        model: As `convert_openvino` returns it, or with roundings; its photos are kept as they lie.
-    """
+    """Return an OpenVINO model's XML and its weights: for the same model, the same bytes."""
     import openvino
 
-    keep_pixels_last(model)
     _number_names(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"

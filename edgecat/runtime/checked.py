@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgecat.errors import EdgecatError, EngineError, NotFiniteError
+from edgecat.errors import EdgecatError, EngineError, NotFiniteError, describe_failure
 from edgecat.photos.pixels import Pixels
 from edgecat.runtime.operators import OperatorTime, profile_operators
 from edgecat.scores.heat import FeatureMap
@@ -95,10 +95,9 @@ class CheckedEngine:
         except EdgecatError:
             raise
         except Exception as error:  # the libraries' exceptions share no public base class
-            reason = " ".join(str(error).split())  # of many lines, the last ones say what it is
             raise EngineError(
-                f"{self.name} does not answer {batch.dtype} {list(batch.shape)} ({reason}); choose "
-                "another --variant, or export the bundle again"
+                f"{self.name} does not answer {batch.dtype} {list(batch.shape)} "
+                f"({describe_failure(error)}); choose another --variant, or export the bundle again"
             ) from error
 
     def _check(

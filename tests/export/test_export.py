@@ -134,7 +134,7 @@ def test_openvino_answers_as_torch(exported, cats):
     engine.close()
 
 
-def test_openvino_moves_no_photo_in_memory(exported, cats):
+def test_openvino_transposes_no_photo(exported, cats):
     files = list(export_openvino(exported.optimized))
     engine = open_model(Variant("openvino-fp32", ("m.xml", "m.bin")), files, 1)
     kinds = [operator.kind for operator in engine.profile(cats[:1], 1)]

@@ -21,13 +21,17 @@ def take_mean(x, mean=MEAN):
     return opset13.subtract(x, opset13.constant(mean))
 
 
-def round_off(x):
-    low, high = (opset13.constant(np.float32(limit)) for limit in (-128, 127))
+def round_off(x, low=-128, high=127):
+    low, high = (opset13.constant(np.float32(limit)) for limit in (low, high))
     return opset13.fake_quantize(x, low, high, low, high, 256)
 
 
+def round_each(x):
+    return round_off(x, -MEAN, 255 - MEAN)
+
+
 def scale(x):
-    return opset13.multiply(x, opset13.constant(np.float32(1 / 128)))
+    return opset13.multiply(x, opset13.constant(np.full((1, 1, 1, 1), 1 / 128, np.float32)))
 
 
 def convolve(x):
@@ -80,25 +84,46 @@ def twice(x):
     return opset13.add(x, x)
 
 
-def take_mean_of_places(x):
-    return take_mean(x, np.ones((1, 1, 6, 8), np.float32))
+def take_from_columns(x):
+    return take_mean(x, np.arange(3, dtype=np.float32))
+
+
+def take_from_mean(x):
+    return opset13.subtract(opset13.constant(MEAN), x)
+
+
+SIZE, SQUARE = (-1, 6, 8, 3), (-1, 3, 3, 3)
 
 
 @pytest.mark.parametrize(
-    "steps",
+    ("size", "steps"),
     [
-        (transpose, take_mean),
-        (lambda x: transpose(x, [0, 3, 2, 1]), take_mean, convolve),
-        (transpose, take_mean_of_places, convolve),
-        (transpose, opset13.relu, convolve),
-        (transpose, twice, convolve),
-        (transpose, lambda x: transpose(x, [0, 2, 3, 1]), transpose, convolve),
-        (transpose, lambda x: opset13.subtract(opset13.constant(MEAN), x), convolve),
+        (SIZE, (transpose, take_mean)),
+        (SIZE, (lambda x: transpose(x, [0, 3, 2, 1]), take_mean, convolve)),
+        (SQUARE, (transpose, transpose, convolve)),
+        (SQUARE, (transpose, take_from_columns, convolve)),
+        (SIZE, (transpose, take_mean, round_each, convolve)),
+        (SIZE, (transpose, opset13.relu, convolve)),
+        (SIZE, (transpose, twice, convolve)),
+        (SIZE, (transpose, take_from_mean, convolve)),
+        ((-1, 6, -1, 3), (transpose, take_mean, convolve)),
+        ((6, 8), (lambda x: opset13.reshape(x, opset13.constant([1, 3, 4, 4]), False), convolve)),
     ],
-    ids=["no convolution", "turned", "places", "relu", "read twice", "two", "taken from"],
+    ids=[
+        "no-convolution",
+        "turned",
+        "two",
+        "columns",
+        "rounded by channel",
+        "relu",
+        "read-twice",
+        "taken-from",
+        "open-width",
+        "flat",
+    ],
 )
-def test_what_starts_otherwise_is_left_as_it_is(steps):
-    model = build(*steps)
+def test_what_starts_otherwise_is_left_as_it_is(size, steps):
+    model = build(*steps, size=size)
     before = list_kinds(model)
     assert not keep_pixels_last(model)
     assert list_kinds(model) == before

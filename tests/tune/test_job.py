@@ -159,7 +159,7 @@ def test_who_asks_for_the_end_early_gets_nothing_and_late_a_part(make_colours, m
     bundle = make_colours()
     assert start(bundle, is_stopping=lambda: True) is None
     # It asks before each candidate, and each round: 50 at most to get warm, 6 at least that count.
-    # It does not end by itself before: the candidates, all of one model, are never told apart.
+    # With a margin of 0 it does not end by itself before.
     monkeypatch.setattr(race, "_MARGIN_RATIO", 0.0)
     asked = iter([False] * 80)
     tuning = start(bundle, seconds=60, is_stopping=lambda: next(asked, True))

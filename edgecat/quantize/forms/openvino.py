@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgecat.graph.pixels_last import keep_pixels_last
 from edgecat.graph.to_openvino import convert_openvino, serialize_openvino
 from edgecat.quantize.form import Form
 from edgecat.quantize.grids import TOP, Grid, round_weight, span_range, weight_steps
@@ -62,6 +63,7 @@ def write(parts: Parts, placement: Placement) -> list[bytes]:
     for node in parts.layers():
         _round_weight(made[node.output[0]], placement.weight_limit)
     model.validate_nodes_and_infer_types()
+    keep_pixels_last(model)
     return list(serialize_openvino(model))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.onnx_file import names_other_files
-from edgecat.errors import BundleError, EngineError, StorageError
+from edgecat.errors import BundleError, EngineError, StorageError, describe_failure
 from edgecat.runtime.device import Resources
 from edgecat.runtime.engine import EngineEntry, KnownFault, describe_no_features, describe_no_map
 from edgecat.runtime.library import importing
@@ -215,10 +215,9 @@ class OnnxRuntimeEngine:
                 enable_fallback=0,  # it would try again, and print that to standard output
             )
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            reason = str(error).splitlines()[0]
             raise EngineError(
                 f"{self.name}: ONNX Runtime {onnxruntime.__version__} refuses the model "
-                f"({reason}); export it again, or install another version"
+                f"({describe_failure(error)}); export it again, or install another version"
             ) from error
 
 

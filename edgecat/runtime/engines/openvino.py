@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgecat.bundle.manifest import Variant
-from edgecat.errors import EngineError
+from edgecat.errors import EngineError, describe_failure
 from edgecat.runtime.device import CPU, Resources
 from edgecat.runtime.engine import (
     EngineEntry,
@@ -71,7 +71,7 @@ class OpenVinoEngine:
         self.name = variant.name
         self._resources = resources
         self._running = threading.Lock()
-        self._version, self._make_tensor = openvino.__version__, openvino.Tensor
+        self._version = openvino.__version__
         self._core = core = open_core()
         # Without a hint OpenVINO computes float models in bf16 or f16 where the CPU has it.
         self._floats = find_floats(find_precision(variant), resources.device)
@@ -84,12 +84,15 @@ class OpenVinoEngine:
         except (RuntimeError, IndexError, TypeError, OSError) as error:
             raise EngineError(
                 f"{variant.name}: OpenVINO {self._version} refuses the model "
-                f"({str(error).splitlines()[0] if str(error) else 'no reason given'}); "
-                "export it again, or install another version"
+                f"({describe_failure(error)}); export it again, or install another version"
             ) from error
 
     def run(self, batch: "Pixels") -> "Logits":
-        """Return float32 logits `[N, K]` for uint8 `[N, H, W, 3]`, RGB."""
+        """Return float32 logits `[N, K]` for uint8 `[N, H, W, 3]`, RGB.
+
+        Raises:
+            RuntimeError: The photos are of another type or size.
+        """
         return self._outputs(batch, 1)[0]
 
     def run_with_features(self, batch: "Pixels") -> "tuple[Logits, Features]":
@@ -141,6 +144,7 @@ class OpenVinoEngine:
 
     def _outputs(self, batch: "Pixels", num_outputs: int) -> "list[npt.NDArray[np.float32]]":
         import numpy as np
+        from openvino import Tensor
 
         if len(batch) > 1 and self._resources.device != CPU:  # an NPU takes no batch of any size
             found = [self._outputs(batch[i : i + 1], num_outputs) for i in range(len(batch))]
@@ -152,10 +156,11 @@ class OpenVinoEngine:
                 self._requests[size, with_map] = self._compile(size, with_map=with_map)
             request = self._requests[size, with_map]
             # A tensor and no array, at which OpenVINO's Python looked for 0.05 ms when this was
-            # written: 5 % of a photo in int8. It is no copy, so the pixels live until there is an
-            # answer; and OpenVINO takes only memory that it could write to.
+            # written: 5 % of a photo in int8. It is no copy, and the request keeps it: each call
+            # sets its own, whose pixels live until there is an answer. OpenVINO takes only memory
+            # that it could write to.
             pixels = np.require(batch, requirements=["C_CONTIGUOUS", "WRITEABLE"])
-            request.set_input_tensor(self._make_tensor(pixels, shared_memory=True))
+            request.set_input_tensor(Tensor(pixels, shared_memory=True))
             request.infer(share_outputs=True)
             # Copies: the request's own tensors are overwritten by the next call.
             tensors = [request.get_output_tensor(i).data for i in range(num_outputs)]

@@ -461,6 +461,33 @@ def _clock(result: _Result) -> str:
     )
 
 
+def _openvino_input(result: _Result) -> str:
+    parts = []
+    for row in result["rows"]:
+        _, *others = row["ways"]
+        told = [
+            f"{one['way']} {one['ratio']:.2f}x ({low:.2f} to {high:.2f})"
+            for one in others
+            for low, high in [one["ratio_interval"]]
+        ]
+        parts.append(f"`{row['variant']}` {', '.join(told)}")
+    return f"time by as it is: {'; '.join(parts)}"
+
+
+def _shorter_sides(result: _Result) -> str:
+    parts = []
+    for row in result["rows"]:
+        low, high = row["gain_interval_pp"]
+        parts.append(
+            f"{row['shorter_side_px']} px {row['gain_pp']:+.1f} ({low:+.1f} to {high:+.1f}), "
+            f"{row['log_loss_nats']:.3f} nats"
+        )
+    return (
+        f"{result['rows'][0]['num_images']} photos; pp to {result['shorter_side_px']} px, and "
+        f"log-loss: {'; '.join(parts)}"
+    )
+
+
 def _many_photos(result: _Result) -> str:
     parts = [
         f"{row['num_photos']:,} photos {row['peak_bytes'] / 1e6:.0f} MB"
@@ -480,6 +507,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "recipe": _recipe,
     "recipe_12_epochs": _recipe,
     "recipe_fast": _recipe,
+    "shorter_sides": _shorter_sides,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,
@@ -523,6 +551,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "search_by_sums": _search_by_sums,
     "memory": _memory,
     "ncnn_pis": _ncnn_pis,
+    "openvino_input": _openvino_input,
     "peers": summarize_peers,
     "peers_pis": summarize_pis,
     "clock": _clock,

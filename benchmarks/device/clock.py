@@ -87,7 +87,7 @@ def main(bundle: str, turns: int) -> None:
             variant: ask(write_files(opened, variant, Path(folder)))
             for variant, ask in TOOLS.items()
         }
-        rows = [measure(opened, bundle, commands) for _ in range(turns)]
+        rows = [measure(bundle, commands) for _ in range(turns)]
     names = [name for name, ratio in rows[0]["to_fp32"].items() if ratio is not None]
     result = {
         "turns": rows,
@@ -112,23 +112,23 @@ def write_files(bundle: Bundle, variant: str, folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def measure(opened: Bundle, bundle: str, commands: dict[str, list[str]]) -> dict[str, Any]:
+def measure(bundle: str, commands: dict[str, list[str]]) -> dict[str, Any]:
     """Return each tool's p50 and edgecat's, and each variant's time by its fp32's."""
     said = _run([EDGECAT, "benchmark", bundle, "--json", "-"])
     rows = {row["variant"]: row for row in json.loads(said)["rows"]}
     return {
         "tool_ms": {name: _read_median_ms(_run(command)) for name, command in commands.items()},
         "alone_ms": {
-            name: run_apart(name, partial(time_alone_ms, opened, name)) for name in commands
+            name: run_apart(name, partial(time_alone_ms, bundle, name)) for name in commands
         },
         "p50_ms": {name: rows[name]["latency_ms"]["p50"] for name in commands},
         "to_fp32": {name: row["ratio_to_fp32"] for name, row in rows.items()},
     }
 
 
-def time_alone_ms(bundle: Bundle, variant: str) -> float:
+def time_alone_ms(bundle: str, variant: str) -> float:
     """Return the p50 of a variant by edgecat's clock, while no other one is open."""
-    models = {variant: prepare(bundle, variant, ONE_THREAD)}
+    models = {variant: prepare(load_bundle(bundle), variant, ONE_THREAD)}
     times = time_openings(models, NUM_ROUNDS // NUM_OPENINGS)
     return statistics.median(times.photos_ms[variant])
 

@@ -26,7 +26,7 @@ from edgecat.cli.output import TerminalProgress
 from edgecat.export.photos import RunPhotos
 from edgecat.optimize.found import FrontWriter
 from edgecat.optimize.front import Front
-from edgecat.optimize.job import PARENT, SAVINGS, SearchJob
+from edgecat.optimize.job import PARENT, RECORD, SAVINGS, SearchJob, SearchRecord
 from edgecat.optimize.judge import open_judge
 from edgecat.optimize.kept import load_kept
 from edgecat.optimize.savings import Savings
@@ -36,7 +36,6 @@ from edgecat.progress import Progress
 from edgecat.scores.answers import Answers
 from edgecat.scores.metrics import Logits
 from edgecat.train.finished import Checkpoint, load_checkpoint
-from edgecat.train.run import load_run
 
 # Of issue H, of the time of the network as it is: a lean network that loses at most so much.
 _TARGETS = {
@@ -141,7 +140,7 @@ def main(searches: list[SearchJob]) -> None:
     progress = TerminalProgress()
     rows = list(pool([ask_exports(job, progress) for job in searches]))
     first = searches[0]
-    epochs = first.epochs or load_run(first.run).recipe.epochs
+    epochs = load_kept(SearchRecord, first.out / RECORD).epochs
     write_result(
         f"lean_variants_{epochs}_epochs",
         {

@@ -9,8 +9,7 @@ was taken off is moved back. Of the second line OpenVINO sees that the transposi
 the convolution, moves nothing. The mean is taken off rows of width x 3 numbers, since a sum whose
 last axis has 3 channels fills no vector register.
 
-When this was written, a photo took 0.92 times as long in fp32 and int8, 0.94 in bf16 (AVX512, one
-thread).
+What that is worth: benchmarks/results/*/openvino_input.json.
 """
 
 import dataclasses
@@ -25,7 +24,7 @@ _POINTWISE = ("Convert", "Add", "Subtract", "Multiply", "FakeQuantize")
 _TO_CHANNELS_FIRST = [0, 3, 1, 2]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Front:
     """What stands between a photo and the first convolution.
 

@@ -114,7 +114,7 @@ SIZE, SQUARE = (-1, 6, 8, 3), (-1, 3, 3, 3)
         "turned",
         "two",
         "columns",
-        "rounded by channel",
+        "rounded-by-channel",
         "relu",
         "read-twice",
         "taken-from",

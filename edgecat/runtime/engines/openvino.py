@@ -100,6 +100,7 @@ class OpenVinoEngine:
 
         Raises:
             EngineError: The model has no features.
+            RuntimeError: As `run`.
         """
         if len(self._model.outputs) < 2:
             raise EngineError(describe_no_features(self.name))
@@ -107,7 +108,12 @@ class OpenVinoEngine:
         return logits, features
 
     def run_with_map(self, batch: "Pixels") -> "tuple[Logits, Features, FeatureMap]":
-        """Return logits, features and the map whose mean these are, float32 `[N, F, h, w]`."""
+        """Return logits, features and the map whose mean these are, float32 `[N, F, h, w]`.
+
+        Raises:
+            EngineError: They are no mean of a map.
+            RuntimeError: As `run`.
+        """
         logits, features, feature_map = self._outputs(batch, 3)
         return logits, features, feature_map
 
@@ -155,10 +161,10 @@ class OpenVinoEngine:
             if (size, with_map) not in self._requests:
                 self._requests[size, with_map] = self._compile(size, with_map=with_map)
             request = self._requests[size, with_map]
-            # A tensor and no array, at which OpenVINO's Python looked for 0.05 ms when this was
-            # written: 5 % of a photo in int8. It is no copy, and the request keeps it: each call
-            # sets its own, whose pixels live until there is an answer. OpenVINO takes only memory
-            # that it could write to.
+            # A tensor and no array, at which OpenVINO's Python would look first
+            # (benchmarks/results/*/openvino_input.json). It is no copy, and the request keeps it:
+            # each call sets its own, whose pixels live until there is an answer. OpenVINO takes
+            # only memory that it could write to.
             pixels = np.require(batch, requirements=["C_CONTIGUOUS", "WRITEABLE"])
             request.set_input_tensor(Tensor(pixels, shared_memory=True))
             request.infer(share_outputs=True)

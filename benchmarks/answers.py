@@ -477,14 +477,18 @@ def _openvino_input(result: _Result) -> str:
 def _shorter_sides(result: _Result) -> str:
     parts = []
     for row in result["rows"]:
+        if row["shorter_side_px"] == result["usual_px"]:
+            continue
         low, high = row["gain_interval_pp"]
+        low_nats, high_nats = row["log_loss_gain_interval_nats"]
         parts.append(
             f"{row['shorter_side_px']} px {row['gain_pp']:+.1f} ({low:+.1f} to {high:+.1f}), "
-            f"{row['log_loss_nats']:.3f} nats"
+            f"{row['log_loss_gain_nats']:+.3f} ({low_nats:+.3f} to {high_nats:+.3f})"
         )
+    first = result["rows"][0]
     return (
-        f"{result['rows'][0]['num_images']} photos; pp to {result['shorter_side_px']} px, and "
-        f"log-loss: {'; '.join(parts)}"
+        f"{result['epochs']} epochs, {result['seeds']} seeds, {first['num_images']} photos; gained "
+        f"over {result['usual_px']} px, top-1 in pp and log-loss in nats: {'; '.join(parts)}"
     )
 
 
@@ -508,6 +512,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "recipe_12_epochs": _recipe,
     "recipe_fast": _recipe,
     "shorter_sides": _shorter_sides,
+    "shorter_sides_fast": _shorter_sides,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,
     "divergence": _divergence,

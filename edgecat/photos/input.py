@@ -78,10 +78,14 @@ class InputSpec:
 
 
 #: What networks take that were pretrained on ImageNet in the usual way.
-#: Source: torchvision's `ImageClassification` preset, as its MobileNetV3 weights have it.
+#: Source: torchvision's `ImageClassification` preset, as its MobileNetV3 weights have it, but for
+#: the shorter side, which is 256 px there. Training's random crops show things larger than a whole
+#: photo does, so a photo is shown somewhat larger, too (Touvron et al., "Fixing the train-test
+#: resolution discrepancy", 2019); how much was measured: benchmarks/results/*/shorter_sides*.json.
+#: Beyond 270 a JPEG of 1080 px could no longer be decoded at half its size (`open_photo`).
 IMAGENET = InputSpec(
     side_px=224,
-    shorter_side_px=256,
+    shorter_side_px=264,
     mean_ratio=(0.485, 0.456, 0.406),
     std_ratio=(0.229, 0.224, 0.225),
 )

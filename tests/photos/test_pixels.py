@@ -13,6 +13,7 @@ from PIL import Image
 
 from edgecat.errors import ImageError
 from edgecat.photos.decode import MAX_DECODED_PIXELS, MAX_PIXELS, open_photo
+from edgecat.photos.input import IMAGENET
 from edgecat.photos.pixels import central_crop, load_batch, load_pixels, scale_photo
 
 # JPEG, WebP and palettes change colours a little; 8 of 255 is far below any wrong channel order.
@@ -333,8 +334,8 @@ SIZES = [(1, 1), (1, 5000), (5000, 1), (2, 100_000), (4000, 500), (224, 224), (2
 @pytest.mark.parametrize("size", SIZES)
 def test_any_shape_of_photo_stays_bounded(size):
     scaled = scale_photo(Image.new("RGB", size, ORANGE))
-    assert min(scaled.shape[:2]) == 256
-    assert max(scaled.shape[:2]) <= 512
+    assert min(scaled.shape[:2]) == IMAGENET.shorter_side_px
+    assert max(scaled.shape[:2]) <= 2 * IMAGENET.shorter_side_px
     assert_plain(central_crop(scaled), ORANGE, 0)
 
 
@@ -342,22 +343,28 @@ def test_of_a_panorama_the_middle_is_kept():
     stripes = np.zeros((100, 1000, 3), np.uint8)
     stripes[:, 460:540] = 255
     pixels = load_pixels(stripes)
-    # 80 px of the middle become 205 of 224; two pixels at each edge of the stripe are blended.
-    assert pixels[:, 14:-14].min() == 255
-    assert pixels[:, :6].max() == pixels[:, -6:].max() == 0
+    # 80 px of the middle become 211 of 224; two pixels at each edge of the stripe are blended.
+    assert pixels[:, 10:-10].min() == 255
+    assert pixels[:, :3].max() == pixels[:, -3:].max() == 0
 
 
 def test_the_channels_are_red_green_blue():
     assert_plain(load_pixels(Image.new("RGB", (9, 9), "red")), (255, 0, 0), 0)
 
 
-# Shorter side up to twice 256 px, so that no JPEG is decoded at a fraction of its size.
+@pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (3840, 2160)])
+def test_a_cameras_jpeg_is_decoded_at_a_fraction_of_its_size(size):
+    data = encode(Image.new("RGB", size, ORANGE), "JPEG")
+    assert min(open_photo(data).size) == 540
+
+
+# Shorter side below twice what it is scaled to, so that no JPEG is decoded at a fraction.
 REFERENCE_SIZES = [(256, 256), (300, 260), (259, 256), (333, 500), (500, 375), (97, 61), (511, 300)]
 
 
 @pytest.fixture(scope="module")
 def reference_crop():
-    """torchvision's own preprocessing of MobileNetV3's weights, up to the scaling to 0-1."""
+    """torchvision's own preprocessing, as of MobileNetV3's weights but for the shorter side."""
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("needs torchvision (edgecat[train])")
     from edgecat.train.vision import import_torchvision
@@ -366,27 +373,28 @@ def reference_crop():
     from torchvision.transforms import functional as tv
 
     def crop(image):
-        resized = tv.resize(image, [256], tv.InterpolationMode.BILINEAR, antialias=True)
-        return np.asarray(tv.center_crop(resized, [224]))
+        sides_px = [IMAGENET.shorter_side_px]
+        resized = tv.resize(image, sides_px, tv.InterpolationMode.BILINEAR, antialias=True)
+        return np.asarray(tv.center_crop(resized, [IMAGENET.side_px]))
 
     return crop
 
 
 @pytest.mark.parametrize("size", REFERENCE_SIZES)
-def test_the_pixels_are_those_of_torchvisions_preset(reference_crop, size):
+def test_the_pixels_are_those_of_torchvisions_transforms(reference_crop, size):
     data = encode(picture(size, seed=7), "JPEG", quality=90)
     with Image.open(io.BytesIO(data)) as image:
         same = np.array_equal(load_pixels(data), reference_crop(image.convert("RGB")))
     assert same
 
 
-def test_real_photos_match_torchvisions_preset(shared, reference_crop):
+def test_real_photos_match_torchvisions_transforms(shared, reference_crop):
     compared, different = 0, []
     for folder in sorted((shared / "cats").iterdir()):
         for path in sorted(folder.iterdir())[:6]:
             with Image.open(path) as image:
                 short_px, long_px = sorted(image.size)
-                if short_px <= 512 and long_px <= 2 * short_px:
+                if short_px < 2 * IMAGENET.shorter_side_px and long_px <= 2 * short_px:
                     wanted = reference_crop(image.convert("RGB"))
                     compared += 1
                     if not np.array_equal(load_pixels(path), wanted):

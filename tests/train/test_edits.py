@@ -105,7 +105,7 @@ def test_several_edits_follow_each_other(network):
     assert split_name(name) == (ARCH, edits)
     lean = build_network(name, 3).eval()
     assert lean.input.side_px == 160
-    assert lean.input.shorter_side_px == 183  # 256 * 160 / 224
+    assert lean.input.shorter_side_px == 189  # 264 * 160 / 224
     assert lean.architecture.hidden_layers == ()
     assert lean(torch.zeros(2, *lean.input.shape, dtype=torch.uint8)).shape == (2, 3)
 

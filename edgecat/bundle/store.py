@@ -160,7 +160,7 @@ def load_bundle(
     check_age(spec, manifest, signer, _tell(path), allow_older=allow_older)
     _check_alone(path, spec)
     for file in spec.files:
-        _read_checked(path, file, spec.files)
+        _check(path, file, spec.files)
     return Bundle(path, spec, manifest, signature)
 
 
@@ -258,6 +258,21 @@ def _check_alone(path: Path, spec: ModelSpec) -> None:
 
 
 def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
+    record = _find_record(path, file, files)
+    data = _read_bytes(path / file)
+    _check_sha256(path / file, hashlib.sha256(data).hexdigest(), record)
+    return data
+
+
+def _check(path: Path, file: str, files: dict[str, FileRecord]) -> None:
+    """Check a file without all of it in memory: a device that opens one model has several."""
+    record = _find_record(path, file, files)
+    with _reading(path / file), (path / file).open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    _check_sha256(path / file, found, record)
+
+
+def _find_record(path: Path, file: str, files: dict[str, FileRecord]) -> FileRecord:
     record = files.get(file)
     if record is None:
         raise BundleError(f"{path}: the manifest names no file {file!r}")
@@ -270,13 +285,15 @@ def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
         )
     if size_bytes > MAX_FILE_BYTES:
         raise BundleError(f"{target}: {size_bytes} bytes; at most {MAX_FILE_BYTES} are accepted")
-    data = _read_bytes(target)
-    if hashlib.sha256(data).hexdigest() != record.sha256:
+    return record
+
+
+def _check_sha256(target: Path, found: str, record: FileRecord) -> None:
+    if found != record.sha256:
         raise BundleError(
             f"{target}: its SHA-256 is not the manifest's: the file was changed or damaged; copy "
             "the bundle again or export it again"
         )
-    return data
 
 
 def _size_bytes(target: Path) -> int:
@@ -288,7 +305,13 @@ def _size_bytes(target: Path) -> int:
 
 
 def _read_bytes(target: Path) -> bytes:
-    try:
+    with _reading(target):
         return target.read_bytes()
+
+
+@contextlib.contextmanager
+def _reading(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BundleError(f"{target}: cannot be read ({error.strerror})") from error

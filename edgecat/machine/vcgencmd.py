@@ -1,5 +1,6 @@
 """A Raspberry Pi's own tool, which tells what Linux does not know of the board."""
 
+import subprocess
 from pathlib import Path
 
 _TOOL = "usr/bin/vcgencmd"
@@ -13,8 +14,6 @@ def ask_vcgencmd(root: Path, question: str) -> str | None:
         root: Below it lies the tool.
         question: One of those that `vcgencmd commands` lists.
     """
-    import subprocess  # here, not above: a device opens models without asking
-
     try:
         done = subprocess.run(
             [root / _TOOL, question],

@@ -474,21 +474,33 @@ def _openvino_input(result: _Result) -> str:
     return f"time by as it is: {'; '.join(parts)}"
 
 
+_GAINS = "top-1 in pp and log-loss in nats"
+
+
 def _shorter_sides(result: _Result) -> str:
-    parts = []
-    for row in result["rows"]:
-        if row["shorter_side_px"] == result["usual_px"]:
-            continue
-        low, high = row["gain_interval_pp"]
-        low_nats, high_nats = row["log_loss_gain_interval_nats"]
-        parts.append(
-            f"{row['shorter_side_px']} px {row['gain_pp']:+.1f} ({low:+.1f} to {high:+.1f}), "
-            f"{row['log_loss_gain_nats']:+.3f} ({low_nats:+.3f} to {high_nats:+.3f})"
-        )
-    first = result["rows"][0]
+    rows = result["rows"]
+    parts = [f"{row['shorter_side_px']} px {_describe_gains(row)}" for row in rows]
     return (
-        f"{result['epochs']} epochs, {result['seeds']} seeds, {first['num_images']} photos; gained "
-        f"over {result['usual_px']} px, top-1 in pp and log-loss in nats: {'; '.join(parts)}"
+        f"{result['epochs']} epochs, {result['seeds']} seeds, {rows[0]['num_images']} photos; "
+        f"gained over {result['usual_px']} px, {_GAINS}: {'; '.join(parts)}"
+    )
+
+
+def _larger_photos(result: _Result) -> str:
+    control, *others = result["rows"]
+    parts = [f"{row['ratio']:g}x {_describe_gains(row)}" for row in others]
+    return (
+        f"{result['seeds']} seeds, {control['num_images']} photos; no larger "
+        f"{100 * control['val_top1_ratio']:.1f} %; gained, {_GAINS}: {'; '.join(parts)}"
+    )
+
+
+def _describe_gains(row: dict[str, Any]) -> str:
+    low, high = row["gain_interval_pp"]
+    low_nats, high_nats = row["log_loss_gain_interval_nats"]
+    return (
+        f"{row['gain_pp']:+.1f} ({low:+.1f} to {high:+.1f}), "
+        f"{row['log_loss_gain_nats']:+.3f} ({low_nats:+.3f} to {high_nats:+.3f})"
     )
 
 
@@ -511,7 +523,9 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "recipe": _recipe,
     "recipe_12_epochs": _recipe,
     "recipe_fast": _recipe,
+    "larger_photos": _larger_photos,
     "shorter_sides": _shorter_sides,
+    "shorter_sides_128": _shorter_sides,
     "shorter_sides_fast": _shorter_sides,
     "unlabelled": _unlabelled,
     "unequal_classes": _unequal_classes,

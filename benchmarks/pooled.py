@@ -1,16 +1,18 @@
 """What the runs of several seeds answer, and how they compare with others, photo by photo."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecat.export.photos import RunPhotos
 from edgecat.progress import Progress
 from edgecat.scores.answers import Answers
 from edgecat.scores.compare import AccuracyChange, compare_accuracy
-from edgecat.scores.metrics import Logits
+from edgecat.scores.metrics import Z95, Logits, softmax
 from edgecat.train.finished import Checkpoint
 
 
@@ -48,3 +50,21 @@ def describe_gain(change: AccuracyChange) -> dict[str, Any]:
     """Return a change as what is gained, percentage points, with its paired interval."""
     low, high = change.drop_interval_pp
     return {"gain_pp": 0.0 - change.drop_pp, "gain_interval_pp": [-high, -low]}  # not -0.0
+
+
+def describe_log_loss(reference: Sequence[Answers], others: Sequence[Answers]) -> dict[str, Any]:
+    """Return the log-loss of others, nats, and what is gained, with its paired interval."""
+    loss = _log_losses_nats(others)
+    gained = _log_losses_nats(reference) - loss
+    mean, half = float(gained.mean()), Z95 * float(gained.std()) / math.sqrt(len(gained))
+    return {
+        "log_loss_nats": float(loss.mean()),
+        "log_loss_gain_nats": mean,
+        "log_loss_gain_interval_nats": [mean - half, mean + half],
+    }
+
+
+def _log_losses_nats(answers: Sequence[Answers]) -> npt.NDArray[np.float64]:
+    """Return the negative logarithm of the right class's probability, of each photo."""
+    right = [softmax(one.logits[0])[np.arange(len(one.targets)), one.targets] for one in answers]
+    return -np.log(np.concatenate(right))

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -128,6 +129,23 @@ def test_entries_of_edgecat_are_found_without_reading_what_is_installed():
     done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert loaded.isdisjoint({"importlib.metadata", "numpy", "onnxruntime", "openvino", "torch"})
+
+
+OPEN = """
+import sys
+from edgecat.runtime.classifier import Classifier
+
+Classifier.open("cats12")
+print(*sys.modules)
+"""
+
+
+def test_a_model_opens_without_reading_what_is_installed(tmp_path):
+    never_tuned = os.environ | {"XDG_STATE_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN], capture_output=True, text=True, check=True, env=never_tuned
+    )
+    assert set(done.stdout.split()).isdisjoint({"importlib.metadata", "email"})
 
 
 def test_an_engine_that_is_not_known_is_an_error_of_the_engine():

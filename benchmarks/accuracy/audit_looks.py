@@ -27,7 +27,7 @@ _CHECKS: dict[str, Callable[[Look, InputSpec], str]] = {
     "dark": describe_dark,
     "plain": describe_plain,
 }
-_SIDE_PX = 256
+_SIDE_PX = IMAGENET.shorter_side_px
 
 
 @click.command()

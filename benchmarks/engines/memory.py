@@ -28,7 +28,6 @@ _TARGETS = {
     "ncnn-fp32": {"open_and_first_ms": 60, "peak_rss_bytes": 60_000_000},
 }
 
-
 # Whether idle threads sleep.
 _OPTIONS = {"as it is": False, "power save": True}
 

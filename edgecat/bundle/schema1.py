@@ -1,7 +1,10 @@
 """Manifests of schema 1, the first released: the same facts under other names."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+from edgecat.photos.input import FIRST
 
 
 def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -14,6 +17,7 @@ def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
         values: What a JSON parser gave.
     """
     upgraded = _rename(values, {"known": "ood"}) | {"schema_version": 2}
+    upgraded.setdefault("input", dataclasses.asdict(FIRST))
     if isinstance(values.get("variants"), list):
         upgraded["variants"] = [_upgrade_variant(variant) for variant in values["variants"]]
     if isinstance(values.get("provenance"), Mapping):

@@ -160,7 +160,7 @@ def load_bundle(
     check_age(spec, manifest, signer, _tell(path), allow_older=allow_older)
     _check_alone(path, spec)
     for file in spec.files:
-        _check(path, file, spec.files)
+        _check_file(path, file, spec.files)
     return Bundle(path, spec, manifest, signature)
 
 
@@ -258,21 +258,21 @@ def _check_alone(path: Path, spec: ModelSpec) -> None:
 
 
 def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
-    record = _find_record(path, file, files)
+    record = _check_size(path, file, files)
     data = _read_bytes(path / file)
     _check_sha256(path / file, hashlib.sha256(data).hexdigest(), record)
     return data
 
 
-def _check(path: Path, file: str, files: dict[str, FileRecord]) -> None:
+def _check_file(path: Path, file: str, files: dict[str, FileRecord]) -> None:
     """Check a file without all of it in memory: a device that opens one model has several."""
-    record = _find_record(path, file, files)
+    record = _check_size(path, file, files)
     with _reading(path / file), (path / file).open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     _check_sha256(path / file, found, record)
 
 
-def _find_record(path: Path, file: str, files: dict[str, FileRecord]) -> FileRecord:
+def _check_size(path: Path, file: str, files: dict[str, FileRecord]) -> FileRecord:
     record = files.get(file)
     if record is None:
         raise BundleError(f"{path}: the manifest names no file {file!r}")

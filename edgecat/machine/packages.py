@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 def list_versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the version of each distribution that is installed, by name, in the order given."""
-    # Here, not above: a device opens models without asking, and this takes a parser of e-mails.
+    # Here, not above: it brings a parser of e-mails, and not every device that opens a model asks.
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

@@ -65,6 +65,13 @@ class InputSpec:
         """Return height, width and channels of one photo."""
         return self.side_px, self.side_px, 3
 
+    def describe(self) -> str:
+        """Return how a photo is made into it, as words."""
+        return (
+            f"the {self.crop} {self.side_px} px of photos whose shorter side is "
+            f"{self.shorter_side_px} px, {self.interpolation}"
+        )
+
     def _check_numbers(self, name: str, low: float, high: float) -> None:
         values = getattr(self, name)
         if len(values) != 3 or not all(low <= value <= high for value in values):  # nor NaN
@@ -89,3 +96,6 @@ IMAGENET = InputSpec(
     mean_ratio=(0.485, 0.456, 0.406),
     std_ratio=(0.229, 0.224, 0.225),
 )
+
+#: What the first runs and bundles took, which do not say it.
+FIRST = dataclasses.replace(IMAGENET, shorter_side_px=256)

@@ -43,7 +43,7 @@ def fit_image(image: Image.Image, spec: InputSpec = IMAGENET) -> Pixels:
         image: What `open_photo` returned.
         spec: What the model takes.
     """
-    return central_crop(_scale(image, spec), spec)
+    return central_crop(scale_image(image, spec), spec)
 
 
 def load_batch(photos: Iterable[Photo], spec: InputSpec = IMAGENET) -> Pixels:
@@ -71,23 +71,32 @@ def scale_photo(photo: Photo, spec: InputSpec = IMAGENET) -> Pixels:
 
     Returns:
         uint8 `[H, W, 3]`, RGB, antialiased: the shorter side is `spec.shorter_side_px`, the longer
-        one at most `MAX_ASPECT` times as long (of a wider photo the central part is kept). Training
-        cuts its random crops out of this, everything else takes its `central_crop`.
+        one at most `MAX_ASPECT` times as long (of a wider photo the central part is kept). Its
+        `central_crop` is what `load_pixels` returns.
 
     Raises:
         ImageError: As `load_pixels`.
     """
-    return _scale(open_photo(photo, spec.shorter_side_px), spec)
+    return scale_image(open_photo(photo, spec.shorter_side_px), spec)
 
 
-def _scale(image: Image.Image, spec: InputSpec) -> Pixels:
+def scale_image(image: Image.Image, spec: InputSpec = IMAGENET, most_ratio: float = 1.0) -> Pixels:
+    """Return a decoded photo as `scale_photo` does, or larger, if it has as many pixels.
+
+    Args:
+        image: What `open_photo` returned.
+        spec: What the model takes.
+        most_ratio: By how much larger at most.
+    """
+    least_px = spec.shorter_side_px
+    shorter_px = max(least_px, min(*image.size, round(most_ratio * least_px)))
     width_px, height_px = image.size
     short_px = min(image.size)
     long_px = min(max(image.size), MAX_ASPECT * short_px)
     left_px = (width_px - min(width_px, long_px)) / 2
     top_px = (height_px - min(height_px, long_px)) / 2
     box = (left_px, top_px, width_px - left_px, height_px - top_px)
-    shorter_px, longer_px = spec.shorter_side_px, spec.shorter_side_px * long_px // short_px
+    longer_px = shorter_px * long_px // short_px
     size_px = (shorter_px, longer_px) if width_px <= height_px else (longer_px, shorter_px)
     resampling = Image.Resampling[spec.interpolation.upper()]
     return np.asarray(image.resize(size_px, resampling, box=box))
@@ -97,7 +106,7 @@ def central_crop(scaled: Pixels, spec: InputSpec = IMAGENET) -> Pixels:
     """Return the central uint8 `[side, side, 3]` of what `scale_photo` returned.
 
     Args:
-        scaled: uint8 `[H, W, 3]`, RGB.
+        scaled: uint8 `[H, W, 3]`, RGB, as `scale_photo` returns it: of a larger one, less is seen.
         spec: As for `scale_photo`.
     """
     # Rounded half to even, as torchvision's CenterCrop does.

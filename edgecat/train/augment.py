@@ -62,7 +62,7 @@ def cut_view(photo: Tensor, view: View, side_px: int) -> Tensor:
     """Return the part of a photo that a view sees, uint8 `[3, S, S]`, in the photo's own light.
 
     Args:
-        photo: uint8 `[H, W, 3]`, RGB, as `scale_photo` returns it.
+        photo: uint8 `[H, W, 3]`, RGB, as `PhotoCache.scaled` returns it.
         view: What is seen.
         side_px: S.
     """

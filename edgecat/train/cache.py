@@ -4,6 +4,7 @@ Where there is no room for all, the rest is decoded whenever it is asked for.
 """
 
 import contextlib
+import dataclasses
 import functools
 import math
 import shutil
@@ -18,14 +19,52 @@ from edgecat import atomic
 from edgecat.errors import DatasetError
 from edgecat.machine.memory import read_free_memory
 from edgecat.machine.mounts import is_in_memory
+from edgecat.photos.decode import open_photo
 from edgecat.photos.folder import LabelledPhoto
 from edgecat.photos.input import InputSpec
-from edgecat.photos.pixels import Pixels, central_crop, scale_photo
+from edgecat.photos.pixels import Pixels, central_crop, load_pixels, scale_image
 from edgecat.photos.reading import group_remarks, read_photos
 from edgecat.photos.split import Fingerprint, fingerprint_photo
 from edgecat.progress import Progress
 
 _ROOM_RATIO = 0.5
+
+#: How much larger than a network sees them photos are kept, to cut random crops from, if they have
+#: as many pixels: crops would be scaled up, and training would see what is blurred. No more than 2,
+#: so far `open_photo` decodes. Source: benchmarks/results/*/larger_photos.json.
+MOST_RATIO = 1.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """A photo, decoded.
+
+    Attributes:
+        fingerprint: To find near-duplicates.
+        pixels: As `load_pixels` returns it.
+        scaled: As `PhotoCache.scaled` returns it.
+    """
+
+    fingerprint: Fingerprint
+    pixels: Pixels
+    scaled: Pixels
+
+    @property
+    def size_bytes(self) -> int:
+        """How much room it takes."""
+        return self.pixels.size + self.scaled.size
+
+
+def decode_photo(data: bytes, spec: InputSpec) -> Decoded:
+    """Return what a run wants of a photo, for a network that takes `spec`.
+
+    Raises:
+        ImageError: As `load_pixels`.
+    """
+    image = open_photo(data, spec.shorter_side_px)
+    seen = scale_image(image, spec)
+    crop = np.ascontiguousarray(central_crop(seen, spec))
+    return Decoded(fingerprint_photo(seen), crop, scale_image(image, spec, MOST_RATIO))
 
 
 class PhotoCache:
@@ -49,24 +88,36 @@ class PhotoCache:
         self.broken: list[tuple[Path, str]] = []
         self.odd: list[tuple[Path, str]] = []
         self.size_bytes = 0
+        # Where its `pixels` begin, and the shape of `scaled`, which stands behind them.
         self._places: list[tuple[int, tuple[int, ...]] | None] = []
         self._bytes: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def scaled(self, index: int) -> Pixels:
-        """Return a photo as `scale_photo` does: uint8 `[H, W, 3]`, RGB.
+        """Return a photo to cut random crops from: uint8 `[H, W, 3]`, RGB.
+
+        As `scale_image` returns it, larger than a network sees it if it has as many pixels.
 
         Raises:
             ImageError: It has no place in the file, and can no longer be read.
         """
         place = self._places[index]
         if place is None:
-            return scale_photo(self.photos[index].read(), self.spec)
+            image = open_photo(self.photos[index].read(), self.spec.shorter_side_px)
+            return scale_image(image, self.spec, MOST_RATIO)
         start, shape = place
-        return self._bytes[start : start + math.prod(shape)].reshape(shape)
+        return self._read(start + math.prod(self.spec.shape), shape)
 
     def pixels(self, index: int) -> Pixels:
-        """Return a photo as `load_pixels` does: uint8 `[H, W, 3]`, RGB."""
-        return central_crop(self.scaled(index), self.spec)
+        """Return a photo as `load_pixels` does: uint8 `[H, W, 3]`, RGB.
+
+        Raises:
+            ImageError: As `scaled`.
+        """
+        place = self._places[index]
+        if place is None:
+            return load_pixels(self.photos[index].read(), self.spec)
+        start, _ = place
+        return self._read(start, self.spec.shape)
 
     def batch(self, indices: Sequence[int]) -> Pixels:
         """Return photos as `load_batch` does: uint8 `[N, H, W, 3]`, RGB."""
@@ -77,13 +128,13 @@ class PhotoCache:
         """How many photos have a place in the file."""
         return sum(place is not None for place in self._places)
 
-    def add(self, photo: LabelledPhoto, sha256: str, scaled: Pixels, *, is_kept: bool) -> None:
+    def add(self, photo: LabelledPhoto, sha256: str, decoded: Decoded, *, is_kept: bool) -> None:
         """Note a photo, whose pixels have been appended to the file if it is kept."""
         self.photos.append(photo)
         self.hashes.append(sha256)
-        self.fingerprints.append(fingerprint_photo(scaled))
-        self._places.append((self.size_bytes, scaled.shape) if is_kept else None)
-        self.size_bytes += scaled.size if is_kept else 0
+        self.fingerprints.append(decoded.fingerprint)
+        self._places.append((self.size_bytes, decoded.scaled.shape) if is_kept else None)
+        self.size_bytes += decoded.size_bytes if is_kept else 0
 
     def attach(self, file: Path) -> None:
         """Read pixels from this file from now on."""
@@ -108,6 +159,9 @@ class PhotoCache:
         self._places = [place and (place[0], tuple(place[1])) for place in index["places"]]
         self.attach(file)
 
+    def _read(self, start: int, shape: tuple[int, ...]) -> Pixels:
+        return self._bytes[start : start + math.prod(shape)].reshape(shape)
+
 
 @contextlib.contextmanager
 def open_cache(
@@ -121,7 +175,8 @@ def open_cache(
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
-        file: To write, as far as there is room: 260 kB a photo of the usual 4:3.
+        file: To write, as far as there is room: 430 kB a photo of the usual 4:3, 780 kB
+            if it has as many pixels.
         photos: What `find_photos` listed.
         spec: What the network takes.
         progress: Told of each photo.
@@ -141,17 +196,18 @@ def open_cache(
             file.open("wb") as out,
             progress.phase("decode photos", len(photos)) as step,
         ):
-            for photo, sha256, scaled in read_photos(
+            for photo, sha256, decoded in read_photos(
                 photos,
-                functools.partial(scale_photo, spec=spec),
+                functools.partial(decode_photo, spec=spec),
                 on_photo=step,
                 on_broken=(lambda *remark: cache.broken.append(remark)) if skip_broken else None,
                 on_odd=lambda *remark: cache.odd.append(remark),
             ):
-                is_kept = cache.size_bytes + scaled.size <= room_bytes
+                is_kept = cache.size_bytes + decoded.size_bytes <= room_bytes
                 if is_kept:
-                    out.write(np.ascontiguousarray(scaled).data)
-                cache.add(photo, sha256, scaled, is_kept=is_kept)
+                    out.write(decoded.pixels.data)
+                    out.write(np.ascontiguousarray(decoded.scaled).data)
+                cache.add(photo, sha256, decoded, is_kept=is_kept)
         if not cache.photos:
             raise DatasetError(
                 f"all {len(photos)} photos are broken:\n  "

@@ -55,7 +55,7 @@ class TrainingData:
         return len(self.indices("train")) + len(self.chosen)
 
     def scaled(self, index: int) -> Pixels:
-        """Return a photo to learn from as `scale_photo` does: uint8 `[H, W, 3]`, RGB.
+        """Return a photo to cut random crops from: uint8 `[H, W, 3]`, RGB.
 
         Args:
             index: Of a labelled photo, or of one without a label, which are counted on from these.

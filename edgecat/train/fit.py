@@ -80,6 +80,7 @@ def prepare(job: Job, ranks: Ranks, device: torch.device, num_classes: int) -> S
     job = settle_init(dataclasses.replace(job, recipe=job.recipe.fit_to(network.input)))
     earlier = load_earlier(job) if ranks.is_first else None  # whose alone the run's folder is
     if earlier is not None:
+        check_same(job.run, "input", earlier.input.describe(), network.input.describe())
         job = keep_parts(job, earlier)
     if job.parent is None:
         loaded = load_weights(network, job.arch, job.weights, job.init)

@@ -15,6 +15,7 @@ import torch
 from edgecat.errors import TrainError
 from edgecat.scores.metrics import describe_top1, top1_ratio
 from edgecat.train import run as runs
+from edgecat.train.architecture import find_architecture
 from edgecat.train.data import TrainingData
 from edgecat.train.edit import apply_edit, join_name, split_name
 from edgecat.train.finished import Checkpoint, load_checkpoint
@@ -49,14 +50,21 @@ def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
         edits: As `edgecat.train.edit.apply_edit` knows them.
 
     Raises:
-        TrainError: No run there, one whose teacher or photos without labels are elsewhere, or one
-            that reviewed photos were added to.
+        TrainError: No run there, one whose teacher or photos without labels are elsewhere, one
+            that reviewed photos were added to, or one of an earlier edgecat, with another input.
+        ConfigError: This edgecat does not know its network.
     """
     record = load_run(parent)
     if record.added is not None:
         raise TrainError(
             f"--from {parent}: it has learned reviewed photos, too (--add {record.added.folder}), "
             "on which an edited network does not learn on; start from a run without --add"
+        )
+    before, now = record.input, find_architecture(record.arch).input
+    if before != now:  # of one photo they would see two parts, and not be comparable
+        raise TrainError(
+            f"--from {parent}: its network takes {before.describe()}, those of this edgecat "
+            f"{now.describe()}; fine-tune it again first"
         )
     return dataclasses.replace(
         job,

@@ -35,7 +35,7 @@ class PhotoStore:
             self._room_bytes = int(_ROOM_RATIO * free_bytes)
 
     def read(self, index: int) -> Tensor:
-        """Return a photo as `scale_photo` does: uint8 `[H, W, 3]`, RGB, not to be written to.
+        """Return a photo to cut random crops from: uint8 `[H, W, 3]`, RGB, not to be written to.
 
         Args:
             index: As for `TrainingData.scaled`.

@@ -23,7 +23,7 @@ from typing import Any
 
 from edgecat import atomic
 from edgecat.errors import TrainError, describe_reason
-from edgecat.photos.input import IMAGENET, InputSpec
+from edgecat.photos.input import FIRST, IMAGENET, InputSpec
 from edgecat.photos.split import Split
 from edgecat.scores.class_score import ClassScore, describe_recalls
 from edgecat.scores.metrics import describe_small_classes, describe_top1
@@ -132,7 +132,7 @@ class RunRecord:
         num_photos: By split.
         device: Where it ran, with its name.
         versions: Of what matters to the numbers.
-        input: What the network takes; runs of the first edgecat do not say, all took the same.
+        input: What the network takes; the first runs do not say: `edgecat.photos.input.FIRST`.
         init: Which layers were pretrained: one of `edgecat.train.inits.INITS`. Runs of before there
             was a choice do not say; see `load_run`.
         conflicts: What was done about the same photo in two classes: "stop", "drop" or "keep".
@@ -232,6 +232,8 @@ def load_run(run: Path) -> RunRecord:
         values["recipe"].pop("patience", None)  # runs could stop early once
     if isinstance(values, dict) and values.get("weights") == SCRATCH:
         values.setdefault("init", SCRATCH)  # that was how one said it before there was init
+    if isinstance(values, dict):
+        values.setdefault("input", dataclasses.asdict(FIRST))
     return build(RunRecord, values, str(run / RECORD), TrainError)
 
 

@@ -33,7 +33,7 @@ from edgecat.train.teacher_answers import TeacherAnswers, make_key
 
 # What a view is made of; and this edgecat's way of making them, counted up when that changes.
 _VIEW_KEYS = ("crop_side_px", "crop_scale_min", "flip_ratio", "colour_jitter", "balance_ratio")
-_VIEWS_VERSION = 2
+_VIEWS_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)

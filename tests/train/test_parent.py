@@ -14,6 +14,7 @@ from safetensors.torch import load_file  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
 from edgecat.errors import ConfigError, TrainError  # noqa: E402
 from edgecat.photos.folder import load_training_folder  # noqa: E402
+from edgecat.photos.input import FIRST  # noqa: E402
 from edgecat.progress import Silent  # noqa: E402
 from edgecat.train.architecture import find_architecture  # noqa: E402
 from edgecat.train.cache import open_cache  # noqa: E402
@@ -172,6 +173,20 @@ def test_a_parent_that_photos_were_added_to_is_refused(parent, job, tmp_path):
         TrainError, match=r"too \(--add kept\), on which an edited network does not"
     ):
         inherit(job, run, ())
+
+
+def test_a_run_of_before_photos_were_shown_larger_is_neither_edited_nor_resumed(
+    parent, job, tmp_path
+):
+    run = shutil.copytree(parent, tmp_path / "run")
+    values = json.loads((run / "run.json").read_text())
+    del values["input"]  # as the first runs have it
+    (run / "run.json").write_text(json.dumps(values))
+    assert load_run(run).input == load_checkpoint(run).network.input == FIRST
+    with pytest.raises(TrainError, match=r"is 256 px, bilinear, those of this edgecat .* 264 px"):
+        inherit(job, run, ())
+    with pytest.raises(TrainError, match=r"--resume needs the same input as before: .* 256 px"):
+        finetune(elsewhere(job, tmp_path, resume=True))
 
 
 def test_its_teacher_is_the_parents_wherever_that_lies(parent, lean, job, tmp_path):

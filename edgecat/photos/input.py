@@ -88,8 +88,8 @@ class InputSpec:
 #: Source: torchvision's `ImageClassification` preset, as its MobileNetV3 weights have it, but for
 #: the shorter side, which is 256 px there. Training's random crops show things larger than a whole
 #: photo does, so a photo is shown somewhat larger, too (Touvron et al., "Fixing the train-test
-#: resolution discrepancy", 2019); how much was measured: benchmarks/results/*/shorter_sides*.json.
-#: Beyond 270 a JPEG of 1080 px could no longer be decoded at half its size (`open_photo`).
+#: resolution discrepancy", 2019). What that gains: benchmarks/results/*/shorter_sides*.json. Beyond
+#: 270 a JPEG of 1080 px could no longer be decoded at half its size (`open_photo`).
 IMAGENET = InputSpec(
     side_px=224,
     shorter_side_px=264,

@@ -16,7 +16,7 @@ from edgecat.progress import describe_count
 
 T = TypeVar("T")
 
-# Photos decoded ahead of their use: enough for all cores, little memory (1 MB each).
+# Photos decoded ahead of their use: enough for all cores, little memory (1.4 MB each).
 _CHUNK = 64
 
 # What the largest photo that is accepted takes while it is decoded: as many are decoded at once as

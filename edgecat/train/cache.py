@@ -30,9 +30,10 @@ from edgecat.progress import Progress
 _ROOM_RATIO = 0.5
 
 #: How much larger than a network sees them photos are kept, to cut random crops from, if they have
-#: as many pixels: crops would be scaled up, and training would see what is blurred. No more than 2,
-#: so far `open_photo` decodes. Source: benchmarks/results/*/larger_photos.json.
-MOST_RATIO = 1.5
+#: as many pixels: crops would be scaled up, and training would see what is blurred. So large, one of
+#: a quarter of a square photo's area, half its side, has the network's 224 of 264 px. No more than
+#: 2, so far `open_photo` decodes. Source: benchmarks/results/*/larger_photos.json.
+MOST_RATIO = 1.7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +176,7 @@ def open_cache(
     """Decode photos into `file` and yield them; the file is removed in the end.
 
     Args:
-        file: To write, as far as there is room: 430 kB a photo of the usual 4:3, 780 kB
+        file: To write, as far as there is room: 430 kB a photo of the usual 4:3, 960 kB
             if it has as many pixels.
         photos: What `find_photos` listed.
         spec: What the network takes.

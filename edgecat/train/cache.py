@@ -30,9 +30,9 @@ from edgecat.progress import Progress
 _ROOM_RATIO = 0.5
 
 #: How much larger than a network sees them photos are kept, to cut random crops from, if they have
-#: as many pixels: crops would be scaled up, and training would see what is blurred. So large, one of
-#: a quarter of a square photo's area, half its side, has the network's 224 of 264 px. No more than
-#: 2, so far `open_photo` decodes. Source: benchmarks/results/*/larger_photos.json.
+#: as many pixels: crops would be scaled up, and training would see what is blurred. With 1.7 one of
+#: a quarter of the area, so of half the side, has the 224 of 264 px that a network sees. No more
+#: than 2, so far `open_photo` decodes. Source: benchmarks/results/*/larger_photos.json.
 MOST_RATIO = 1.7
 
 

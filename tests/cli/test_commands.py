@@ -348,7 +348,7 @@ def test_inspect_tells_first_things_in_a_screen_and_where_the_others_are(capsys)
     (rest,) = (line for line in lines if line.startswith("  with --json: "))
     assert {"recipe,", "data_sha256,", "versions,"} <= set(rest.split())
     kept = [line for line in lines if line.endswith(" s (kept)")]
-    assert [line.split(":")[1] for line in kept] == [" four stages in float"]
+    assert [line.split(":")[1] for line in kept] == [" distillation"]
 
 
 @pytest.mark.parametrize("options", [[], ["--threads", "2", "--power-save"]])

@@ -54,7 +54,7 @@ def draw_photos() -> dict[str, bytes]:
     exif[_ORIENTATION] = _TURNED
     return {
         # Enlarged: the noise of a drawing of this size would take 100 kB.
-        "large.jpg": _encode(large.resize((1030, 1030), Image.Resampling.BICUBIC), "JPEG", 5),
+        "large.jpg": _encode(large.resize((1062, 1062), Image.Resampling.BICUBIC), "JPEG", 5),
         "turned.jpg": _encode(turned, "JPEG", 50, exif=exif),
         "alpha.png": _encode(alpha, "PNG"),
     }

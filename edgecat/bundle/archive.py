@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from edgecat import atomic
+from edgecat.bundle.files import MAX_FILE_BYTES
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import (
     MANIFEST,
-    MAX_FILE_BYTES,
     MAX_MANIFEST_BYTES,
     SIGNATURE,
     SIGNATURE_BYTES,

@@ -6,14 +6,14 @@ the SHA-256 in there, of every file.
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgecat import atomic
+from edgecat.bundle.files import prove, read_plain, read_proven, size_bytes
 from edgecat.bundle.gzipped import decompress
-from edgecat.bundle.manifest import NOT_IN_MANIFEST, FileRecord, ModelSpec
+from edgecat.bundle.manifest import NOT_IN_MANIFEST, ModelSpec
 from edgecat.bundle.trust import check_age, check_signature
 from edgecat.errors import BundleError
 from edgecat.typed import command_line
@@ -23,9 +23,8 @@ MANIFEST, SIGNATURE = NOT_IN_MANIFEST
 #: The released models, each a bundle inside the package.
 ASSETS = Path(__file__).parents[1] / "assets"
 
-#: A manifest of 1,000 labels and its provenance is about 100 kB; a model file about 20 MB.
+#: A manifest of 1,000 labels and its provenance is about 100 kB.
 MAX_MANIFEST_BYTES = 16 * 2**20
-MAX_FILE_BYTES = 2 * 2**30
 
 #: Source: RFC 8032, section 5.1.6.
 SIGNATURE_BYTES = 64
@@ -58,7 +57,7 @@ class Bundle:
         Raises:
             BundleError: The file is missing or changed.
         """
-        return _read_checked(self.path, file, self.spec.files)
+        return read_proven(self.path, file, self.spec.files)
 
     def model_files(self, variant: str) -> Sequence[bytes]:
         """Return a variant's files, the graph first, as its engine takes them: none is compressed.
@@ -160,7 +159,7 @@ def load_bundle(
     check_age(spec, manifest, signer, _tell(path), allow_older=allow_older)
     _check_alone(path, spec)
     for file in spec.files:
-        _check_file(path, file, spec.files)
+        prove(path, file, spec.files)
     return Bundle(path, spec, manifest, signature)
 
 
@@ -231,21 +230,21 @@ def _read_manifest(path: Path) -> bytes:
         raise BundleError(
             f"{path}: no {MANIFEST} in it; make a bundle with 'edgecat export RUN --out BUNDLE'"
         )
-    if _size_bytes(target) > MAX_MANIFEST_BYTES:
+    if size_bytes(target) > MAX_MANIFEST_BYTES:
         raise BundleError(f"{target}: larger than {MAX_MANIFEST_BYTES} bytes")
-    return _read_bytes(target)
+    return read_plain(target)
 
 
 def _read_signature(path: Path) -> bytes | None:
     target = path / SIGNATURE
     if not target.is_symlink() and not target.exists():
         return None
-    if _size_bytes(target) != SIGNATURE_BYTES:
+    if size_bytes(target) != SIGNATURE_BYTES:
         raise BundleError(
             f"{target}: not the {SIGNATURE_BYTES} bytes of a signature; remove it, or sign the "
             "bundle again with 'edgecat sign BUNDLE --key KEY.pem'"
         )
-    return _read_bytes(target)
+    return read_plain(target)
 
 
 def _check_alone(path: Path, spec: ModelSpec) -> None:
@@ -255,63 +254,3 @@ def _check_alone(path: Path, spec: ModelSpec) -> None:
             f"{path}: not in the manifest: {', '.join(sorted(extra))}; a bundle holds only what "
             f"'edgecat export' wrote, move the rest elsewhere"
         )
-
-
-def _read_checked(path: Path, file: str, files: dict[str, FileRecord]) -> bytes:
-    record = _check_size(path, file, files)
-    data = _read_bytes(path / file)
-    _check_sha256(path / file, hashlib.sha256(data).hexdigest(), record)
-    return data
-
-
-def _check_file(path: Path, file: str, files: dict[str, FileRecord]) -> None:
-    """Check a file without all of it in memory: a device that opens one model has several."""
-    record = _check_size(path, file, files)
-    with _reading(path / file), (path / file).open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    _check_sha256(path / file, found, record)
-
-
-def _check_size(path: Path, file: str, files: dict[str, FileRecord]) -> FileRecord:
-    record = files.get(file)
-    if record is None:
-        raise BundleError(f"{path}: the manifest names no file {file!r}")
-    target = path / file
-    size_bytes = _size_bytes(target)
-    if size_bytes != record.size_bytes:
-        raise BundleError(
-            f"{target}: {size_bytes} bytes, the manifest says {record.size_bytes}; copy the bundle "
-            "again or export it again"
-        )
-    if size_bytes > MAX_FILE_BYTES:
-        raise BundleError(f"{target}: {size_bytes} bytes; at most {MAX_FILE_BYTES} are accepted")
-    return record
-
-
-def _check_sha256(target: Path, found: str, record: FileRecord) -> None:
-    if found != record.sha256:
-        raise BundleError(
-            f"{target}: its SHA-256 is not the manifest's: the file was changed or damaged; copy "
-            "the bundle again or export it again"
-        )
-
-
-def _size_bytes(target: Path) -> int:
-    # A link could lead elsewhere, a device or a pipe never end.
-    if target.is_symlink() or not target.is_file():
-        what = "a link" if target.is_symlink() else "missing, or no plain file"
-        raise BundleError(f"{target}: {what}; copy the bundle again or export it again")
-    return target.stat().st_size
-
-
-def _read_bytes(target: Path) -> bytes:
-    with _reading(target):
-        return target.read_bytes()
-
-
-@contextlib.contextmanager
-def _reading(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BundleError(f"{target}: cannot be read ({error.strerror})") from error

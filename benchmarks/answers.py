@@ -490,8 +490,8 @@ def _larger_photos(result: _Result) -> str:
     control, *others = result["rows"]
     parts = [f"{row['ratio']:g}x {_describe_gains(row)}" for row in others]
     return (
-        f"{result['seeds']} seeds, {control['num_images']} photos; no larger "
-        f"{100 * control['val_top1_ratio']:.1f} %; gained, {_GAINS}: {'; '.join(parts)}"
+        f"{result['epochs']} epochs, {result['seeds']} seeds, {control['num_images']} photos; "
+        f"no larger {100 * control['val_top1_ratio']:.1f} %; gained, {_GAINS}: {'; '.join(parts)}"
     )
 
 

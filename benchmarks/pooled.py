@@ -52,12 +52,24 @@ def describe_gain(change: AccuracyChange) -> dict[str, Any]:
     return {"gain_pp": 0.0 - change.drop_pp, "gain_interval_pp": [-high, -low]}  # not -0.0
 
 
-def describe_log_loss(reference: Sequence[Answers], others: Sequence[Answers]) -> dict[str, Any]:
-    """Return the log-loss of others, nats, and what is gained, with its paired interval."""
+def compare_losses(reference: Sequence[Answers], others: Sequence[Answers]) -> dict[str, Any]:
+    """Return how right others answer validation photos of all seeds, and how sure they are of it.
+
+    Args:
+        reference: Of each seed.
+        others: To the same photos of each seed.
+
+    Returns:
+        Top-1 and log-loss, nats, and what is gained of both, with its paired interval.
+    """
+    change = compare_pooled(reference, [one.logits[0] for one in others])
     loss = _log_losses_nats(others)
     gained = _log_losses_nats(reference) - loss
     mean, half = float(gained.mean()), Z95 * float(gained.std()) / math.sqrt(len(gained))
     return {
+        "num_images": change.num_images,
+        "val_top1_ratio": change.top1_ratio,
+        **describe_gain(change),
         "log_loss_nats": float(loss.mean()),
         "log_loss_gain_nats": mean,
         "log_loss_gain_interval_nats": [mean - half, mean + half],

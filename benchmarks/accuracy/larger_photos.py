@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from benchmarks.answers import ANSWERS
-from benchmarks.pooled import answer_split, compare_pooled, describe_gain, describe_log_loss
+from benchmarks.pooled import answer_split, compare_losses
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
 from edgecat.train import cache
@@ -21,6 +21,7 @@ from edgecat.train.edit import join_name
 from edgecat.train.finetune import finetune
 from edgecat.train.finished import load_checkpoint
 from edgecat.train.job import Job
+from edgecat.train.recipe import load_recipe
 
 _ARCH = join_name("mobilenet_v3_small", ("side:128",))
 _RATIOS = (1.0, 1.5, 1.7)
@@ -42,19 +43,9 @@ def main(data: Path, weights: str, work: Path, seeds: int) -> None:
             finetune(Job(data, run, _ARCH, weights, seed=seed, resume=True, device="cpu"), progress)
         answers[ratio] = [answer_split(load_checkpoint(run), "val", progress, data) for run in runs]
     control = answers[_RATIOS[0]]
-    rows = []
-    for ratio, found in answers.items():
-        change = compare_pooled(control, [one.logits[0] for one in found])
-        rows.append(
-            {
-                "ratio": ratio,
-                "num_images": change.num_images,
-                "val_top1_ratio": change.top1_ratio,
-                **describe_gain(change),
-                **describe_log_loss(control, found),
-            }
-        )
-    result = {"data": data.name, "arch": _ARCH, "seeds": seeds, "rows": rows}
+    rows = [{"ratio": ratio, **compare_losses(control, ones)} for ratio, ones in answers.items()]
+    epochs = load_recipe().epochs
+    result = {"data": data.name, "arch": _ARCH, "epochs": epochs, "seeds": seeds, "rows": rows}
     click.echo(ANSWERS["larger_photos"](result))
     write_result("larger_photos", result)
 

@@ -14,12 +14,11 @@ that sees 128 px, of larger photos (`larger_photos`), knows the first alone.
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import click
 
 from benchmarks.answers import ANSWERS
-from benchmarks.pooled import answer_split, compare_pooled, describe_gain, describe_log_loss
+from benchmarks.pooled import answer_split, compare_losses
 from benchmarks.results import write_result
 from edgecat.cli.output import TerminalProgress
 from edgecat.photos.input import IMAGENET
@@ -42,7 +41,7 @@ def main(runs: tuple[Path, ...], data: Path, name: str) -> None:
     rows = []
     for shorter_side_px in _SHORTER_SIDES_PX:
         found = [ask(one, shorter_side_px, data) for one in checkpoints]
-        rows.append({"shorter_side_px": shorter_side_px, **compare(usual, found)})
+        rows.append({"shorter_side_px": shorter_side_px, **compare_losses(usual, found)})
     result = {
         "data": data.name,
         "arch": checkpoints[0].record.arch,
@@ -69,17 +68,6 @@ def ask(checkpoint: Checkpoint, shorter_side_px: int, data: Path) -> Answers:
     spec = dataclasses.replace(record.input, shorter_side_px=own_px)
     sized = dataclasses.replace(checkpoint, record=dataclasses.replace(record, input=spec))
     return answer_split(sized, "val", TerminalProgress(), data)
-
-
-def compare(usual: list[Answers], found: list[Answers]) -> dict[str, Any]:
-    """Return how right answers are, and how far they are from the usual ones, with intervals."""
-    change = compare_pooled(usual, [one.logits[0] for one in found])
-    return {
-        "num_images": change.num_images,
-        "val_top1_ratio": change.top1_ratio,
-        **describe_gain(change),
-        **describe_log_loss(usual, found),
-    }
 
 
 if __name__ == "__main__":

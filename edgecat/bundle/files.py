@@ -25,14 +25,14 @@ def read_proven(folder: Path, file: str, records: Mapping[str, FileRecord]) -> b
     Raises:
         BundleError: The file is missing, changed, or not in the manifest.
     """
-    record = _check_size(folder, file, records)
+    record = check_size(folder, file, records)
     data = read_plain(folder / file)
     _check_sha256(folder / file, hashlib.sha256(data).hexdigest(), record)
     return data
 
 
 def prove(folder: Path, file: str, records: Mapping[str, FileRecord]) -> None:
-    """Check a file without all of it in memory: a device that opens one model has several.
+    """Check a file without all of it in memory.
 
     Args:
         folder: As for `read_proven`.
@@ -42,10 +42,38 @@ def prove(folder: Path, file: str, records: Mapping[str, FileRecord]) -> None:
     Raises:
         BundleError: As `read_proven`.
     """
-    record = _check_size(folder, file, records)
+    record = check_size(folder, file, records)
     with _reading(folder / file), (folder / file).open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     _check_sha256(folder / file, found, record)
+
+
+def check_size(folder: Path, file: str, records: Mapping[str, FileRecord]) -> FileRecord:
+    """Check that a file is there and of the manifest's size, without reading it.
+
+    Args:
+        folder: As for `read_proven`.
+        file: As for `read_proven`.
+        records: As for `read_proven`.
+
+    Returns:
+        What the manifest says of it.
+
+    Raises:
+        BundleError: The file is missing, of another size, or not in the manifest.
+    """
+    record = records.get(file)
+    if record is None:
+        raise BundleError(f"{folder}: the manifest names no file {file!r}")
+    path = folder / file
+    found_bytes = size_bytes(path)
+    if found_bytes != record.size_bytes:
+        raise BundleError(
+            f"{path}: {found_bytes} bytes, the manifest says {record.size_bytes}; {_MEND}"
+        )
+    if found_bytes > MAX_FILE_BYTES:
+        raise BundleError(f"{path}: {found_bytes} bytes; at most {MAX_FILE_BYTES} are accepted")
+    return record
 
 
 def read_plain(path: Path) -> bytes:
@@ -68,21 +96,6 @@ def size_bytes(path: Path) -> int:
         what = "a link" if path.is_symlink() else "missing, or no plain file"
         raise BundleError(f"{path}: {what}; {_MEND}")
     return path.stat().st_size
-
-
-def _check_size(folder: Path, file: str, records: Mapping[str, FileRecord]) -> FileRecord:
-    record = records.get(file)
-    if record is None:
-        raise BundleError(f"{folder}: the manifest names no file {file!r}")
-    path = folder / file
-    found_bytes = size_bytes(path)
-    if found_bytes != record.size_bytes:
-        raise BundleError(
-            f"{path}: {found_bytes} bytes, the manifest says {record.size_bytes}; {_MEND}"
-        )
-    if found_bytes > MAX_FILE_BYTES:
-        raise BundleError(f"{path}: {found_bytes} bytes; at most {MAX_FILE_BYTES} are accepted")
-    return record
 
 
 def _check_sha256(path: Path, found: str, record: FileRecord) -> None:

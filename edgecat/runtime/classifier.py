@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecat.bundle.head import load_head
 from edgecat.bundle.ood import load_detector
-from edgecat.bundle.store import Bundle, load_bundle
+from edgecat.bundle.store import Bundle, open_bundle
 from edgecat.errors import ConfigError
 from edgecat.photos.decode import Photo
 from edgecat.photos.pixels import Pixels, load_pixels
@@ -78,7 +78,7 @@ class Classifier:
         allow_older: bool = False,
         **wanted: Unpack[Wanted],
     ) -> "Classifier":
-        """Open a bundle; every file's SHA-256 is checked.
+        """Open a bundle; the SHA-256 of every file that is used is checked.
 
         Args:
             bundle: A folder, or the name of a released model: "cats12".
@@ -102,7 +102,7 @@ class Classifier:
                 model.
             ConfigError: `threads` is below 1; `allow_older` without `signer`; an unknown device.
         """
-        loaded = load_bundle(bundle, signer=signer, allow_older=allow_older)
+        loaded = open_bundle(bundle, signer=signer, allow_older=allow_older)
         opened = cls(loaded, *open_choice(loaded, variant, **wanted))
         if signer is not None and not allow_older:
             from edgecat.runtime.adoption import adopt_release  # the self-test, only if asked for

@@ -11,6 +11,7 @@ from edgecat.bundle.store import (
     load_bundle,
     load_spec,
     new_bundle,
+    open_bundle,
     released_names,
     write_manifest,
 )
@@ -148,6 +149,25 @@ def test_a_file_changed_after_loading_is_refused_at_its_use(make_bundle):
     flip_a_bit(folder)
     with pytest.raises(BundleError, match="SHA-256"):
         bundle.read("model.onnx")
+
+
+def test_of_a_bundle_that_is_only_opened_a_file_is_proven_when_it_is_read(make_bundle):
+    folder = make_bundle(files={"extra.json": b"[]"})
+    flip_a_bit(folder)
+    bundle = open_bundle(folder)
+    assert bundle.read("extra.json") == b"[]"
+    with pytest.raises(BundleError, match="SHA-256"):
+        bundle.read("model.onnx")
+
+
+@pytest.mark.parametrize("damage", [remove, truncate, add_a_file, link_a_file, manifest_in_latin1])
+def test_what_is_seen_without_reading_files_is_refused_also_where_a_bundle_is_only_opened(
+    make_bundle, damage
+):
+    folder = make_bundle()
+    damage(folder)
+    with pytest.raises(BundleError):
+        open_bundle(folder)
 
 
 def test_only_named_files_are_read(make_bundle):

@@ -195,6 +195,20 @@ def test_a_real_model_is_opened_from_a_bundle(make_bundle, colour_model):
         assert logits == pytest.approx(np.full((3, 3), 7), abs=1e-3)
 
 
+def test_only_what_is_used_of_a_bundle_is_read_and_that_is_proven(make_bundle, colour_model):
+    files = {"model.onnx": colour_model, "other.onnx": b"no model"}
+    variants = (
+        Variant("onnxruntime-fp32", ("model.onnx",)),
+        Variant("onnxruntime-int8", ("other.onnx",)),
+    )
+    folder = make_bundle(files=files, variants=variants)
+    (folder / "other.onnx").write_bytes(b"evil one")
+    with Classifier.open(folder, "onnxruntime-fp32") as classifier:
+        assert classifier.predict(flat("blue")).label == "blue"
+    with pytest.raises(BundleError, match=r"other\.onnx: its SHA-256"):
+        Classifier.open(folder, "onnxruntime-int8")
+
+
 def test_closing_twice_is_harmless(make_bundle, colour_model):
     with Classifier.open(make_bundle(files={"model.onnx": colour_model})) as classifier:
         classifier.close()

@@ -8,6 +8,7 @@ from the run's, and how far the edits' were at once; that learning on alone move
 the network without edits says. A killed benchmark goes on with the same command.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -67,11 +68,17 @@ def learn_on(
     return meter.compare(load_checkpoint(job.run).network).divergence_nats
 
 
-def measure_run(search: SearchJob) -> dict[str, Any]:
-    """Return what edits of each kind cost a run's network at once, and what is left of that."""
+def measure_run(search: SearchJob, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return what edits of each kind cost a run's network at once, and what is left of that.
+
+    Args:
+        search: With the run.
+        wanted: The kinds; none for all.
+    """
     parent, progress = load_checkpoint(search.run), TerminalProgress()
     meter = open_run_meter(search, parent, progress)
-    edits = [edit for group in group_edits(list_edits(meter.arch)) for edit in group]
+    groups = group_edits(list_edits(meter.arch))
+    edits = [one for group in groups for one in group if not wanted or kind_of(one) in wanted]
     costs = settle_costs(search, edits, meter, progress).edits
     costs_nats = {edit: cost.divergence_nats for edit, cost in costs.items()}
     moved_nats = learn_on(search, parent, meter, UNEDITED, ())
@@ -110,14 +117,18 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
 @click.option("--epochs", type=int, help="That each network learns; default: as the run.")
-def main(runs: tuple[Path, ...], work: Path, epochs: int | None) -> None:
+@click.option(
+    "--kind", "wanted", type=click.Choice(EDITS.names), multiple=True, help="Default: all."
+)
+def main(runs: tuple[Path, ...], work: Path, epochs: int | None, wanted: tuple[str, ...]) -> None:
     """Edit, let all learn on, ask."""
     rows = []
     for seed, run in enumerate(runs):
         out = work / str(seed)
         out.mkdir(parents=True, exist_ok=True)
-        rows.append(measure_run(SearchJob(run, out, epochs=epochs)))
-    write_result("lasting_costs", {"epochs": epochs, "runs": rows, "kinds": summarize(rows)})
+        rows.append(measure_run(SearchJob(run, out, epochs=epochs), wanted))
+    name = "_".join(("lasting_costs", *sorted(set(wanted))))
+    write_result(name, {"epochs": epochs, "runs": rows, "kinds": summarize(rows)})
 
 
 if __name__ == "__main__":

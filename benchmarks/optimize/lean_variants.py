@@ -24,7 +24,7 @@ from edgecat.bench.run import ONE_THREAD, open_all
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.output import TerminalProgress
 from edgecat.export.photos import RunPhotos
-from edgecat.optimize.found import FrontWriter
+from edgecat.optimize.found import FrontWriter, load_variants
 from edgecat.optimize.front import Front
 from edgecat.optimize.job import PARENT, RECORD, SAVINGS, SearchJob, SearchRecord
 from edgecat.optimize.judge import open_judge
@@ -76,6 +76,8 @@ def export_all(job: SearchJob, parent: Checkpoint, progress: Progress) -> Front:
     everything = dataclasses.replace(learned, rows=rows)
     names = export_front(job, everything, judge.data, progress)
     measure_variants(job, savings, judge, names, progress)
+    if not load_variants(job).networks:
+        raise SystemExit(f"{job.out}: no variant was timed; what was said above is why")
     return writer.write()
 
 
@@ -142,7 +144,7 @@ def main(searches: list[SearchJob]) -> None:
     first = searches[0]
     epochs = load_kept(SearchRecord, first.out / RECORD).epochs
     write_result(
-        f"lean_variants_{epochs}_epochs",
+        f"lean_variants_{first.variant}_{epochs}_epochs",
         {
             "epochs": epochs,
             "variant": first.variant,

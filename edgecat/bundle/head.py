@@ -17,7 +17,7 @@ def load_head(bundle: Bundle) -> Head:
     """Return the layers from a bundle's features to its logits.
 
     Args:
-        bundle: Verified.
+        bundle: Opened.
 
     Raises:
         BundleError: Its first variant is no ONNX file, or has a head of another kind.

@@ -48,7 +48,7 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """Return what people call it by: what `load_bundle` was given, as it was given."""
+        """Return what people call it by: what it was opened by, as that was given."""
         return _tell(self.path)
 
     def read(self, file: str) -> bytes:
@@ -70,6 +70,15 @@ class Bundle:
                 changed, or cannot be decompressed.
         """
         return _ModelFiles(self, self.spec.variant(variant).files)
+
+    def prove_all(self) -> None:
+        """Prove every file, used or not.
+
+        Raises:
+            BundleError: One is missing or changed.
+        """
+        for file in self.spec.files:
+            prove(self.path, file, self.spec.files)
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the bytes of every file: the manifest, a signature, then by name.
@@ -136,9 +145,8 @@ def open_bundle(
 ) -> Bundle:
     """Read a bundle's manifest; its files, which have to be there, are proven when they are read.
 
-    A device that opens one variant of eight neither reads nor proves the other seven: of 28 MB that
-    was a third of the time to its first answer, from a file cache, which a device that starts lacks
-    (benchmarks/engines/memory.py).
+    So a device that opens one variant of eight neither reads nor proves the other seven
+    (`benchmarks/engines/memory.py` measures what that takes).
 
     Args:
         name: A folder, or a released model's name.
@@ -185,8 +193,7 @@ def load_bundle(
         ConfigError: As `open_bundle`.
     """
     bundle = open_bundle(name, signer=signer, allow_older=allow_older)
-    for file in bundle.spec.files:
-        prove(bundle.path, file, bundle.spec.files)
+    bundle.prove_all()
     return bundle
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @click.argument("network", metavar="RUN|NETWORK")
 @click.option(
     "--variant",
-    help="What to time: one of the float variants that an export makes. By default the first one.",
+    help="What to time: a float variant that an export makes. By default the "
+    "quickest float32 one here.",
 )
 @click.option(
     "--rounds",
@@ -50,8 +51,9 @@ def command(network: str, variant: str | None, rounds: int, file: Path | None) -
     from edgecat.train.finished import load_checkpoint
 
     given = load_checkpoint(Path(network)) if Path(network).is_dir() else network
-    stopwatch = open_stopwatch(given, variant, rounds)
-    savings = measure_savings(stopwatch, list_edits(stopwatch.arch), TerminalProgress())
+    progress = TerminalProgress()
+    stopwatch = open_stopwatch(given, variant, rounds, progress)
+    savings = measure_savings(stopwatch, list_edits(stopwatch.arch), progress)
     show(dataclasses.asdict(savings), "\n".join(_describe(savings)), file)
 
 

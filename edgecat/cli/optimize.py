@@ -59,7 +59,8 @@ from edgecat.typed import command_line
 @click.option("--epochs", type=int, help="That each network learns; by default as many as RUN.")
 @click.option(
     "--variant",
-    help="What to time: one of the float variants that an export makes. By default the first one.",
+    help="What to time: a float variant that an export makes. By default that of --table or of the "
+    "search in OUT, else the quickest float32 one here.",
 )
 @click.option(
     "--rounds",
@@ -116,11 +117,11 @@ def command(
     """Find quicker networks for this machine, and let them learn on.
 
     RUN is what "edgecat finetune" made. Its network is changed by edits, which take operators out
-    ("edgecat help optimize" lists them). First each edit is tried alone: what it saves, in an
-    engine on this machine, and what it costs: how far the network's answers to validation photos
-    are from those before. Then, for each speedup, the edits that reach it and together cost the
-    least are made; that network is timed, and learns on as "edgecat finetune --from RUN" would: by
-    the same recipe, from the same teacher.
+    ("edgecat help optimize" lists them). First each edit is tried alone: what it saves, in the
+    engine that is the quickest on this machine, and what it costs: how far the network's answers to
+    validation photos are from those before. Then, for each speedup, the edits that reach it and
+    together cost the least are made; that network is timed, and learns on as "edgecat finetune
+    --from RUN" would: by the same recipe, from the same teacher.
 
     The end is a table of accuracy against time, OUT/front.json and OUT/front.svg. Recommended is
     the quickest network that lost at most --max-drop. Test photos choose nothing. With --export the

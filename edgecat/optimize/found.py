@@ -112,10 +112,13 @@ class FrontWriter:
     def _list_rows(self, found: Found) -> Iterator[Row]:
         parent = Candidate(PARENT, (), 1.0, 1.0, 0.0, Cost(0.0, 1.0, 1.0), None)
         for one in (parent, *found.networks):
-            plain = {self._savings.variant: Measured(one.saving, self._judge_run(one))}
-            measured = found.variants.networks.get(one.name, plain)
-            if one is parent:  # what all are compared with takes its own time
-                measured = measured | plain
+            timed = self._savings.variant
+            measured = found.variants.networks.get(one.name)
+            if measured is None:
+                measured = {timed: Measured(one.saving, self._judge_run(one))}
+            elif one is parent:  # what all are compared with takes its own time
+                itself = dataclasses.replace(measured[timed], saving=one.saving)
+                measured = measured | {timed: itself}
             for variant, each in measured.items():
                 yield make_row(one, variant, each)
 

@@ -69,8 +69,8 @@ class SearchJob:
         budget_minutes: For all but exports, which begin only when all networks have learned within
             it; None for as long as it takes.
         epochs: That each network learns; None for as many as the run.
-        variant: What to time, see `edgecat.optimize.timing.find_product`; None for the first one,
-            or that of the table.
+        variant: What to time, see `edgecat.optimize.timing.find_product`; None for the quickest
+            float32 one here, or that of the table.
         rounds: Timed photos of each network.
         table: What each edit saves, measured before; None to measure it.
         is_other_machine: Whether the table is another machine's, for which the networks are made.

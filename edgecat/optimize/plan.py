@@ -207,7 +207,9 @@ def open_gauge(job: SearchJob, parent: Checkpoint, savings: Savings, progress: P
         StorageError: The disk is full; costs that were found before are kept.
     """
     stopwatch = (
-        None if job.is_other_machine else open_stopwatch(parent, savings.variant, job.rounds)
+        None
+        if job.is_other_machine
+        else open_stopwatch(parent, savings.variant, job.rounds, progress)
     )
     meter = open_run_meter(job, parent, progress)
     return Gauge(meter, settle_costs(job, list_quicker(savings), meter, progress), stopwatch)

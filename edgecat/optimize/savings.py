@@ -111,10 +111,10 @@ def measure_savings(
             for (edit,) in times.keys() - {()}:
                 found[edit] = summarize(times[(edit,)], times[()])
                 step()
-    setting = _describe_setting(stopwatch.product.variant.name)
+    setting = _describe_setting(stopwatch.variant)
     return Savings(
         arch=stopwatch.arch,
-        variant=stopwatch.product.variant.name,
+        variant=stopwatch.variant,
         latency_ms=statistics.median(latencies_ms),
         edits={edit: found[edit] for edit in edits},
         cpu=setting.pop("cpu"),
@@ -146,4 +146,4 @@ def summarize(times_ms: list[float], reference_ms: list[float]) -> Saving:
 def _describe_setting(variant: str) -> dict[str, str]:
     """Return what decides how long a photo takes: processor and the engine's version."""
     host, package = describe_host(), ENGINES.load(variant.partition("-")[0]).package
-    return {"cpu": host["cpu"], package: host["versions"][package]}
+    return {"cpu": host["cpu"], package: host["versions"].get(package, "not installed")}

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import io
 import math
+import statistics
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -12,11 +13,12 @@ import onnx
 import torch
 
 from edgecat.bench.openings import NUM_OPENINGS, Timed, time_openings
-from edgecat.errors import ConfigError
+from edgecat.errors import ConfigError, UnsupportedGraphError
 from edgecat.export.maker import MAKERS, Product, list_products
 from edgecat.export.to_onnx import INPUT_NAME, OPSET, OUTPUT_NAME
 from edgecat.graph.optimize import optimize_graph
 from edgecat.optimize.space import build_random
+from edgecat.progress import Progress
 from edgecat.quantize.model import Model
 from edgecat.train.architecture import find_architecture
 from edgecat.train.edit import apply_edit, join_name
@@ -27,16 +29,21 @@ from edgecat.train.network import PhotoNetwork
 _MAX_OPEN = 4
 
 
+def list_timeable() -> list[Product]:
+    """Return the float variants that this machine computes itself, the reference engine's first."""
+    return [p for p in list_products() if p.precision.files.made == "exact" and p.runs_here]
+
+
 def find_product(name: str) -> Product:
     """Return a variant that can be timed.
 
     Args:
-        name: Of a float variant that this machine computes itself.
+        name: Of one of `list_timeable`.
 
     Raises:
         ConfigError: There is no such variant here.
     """
-    here = [p for p in list_products() if p.precision.files.made == "exact" and p.runs_here]
+    here = list_timeable()
     for product in here:
         if product.variant.name == name:
             return product
@@ -79,6 +86,11 @@ class Stopwatch:
     num_photos: int
     trained: PhotoNetwork | None = None
 
+    @property
+    def variant(self) -> str:
+        """Return the name of what is timed."""
+        return self.product.variant.name
+
     def time(
         self, sets: Iterable[tuple[str, ...]]
     ) -> Iterator[Mapping[tuple[str, ...], list[float]]]:
@@ -93,11 +105,17 @@ class Stopwatch:
         """
         edits_of = {join_name(self.arch, edits): edits for edits in ((), *sets)}
         for times in time_in_groups(
-            [*edits_of], lambda name: self._load(edits_of[name]), self.num_photos
+            [*edits_of], lambda name: self.load(edits_of[name]), self.num_photos
         ):
             yield {edits_of[name]: times_ms for name, times_ms in times.items()}
 
-    def _load(self, edits: tuple[str, ...]) -> Timed:
+    def load(self, edits: tuple[str, ...] = ()) -> Timed:
+        """Return what is timed of the network with edits.
+
+        Raises:
+            ConfigError: An edit does not fit.
+            UnsupportedGraphError: The engine cannot have the network.
+        """
         network = self._edit(edits)
         files = MAKERS.load(self.product.variant.engine).build(_build_graph(network))
         model = Model(self.product.variant, tuple(files))
@@ -114,6 +132,32 @@ class Stopwatch:
                 apply_edit(network, edit)
         architecture = find_architecture(name)
         return PhotoNetwork(network, architecture, architecture.input)
+
+
+def find_quickest(stopwatches: Sequence[Stopwatch], progress: Progress) -> Stopwatch:
+    """Return the one in whose variant its network, as it is, answers soonest.
+
+    Args:
+        stopwatches: Of one network, each of another variant. Of what an engine cannot have, none is
+            the quickest; the first one's takes every network.
+        progress: Told of each time that all are opened, and of what is left out.
+
+    Raises:
+        EngineError: An engine is not installed.
+    """
+    first, *others = stopwatches
+    by_name, models = {first.variant: first}, {first.variant: first.load()}
+    for one in others:
+        try:
+            models[one.variant] = one.load()
+        except UnsupportedGraphError as error:
+            progress.say(f"{one.variant} is left out: {error}")
+        else:
+            by_name[one.variant] = one
+    with progress.phase("which engine is the quickest", NUM_OPENINGS) as step:
+        num_photos = math.ceil(first.num_photos / NUM_OPENINGS)
+        times_ms = time_openings(models, num_photos, on_opening=step).medians_ms
+    return by_name[min(models, key=lambda name: statistics.median(times_ms[name]))]
 
 
 def _build_graph(network: PhotoNetwork) -> onnx.ModelProto:

@@ -102,10 +102,17 @@ def measure_variants(
     except ConfigError as error:
         progress.say(f"variants are timed where edits were: {error}; run the same command there")
         return
+    parent = load_bundle(job.bundle_of(PARENT))
+    if savings.variant not in {one.name for one in parent.spec.variants}:
+        progress.say(
+            f"no variant is timed: edits were in {savings.variant}, which the export of {job.run} "
+            "left out; search in another --variant, and another --out"
+        )
+        return
     with wait_for_folder(job.out, progress):
         found = load_variants(job).networks
         lacking = [name for name in names if name not in found]
-        reference = prepare(load_bundle(job.bundle_of(PARENT)), savings.variant, ONE_THREAD)
+        reference = prepare(parent, savings.variant, ONE_THREAD)
         with progress.phase("variants", len(lacking)) as step:
             for name in lacking:
                 bundle = load_bundle(job.bundle_of(name))

@@ -65,7 +65,7 @@ def list_choices(
     """Yield what may be opened, the best first; nothing where nothing is worth running here.
 
     Args:
-        bundle: Verified.
+        bundle: Opened.
         variant: As for `open_engine`.
         threads: The same.
         device: The same.
@@ -124,7 +124,7 @@ def open_choice(
     """Open a variant of a bundle, and say why this one.
 
     Args:
-        bundle: Verified.
+        bundle: Opened.
         variant: One of its variants' names; None for the fastest: as `edgecat tune` measured it on
             this machine, or else of those that the bundle's verdicts recommend for this processor
             and whose engine is installed.

@@ -49,7 +49,7 @@ def run_self_test(bundle: Bundle, engine: Engine, device: str = CPU) -> SelfTest
     """Prove that this device answers a bundle's golden photos as the exporting machine did.
 
     Args:
-        bundle: Verified. One of an older edgecat stores no golden photos: nothing is proven then.
+        bundle: Opened. One of an older edgecat stores no golden photos: nothing is proven then.
         engine: One of its variants, open.
         device: On which it is.
 

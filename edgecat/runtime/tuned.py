@@ -48,7 +48,7 @@ def find_tuning(bundle: Bundle) -> Found:
     Whatever is wrong with a file, it is passed over: a bundle opens without it, too.
 
     Args:
-        bundle: Verified.
+        bundle: Opened.
     """
     dropped = []
     for path in (_own_place(bundle), _place_beside(bundle)):

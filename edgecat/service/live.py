@@ -58,8 +58,10 @@ class LiveClassifier:
         with self._reloading:
             self._identity = self._look()
             try:
+                opened = self._open()
+                opened.bundle.prove_all()  # the old one answers meanwhile: there is time for it
                 # The old one is not closed: it goes when the last answer under way is given.
-                self._current = self._open()
+                self._current = opened
             except EdgecatError as error:
                 self.refusal = str(error)
                 raise

@@ -69,7 +69,7 @@ class Edit:
             fitted by their projections, see `edgecat.train.refit`.
         scales_all: Whether it makes all of a network quicker, and not a part.
         lasting_ratio: Share of what it costs at once that is left when the network has learned on.
-            Source: benchmarks/results/*/lasting_costs.json; all of it where nobody measured that.
+            Source: benchmarks/results/*/lasting_costs*.json; all of it where nobody measured that.
     """
 
     form: str

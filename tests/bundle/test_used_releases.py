@@ -43,8 +43,9 @@ def owner(tmp_path):
 def make_release(make_bundle, colour_model, owner):
     """A function that makes a bundle which its owner has signed; None for one without a number."""
 
-    def make(number, name=None, golden=None):
-        files = {"model.onnx": colour_model} | ({"golden.json": golden} if golden else {})
+    def make(number, name=None, golden=None, unused=None):
+        more = {"golden.json": golden, "unused": unused}
+        files = {"model.onnx": colour_model} | {name: data for name, data in more.items() if data}
         folder = make_bundle(files=files, name=name or f"release-{number}")
         if number is None:
             signature = sign((folder / MANIFEST).read_bytes(), owner[0])
@@ -211,6 +212,10 @@ def test_a_broken_release_with_a_high_number_locks_nobody_out(make_release, owne
     (damaged / "model.onnx").write_bytes(b"damaged")
     with pytest.raises(BundleError):
         use(damaged, owner)
+    unused = make_release(11, unused=b"as it was")
+    (unused / "unused").write_bytes(b"another..")
+    with pytest.raises(BundleError, match=r"unused: its SHA-256"):
+        use(unused, owner)
     assert find_used_release(owner[1]).release.number == 5
     assert use(make_release(6), owner).number == 6
 

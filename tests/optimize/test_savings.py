@@ -13,14 +13,22 @@ pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 from benchmarks.optimize.predicted_latency import predict_ratio
 from edgecat.bench.host import describe_host
 from edgecat.cli.main import _run
-from edgecat.errors import ConfigError
-from edgecat.export.maker import list_products
+from edgecat.errors import ConfigError, UnsupportedGraphError
 from edgecat.export.to_onnx import export_onnx
 from edgecat.graph.optimize import optimize_graph
 from edgecat.optimize.kept import load_kept
 from edgecat.optimize.savings import Saving, Savings, measure_savings, summarize
 from edgecat.optimize.space import build_random, find_pairs, group_edits, list_edits
-from edgecat.optimize.timing import NUM_OPENINGS, Stopwatch, _build_graph, find_product
+from edgecat.optimize.table import open_stopwatch
+from edgecat.optimize.timing import (
+    NUM_OPENINGS,
+    Stopwatch,
+    _build_graph,
+    find_product,
+    find_quickest,
+    list_timeable,
+)
+from edgecat.progress import Silent
 from edgecat.train.architecture import find_architecture
 from edgecat.train.edit import EDITS, join_name, kind_of
 from edgecat.train.mobilenet_blocks import find_blocks
@@ -30,9 +38,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 ARCH = "mobilenet_v3_small"
 
-TIMED = [
-    p.variant.name for p in list_products() if p.precision.files.made == "exact" and p.runs_here
-]
+TIMED = [product.variant.name for product in list_timeable()]
 
 # Half the side is a quarter of the work, and without blocks and head there is little left: no noise
 # of a busy machine hides that.
@@ -176,6 +182,39 @@ def test_every_engine_times_edits_opening_by_opening(variant):
     assert summarize(times[MOST], times[()]).interval_ratio[1] < 1
 
 
+@pytest.mark.slow
+def test_of_several_variants_the_one_that_answers_soonest_is_found():
+    lean = join_name(ARCH, MOST)
+    slow, quick = (Stopwatch(name, list_timeable()[0], 1) for name in (ARCH, lean))
+    other = dataclasses.replace(slow.product.variant, name="onnxruntime-int8")
+    quick = dataclasses.replace(quick, product=dataclasses.replace(slow.product, variant=other))
+    assert find_quickest([slow, quick], Silent()) is quick
+    assert find_quickest([quick, slow], Silent()) is quick
+
+
+@pytest.mark.slow
+def test_unless_asked_otherwise_a_float32_variant_of_an_engine_here_is_timed():
+    found = open_stopwatch(ARCH, None, 1, Silent()).product
+    assert found.variant.name in TIMED
+    assert found.precision.made == "exact"
+
+
+def test_a_variant_that_cannot_have_the_network_is_left_out_and_told(monkeypatch, listens):
+    first, *others = [Stopwatch(ARCH, one, 1) for one in list_timeable()]
+
+    def refuse(self, edits=()):
+        if self.variant == first.variant:
+            return load(self, edits)
+        raise UnsupportedGraphError("no such operator")
+
+    load = Stopwatch.load
+    monkeypatch.setattr(Stopwatch, "load", refuse)
+    progress = listens()
+    assert find_quickest([first, *others], progress) is first
+    told = [f"{one.variant} is left out: no such operator" for one in others]
+    assert [line for line in progress.lines if "left out" in line] == told
+
+
 def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():
     with pytest.raises(ConfigError, match="--variant onnxruntime-int8: this machine can time onnx"):
         find_product("onnxruntime-int8")
@@ -185,7 +224,8 @@ def test_a_variant_that_cannot_be_timed_is_refused_with_those_that_can():
 def test_the_command_lists_edits_and_says_where_they_hold(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("edgecat.optimize.space.list_edits", lambda arch: ("side:128",))
     file = tmp_path / "s.json"
-    assert _run(["edits", ARCH, "--rounds", "10", "--json", str(file)]) == 0
+    options = ["--variant", "onnxruntime-fp32", "--rounds", "10"]
+    assert _run(["edits", ARCH, *options, "--json", str(file)]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith(f"{ARCH}, onnxruntime-fp32, 1 thread, ")
     assert shown[2].startswith("side:128  ")

@@ -17,11 +17,11 @@ from edgecat.errors import ConfigError  # noqa: E402
 from edgecat.export.job import export_run  # noqa: E402
 from edgecat.export.maker import list_products  # noqa: E402
 from edgecat.optimize.found import load_variants  # noqa: E402
-from edgecat.optimize.job import FRONT, PARENT, PICTURE, VARIANTS, SearchJob  # noqa: E402
+from edgecat.optimize.job import FRONT, PARENT, PICTURE, SAVINGS, VARIANTS, SearchJob  # noqa: E402
 from edgecat.optimize.kept import load_kept, save_kept  # noqa: E402
 from edgecat.optimize.savings import Savings, _describe_setting  # noqa: E402
 from edgecat.optimize.search import optimize  # noqa: E402
-from edgecat.optimize.variants import export_front  # noqa: E402
+from edgecat.optimize.variants import export_front, measure_variants  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains and exports
 
@@ -135,6 +135,16 @@ def test_another_machine_leaves_the_clock_to_the_first_one(job, front, listens, 
         (job.out / "aside.json").rename(job.out / VARIANTS)
     assert not found.has_variants
     assert any("timed where edits were: measured with cpu A, but here" in s for s in progress.lines)
+
+
+def test_a_search_in_a_variant_that_the_export_lacks_times_none_and_says_so(job, front, listens):
+    table = load_kept(Savings, job.out / SAVINGS)
+    progress = listens()
+    measure_variants(
+        job, dataclasses.replace(table, variant="onnxruntime-int8"), None, (PARENT,), progress
+    )
+    [told] = progress.lines
+    assert told.startswith("no variant is timed: edits were in onnxruntime-int8, which the export")
 
 
 def test_variants_of_another_machine_cannot_be_timed_here(parent, table, tmp_path, capsys):

@@ -85,6 +85,18 @@ def test_a_damaged_bundle_is_refused_once_and_the_old_one_answers_on(link, bundl
     assert live.refusal is None
 
 
+def test_a_bundle_is_refused_also_for_a_damaged_file_that_is_not_used(
+    make_bundle, colour_model, bundles, link
+):
+    live = LiveClassifier(link)
+    third = make_bundle(files={"model.onnx": colour_model, "unused": b"whole"}, name="third")
+    (third / "unused").write_bytes(b"no so")
+    lead(link, third)
+    with pytest.raises(BundleError, match="unused: its SHA-256"):
+        live.reload_if_changed()
+    assert live.current.predict(RED).label == "red"
+
+
 @pytest.mark.parametrize(("given", "told"), [("first", "first"), ("current", "/first")])
 def test_a_damaged_bundle_is_called_as_it_was_given_and_a_link_by_what_it_leads_to(
     link, bundles, monkeypatch, given, told

@@ -23,11 +23,11 @@ def _make(material: Material, made: Path, *, variant: str) -> None:
 
 
 def _open(material: Material, made: Path, threads: int, *, variant: str) -> Model:
-    """Open the variant from the bundle, every file proven, as `edgecat predict` does."""
-    from edgecat.bundle.store import load_bundle
+    """Open the variant from the bundle, its files proven, as `edgecat predict` does."""
+    from edgecat.bundle.store import open_bundle
     from edgecat.runtime.choice import open_engine
 
-    engine = open_engine(load_bundle(material.bundle), variant, threads)
+    engine = open_engine(open_bundle(material.bundle), variant, threads)
     return Model(np.ascontiguousarray, engine.run, engine.describe()["effective_precision"])
 
 

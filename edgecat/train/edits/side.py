@@ -37,5 +37,5 @@ ENTRY = Edit(
     propose=lambda network: _SIDES_PX,
     scales_all=True,
     amend=_amend,
-    lasting_ratio=0.45,
+    lasting_ratio=0.49,
 )

@@ -563,6 +563,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "lean_pis": _lean_pis,
     "lean_variants_onnxruntime-fp32_30_epochs": _lean_variants,
     "lean_variants_onnxruntime-fp32_90_epochs": _lean_variants,
+    "lean_variants_openvino-bf16_30_epochs": _lean_variants,
     "predicted_latency": _predicted_latency,
     "expected_costs": _expected_costs,
     "lasting_costs": _lasting_costs,

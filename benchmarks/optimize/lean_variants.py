@@ -4,7 +4,8 @@ python -m benchmarks.optimize.lean_variants RUN0 RUN1 RUN2 --work FOLDER --epoch
 
 Goes on with the searches that lie in FOLDER, or makes them: of each run (one a seed) that run and
 the networks of its search are exported with int8, and their variants are timed in turns
-with the run's network, as `edgecat optimize --export` does. Here they answer the run's test photos,
+with the run's network, as `edgecat optimize --export` does. With --edit a network that nobody
+searched for takes part, as a control. Here they answer the run's test photos,
 which chose nothing, and are compared with what the run's own network answers. All that learned take
 part, also those that another one beats: to leave them out would be a choice by luck.
 """
@@ -24,17 +25,21 @@ from edgecat.bench.run import ONE_THREAD, open_all
 from edgecat.bundle.store import load_bundle
 from edgecat.cli.output import TerminalProgress
 from edgecat.export.photos import RunPhotos
+from edgecat.optimize.candidate import Candidate, Candidates
 from edgecat.optimize.found import FrontWriter, load_variants
 from edgecat.optimize.front import Front
-from edgecat.optimize.job import PARENT, RECORD, SAVINGS, SearchJob, SearchRecord
+from edgecat.optimize.job import PARENT, PLAN, RECORD, SAVINGS, SearchJob, SearchRecord
 from edgecat.optimize.judge import open_judge
-from edgecat.optimize.kept import load_kept
+from edgecat.optimize.kept import load_kept, save_kept
+from edgecat.optimize.learn import is_learned, make_job
+from edgecat.optimize.plan import open_gauge
 from edgecat.optimize.savings import Savings
 from edgecat.optimize.search import optimize
 from edgecat.optimize.variants import export_front, measure_variants
 from edgecat.progress import Progress
 from edgecat.scores.answers import Answers
 from edgecat.scores.metrics import Logits
+from edgecat.train.finetune import finetune
 from edgecat.train.finished import Checkpoint, load_checkpoint
 
 # Of issue H, of the time of the network as it is: a lean network that loses at most so much.
@@ -44,6 +49,9 @@ _TARGETS = {
         "onnxruntime-fp32": 0.42, "openvino-fp32": 0.46, "openvino-bf16": 0.46,
     },
 }  # fmt: skip
+
+
+CONTROL = "by-hand"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +73,30 @@ class Asked:
     logits: Logits
 
 
-def export_all(job: SearchJob, parent: Checkpoint, progress: Progress) -> Front:
+def add_control(
+    job: SearchJob, parent: Checkpoint, edits: tuple[str, ...], progress: Progress
+) -> None:
+    """Let a network with these edits learn, and put it among those of a search."""
+    known = load_kept(Candidates, job.out / PLAN)
+    if CONTROL not in known.networks:
+        gauge = open_gauge(job, parent, load_kept(Savings, job.out / SAVINGS), progress)
+        saving, cost = gauge.time(edits), gauge.cost(edits)
+        assert saving is not None  # the search is this machine's
+        ratio, at_once_nats = saving.ratio, cost.divergence_nats
+        control = Candidate(CONTROL, edits, ratio, ratio, at_once_nats, cost, saving)
+        save_kept(Candidates(known.networks | {CONTROL: control}, known.left_out), job.out / PLAN)
+    run = make_job(job, parent, CONTROL, edits)
+    if not is_learned(run.run, run.arch):
+        finetune(run, progress)
+
+
+def export_all(
+    job: SearchJob, parent: Checkpoint, edits: tuple[str, ...], progress: Progress
+) -> Front:
     """Export all networks of a search that have learned, and time their variants."""
     optimize(job, progress)
+    if edits:
+        add_control(job, parent, edits, progress)
     judge = open_judge(parent, job.data)
     savings = load_kept(Savings, job.out / SAVINGS)
     writer = FrontWriter(job, savings, judge)
@@ -81,25 +110,27 @@ def export_all(job: SearchJob, parent: Checkpoint, progress: Progress) -> Front:
     return writer.write()
 
 
-def ask_exports(job: SearchJob, progress: Progress) -> dict[tuple[str, str], Asked]:
+def ask_exports(
+    job: SearchJob, edits: tuple[str, ...], progress: Progress
+) -> dict[tuple[str, str], Asked]:
     """Export the networks of a search, and ask them the test photos in every variant.
 
     Returns:
         By network and variant.
     """
     parent = load_checkpoint(job.run)
-    front = export_all(job, parent, progress)
+    front = export_all(job, parent, edits, progress)
     times = {(row.name, row.variant): row.latency_ratio for row in front.rows}
-    edits = {row.name: row.edits for row in front.rows}
+    edits_of = {row.name: row.edits for row in front.rows}
     reference = answer_split(parent, "test", progress)
     asked: dict[tuple[str, str], Asked] = {}
-    for name in edits:
+    for name in edits_of:
         if not job.bundle_of(name).exists():  # the export failed, and said why
             continue
         for variant, logits in ask_bundle(job.bundle_of(name), parent, progress).items():
             ratio = times[name, variant]
             same_ratio = ratio / times[PARENT, variant]
-            asked[name, variant] = Asked(edits[name], ratio, same_ratio, reference, logits)
+            asked[name, variant] = Asked(edits_of[name], ratio, same_ratio, reference, logits)
     return asked
 
 
@@ -136,11 +167,12 @@ def pool(seeds: Iterable[Mapping[tuple[str, str], Asked]]) -> Iterator[dict[str,
 
 
 @click.command()
+@click.option("--edit", "edits", multiple=True, help="Of the control.")
 @search_options
-def main(searches: list[SearchJob]) -> None:
+def main(searches: list[SearchJob], edits: tuple[str, ...]) -> None:
     """Export the networks of all searches, time and ask them."""
     progress = TerminalProgress()
-    rows = list(pool([ask_exports(job, progress) for job in searches]))
+    rows = list(pool([ask_exports(job, edits, progress) for job in searches]))
     first = searches[0]
     epochs = load_kept(SearchRecord, first.out / RECORD).epochs
     write_result(

@@ -11,8 +11,10 @@ from edgecat.optimize.job import SPEEDUPS, SearchJob
 SEARCH = "search"
 
 
-def search_options(command: Callable[[list[SearchJob]], None]) -> Callable[..., None]:
+def search_options(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take RUN0 RUN1 ... and a work folder; it is given the search of each run.
+
+    Further options of the command are handed on to it.
 
     That of the first run lies in `0/search` of the work folder, and so on; what is compared with
     it may lie beside it.
@@ -32,6 +34,7 @@ def search_options(command: Callable[[list[SearchJob]], None]) -> Callable[..., 
         speedups: tuple[float, ...],
         variant: str,
         rounds: int,
+        **more: object,
     ) -> None:
         command(
             [
@@ -40,7 +43,8 @@ def search_options(command: Callable[[list[SearchJob]], None]) -> Callable[..., 
                     epochs=epochs, variant=variant, rounds=rounds,
                 )
                 for seed, run in enumerate(runs)
-            ]
+            ],
+            **more,
         )  # fmt: skip
 
     return search

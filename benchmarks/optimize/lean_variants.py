@@ -5,9 +5,9 @@ python -m benchmarks.optimize.lean_variants RUN0 RUN1 RUN2 --work FOLDER --epoch
 Goes on with the searches that lie in FOLDER, or makes them: of each run (one a seed) that run and
 the networks of its search are exported with int8, and their variants are timed in turns
 with the run's network, as `edgecat optimize --export` does. With --edit a network that nobody
-searched for takes part, as a control. Here they answer the run's test photos,
-which chose nothing, and are compared with what the run's own network answers. All that learned take
-part, also those that another one beats: to leave them out would be a choice by luck.
+searched for takes part, as a control. Here they answer the run's test photos, which chose nothing,
+and are compared with what the run's own network answers. All that learned take part, also those
+that another one beats: to leave them out would be a choice by luck.
 """
 
 import dataclasses
@@ -49,7 +49,6 @@ _TARGETS = {
         "onnxruntime-fp32": 0.42, "openvino-fp32": 0.46, "openvino-bf16": 0.46,
     },
 }  # fmt: skip
-
 
 CONTROL = "by-hand"
 

@@ -522,6 +522,7 @@ ANSWERS: dict[str, Callable[[_Result], str]] = {
     "finetune_good": _finetune_taught,
     "recipe": _recipe,
     "recipe_12_epochs": _recipe,
+    "recipe_30_epochs": _recipe,
     "recipe_fast": _recipe,
     "larger_photos": _larger_photos,
     "shorter_sides": _shorter_sides,

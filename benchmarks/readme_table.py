@@ -31,7 +31,7 @@ TRANSFER = Path(__file__).parent / "transfer" / "README.md"
 PEERS = Path(__file__).parent / "peers" / "README.md"
 _MARKS = re.compile(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", re.DOTALL)
 _PAGES = re.compile(r"(<!-- pages: .*? -->\n).*?(<!-- end of pages -->)", re.DOTALL)
-_ANSWER = re.compile(r"(<!-- answer: (\w+) -->).*?(<!-- end of answer -->)")
+_ANSWER = re.compile(r"(<!-- answer: (\S+) -->).*?(<!-- end of answer -->)")
 
 # Processes by core that wait or compute, from which on a machine is busy: a benchmark alone keeps
 # its cores busy, too.

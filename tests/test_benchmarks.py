@@ -28,6 +28,7 @@ def test_each_raw_result_is_an_answer_in_one_readme():
     pages = "".join(page.read_text() for page in FOLDER.glob("*/README.md"))
     for name in {path.stem for path in RESULTS.glob("*/*.json")}:
         assert pages.count(f"<!-- answer: {name} -->") == 1, name
+        assert f"<!-- answer: {name} --><!-- end" not in pages, name
 
 
 def test_each_raw_result_lies_in_the_folder_of_its_host():

@@ -112,12 +112,10 @@ class FrontWriter:
     def _list_rows(self, found: Found) -> Iterator[Row]:
         parent = Candidate(PARENT, (), 1.0, 1.0, 0.0, Cost(0.0, 1.0, 1.0), None)
         for one in (parent, *found.networks):
-            timed = self._savings.variant
-            measured = found.variants.networks.get(one.name)
-            if measured is None:
-                measured = {timed: Measured(one.saving, self._judge_run(one))}
-            elif one is parent:  # what all are compared with takes its own time
-                itself = dataclasses.replace(measured[timed], saving=one.saving)
+            timed, plain = self._savings.variant, Measured(one.saving, self._judge_run(one))
+            measured = found.variants.networks.get(one.name, {timed: plain})
+            if one is parent:  # what all are compared with takes its own time
+                itself = dataclasses.replace(measured.get(timed, plain), saving=None)
                 measured = measured | {timed: itself}
             for variant, each in measured.items():
                 yield make_row(one, variant, each)

@@ -60,13 +60,12 @@ def open_stopwatch(
         ConfigError: There is no such variant here.
         EngineError: The engine is not installed.
     """
-    exact = (one for one in list_timeable() if one.precision.made == "exact")
+    exact = [one for one in list_timeable() if one.precision.made == "exact"]
     products = [find_product(variant)] if variant else exact
-    if isinstance(network, str):
-        stopwatches = [Stopwatch(network, one, num_rounds) for one in products]
-    else:
-        arch, trained = network.record.arch, network.network
-        stopwatches = [Stopwatch(arch, one, num_rounds, trained) for one in products]
+    arch, trained = (
+        (network, None) if isinstance(network, str) else (network.record.arch, network.network)
+    )
+    stopwatches = [Stopwatch(arch, one, num_rounds, trained) for one in products]
     return stopwatches[0] if len(stopwatches) == 1 else find_quickest(stopwatches, progress)
 
 

@@ -146,18 +146,17 @@ def find_quickest(stopwatches: Sequence[Stopwatch], progress: Progress) -> Stopw
         EngineError: An engine is not installed.
     """
     first, *others = stopwatches
-    by_name, models = {first.variant: first}, {first.variant: first.load()}
+    models = {first.variant: first.load()}
     for one in others:
         try:
             models[one.variant] = one.load()
         except UnsupportedGraphError as error:
             progress.say(f"{one.variant} is left out: {error}")
-        else:
-            by_name[one.variant] = one
     with progress.phase("which engine is the quickest", NUM_OPENINGS) as step:
         num_photos = math.ceil(first.num_photos / NUM_OPENINGS)
         times_ms = time_openings(models, num_photos, on_opening=step).medians_ms
-    return by_name[min(models, key=lambda name: statistics.median(times_ms[name]))]
+    quickest = min(models, key=lambda name: statistics.median(times_ms[name]))
+    return next(one for one in stopwatches if one.variant == quickest)
 
 
 def _build_graph(network: PhotoNetwork) -> onnx.ModelProto:

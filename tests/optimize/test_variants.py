@@ -104,6 +104,20 @@ def test_an_export_that_was_not_measured_yet_is_measured_and_the_others_are_not(
     assert after[NAME].keys() == before[NAME].keys()
 
 
+def test_what_was_measured_of_the_network_as_it_is_stands_in_the_front(job, front):
+    kept = load_variants(job)
+    own = kept.networks[PARENT]
+    lost = dataclasses.replace(own[front.variant].change, num_lost=3, agreement_ratio=0.5)
+    changed = own | {front.variant: dataclasses.replace(own[front.variant], change=lost)}
+    save_kept(type(kept)(kept.networks | {PARENT: changed}), job.out / VARIANTS)
+    try:
+        rows = {(row.name, row.variant): row for row in optimize(job).rows}
+    finally:
+        save_kept(kept, job.out / VARIANTS)
+    itself = rows[PARENT, front.variant]
+    assert (itself.latency_ratio, itself.change) == (1, lost)
+
+
 def test_an_export_that_failed_is_not_tried_again(job, front, photos, tmp_path, listens):
     mine = dataclasses.replace(job, out=shutil.copytree(job.out, tmp_path / "search"))
     shutil.rmtree(mine.bundle_of(NAME))

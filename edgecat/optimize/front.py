@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from edgecat.export.maker import list_products
 from edgecat.optimize.candidate import Candidate
 from edgecat.optimize.savings import Saving, Savings
 from edgecat.scores.compare import AccuracyChange
@@ -150,8 +151,16 @@ def describe_front(front: Front) -> list[str]:
             f"{'*' if row.is_on_front else ' '} {front.title(row):{width}}  {_tell(row)}"
             for row in front.rows
         ),
+        *_warn_of_rounding(front),
         *_conclude(front),
     ]
+
+
+def _warn_of_rounding(front: Front) -> Iterator[str]:
+    """Yield that a time is not that of the answers beside it, where nothing was exported."""
+    exact = {one.variant.name for one in list_products() if one.precision.made == "exact"}
+    if front.variant not in exact and not front.has_variants:
+        yield f"top-1 is before {front.variant} rounds: --export measures what that loses"
 
 
 def _tell(row: Row) -> str:

@@ -66,6 +66,16 @@ def test_the_end_tells_each_network_what_was_not_reached_and_what_to_take():
     ]
 
 
+def test_what_bf16_loses_is_told_as_unknown_until_it_is_exported():
+    told = "top-1 is before openvino-bf16 rounds: --export measures what that loses"
+    rows = tuple(dataclasses.replace(one, variant="openvino-bf16") for one in FRONT.rows)
+    front = dataclasses.replace(FRONT, variant="openvino-bf16", rows=rows)
+    assert told in describe_front(front)
+    exported = dataclasses.replace(front, rows=(*rows, row(PARENT, 0.9, 40)))
+    assert told not in describe_front(exported)
+    assert told not in describe_front(FRONT)
+
+
 def test_where_all_lost_too_much_it_says_what_to_try():
     rows = tuple(dataclasses.replace(row, is_recommended=False) for row in FRONT.rows)
     lines = describe_front(dataclasses.replace(FRONT, rows=rows, max_drop_pp=0.5))

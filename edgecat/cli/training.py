@@ -60,7 +60,7 @@ def inherit_recipe(
         return None
     if option := find_given(context, _INHERITED):
         raise ConfigError(f"{option} with --from {parent}: that run says it; leave it out")
-    return parents.inherit_recipe(load_run(parent))
+    return parents.inherit_recipe(load_run(parent), edits)
 
 
 def describe_end(record: "RunRecord", run: Path) -> list[str]:

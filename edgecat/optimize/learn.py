@@ -33,7 +33,7 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
     asked = Job(
         data=job.data or Path(parent.record.data),
         run=job.run_of(name),
-        recipe=load_recipe(None, settings, inherited=inherit_recipe(parent.record)),
+        recipe=load_recipe(None, settings, inherited=inherit_recipe(parent.record, edits)),
         teacher=None if job.teacher is None else str(job.teacher),
         unlabelled=job.unlabelled,
         resume=True,

@@ -2,13 +2,13 @@
 
 import dataclasses
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from edgecat.errors import DatasetError
+from edgecat.errors import DatasetError, TrainError
 from edgecat.keep.reviewed import Reviewed, check_new_classes, check_unchanged
 from edgecat.photos.added import FirstPhotos, add_photos
 from edgecat.photos.divide import divide_photos
@@ -19,6 +19,7 @@ from edgecat.train.cache import PhotoCache
 from edgecat.train.job import Job
 from edgecat.train.origins import AddedRecord
 from edgecat.train.ranks import ALONE, Ranks
+from edgecat.train.run import load_run, load_split
 
 #: The class of a photo without a label. Source: what torch's losses leave out.
 NO_TARGET = -100
@@ -97,25 +98,28 @@ def split_data(
     ranks: Ranks = ALONE,
     reviewed: Reviewed | None = None,
 ) -> TrainingData:
-    """Split the photos, or keep the split that their folders make, without leaks.
+    """Split the photos, or keep the split that their folders or a parent make, without leaks.
 
     Of several ranks the first one does it, which alone has the fingerprints.
 
     Args:
         root: The folder that the photos' paths start from.
         cache: The photos, reviewed ones last.
-        job: With the seed, the shares and what to do about conflicts.
+        job: With the seed, the shares, what to do about conflicts, and the parent.
         ranks: Who learns from the photos.
         reviewed: Where the last of the photos are from.
 
     Raises:
         ConfigError: A reviewed photo's label is none.
         DatasetError: A class has too few different photos, or labels contradict each other.
+        TrainError: The photos are not those of the parent.
     """
     paths = {photo.path for photo in reviewed.photos} if reviewed else set()
     num_own = sum(photo.path not in paths for photo in cache.photos)
 
     def divide() -> str:
+        if job.parent is not None:
+            return _divide_as(job.parent, root, cache).to_json()
         split = divide_photos(
             root,
             FirstPhotos(cache, num_own),
@@ -132,6 +136,34 @@ def split_data(
     targets = np.array([number_of[photo.label] for photo in split.photos], np.int64)
     data = TrainingData(cache, split, labels, targets, num_own=num_own)
     return data if reviewed is None else dataclasses.replace(data, added=_record(data, reviewed))
+
+
+def _divide_as(parent: Path, root: Path, cache: PhotoCache) -> Split:
+    """Split photos as a run did whose network is edited, so that the two can be compared.
+
+    Dealt anew they could fall otherwise: at another size other photos are near-duplicates.
+
+    Raises:
+        TrainError: They are not those of the run.
+    """
+    before, left = load_split(parent), defaultdict[tuple[str, str], list[str]](list)
+    for photo in before.photos:
+        left[photo.sha256, photo.label].append(photo.split)
+    rows, num_new = [], 0
+    for found, sha256 in zip(cache.photos, cache.hashes, strict=True):
+        if splits := left[sha256, found.label]:
+            path = found.path.relative_to(root).as_posix()
+            rows.append(SplitPhoto(path, found.label, sha256, splits.pop(0)))
+        else:
+            num_new += 1
+    if num_others := num_new + sum(map(len, left.values())):
+        raise TrainError(
+            f"--from {parent}: {num_others} photos are new, gone, or in another class than in that "
+            "run, so the two could not be compared; give the folder of its photos, "
+            f"{load_run(parent).data}, with its --list if it had one, or fine-tune that network "
+            "again first"
+        )
+    return dataclasses.replace(before, photos=tuple(rows))
 
 
 def _record(data: TrainingData, reviewed: Reviewed) -> AddedRecord:

@@ -19,6 +19,7 @@ from edgecat.train.job import CACHE, UNLABELLED_CACHE, Job, check_job, plan_jobs
 from edgecat.train.lock import lock_run
 from edgecat.train.ranks import Ranks, join, read_ranks
 from edgecat.train.recipe import Recipe
+from edgecat.train.resized import open_resized
 from edgecat.train.run import RunRecord, measure_versions
 from edgecat.train.sampling import describe_unequal
 from edgecat.train.shared_cache import open_shared_cache
@@ -80,11 +81,12 @@ def _finetune(job: Job, ranks: Ranks, device: torch.device, progress: Progress) 
         for start in starts:
             progress.say(f"{start.job.arch}: {start.loaded}")
             _tell_output_layer(start.job, data.labels, progress)
-            if ranks.is_first:
-                record = fit(start, data, unlabelled, progress)
-                ranks.tell(dataclasses.asdict(record))
-            else:
-                record = follow(start, data, unlabelled, progress)
+            with open_resized(data, start.network.input, job.run, progress, ranks) as seen:
+                if ranks.is_first:
+                    record = fit(start, seen, unlabelled, progress)
+                    ranks.tell(dataclasses.asdict(record))
+                else:
+                    record = follow(start, seen, unlabelled, progress)
         return record
 
 

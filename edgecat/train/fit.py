@@ -21,7 +21,7 @@ from edgecat.train.learner import Learner, build_learner
 from edgecat.train.loop import begin, train
 from edgecat.train.memory import fit_memory, memory_errors
 from edgecat.train.network import PhotoNetwork, build_network
-from edgecat.train.origins import ParentRecord, TeacherRecord
+from edgecat.train.origins import ParentRecord, TeacherRecord, UnlabelledRecord
 from edgecat.train.outcome import measure_outcome
 from edgecat.train.parent import (
     Parent,
@@ -32,10 +32,11 @@ from edgecat.train.parent import (
 )
 from edgecat.train.photo_store import PhotoStore
 from edgecat.train.ranks import Ranks
+from edgecat.train.resized import open_resized
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher import Teacher, ask_teacher, measure_teacher, open_teacher
-from edgecat.train.unlabelled import add_unlabelled
+from edgecat.train.unlabelled import choose_unlabelled
 from edgecat.train.weights import LoadedWeights, load_weights
 
 
@@ -109,10 +110,8 @@ def fit(
     job, ranks = start.job, start.ranks
     teacher = open_teacher(Path(job.teacher), data) if job.teacher else None
     record = _make_record(start, data, teacher)
-    if teacher is not None and unlabelled is not None and job.unlabelled is not None:
-        data, added = add_unlabelled(data, unlabelled, teacher.network, start.device)
-        added = dataclasses.replace(added, folder=str(job.unlabelled.resolve()))
-        progress.say(str(added))
+    if teacher is not None and job.unlabelled is not None:
+        data, added = _choose_unlabelled(start, teacher, data, unlabelled, progress)
         record = dataclasses.replace(record, unlabelled=added)
     record = _follow(start, record, data.split)
     if record.outcome is not None:
@@ -172,6 +171,23 @@ def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> R
         added=data.added,
         parent=start.parent.record if start.parent else None,
     )
+
+
+def _choose_unlabelled(
+    start: Start,
+    teacher: Teacher,
+    data: TrainingData,
+    unlabelled: PhotoCache | None,
+    progress: Progress,
+) -> tuple[TrainingData, UnlabelledRecord]:
+    """Return the photos with those without labels to learn from, and what is recorded of these."""
+    job, data = start.job, dataclasses.replace(data, unlabelled=unlabelled)
+    assert job.unlabelled is not None
+    with open_resized(data, teacher.network.input, job.run, progress) as seen:
+        chosen, added = choose_unlabelled(seen, teacher.network, start.device)
+    progress.say(str(added))
+    added = dataclasses.replace(added, folder=str(job.unlabelled.resolve()))
+    return dataclasses.replace(data, chosen=chosen), added
 
 
 def _edit_parent(

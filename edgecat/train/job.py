@@ -23,7 +23,7 @@ CACHE = "pixels.cache"
 #: The same of photos without labels.
 UNLABELLED_CACHE = "unlabelled.cache"
 
-#: Both at the size that a teacher sees, while it is asked, if that is not the student's.
+#: Both at the size that a teacher sees, while it learns or is asked, if it is not the student's.
 TEACHER_CACHES = ("teacher.cache", "teacher-unlabelled.cache")
 
 # All that a run may have that was killed before it wrote its record, or that writes it just now;
@@ -32,6 +32,7 @@ _LEFTOVERS = (
     LOCK,
     "pixels*.cache",
     "unlabelled*.cache",
+    "teacher*.cache",
     runs.SPLIT,
     *(f".{name}.*{atomic.UNFINISHED}" for name in (runs.SPLIT, runs.RECORD)),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from edgecat.errors import TrainError
+from edgecat.errors import ConfigError, TrainError
 from edgecat.scores.metrics import describe_top1, top1_ratio
 from edgecat.train import run as runs
 from edgecat.train.architecture import find_architecture
@@ -23,7 +23,7 @@ from edgecat.train.job import Job
 from edgecat.train.look import TrainingPhotos
 from edgecat.train.network import PhotoNetwork, predict_both
 from edgecat.train.origins import ParentRecord
-from edgecat.train.recipe import Recipe
+from edgecat.train.recipe import MIN_CROP_PX, Recipe
 from edgecat.train.run import RunRecord, load_run
 from edgecat.train.weights import LoadedWeights
 
@@ -52,7 +52,8 @@ def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
     Raises:
         TrainError: No run there, one whose teacher or photos without labels are elsewhere, one
             that reviewed photos were added to, or one of an earlier edgecat, with another input.
-        ConfigError: This edgecat does not know its network.
+        ConfigError: This edgecat does not know its network, or the recipe splits the photos
+            otherwise.
     """
     record = load_run(parent)
     if record.added is not None:
@@ -60,6 +61,13 @@ def inherit(job: Job, parent: Path, edits: tuple[str, ...]) -> Job:
             f"--from {parent}: it has learned reviewed photos, too (--add {record.added.folder}), "
             "on which an edited network does not learn on; start from a run without --add"
         )
+    for name in ("val_ratio", "test_ratio"):
+        if getattr(job.recipe, name) != getattr(record.recipe, name):
+            raise ConfigError(
+                f"recipe: {name} {getattr(job.recipe, name):g} with --from {parent}: an edited "
+                f"network learns on that run's split ({getattr(record.recipe, name):g}), so that "
+                f"the two can be compared; leave {name} out"
+            )
     before, now = record.input, find_architecture(record.arch).input
     if before != now:  # of one photo they would see two parts, and not be comparable
         raise TrainError(
@@ -115,10 +123,19 @@ def _find_unlabelled(run: Path, record: RunRecord) -> Path | None:
     return Path(folder)
 
 
-def inherit_recipe(record: RunRecord) -> Recipe:
-    """Return the recipe by which a run's network learns on; crops follow the network's input."""
-    is_own = record.recipe.crop_side_px == record.input.side_px
-    return dataclasses.replace(record.recipe, crop_side_px=0) if is_own else record.recipe
+def inherit_recipe(record: RunRecord, edits: tuple[str, ...]) -> Recipe:
+    """Return the recipe by which a run's network learns on: crops shrink with what it takes.
+
+    Args:
+        record: Of the run.
+        edits: As `edgecat.train.edit.apply_edit` knows them.
+
+    Raises:
+        ConfigError: This edgecat does not know the network, or an edit.
+    """
+    side_px = find_architecture(join_name(record.arch, edits)).input.side_px
+    crop_px = round(record.recipe.crop_side_px * side_px / record.input.side_px)
+    return dataclasses.replace(record.recipe, crop_side_px=max(crop_px, MIN_CROP_PX))
 
 
 def open_parent(run: Path) -> Parent:
@@ -154,10 +171,8 @@ def edit_parent(parent: Parent, arch: str, data: TrainingData) -> PhotoNetwork:
         data: Photos at the size that the edited network takes.
 
     Raises:
-        TrainError: The photos are split otherwise than the parent's.
         ConfigError: An edit does not fit.
     """
-    _check_split(parent, data)
     num_before = len(split_name(parent.record.arch)[1])
     return edit_network(parent.checkpoint.network, split_name(arch)[1][num_before:], data)
 
@@ -178,23 +193,6 @@ def edit_network(network: PhotoNetwork, edits: Iterable[str], data: TrainingData
     for edit in edits:
         apply_edit(edited.network, edit, look)
     return edited
-
-
-def _check_split(parent: Parent, data: TrainingData) -> None:
-    """Refuse photos that a lean network cannot be compared on with its parent.
-
-    Raises:
-        TrainError: Some are new, gone, or have moved to another part of the split.
-    """
-    before = {photo.sha256: photo.split for photo in parent.checkpoint.split.photos}
-    now = {photo.sha256: photo.split for photo in data.split.photos}
-    if others := [sha for sha in before.keys() | now.keys() if before.get(sha) != now.get(sha)]:
-        raise TrainError(
-            f"--from {parent.record.run}: {len(others)} photos are new, gone, or split otherwise "
-            "than in that run, so the two could not be compared; give the folder of its photos, "
-            f"{parent.checkpoint.record.data}, with its --list if it had one, or fine-tune that "
-            "network again first"
-        )
 
 
 def describe_scores(record: RunRecord) -> list[str]:

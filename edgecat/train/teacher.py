@@ -15,11 +15,10 @@ import torch
 
 from edgecat.errors import TrainError
 from edgecat.graph.bulk import Arrays, open_in_bulk
-from edgecat.photos.input import InputSpec
 from edgecat.scores.metrics import Logits, top1_ratio
 from edgecat.train import run as runs
 from edgecat.train.batches import make_batches
-from edgecat.train.cache import PhotoCache, open_cache
+from edgecat.train.cache import open_cache
 from edgecat.train.data import TrainingData
 from edgecat.train.finished import Checkpoint, load_checkpoint
 from edgecat.train.job import TEACHER_CACHES
@@ -27,6 +26,7 @@ from edgecat.train.network import PhotoNetwork, predict_both, predict_logits
 from edgecat.train.origins import TeacherRecord
 from edgecat.train.photo_store import PhotoStore
 from edgecat.train.recipe import Recipe
+from edgecat.train.resized import open_resized, size_like
 from edgecat.train.run import RunRecord
 from edgecat.train.session import Session
 from edgecat.train.teacher_answers import TeacherAnswers, make_key
@@ -109,8 +109,8 @@ def measure_teacher(teacher: Teacher, session: Session, device: torch.device) ->
     Raises:
         StorageError: The disk is full.
     """
-    data, (spec, _) = session.data, _size_views(teacher, session)
-    indices = data.indices("val")
+    data, indices = session.data, session.data.indices("val")
+    spec = size_like(data.cache.spec, teacher.network.input)
     photos = [data.cache.photos[index] for index in indices]
     file = session.run / TEACHER_CACHES[0]
     with open_cache(file, photos, spec, session.progress, skip_broken=False) as cache:
@@ -128,8 +128,8 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Tea
         StorageError: The disk is full.
     """
     shape = (session.data.num_learned, len(session.data.labels))
-    spec, recipe = _size_views(teacher, session)
-    folder = teacher.run / runs.ANSWERS / _make_key(teacher, session, spec, recipe)
+    recipe = _size_crops(teacher, session)
+    folder = teacher.run / runs.ANSWERS / _make_key(teacher, session, recipe)
     answers = TeacherAnswers(folder, min(session.recipe.num_views, session.recipe.epochs), shape)
     epochs = [e for e in range(1, answers.num_views + 1) if answers.load(e) is None]
     if damaged := sum(map(answers.has, epochs)):
@@ -138,7 +138,7 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Tea
         return answers
     num_steps = len(epochs) * session.steps_per_epoch
     with (
-        _open_views(session, spec, recipe) as views,
+        _open_views(teacher, session) as views,
         session.progress.phase("teacher's answers", num_steps) as step,
     ):
         answer = _open_network(teacher.network, device, recipe.crop_side_px)
@@ -151,39 +151,27 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Tea
     return answers
 
 
-def _size_views(teacher: Teacher, session: Session) -> tuple[InputSpec, Recipe]:
+def _size_crops(teacher: Teacher, session: Session) -> Recipe:
     """Return what makes a run's views at the size that a teacher takes."""
     own, spec, recipe = teacher.network.input, session.data.cache.spec, session.recipe
     crop_px = round(recipe.crop_side_px * own.side_px / spec.side_px)
-    return (
-        dataclasses.replace(spec, side_px=own.side_px, shorter_side_px=own.shorter_side_px),
-        dataclasses.replace(recipe, crop_side_px=crop_px),
-    )
+    return dataclasses.replace(recipe, crop_side_px=crop_px)
 
 
 @contextlib.contextmanager
-def _open_views(session: Session, spec: InputSpec, recipe: Recipe) -> Iterator[Session]:
-    """Yield the run with photos of another size; those of its own are not decoded again."""
-    data, progress = session.data, session.progress
-    if spec == data.cache.spec:
-        yield session
-        return
-    with contextlib.ExitStack() as stack:
-
-        def decode(cache: PhotoCache, name: str) -> PhotoCache:
-            file = session.run / name
-            return stack.enter_context(
-                open_cache(file, cache.photos, spec, progress, skip_broken=False)
-            )
-
-        unlabelled = data.unlabelled and decode(data.unlabelled, TEACHER_CACHES[1])
-        cache = decode(data.cache, TEACHER_CACHES[0])
-        resized = dataclasses.replace(data, cache=cache, unlabelled=unlabelled)
-        store = PhotoStore(resized, session.store.device)
-        yield dataclasses.replace(session, data=resized, store=store, recipe=recipe)
+def _open_views(teacher: Teacher, session: Session) -> Iterator[Session]:
+    """Yield a run whose views are as large as its teacher takes them."""
+    with open_resized(session.data, teacher.network.input, session.run, session.progress) as data:
+        if data is session.data:
+            yield session
+            return
+        store = PhotoStore(data, session.store.device)
+        recipe = _size_crops(teacher, session)
+        yield dataclasses.replace(session, data=data, store=store, recipe=recipe)
 
 
-def _make_key(teacher: Teacher, session: Session, spec: InputSpec, recipe: Recipe) -> str:
+def _make_key(teacher: Teacher, session: Session, recipe: Recipe) -> str:
+    spec = size_like(session.data.cache.spec, teacher.network.input)
     return make_key(
         {
             "model": teacher.record.model_sha256,

@@ -5,7 +5,6 @@ photo that validates or tests), and what the teacher takes for none of the class
 """
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterator
@@ -70,27 +69,26 @@ def open_unlabelled(
         yield cache
 
 
-def add_unlabelled(
-    data: TrainingData, photos: PhotoCache, teacher: PhotoNetwork, device: torch.device
-) -> tuple[TrainingData, UnlabelledRecord]:
-    """Return training data to which photos without labels have been added, and what was left out.
+def choose_unlabelled(
+    data: TrainingData, teacher: PhotoNetwork, device: torch.device
+) -> tuple[Indices, UnlabelledRecord]:
+    """Return the positions of the photos without labels to learn from, and what was left out.
 
     Args:
-        data: Labelled photos.
-        photos: Those without labels.
+        data: Photos with labels and without, at the size that the teacher takes.
         teacher: Has learned the labelled ones.
         device: Where it computes.
     """
-    new = find_new(data.cache, photos)
-    chosen = new[~_are_unknown(data, photos, new, teacher, device)] if len(new) else new
+    assert data.unlabelled is not None
+    photos, new = data.unlabelled, find_new(data.cache, data.unlabelled)
+    chosen = new[~_are_unknown(data, new, teacher, device)] if len(new) else new
     hashes = "\n".join(photos.hashes[i] for i in chosen)  # in order: by its place each is cut
-    record = UnlabelledRecord(
+    return chosen, UnlabelledRecord(
         sha256=hashlib.sha256(hashes.encode()).hexdigest(),
         num_learned=len(chosen),
         num_duplicates=len(photos.photos) - len(new),
         num_unknown=len(new) - len(chosen),
     )
-    return dataclasses.replace(data, unlabelled=photos, chosen=chosen), record
 
 
 def find_new(labelled: PhotoCache, photos: PhotoCache) -> Indices:
@@ -106,14 +104,11 @@ def find_new(labelled: PhotoCache, photos: PhotoCache) -> Indices:
 
 
 def _are_unknown(
-    data: TrainingData,
-    photos: PhotoCache,
-    indices: Indices,
-    teacher: PhotoNetwork,
-    device: torch.device,
+    data: TrainingData, indices: Indices, teacher: PhotoNetwork, device: torch.device
 ) -> np.ndarray:
-    """Return bool `[N]`: whether the teacher takes a photo for none of the classes."""
+    """Return bool `[n]`: whether the teacher takes photos without labels for none of the classes."""
+    assert data.unlabelled is not None
     predict = functools.partial(predict_both, teacher.to(device), device=device)
     detector = fit_detector(*predict(data.cache, data.indices("train")))
     threshold = choose_threshold(detector.ood_score(*predict(data.cache, data.indices("val"))))
-    return detector.ood_score(*predict(photos, indices)) > threshold
+    return detector.ood_score(*predict(data.unlabelled, indices)) > threshold

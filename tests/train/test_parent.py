@@ -56,7 +56,7 @@ def parent(job):
 
 @pytest.fixture(scope="module")
 def lean_job(job, parent):
-    recipe = dataclasses.replace(inherit_recipe(load_run(parent)), **STILL)
+    recipe = dataclasses.replace(inherit_recipe(load_run(parent), EDITS), **STILL)
     asked = dataclasses.replace(job, run=job.run.parent / "lean", recipe=recipe, seed=0)
     return inherit(asked, parent, EDITS)
 
@@ -96,16 +96,23 @@ def test_it_has_the_parents_split_and_recipe_and_its_head_does_not_learn_alone(l
     record, before = load_run(lean[0]), load_run(parent)
     assert record.seed == before.seed != 0
     assert load_split(lean[0]).photos == load_split(parent).photos
-    assert record.recipe == dataclasses.replace(before.recipe, head_epochs=0, **STILL)
+    assert record.recipe == dataclasses.replace(
+        before.recipe, crop_side_px=37, head_epochs=0, **STILL
+    )
     assert record.random == ()
 
 
-def test_crops_follow_the_input_unless_the_recipe_says_otherwise(parent):
+def test_crops_are_as_large_a_part_of_the_input_as_before(parent):
     record = load_run(parent)
     assert record.recipe.crop_side_px == 64
-    assert inherit_recipe(record).crop_side_px == 64
+    assert inherit_recipe(record, ()).crop_side_px == 64
+    assert inherit_recipe(record, ("side:160",)).crop_side_px == 46
+    small = dataclasses.replace(record.recipe, crop_side_px=48)
+    halved = inherit_recipe(dataclasses.replace(record, recipe=small), ("side:128",))
+    assert halved.crop_side_px == 32  # none is smaller
     own = dataclasses.replace(record.recipe, crop_side_px=record.input.side_px)
-    assert inherit_recipe(dataclasses.replace(record, recipe=own)).crop_side_px == 0
+    whole = dataclasses.replace(record, recipe=own)
+    assert inherit_recipe(whole, ("no-se", "side:160")).crop_side_px == 160
 
 
 def test_it_starts_from_the_parents_trained_weights_edited(lean, parent):
@@ -129,7 +136,7 @@ def test_a_lean_run_that_was_killed_goes_on_to_the_same_weights(lean, lean_job, 
 
 
 def test_a_lean_network_is_a_parent_too_and_opens_by_its_record(lean, lean_job, tmp_path):
-    recipe = inherit_recipe(load_run(lean[0]))
+    recipe = inherit_recipe(load_run(lean[0]), ())
     job = inherit(elsewhere(lean_job, tmp_path, recipe=recipe), lean[0], ("drop-block:6",))
     finetune(job)
     checkpoint = load_checkpoint(job.run)
@@ -142,9 +149,37 @@ def test_other_photos_than_the_parents_are_refused(lean_job, photos, draw_reds, 
     draw_reds(tmp_path / "more", num_per_class=1, seed=9)
     (tmp_path / "more/class_0/0.png").rename(folder / "class_0/new.png")
     with pytest.raises(
-        TrainError, match=r"photos are new, gone, or split otherwise than.* with its --list"
+        TrainError, match=r": 1 photos are new, gone, or in another class.* with its --list"
     ):
         finetune(elsewhere(lean_job, tmp_path, data=folder))
+
+
+def test_classes_that_are_called_otherwise_are_refused(lean_job, photos, tmp_path):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    (folder / "class_0").rename(folder / "zebra")  # would be the last one's logit
+    with pytest.raises(TrainError, match=": 20 photos are new, gone, or in another class"):
+        finetune(elsewhere(lean_job, tmp_path, data=folder))
+
+
+def test_photos_stay_in_their_splits_however_they_would_be_dealt_now(lean_job, parent, tmp_path):
+    run = shutil.copytree(parent, tmp_path / "parent")
+    split = load_split(run)
+    places = {"train": "val", "val": "train"}
+    swapped = [
+        dataclasses.replace(photo, split=places.get(photo.split, photo.split))
+        if photo.label == "class 0"
+        else photo
+        for photo in split.photos
+    ]
+    (run / "split.json").write_text(dataclasses.replace(split, photos=tuple(swapped)).to_json())
+    finetune(elsewhere(lean_job, tmp_path, parent=run))
+    assert load_split(tmp_path / "run").photos == tuple(swapped)
+
+
+def test_a_recipe_that_splits_otherwise_is_refused(lean_job, parent, tmp_path):
+    recipe = dataclasses.replace(lean_job.recipe, val_ratio=0.3)
+    with pytest.raises(ConfigError, match=r"val_ratio 0\.3 with --from .* leave val_ratio out"):
+        inherit(elsewhere(lean_job, tmp_path, recipe=recipe), parent, EDITS)
 
 
 def test_an_edit_that_does_not_fit_is_refused_before_any_photo_is_read(job, parent, tmp_path):

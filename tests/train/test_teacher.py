@@ -202,17 +202,35 @@ def test_a_student_that_may_have_overtaken_its_teacher_goes_on(
     assert model == (student.run / "model.safetensors").read_bytes()
 
 
-@NEEDS_TIMM
-def test_a_network_of_timm_learns_first_and_a_stopped_run_goes_on_with_it(job, tmp_path):
+def taught_by_tiny(job, folder, **changes):
+    """Return a job whose teacher is fine-tuned first."""
     recipe = dataclasses.replace(job.recipe, epochs=3, head_epochs=1, teacher_ratio=0.0)
-    one = elsewhere(
+    return elsewhere(
         job,
-        tmp_path,
+        folder,
         recipe=recipe,
         teacher=TINY,
         teacher_weights="scratch",
         teacher_recipe=dataclasses.replace(recipe, epochs=6, head_epochs=20, backbone_rate=5e-3),
+        **changes,
     )
+
+
+@NEEDS_TIMM
+def test_a_teacher_learns_at_its_own_size_whatever_its_student_takes(job, tmp_path):
+    models = []
+    for arch in (job.arch, f"{job.arch}+side:128"):
+        one = taught_by_tiny(job, tmp_path / arch, arch=arch, weights="scratch")
+        with pytest.raises(KeyboardInterrupt):
+            finetune(one, Dies("epoch 1/3", 0))  # its teacher has finished
+        models.append((one.run / "teacher" / "model.safetensors").read_bytes())
+        assert not list(one.run.rglob("*.cache"))
+    assert models[0] == models[1]
+
+
+@NEEDS_TIMM
+def test_a_network_of_timm_learns_first_and_a_stopped_run_goes_on_with_it(job, tmp_path):
+    one = taught_by_tiny(job, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         finetune(one, Dies("epoch 2/6", 1))
     with pytest.raises(TrainError, match=r"is not empty.*go on with it by adding --resume"):
@@ -373,7 +391,8 @@ def test_a_lean_network_learns_from_the_same_photos_without_labels(student, came
     # At a rate at which it stays what it is: three epochs are too few to learn it anew.
     recipe = dataclasses.replace(student.recipe, rate=1e-5, backbone_rate=1e-5)
     asked = dataclasses.replace(student, run=tmp_path / "lean", recipe=recipe)
-    assert finetune(inherit(asked, first.run, ("no-se:4",))).unlabelled == record.unlabelled
+    lean = inherit(asked, first.run, ("no-se:4", "side:128"))
+    assert finetune(lean).unlabelled == record.unlabelled
 
 
 def test_labels_and_photos_without_them_are_learned_from_together(student, camera, tmp_path):

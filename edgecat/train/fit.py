@@ -268,7 +268,7 @@ def _ask(
     is_known = before is not None and before.model_sha256 == teacher.record.model_sha256
     if not state.epoch and not is_known:
         _check_teacher(teacher, session, learner)
-    answers = ask_teacher(teacher, session, start.device)
+    answers = ask_teacher(teacher, session, start.device, start.ranks)
     start.ranks.tell({"num_views": answers.num_views, "shape": answers.shape})
     return dataclasses.replace(session, answers=answers)
 

@@ -48,7 +48,9 @@ def follow(
         with memory_errors(session, learner):
             state = begin(session, learner)
             if job.teacher:
-                answers = TeacherAnswers(Path(), **ranks.hear())
+                while (told := ranks.hear()) is None:
+                    pass  # it still answers
+                answers = TeacherAnswers(Path(), **told)
                 session = dataclasses.replace(session, answers=answers)
             train(session, learner, state)
     return build(RunRecord, ranks.hear(), "first rank", TrainError)

@@ -218,7 +218,10 @@ def plan_jobs(job: Job, ranks: Ranks = ALONE) -> tuple[Job, ...]:
     if job.teacher is None or ranks.first((Path(job.teacher) / runs.RECORD).exists):
         return (job,)
     recipe = dataclasses.replace(
-        job.teacher_recipe, val_ratio=job.recipe.val_ratio, test_ratio=job.recipe.test_ratio
+        job.teacher_recipe,
+        val_ratio=job.recipe.val_ratio,
+        test_ratio=job.recipe.test_ratio,
+        sync_batch_norm=job.recipe.sync_batch_norm,
     )
     teacher = dataclasses.replace(
         job,

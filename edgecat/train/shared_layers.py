@@ -1,8 +1,9 @@
 """Layers that see a whole batch where several ranks share it: its statistics, its dropout.
 
 With statistics of their own the curve of a run would depend on how many ranks there are
-(benchmarks/accuracy/ranks.py). torch's SyncBatchNorm computes on GPUs alone; on processors there
-is the one below. The layers keep the parameters and buffers of those that they replace.
+(benchmarks/accuracy/ranks.py). torch's SyncBatchNorm computes on GPUs alone, and drops what timm's
+BatchNorm does beside; for all else there is the one below. The layers keep the parameters and
+buffers of those that they replace.
 """
 
 from typing import Any, cast
@@ -10,8 +11,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from edgecat.errors import TrainError
 from edgecat.train.ranks import Ranks
+
+# By name, for timm is only there if a network of it is: its layer goes on with its children.
+_KNOWN = ("BatchNorm2d", "BatchNormAct2d")
 
 # Over photos and places, of maps [N, C, H, W].
 _AXES = (0, 2, 3)
@@ -35,7 +41,10 @@ class _Gather(torch.autograd.Function):
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """BatchNorm with the statistics of the whole batch; in training mode all ranks call it."""
+    """BatchNorm with the statistics of the whole batch; in training mode all ranks call it.
+
+    What it has for children, as timm's has dropout and an activation, its maps go through in turn.
+    """
 
     momentum: float
     running_mean: Tensor
@@ -43,22 +52,28 @@ class SharedBatchNorm(nn.BatchNorm2d):
     num_batches_tracked: Tensor
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return normalised maps: float32 `[N, C, H, W]`."""
-        if not self.training:
-            return super().forward(maps)
-        variance, mean = torch.var_mean(maps, _AXES, correction=0)  # [C], of this part
-        num_values = maps.new_tensor([maps.numel() / self.num_features])
+        """Return normalised maps: as they come, `[N, C, H, W]`."""
+        maps = self._normalise(maps) if self.training else super().forward(maps)
+        for child in self.children():
+            maps = child(maps)
+        return maps
+
+    def _normalise(self, maps: Tensor) -> Tensor:
+        values = maps.float()  # bf16 has too few digits for sums
+        variance, mean = torch.var_mean(values, _AXES, correction=0)  # [C], of this part
+        num_values = values.new_tensor([values.numel() / self.num_features])
         told = torch.cat([mean, variance, num_values])
         rows = cast(Tensor, _Gather.apply(told))  # type: ignore[no-untyped-call]
         means, variances, nums = rows.tensor_split([len(mean), 2 * len(mean)], dim=1)  # [R, C]
         shares = nums / nums.sum()
         mean = (shares * means).sum(0)  # [C], of the batch
         variance = (shares * (variances + (means - mean).square())).sum(0)
-        self._note(mean.detach(), variance.detach(), nums.sum())
+        self._note(mean.detach(), variance.detach(), nums.sum().detach())
         scale = self.weight * torch.rsqrt(variance + self.eps)
         # The mean first: where it is large beside the deviation, products with it lose digits.
-        centred = maps - mean[:, None, None]
-        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None])
+        centred = values - mean[:, None, None]
+        shared = torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None])
+        return shared.to(maps.dtype)
 
     def _note(self, mean: Tensor, variance: Tensor, num_values: Tensor) -> None:
         """Move the statistics that are used when nothing is learned, as BatchNorm does."""
@@ -95,21 +110,33 @@ def share_layers(
         ranks: Who share each batch.
         device: Where the network is.
         sync_batch_norm: Whether BatchNorm, too, sees all of it.
+
+    Raises:
+        TrainError: A BatchNorm of another kind was to.
     """
-    if sync_batch_norm and device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
             if type(layer) is nn.Dropout:
                 setattr(parent, name, SharedDropout(layer.p, ranks).train(layer.training))
-            elif type(layer) is nn.BatchNorm2d and sync_batch_norm:
-                setattr(parent, name, _share_batch_norm(layer))
+            elif isinstance(layer, _BatchNorm) and sync_batch_norm:
+                setattr(parent, name, _share_batch_norm(layer, device))
 
 
-def _share_batch_norm(layer: nn.BatchNorm2d) -> SharedBatchNorm:
+def _share_batch_norm(layer: _BatchNorm, device: torch.device) -> nn.Module:
+    kind = type(layer).__name__
+    if kind not in _KNOWN or not layer.affine:
+        raise TrainError(
+            f"{kind} of this network cannot take its statistics from several ranks; let each rank "
+            "have its own, --set sync_batch_norm=false, or learn in one process"
+        )
+    if type(layer) is nn.BatchNorm2d and device.type == "cuda":
+        on_gpu: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(layer)  # type: ignore[no-untyped-call]
+        return on_gpu
     shared = SharedBatchNorm(layer.num_features, layer.eps, layer.momentum)
-    for name, parameter in layer.named_parameters():
+    for name, parameter in layer.named_parameters(recurse=False):
         setattr(shared, name, parameter)
-    for name, buffer in layer.named_buffers():
+    for name, buffer in layer.named_buffers(recurse=False):
         setattr(shared, name, buffer)
+    for name, child in layer.named_children():
+        setattr(shared, name, child)
     return shared.train(layer.training)

@@ -25,6 +25,7 @@ from edgecat.train.job import TEACHER_CACHES
 from edgecat.train.network import PhotoNetwork, predict_both, predict_logits
 from edgecat.train.origins import TeacherRecord
 from edgecat.train.photo_store import PhotoStore
+from edgecat.train.ranks import ALONE, Ranks
 from edgecat.train.recipe import Recipe
 from edgecat.train.resized import open_resized, size_like
 from edgecat.train.run import RunRecord
@@ -119,10 +120,18 @@ def measure_teacher(teacher: Teacher, session: Session, device: torch.device) ->
     return top1_ratio(logits, data.targets[indices])
 
 
-def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> TeacherAnswers:
+def ask_teacher(
+    teacher: Teacher, session: Session, device: torch.device, ranks: Ranks = ALONE
+) -> TeacherAnswers:
     """Return a teacher's answers to all views of a run; those that are kept are not asked again.
 
     It sees them at the size that its own network takes, also where the student's is another one.
+
+    Args:
+        teacher: Who answers.
+        session: The run.
+        device: Where it computes.
+        ranks: The others are told None after each epoch's: who waits too long counts as hung.
 
     Raises:
         StorageError: The disk is full.
@@ -148,6 +157,7 @@ def ask_teacher(teacher: Teacher, session: Session, device: torch.device) -> Tea
                 parts.append(answer(batch.photos.cpu().numpy()))
                 step()
             answers.save(epoch, np.concatenate(parts))
+            ranks.tell(None)
     return answers
 
 

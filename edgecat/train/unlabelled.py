@@ -106,7 +106,7 @@ def find_new(labelled: PhotoCache, photos: PhotoCache) -> Indices:
 def _are_unknown(
     data: TrainingData, indices: Indices, teacher: PhotoNetwork, device: torch.device
 ) -> np.ndarray:
-    """Return bool `[n]`: whether the teacher takes photos without labels for none of the classes."""
+    """Return bool `[n]`: whether the teacher takes an unlabelled photo for none of the classes."""
     assert data.unlabelled is not None
     predict = functools.partial(predict_both, teacher.to(device), device=device)
     detector = fit_detector(*predict(data.cache, data.indices("train")))

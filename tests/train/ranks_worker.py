@@ -1,15 +1,18 @@
 """A rank that tests/train/test_ranks.py starts: what ranks tell each other, and layers share."""
 
+import copy
 import os
 import signal
 import sys
+from importlib.util import find_spec
 
 import torch
 from torch import distributed, nn
 
 from edgecat.errors import TrainError
 from edgecat.train.ranks import join, read_ranks
-from edgecat.train.shared_layers import SharedBatchNorm, SharedDropout
+from edgecat.train.shared_layers import SharedBatchNorm, SharedDropout, share_layers
+from edgecat.train.vision import import_torchvision
 
 # float32's rounding, in maps of size 1.
 ROUNDING = 1e-5
@@ -41,11 +44,30 @@ def check_exchange(ranks):
             raise AssertionError(f"{facts} passed for the same")
 
 
-def check_batch_norm(ranks):
+def list_batch_norms():
+    """torch's own; and timm's, where that is installed, which goes on with an activation."""
+    yield nn.BatchNorm2d(7, momentum=0.1)
+    if find_spec("timm") is not None:
+        import_torchvision()
+        from timm.layers import BatchNormAct2d
+
+        yield BatchNormAct2d(7, momentum=0.1, act_layer=nn.SiLU)
+
+
+def check_batch_norms(ranks):
     """Maps, gradients and statistics are those of one process that has the whole batch."""
+    for alone in list_batch_norms():
+        network = nn.Sequential(copy.deepcopy(alone))
+        share_layers(network, ranks, torch.device("cpu"), sync_batch_norm=True)
+        assert type(network[0]) is SharedBatchNorm
+        assert network.state_dict().keys() == nn.Sequential(alone).state_dict().keys()
+        check_batch_norm(ranks, alone, network[0])
+
+
+def check_batch_norm(ranks, alone, shared):
+    """Also if nothing is learned, and to the type that they come in."""
     torch.manual_seed(0)
     maps, slopes = 10 + 3 * torch.randn(5, 7, 6, 6), torch.randn(5, 7, 6, 6)
-    alone, shared = nn.BatchNorm2d(7, momentum=0.1), SharedBatchNorm(7, momentum=0.1)
     whole = maps.clone().requires_grad_()
     answered = alone(whole)
     (answered * slopes).sum().backward()
@@ -59,9 +81,23 @@ def check_batch_norm(ranks):
         (ranks.sum(shared.weight.grad), alone.weight.grad),
         (shared.running_mean, alone.running_mean),
         (shared.running_var, alone.running_var),
+        (shared.eval()(maps), alone.eval()(maps)),
     ]
     for ours, theirs in pairs:
         torch.testing.assert_close(ours, theirs, rtol=ROUNDING, atol=ROUNDING)
+    assert shared.train()(maps[rows].bfloat16()).dtype == torch.bfloat16
+
+
+def check_strange_batch_norm(ranks):
+    """A kind that nobody knows is refused, rather than left with statistics of its own."""
+    network = nn.Sequential(nn.BatchNorm1d(7))
+    try:
+        share_layers(network, ranks, torch.device("cpu"), sync_batch_norm=True)
+    except TrainError as error:
+        assert "BatchNorm1d of this network cannot take its statistics" in str(error)
+    else:
+        raise AssertionError("BatchNorm1d passed")
+    share_layers(network, ranks, torch.device("cpu"), sync_batch_norm=False)
 
 
 def check_dropout(ranks):
@@ -81,11 +117,14 @@ def check_lost(ranks):
     distributed.all_reduce(torch.ones(1))
 
 
+CHECKS = (check_exchange, check_batch_norms, check_strange_batch_norm, check_dropout)
+
+
 def main():
     ranks = read_ranks()
     try:
         with join(ranks, torch.device("cpu")):
-            for check in (check_exchange, check_batch_norm, check_dropout):
+            for check in CHECKS:
                 check(ranks)
             print(f"rank {ranks.rank}: all checked", flush=True)
             check_lost(ranks)

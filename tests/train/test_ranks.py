@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +137,24 @@ def test_two_ranks_learn_as_one_also_if_one_is_killed_in_an_epoch(job, photos, t
     model = "model.safetensors"
     assert (killed / model).read_bytes() == (whole / model).read_bytes()
     assert load_run(killed).device.endswith("2 ranks, machines: 1")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_two_ranks_learn_from_a_teacher_as_one(job, quick, tmp_path):
+    teacher = dataclasses.replace(job, run=tmp_path / "teacher")
+    finetune(teacher)
+    recipe = dataclasses.replace(quick, head_epochs=1)  # it knows less than its teacher
+    alone = dataclasses.replace(
+        job, run=tmp_path / "alone", recipe=recipe, teacher=str(teacher.run)
+    )
+    finetune(alone)
+    shutil.rmtree(teacher.run / "answers")  # while it answers, the others hear of it
+    with started(*command_of(alone, tmp_path / "two"), "--teacher", teacher.run) as process:
+        text = process.communicate()[0]
+    assert process.returncode == 0, text
+    curves = zip(curve_of(tmp_path / "two"), curve_of(alone.run), CURVE_RATIOS, strict=True)
+    assert all(two == pytest.approx(one, rel=ratio) for two, one, ratio in curves)
 
 
 def find_second_rank(parent):

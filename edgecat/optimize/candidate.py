@@ -176,10 +176,10 @@ def find_candidate(
 def _list_promising(parts: Iterable[Space], target_ratio: float) -> list[tuple[Space, float]]:
     """Return the spaces in which a network is predicted to be so quick, and what it costs there.
 
-    Those with the cheapest first; without one in which that needs no edit.
+    Those with the cheapest first.
     """
     choices = [(part, part.choose(target_ratio)) for part in parts]
-    promising = [(part, one.cost_nats) for part, one in choices if one is not None and one.edits]
+    promising = [(part, one.cost_nats) for part, one in choices if one is not None]
     return sorted(promising, key=lambda pair: pair[1])
 
 

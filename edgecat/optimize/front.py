@@ -38,7 +38,7 @@ class Row:
         latency_interval_ratio: Its 95 % interval; None where it is predicted from a table.
         top1_interval_ratio: 95 % interval of its validation top-1.
         change: Its answers to the validation photos, against those of that network.
-        is_on_front: Whether no other row is both quicker and better.
+        is_on_front: Whether no quicker row is as good.
         is_recommended: Whether it is the quickest whose drop, as measured, is within what is
             allowed, if any is quicker than before.
     """
@@ -145,8 +145,8 @@ def describe_front(front: Front) -> list[str]:
     return [
         f"{front.arch}, {front.variant}, 1 thread, {front.cpu}: {front.latency_ms:.2f} ms; "
         f"{front.rows[0].change.num_images} validation photos",
-        "time by that of the network as it is, and top-1 (95 % intervals; * nothing else is both "
-        "quicker and better):",
+        "time by that of the network as it is, and top-1 (95 % intervals; * nothing quicker is as "
+        "good):",
         *(
             f"{'*' if row.is_on_front else ' '} {front.title(row):{width}}  {_tell(row)}"
             for row in front.rows
@@ -190,10 +190,11 @@ def _conclude(front: Front) -> Iterator[str]:
                 f"{quickest.latency_ratio:.2f} times the time, top-1 "
                 f"{100 * quickest.change.top1_ratio:.1f} %"
             )
-    if front.recommended is not None:
+    if (best := front.recommended) is not None:
+        is_one = best.change.drop_pp > front.max_drop_pp
         yield (
-            f"take {front.title(front.recommended)}: the quickest that lost at most "
-            f"{front.max_drop_pp:g} pp"
+            f"take {front.title(best)}: the quickest that lost at most "
+            f"{'one photo' if is_one else f'{front.max_drop_pp:g} pp'}"
         )
     elif len(front.rows) > 1:
         yield (

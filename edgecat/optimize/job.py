@@ -125,15 +125,22 @@ class SearchRecord:
         arch: The network of the run that it started from.
         model_sha256: Of that run's weights.
         epochs: That each network learns.
+        teacher_sha256: Of the weights of who teaches them; None if nobody does.
     """
 
     arch: str
     model_sha256: str
     epochs: int
+    teacher_sha256: str | None
 
 
-def claim_folder(job: SearchJob, parent: "Checkpoint") -> None:
+def claim_folder(job: SearchJob, parent: "Checkpoint", teacher_sha256: str | None) -> None:
     """Make a folder this search's, or find it to be.
+
+    Args:
+        job: Of the search.
+        parent: The run that it starts from.
+        teacher_sha256: Of the weights of who teaches.
 
     Raises:
         TrainError: It holds something else, or another search.
@@ -141,7 +148,10 @@ def claim_folder(job: SearchJob, parent: "Checkpoint") -> None:
     """
     file = job.out / RECORD
     record = SearchRecord(
-        parent.record.arch, parent.weights_sha256, job.epochs or parent.record.recipe.epochs
+        parent.record.arch,
+        parent.weights_sha256,
+        job.epochs or parent.record.recipe.epochs,
+        teacher_sha256,
     )
     if not file.exists():
         own = (LOCK, f".{RECORD}.*")  # a search that was killed as it began
@@ -188,7 +198,7 @@ def check_search(job: SearchJob) -> None:
         raise ConfigError(
             "--export with --other-machine: variants are timed here, not there; leave one of the "
             "two out, or export a network by hand: "
-            f"{command_line('export', job.out / 'NAME')}"
+            f"{command_line('export', job.out / 'NAME', '--out', 'BUNDLE')}"
         )
     if job.teacher is None:
         return

@@ -1,5 +1,6 @@
 """How a network of a search learns on: as `edgecat finetune --from` has it, and how long."""
 
+import dataclasses
 import statistics
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def make_job(job: SearchJob, parent: Checkpoint, name: str, edits: tuple[str, ..
         photo_list=job.photo_list,
     )
     return inherit(asked, job.run, edits)
+
+
+def keep_rates(run: Job) -> Job:
+    """Return a job at the rates of its run, where that has diverged and a person gave it others.
+
+    Args:
+        run: Of a network, as `make_job` returns it.
+
+    Raises:
+        TrainError: The run's record does not read.
+    """
+    if not (run.run / RECORD).exists() or not (record := load_run(run.run)).divergences:
+        return run
+    names = record.divergences[-1].rates
+    rates = {name: getattr(record.recipe, name) for name in names}
+    return dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, **rates))
 
 
 def describe_mend(job: SearchJob, run: Job, edits: tuple[str, ...], divergence: Divergence) -> str:

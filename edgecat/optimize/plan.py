@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from edgecat.errors import ConfigError
 from edgecat.optimize.candidate import Candidate, Candidates, Gauge, build_menu, find_candidate
@@ -65,9 +66,11 @@ def open_search(job: SearchJob, progress: Progress) -> Iterator[Checkpoint]:
     """
     check_search(job)
     parent = load_checkpoint(job.run)
-    check_job(make_job(job, parent, "any", ()))
+    asked = make_job(job, parent, "any", ())
+    check_job(asked)
+    teacher = load_checkpoint(Path(asked.teacher)).weights_sha256 if asked.teacher else None
     with wait_for_folder(job.out, progress):
-        claim_folder(job, parent)
+        claim_folder(job, parent, teacher)
         yield parent
 
 

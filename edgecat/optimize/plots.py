@@ -47,7 +47,7 @@ def plot_front(front: Front, path: Path) -> None:
     axes.set(
         xlabel=f"time by that of {front.arch} ({front.variant}, 1 thread)",
         ylabel="validation top-1, % (95 % intervals)",
-        title="Line: nothing else is quicker and better. Diamond: recommended.",
+        title="Line: nothing quicker is as good. Diamond: recommended.",
     )
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.3)

@@ -12,13 +12,14 @@ from edgecat.errors import DivergedError
 from edgecat.optimize.candidate import Candidate
 from edgecat.optimize.found import FrontWriter
 from edgecat.optimize.front import Front
-from edgecat.optimize.job import SearchJob
+from edgecat.optimize.job import PLAN, SearchJob
 from edgecat.optimize.judge import open_judge
 from edgecat.optimize.learn import (
     check_budget,
     describe_mend,
     estimate_duration_s,
     is_learned,
+    keep_rates,
     make_job,
 )
 from edgecat.optimize.plan import SearchPlan, open_search, plan_search
@@ -45,7 +46,8 @@ def optimize(job: SearchJob, progress: Progress | None = None) -> Front:
     """
     started_s, progress = time.monotonic(), progress or Silent()
     with open_search(job, progress) as parent:
-        check_budget(job, estimate_duration_s(job, parent))
+        if not (job.out / PLAN).exists():  # else it may be that nothing is left to learn
+            check_budget(job, estimate_duration_s(job, parent))
         plan = plan_search(job, parent, progress)
     judge = open_judge(parent, job.data)
     writer = FrontWriter(job, plan.savings, judge)
@@ -78,15 +80,21 @@ class _School:
             progress: Told of each step.
         """
         self._job, self._plan, self._progress = job, plan, progress
-        self._started_s, self._num_learned = started_s, 0
+        self._started_s, self._num_ended = started_s, 0
         self._duration_s = estimate_duration_s(job, plan.parent)
         self.is_over = False
 
     def learn(self) -> Iterator[Task]:
-        """Yield each network that has learned, here or elsewhere."""
+        """Yield each network that has learned, here or elsewhere.
+
+        Raises:
+            ConfigError: Some are left, and the budget is too small for one.
+        """
         tasks = [self._make_task(one) for one in self._plan.candidates]
+        if not all(task.is_done() for task in tasks):
+            check_budget(self._job, self._duration_s)
         for task in share_tasks(tasks, "learned", self._may_go_on, self._progress):
-            self._num_learned += 1
+            self._num_ended += 1
             yield task
 
     def _make_task(self, candidate: Candidate) -> Task:
@@ -99,8 +107,8 @@ class _School:
         )
 
     def _may_go_on(self, left: list[str]) -> bool:
-        # One fits: that was checked before edits were measured.
-        if not self._num_learned or _has_time(self._job, self._started_s, self._duration_s):
+        # One fits: that was checked.
+        if not self._num_ended or _has_time(self._job, self._started_s, self._duration_s):
             return True
         self._progress.say(
             f"the budget is used up; left are {', '.join(left)}: the same command goes on"
@@ -112,8 +120,9 @@ class _School:
         name = candidate.name
         self._progress.say(f"{name} learns on: about {describe_duration(self._duration_s)}")
         try:
-            record = finetune(run, self._progress)
+            record = finetune(keep_rates(run), self._progress)
         except DivergedError as error:
+            self._num_ended += 1
             divergence: Divergence = error.args[0]
             mend = describe_mend(self._job, run, candidate.edits, divergence)
             self._progress.say(f"{name}: left out: {divergence.describe()}; {mend}")

@@ -104,9 +104,9 @@ def check_machine(job: SearchJob, savings: Savings) -> None:
 
 
 def _describe_mend(job: SearchJob) -> str:
-    return (
-        f"measure them: {command_line('edits', job.run, '--json', 'FILE')}; give --out another name"
-    )
+    variant = () if job.variant is None else ("--variant", job.variant)
+    measure = command_line("edits", job.run, *variant, "--json", "FILE")
+    return f"measure them: {measure}; give --out another name"
 
 
 def describe_noise(savings: Savings) -> str:

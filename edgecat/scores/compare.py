@@ -60,9 +60,11 @@ class AccuracyChange:
     def is_within(self, max_drop_pp: float) -> bool:
         """Tell whether the drop, as measured, is within a budget of percentage points.
 
-        One single photo never counts as over it: few photos cannot tell it from none.
+        One single photo never counts as over it, unless a gain is asked for: few photos cannot
+        tell it from none.
         """
-        return self.drop_pp <= max_drop_pp or self.num_lost - self.num_gained <= 1
+        is_one = max_drop_pp >= 0 and self.num_lost - self.num_gained <= 1
+        return self.drop_pp <= max_drop_pp or is_one
 
 
 def compare_logits(reference: Logits, other: Logits) -> Comparison:

@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 def find_front(models: Iterable[T], measure: Callable[[T], tuple[float, float]]) -> list[T]:
-    """Return the Pareto front: the models than which no other is both quicker and better.
+    """Return the Pareto front: the models than which nothing quicker is as good.
 
     Args:
         models: Any.

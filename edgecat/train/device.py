@@ -1,4 +1,4 @@
-"""Where training computes: a CUDA device or the processor, and with how many threads."""
+"""Where training computes: a CUDA device or the processor."""
 
 import contextlib
 import re

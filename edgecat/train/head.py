@@ -10,6 +10,9 @@ from edgecat.train.learner import Learner
 from edgecat.train.sampling import draw_photos
 from edgecat.train.session import Session
 
+# AdamW's, of the head alone; torch's own.
+_WEIGHT_DECAY = 0.01
+
 
 def train_head(session: Session, learner: Learner) -> None:
     """Teach the classifier alone, if the recipe says so.
@@ -22,7 +25,9 @@ def train_head(session: Session, learner: Learner) -> None:
         return
     features, targets = _read_features(session, learner)  # [N, C], [N]
     head = learner.network.head.train()
-    optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.head_rate)
+    optimizer = torch.optim.AdamW(
+        head.parameters(), lr=recipe.head_rate, weight_decay=_WEIGHT_DECAY
+    )
     rng = np.random.default_rng([session.seed, 0])
     torch.manual_seed(session.torch_seed(0))  # of the order and dropout
     for _ in range(recipe.head_epochs):

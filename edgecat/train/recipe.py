@@ -43,7 +43,7 @@ class Recipe:
         head_rate: AdamW's learning rate while the head learns alone.
         rate: AdamW's peak learning rate of the head while everything learns.
         backbone_rate: The same of the backbone; smaller, since it knows much already.
-        weight_decay: AdamW's, on weights of two and more dimensions.
+        weight_decay: AdamW's, on weights of two and more dimensions, while everything learns.
         warmup_ratio: Share of all steps in which the rate rises to its peak, 0-1; after it the
             rate falls along a cosine to 0.
         label_smoothing: Share of the target spread over all classes, 0-1.

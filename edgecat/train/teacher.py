@@ -99,6 +99,7 @@ def _check_split(run: Path, checkpoint: Checkpoint, data: TrainingData) -> None:
             f"--teacher {run}: it has learned {len(held)} photos that this run would validate or "
             f"test with, such as {held[0].path}; split the photos as it did: --seed {record.seed} "
             f"--set val_ratio={record.recipe.val_ratio} --set test_ratio={record.recipe.test_ratio}"
+            "; or, of a run that another one starts from, give a teacher that learned on its split"
         )
 
 

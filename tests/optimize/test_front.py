@@ -76,6 +76,15 @@ def test_what_bf16_loses_is_told_as_unknown_until_it_is_exported():
     assert told not in describe_front(FRONT)
 
 
+def test_one_photo_is_never_too_much_and_named_unless_a_gain_is_asked_for():
+    savings = Savings(FRONT.arch, FRONT.variant, FRONT.latency_ms, {}, FRONT.cpu, {})
+    rows = [row(PARENT, 1.0, 40), row("x2.00", 0.5, 39)]
+    front = build_front(savings, rows, 1.0)
+    assert front.recommended.name == "x2.00"  # 2.5 pp, of 40 photos
+    assert describe_front(front)[-1] == "take x2.00: the quickest that lost at most one photo"
+    assert build_front(savings, rows, -0.5).recommended is None
+
+
 def test_where_all_lost_too_much_it_says_what_to_try():
     rows = tuple(dataclasses.replace(row, is_recommended=False) for row in FRONT.rows)
     lines = describe_front(dataclasses.replace(FRONT, rows=rows, max_drop_pp=0.5))

@@ -12,7 +12,13 @@ torch = pytest.importorskip("torch", reason="needs torch (edgecat[train])")
 
 from benchmarks.optimize.predicted_latency import predict_ratio  # noqa: E402
 from edgecat.cli.main import _run  # noqa: E402
-from edgecat.errors import ConfigError, DatasetError, StorageError, TrainError  # noqa: E402
+from edgecat.errors import (  # noqa: E402
+    ConfigError,
+    DatasetError,
+    DivergedError,
+    StorageError,
+    TrainError,
+)
 from edgecat.optimize.costs import Costs, open_meter  # noqa: E402
 from edgecat.optimize.expected import expect_joint_cost, expect_savings  # noqa: E402
 from edgecat.optimize.found import FrontWriter  # noqa: E402
@@ -29,6 +35,9 @@ from edgecat.train.finished import load_checkpoint  # noqa: E402
 from edgecat.train.run import load_run  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # trains
+
+# What `edgecat` ends with after Ctrl-C.
+STOPPED = 130
 
 # That the table predicts: 1/1.2 by edits of blocks alone, half of the time with the smaller input.
 SPEEDUPS = (1.2, 2.0)
@@ -186,6 +195,12 @@ def test_the_recommended_is_the_quickest_that_loses_no_more_than_allowed(ask, se
 def test_a_finished_search_that_is_asked_again_only_tells(ask, searched, monkeypatch):
     monkeypatch.setattr("edgecat.optimize.search.finetune", None)
     assert optimize(ask(searched[0])) == searched[1]
+    assert optimize(ask(searched[0], budget_minutes=1e-4)) == searched[1]  # nothing is left
+
+
+def test_a_budget_too_small_for_what_is_left_is_refused(ask, out):
+    with pytest.raises(ConfigError, match=r"--budget-minutes 0.0001: one network takes about "):
+        optimize(ask(out, budget_minutes=1e-4))
 
 
 def test_a_search_stopped_between_two_networks_has_a_front_and_goes_on(ask, out, searched, listens):
@@ -241,25 +256,45 @@ def test_what_is_out_of_reach_is_known_to_who_joins(ask, out, listens, monkeypat
     assert len(progress.lines) == 1  # the error tells it once
 
 
-def test_a_run_may_teach_its_own_networks(ask, out, parent):
+def test_a_run_may_teach_its_own_networks(ask, tmp_path, parent):
+    out, sha256 = tmp_path / "search", load_checkpoint(parent).weights_sha256
     optimize(ask(out, teacher=parent, speedups=(1.2,)))
-    assert load_run(out / "x1.20").teacher.model_sha256 == load_checkpoint(parent).weights_sha256
+    assert load_run(out / "x1.20").teacher.model_sha256 == sha256
+    with pytest.raises(TrainError, match=f"another teacher_sha256: {sha256}, not None; give --out"):
+        optimize(ask(out))
+
+
+@pytest.fixture
+def wild(ask, out, parent, tmp_path):
+    """A search from a run whose rates were much too high."""
+    run, record = shutil.copytree(parent, tmp_path / "wild"), load_run(parent)
+    recipe = dataclasses.replace(record.recipe, rate=1.0, backbone_rate=1.0)
+    dataclasses.replace(record, recipe=recipe).save(run)
+    return dataclasses.replace(ask(out), run=run)
+
+
+def test_a_network_that_diverges_has_used_up_the_budget_too(wild, listens, monkeypatch):
+    monkeypatch.setattr("edgecat.optimize.search._has_time", lambda *_: False)
+    progress = listens()
+    assert [row.name for row in optimize(wild, progress).rows] == [PARENT]
+    assert "the budget is used up; left are x2.00: the same command goes on" in progress.lines
 
 
 def test_a_network_that_diverges_is_left_out_with_the_command_that_mends_it(
-    ask, out, parent, tmp_path, listens
+    wild, listens, monkeypatch
 ):
-    wild, record = shutil.copytree(parent, tmp_path / "wild"), load_run(parent)
-    recipe = dataclasses.replace(record.recipe, rate=1.0, backbone_rate=1.0)
-    dataclasses.replace(record, recipe=recipe).save(wild)
-    job = dataclasses.replace(ask(out, speedups=(1.2,)), run=wild)
-    progress = listens()
+    job, progress = dataclasses.replace(wild, speedups=(1.2,)), listens()
     assert [row.name for row in optimize(job, progress).rows] == [PARENT]
     [line] = [line for line in progress.lines if line.startswith("x1.20: left out: ")]
     assert "same command" not in line
     _, command = line.split("the search will find it: edgecat ")
-    assert _run(shlex.split(command)) == 0
+    assert _run([*shlex.split(command), "--set", "rate=0.9"]) == DivergedError.exit_code
+    assert [row.name for row in optimize(job, progress).rows] == [PARENT]
+    assert "with rate 0.9 and backbone_rate 0.0005" in progress.lines[-1]
+    monkeypatch.setattr("edgecat.cli.finetune.TerminalProgress", lambda: listens(dies_in="epoch 1"))
+    assert _run(shlex.split(command)) == STOPPED
     assert {row.name for row in optimize(job).rows} == {PARENT, "x1.20"}
+    assert load_run(job.out / "x1.20").recipe.rate == 0.001
 
 
 def test_a_budget_ends_after_the_network_that_fits(ask, out, listens, monkeypatch):

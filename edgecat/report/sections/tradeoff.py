@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LEAD = (
     "Each drawing is of one machine and of the same photos. Left is faster, up is better. A line "
-    "joins the front: nothing else is both faster and better. "
+    "joins the front: nothing faster is as good. "
     "Whiskers are 95 % intervals; where they overlap, few photos cannot tell which is better."
 )
 

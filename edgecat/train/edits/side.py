@@ -8,7 +8,8 @@ from edgecat.errors import ConfigError
 from edgecat.train.architecture import Architecture
 from edgecat.train.edit import Edit, Look, read_number
 
-# Below, the last maps are 3 x 3; above, the network is slower than the one it is made from.
+# Below, the last maps are smaller than 4 x 4; above, the network is slower than the one it is made
+# from.
 # Of a multiple of 16 the first four stages, of stride 2, lose no pixel.
 _SIDES_PX = range(128, 256 + 1, 16)
 

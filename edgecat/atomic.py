@@ -182,7 +182,11 @@ def _remove(path: Path) -> None:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders; where the system has no such call, by two renames."""
+    """Swap two folders; where the system has no such call, by three renames.
+
+    Raises:
+        OSError: It cannot; both are where they were.
+    """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if hasattr(libc, "renameat2"):
@@ -191,7 +195,11 @@ def _exchange(new: Path, old: Path) -> None:
                 return
     aside = old.with_name(f".{old.name}.{os.getpid()}.old")
     Path(old).rename(aside)
-    Path(new).rename(old)
+    try:
+        Path(new).rename(old)
+    except OSError:
+        Path(aside).rename(old)
+        raise
     Path(aside).rename(new)
 
 

@@ -159,6 +159,26 @@ def test_a_folder_is_replaced_in_one_step(tmp_path):
     assert missing == []
 
 
+def test_where_folders_cannot_be_swapped_at_once_a_failure_leaves_the_old_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(atomic.sys, "platform", "other")
+    rename = Path.rename
+
+    def fail_on_the_new_one(path, target):
+        if path.name.endswith(atomic.UNFINISHED):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return rename(path, target)
+
+    with atomic.new_folder(tmp_path / "a") as folder:
+        (folder / "old").touch()
+    monkeypatch.setattr(Path, "rename", fail_on_the_new_one)
+    with pytest.raises(StorageError), atomic.new_folder(tmp_path / "a") as folder:
+        (folder / "new").touch()
+    assert os.listdir(tmp_path) == ["a"]
+    assert os.listdir(tmp_path / "a") == ["old"]
+
+
 def test_a_link_to_a_folder_is_replaced_without_litter(tmp_path):
     real = tmp_path / "elsewhere" / "real"
     real.mkdir(parents=True)

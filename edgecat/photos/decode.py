@@ -7,6 +7,7 @@ file with several pages or frames the first is taken.
 import io
 import math
 import re
+import struct
 import warnings
 from pathlib import Path
 
@@ -55,7 +56,9 @@ _TURNS = {
 }
 
 # Everything that Pillow's decoders are known to raise on damaged files.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, RuntimeError)
+_BROKEN = (
+    OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, RuntimeError, struct.error,
+)  # fmt: skip
 
 
 def open_photo(photo: Photo, shorter_side_px: int = IMAGENET.shorter_side_px) -> Image.Image:

@@ -130,7 +130,7 @@ def pack_package() -> bytes:
     """Return edgecat's own package as a zip file: the same code runs there as here."""
     root = Path(edgecat.__file__).parent
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as packed:
         for file in sorted(root.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 packed.write(file, Path(root.name) / file.relative_to(root))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from edgecat.errors import EdgecatError
 from edgecat.serve.line import Line
 from edgecat.serve.metrics import Metrics
 from edgecat.service.live import LiveClassifier
@@ -69,7 +68,7 @@ class Upkeep:
                     await asyncio.to_thread(self._classifier.reload)
                 elif not await asyncio.to_thread(self._classifier.reload_if_changed):
                     continue
-            except EdgecatError as error:
+            except Exception as error:  # whatever it is: the next bundle is looked for, too
                 self._metrics.count_reload(accepted=False)
                 self._say(f"new bundle refused, the old one serves on: {error}")
             else:

@@ -90,7 +90,11 @@ class Database:
         try:
             with self.errors():
                 self.sql.execute("PRAGMA locking_mode = EXCLUSIVE")
-                if is_new:  # before there is a write-ahead log, so that the header names its owner
+                # Whoever was killed while it began one left a header that SQLite takes back now.
+                (num_tables,) = self.sql.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                if (
+                    is_new or not num_tables
+                ):  # before there is a write-ahead log, so that the header names its owner
                     self.sql.executescript(_BEGIN + purpose.schema + "COMMIT;")
                 self.sql.executescript(_SETTINGS)
                 (version,) = self.sql.execute("PRAGMA user_version").fetchone()

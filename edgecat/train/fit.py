@@ -111,7 +111,8 @@ def fit(
     teacher = open_teacher(Path(job.teacher), data) if job.teacher else None
     record = _make_record(start, data, teacher)
     if teacher is not None and job.unlabelled is not None:
-        data, added = _choose_unlabelled(start, teacher, data, unlabelled, progress)
+        data = dataclasses.replace(data, unlabelled=unlabelled)
+        data, added = _choose_unlabelled(start, teacher, data, progress)
         record = dataclasses.replace(record, unlabelled=added)
     record = _follow(start, record, data.split)
     if record.outcome is not None:
@@ -174,14 +175,10 @@ def _make_record(start: Start, data: TrainingData, teacher: Teacher | None) -> R
 
 
 def _choose_unlabelled(
-    start: Start,
-    teacher: Teacher,
-    data: TrainingData,
-    unlabelled: PhotoCache | None,
-    progress: Progress,
+    start: Start, teacher: Teacher, data: TrainingData, progress: Progress
 ) -> tuple[TrainingData, UnlabelledRecord]:
     """Return the photos with those without labels to learn from, and what is recorded of these."""
-    job, data = start.job, dataclasses.replace(data, unlabelled=unlabelled)
+    job = start.job
     assert job.unlabelled is not None
     with open_resized(data, teacher.network.input, job.run, progress) as seen:
         chosen, added = choose_unlabelled(seen, teacher.network, start.device)

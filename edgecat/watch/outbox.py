@@ -43,7 +43,7 @@ class Outbox:
         return [KeptLine(number, data, bool(is_written)) for number, data, is_written in rows]
 
     def put(self, data: bytes, *, is_written: bool, step: int = 1) -> KeptLine:
-        """Keep a line, and drop the oldest. To be called within a transaction.
+        """Keep a line, and drop the oldest of those that are written; within a transaction.
 
         Args:
             data: The line.
@@ -54,7 +54,8 @@ class Outbox:
         (newest,) = sql.execute("SELECT coalesce(max(number), 0) FROM outbox").fetchone()
         line = KeptLine(newest + step, data, is_written)
         sql.execute("INSERT INTO outbox VALUES (?, ?, ?)", dataclasses.astuple(line))
-        sql.execute("DELETE FROM outbox WHERE number <= ?", (line.number - NUM_KEPT,))
+        oldest = (line.number - NUM_KEPT,)
+        sql.execute("DELETE FROM outbox WHERE number <= ? AND is_written", oldest)
         return line
 
     def mark_written(self, lines: Iterable[KeptLine]) -> None:

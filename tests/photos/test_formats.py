@@ -219,3 +219,12 @@ def test_without_its_decoder_a_format_is_named_with_the_command_that_brings_it(
     )
     assert done.stdout.startswith(f"UnsupportedImageError {file}: {format}, which is not read")
     assert mended_by in done.stdout
+
+
+def test_a_gif_that_is_cut_off_anywhere_is_looked_at_without_a_traceback():
+    frames = [Image.new("L", (8, 8), light) for light in (0, 255)]
+    out = io.BytesIO()
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
+    for num_bytes in range(13, len(out.getvalue())):
+        for told in find_oddities(out.getvalue()[:num_bytes]):
+            assert told.startswith("has ")

@@ -194,3 +194,13 @@ def test_what_is_installed_there_is_what_this_edgecat_asks_for():
         name.partition(">")[0].partition("!")[0] for name in found
     }
     assert all(" " not in name for name in found)
+
+
+def test_a_package_whose_files_are_older_than_zip_files_can_say_is_packed(tmp_path, monkeypatch):
+    file = tmp_path / "edgecat" / "__init__.py"
+    file.parent.mkdir()
+    file.touch()
+    os.utime(file, (0, 0))
+    monkeypatch.setattr("edgecat.__file__", str(file))
+    with zipfile.ZipFile(io.BytesIO(pack_package())) as packed:
+        assert packed.namelist() == ["edgecat/__init__.py"]

@@ -35,7 +35,8 @@ class Plan:
         min_rounds: Timed rounds at least, however long they take.
         max_s: Seconds that all of it may take; a quarter of them, at most, to get warm.
         margin_ratio: It is done as soon as half the width of the 95 % interval of every function's
-            time by that of the first is below this, as a share of the ratio; 0 for never.
+            time by that of the first is below this, as a share of the ratio; of a function alone,
+            that of its time; 0 for never.
         is_stopping: Asked after each round; the end comes at once, whatever was measured.
     """
 
@@ -170,8 +171,8 @@ def _is_done(plan: Plan, times: Mapping[str, Sequence[float]], duration_s: float
 def _is_told_apart(plan: Plan, times: Sequence[Sequence[float]]) -> bool:
     if not plan.margin_ratio or not times or len(times[0]) < _MIN_CERTAIN:
         return False
-    ratios = [ratios_by_round(other, times[0]) for other in times[1:]]
-    return all(median_margin(each) < plan.margin_ratio for each in ratios)
+    told = [ratios_by_round(other, times[0]) for other in times[1:]] or times
+    return all(median_margin(each) < plan.margin_ratio for each in told)
 
 
 def percentiles(

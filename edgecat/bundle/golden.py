@@ -10,6 +10,9 @@ from edgecat.strict import build, read_json, to_json
 
 GOLDEN_FILE = "golden.json"
 
+# A release's has 16 kB; six photos, answered by eight variants with 10,000 logits, have 10 MB.
+_MAX_BYTES = 16 * 2**20
+
 
 @dataclasses.dataclass(frozen=True)
 class GoldenPhoto:
@@ -43,11 +46,17 @@ def load_golden(bundle: Bundle) -> Golden:
     """Read a bundle's golden photos; none where it has no such file.
 
     Raises:
-        BundleError: The file does not read.
+        BundleError: The file does not read, or is too large to be one of ours.
     """
-    if GOLDEN_FILE not in bundle.spec.files:
+    record = bundle.spec.files.get(GOLDEN_FILE)
+    if record is None:
         return Golden(())
     where = str(bundle.path / GOLDEN_FILE)
+    if record.size_bytes > _MAX_BYTES:
+        raise BundleError(
+            f"{where}: {record.size_bytes} bytes, at most {_MAX_BYTES} are accepted; export the "
+            "bundle again"
+        )
     values = read_json(bundle.read(GOLDEN_FILE), where, BundleError)
     return build(Golden, values, where, BundleError)
 

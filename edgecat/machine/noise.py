@@ -62,10 +62,18 @@ def _find_reasons(before: Conditions, after: Conditions, num_cores: int) -> Iter
     # The run's own work is not in the load before it.
     if before.load_1min is not None and before.load_1min > num_cores / 2:
         yield f"other programs were running (load {before.load_1min:.1f} on {num_cores} cores)"
-    if after.throttled:
-        now, past = name_flags(after.throttled), name_flags(after.throttled >> SINCE_START)
-        yield f"the board reports {', '.join(dict.fromkeys((*now, *past)))}"
+    if names := name_flags(_flags_of_the_run(before.throttled or 0, after.throttled or 0)):
+        yield f"the board reports {', '.join(names)}"
     if before.frequency_mhz and after.frequency_mhz:
         change = after.frequency_mhz / before.frequency_mhz - 1
         if change < -_CLOCK_CHANGE_RATIO:
             yield f"the clock fell from {before.frequency_mhz:.0f} to {after.frequency_mhz:.0f} MHz"
+
+
+def _flags_of_the_run(before: int, after: int) -> int:
+    """Return what was the case before, what is after, and what was noticed in between.
+
+    That it was the case at some time stays set until the next start, so what was set before may be
+    long over.
+    """
+    return before | after | (after & ~before) >> SINCE_START

@@ -1,4 +1,4 @@
-"""A decision out of a request: who may send one, and what it says."""
+"""A decision out of a request."""
 
 import asyncio
 import dataclasses
@@ -45,9 +45,8 @@ async def read_asked(request: Request, limits: Limits) -> Asked:
     """Return what a request asks for.
 
     Raises:
-        Refusal: It comes from a page of another web site, or its body is no decision.
+        Refusal: Its body is no decision.
     """
-    _check_origin(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _JSON:  # what no page of another site may send without asking first
         raise Refusal(415, "unsupported_type", f"Content-Type {kind}: accepted is {_JSON}")
@@ -66,19 +65,3 @@ async def read_asked(request: Request, limits: Limits) -> Asked:
         return build(Asked, read_json(bytes(data), "body", ConfigError), "body", ConfigError)
     except ConfigError as error:
         raise Refusal(422, "bad_decision", str(error)) from error
-
-
-def _check_origin(request: Request) -> None:
-    """Refuse what a page of another web site has the browser send.
-
-    Raises:
-        Refusal: It does. Programs, which send no Origin, are not asked.
-    """
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-        raise Refusal(
-            403,
-            "wrong_origin",
-            f"Origin {origin[:200]}: a page of another web site decides nothing here; open this "
-            "server's own page",
-        )

@@ -18,7 +18,7 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Door:
-    """The outermost layer of the app: header size, Host, token."""
+    """The outermost layer of the app: header size, Host, Origin, token."""
 
     def __init__(
         self,
@@ -75,7 +75,9 @@ class Door:
                     f"Host {host!r}: this server listens to this machine only and is called "
                     f"{', '.join(self._host_names)}; use one of these in the address",
                 )
-        if self._token is not None and scope["path"] not in OPEN_PATHS:
+        if self._token is None:
+            _check_origin(scope["method"], headers)
+        elif scope["path"] not in OPEN_PATHS:
             self._check_token(headers.get("authorization"))
 
     def _check_token(self, authorization: str | None) -> None:
@@ -111,6 +113,28 @@ def _check_length(headers: Headers, http_version: str) -> None:
             "bad_request",
             f"Transfer-Encoding beside {beside}: how long is the body? Send one of both",
             {"Connection": "close"},
+        )
+
+
+def _check_origin(method: str, headers: Headers) -> None:
+    """Refuse what a page of another web site has the browser send.
+
+    Only where no token is asked for: such a page knows none, and a proxy may call a server
+    otherwise than the browser does. What changes nothing is let in: the browser shows that page no
+    answer.
+
+    Raises:
+        Refusal: It does. Programs, which send no Origin, are not asked.
+    """
+    origin = headers.get("origin")
+    if method in ("GET", "HEAD") or origin is None:
+        return
+    if origin.partition("://")[2] != headers.get("host"):
+        raise Refusal(
+            403,
+            "wrong_origin",
+            f"Origin {origin[:200]}: a page of another web site has no say here; open this "
+            "server's own page, or give the server a --token-file",
         )
 
 

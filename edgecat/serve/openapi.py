@@ -31,6 +31,7 @@ _OF_A_PHOTO: _Refusals = (
     (400, "no_photo", "the body is empty"),
     (400, "bad_query", "a question other than ?heat=1"),
     (400, "bad_form", "the form cannot be read, or is not one with one file"),
+    (403, "wrong_origin", "a page of another web site asks a server without a token"),
     (408, "too_slow", "the body did not arrive in time"),
     (413, "too_large", "the body is larger than the server or a photo may have"),
     (415, "unsupported_type", "a Content-Type or Content-Encoding that is not accepted"),

@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgecat.bundle.store import find_bundle
 from edgecat.errors import BundleError, EdgecatError
 from edgecat.runtime.classifier import Classifier
@@ -98,6 +100,7 @@ class LiveClassifier:
         try:
             classifier = Classifier.open(place, self._variant, **self._options)
             run_self_test(classifier.bundle, classifier.engine, classifier.choice.device)
+            _judge_black(classifier)
         except OSError as error:  # a link that leads to no possible path, a folder closed to us
             raise BundleError(
                 f"{self.path}: cannot be read ({error.strerror}); lead it to a bundle that can be"
@@ -108,3 +111,13 @@ class LiveClassifier:
                 "which opens it alone"
             ) from error
         return classifier
+
+
+def _judge_black(classifier: Classifier) -> None:
+    """Go the whole way once: whether a detector is the model's own, no file tells.
+
+    Raises:
+        EdgecatError: It does not answer, as it would not to the first photo.
+    """
+    side_px = classifier.bundle.spec.input.side_px
+    classifier.answer(np.zeros((side_px, side_px, 3), np.uint8))

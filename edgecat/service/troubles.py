@@ -26,3 +26,7 @@ class Troubles:
         if what in self._present:
             self._present.remove(what)
             self._progress.say(f"{what}: well again")
+
+    def forget(self, what: str) -> None:
+        """Say nothing more of what is gone; if it comes again, its trouble is told again."""
+        self._present.discard(what)

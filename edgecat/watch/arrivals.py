@@ -81,7 +81,7 @@ class Arrivals:
         Args:
             folder: What is watched, with its sub-folders.
             journal: Knows what is done.
-            troubles: Told of folders that cannot be read.
+            troubles: Told of folders that cannot be read, and of files that are gone.
             settle_s: How long a file must not change to be whole.
             patience_s: How long a file that is no photo must not change to be broken.
             inotify: Makes it quicker; None for scanning alone.
@@ -132,6 +132,7 @@ class Arrivals:
             found = find_file(self._folder / photo)
             if found is None:
                 self.done(photo)
+                self._troubles.forget(photo)
                 continue
             stamp, now_s = Stamp.of(found), time.monotonic()
             if stamp != waiting.stamp:

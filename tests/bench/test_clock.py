@@ -122,6 +122,12 @@ def test_it_is_done_as_soon_as_every_ratio_is_certain():
     assert len(take_turns(noisy, Plan(margin_ratio=0.01, max_rounds=100))["a"]) == 100
 
 
+def test_a_function_alone_is_done_when_its_own_time_is_certain():
+    plan = Plan(margin_ratio=0.01, max_rounds=100)
+    assert len(take_turns({"a": lambda: 1.0}, plan)["a"]) == 20
+    assert len(take_turns({"a": from_list([1.0, 3.0] * 200)}, plan)["a"]) == 100
+
+
 def test_when_time_is_up_it_ends_but_not_before_the_least_number_of_rounds():
     assert len(take_turns({"a": lambda: 1.0}, Plan(max_s=0, min_rounds=3))["a"]) == 3
 

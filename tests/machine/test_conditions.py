@@ -48,7 +48,14 @@ def test_the_widest_interval_decides_the_verdict(margins, verdict):
         ({}, {}, ""),
         ({"load_1min": 3.0}, {}, "other programs were running (load 3.0 on 4 cores)"),
         ({}, {"load_1min": 3.0}, ""),
-        ({}, {"throttled": 0x50004}, "the board reports throttled, under-voltage"),
+        ({}, {"throttled": 0x50004}, "the board reports under-voltage, throttled"),
+        ({"throttled": 0x50000}, {"throttled": 0x50000}, ""),  # over, before the run began
+        (
+            {"throttled": 0x50000},
+            {"throttled": 0xD0000},
+            "the board reports soft temperature limit",
+        ),
+        ({"throttled": 0x50001}, {"throttled": 0x50000}, "the board reports under-voltage"),
         ({}, {"frequency_mhz": 1500.0}, "the clock fell from 2400 to 1500 MHz"),
         ({}, {"frequency_mhz": None}, ""),
     ],

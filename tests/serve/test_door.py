@@ -47,6 +47,23 @@ def test_a_name_that_was_led_to_loopback_is_refused(served, host):
         assert "localhost" in answer["error"]["message"]
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_a_page_of_another_site_asks_nothing_of_a_server_without_a_token(served, origin):
+    status, _, answer = served.predict(draw("red"), Origin=origin)
+    assert (status, answer["error"]["code"]) == (403, "wrong_origin")
+    assert served.ask("GET", "/healthz", headers={"Origin": origin})[0] == 200
+
+
+def test_its_own_page_asks(served):
+    origin = f"http://127.0.0.1:{served.port}"
+    assert served.predict(draw("red"), Origin=origin)[2]["answer"] == "red"
+
+
+def test_who_knows_the_token_may_stand_behind_a_proxy_that_calls_the_server_otherwise(guarded):
+    headers = {"Authorization": f"Bearer {TOKEN}", "Origin": "https://cats.example"}
+    assert guarded.predict(draw("red"), **headers)[0] == 200
+
+
 def test_the_right_token_opens(guarded):
     for scheme in ("Bearer", "bearer"):
         status, _, answer = guarded.predict(draw("red"), Authorization=f"{scheme} {TOKEN}")

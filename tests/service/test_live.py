@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from edgecat.bundle.golden import GOLDEN_FILE, Golden
-from edgecat.bundle.manifest import Variant
+from edgecat.bundle.manifest import OodSpec, Variant
 from edgecat.bundle.store import MANIFEST
 from edgecat.errors import BundleError, EngineError, SelfTestError
 from edgecat.photos.input import IMAGENET
 from edgecat.runtime.engine import open_model
+from edgecat.scores.ood import OOD_FILE, OodDetector
 from edgecat.service.live import LiveClassifier
 
 RED = np.full((300, 300, 3), (255, 0, 0), np.uint8)
@@ -149,6 +150,17 @@ def test_a_bundle_that_fails_its_self_test_is_refused_and_the_old_one_answers_on
     with pytest.raises(EngineError if is_failing else SelfTestError, match="onnxruntime-fp32"):
         live.reload_if_changed()
     assert live.refusal
+    assert live.current.predict(RED).label == "red"
+
+
+def test_a_bundle_whose_detector_is_another_models_is_refused(link, make_bundle, patch_model):
+    detector = OodDetector(np.zeros(7, np.float16), np.eye(2, 7, dtype=np.float16), 1.0)
+    files = {"model.onnx": patch_model, OOD_FILE: detector.to_bytes()}
+    third = make_bundle(files=files, ood=OodSpec(OOD_FILE, 1.0), name="third")
+    live = LiveClassifier(link)
+    lead(link, third)
+    with pytest.raises(BundleError, match=r"made for 7 features, the model has 3"):
+        live.reload_if_changed()
     assert live.current.predict(RED).label == "red"
 
 

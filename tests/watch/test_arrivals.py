@@ -264,6 +264,19 @@ def test_a_folder_that_goes_away_is_told_of_once_and_waited_for(folder, arrivals
     assert said[1:] == [f"{folder}: well again"]
 
 
+def test_a_trouble_of_a_file_that_is_gone_is_told_again_if_it_comes_again(folder, journal, said):
+    troubles = Troubles(said)
+    made = Arrivals(folder, journal, troubles, settle_s=0, patience_s=LONG_S, inotify=None)
+    for _ in range(2):
+        (folder / "a.jpg").touch()
+        assert wait_for_whole(made) == ["a.jpg"]
+        troubles.begin("a.jpg", "a.jpg: cannot be read")
+        troubles.begin("a.jpg", "a.jpg: cannot be read")
+        (folder / "a.jpg").unlink()
+        assert made.take_whole() == []
+    assert said == ["a.jpg: cannot be read"] * 2
+
+
 class Unknown:
     """An entry of a folder whose file system does not say what it is, and is away when asked."""
 

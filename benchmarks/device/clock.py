@@ -30,7 +30,7 @@ from edgecat.bench.run import NUM_ROUNDS, ONE_THREAD, prepare
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.runtime.apart import run_apart
 
-# Of issue I.
+# What is to be reached.
 _TARGETS = {"p50_ratio": 1.05, "spread_ratio": 0.04}
 
 _TOOL_S = 5

@@ -22,7 +22,7 @@ _PIS = ("pi4", "pi5")
 
 _ENGINES = ("onnxruntime", "ncnn")
 
-# Of issue H: of the instructions of the network as it is, in the same engine.
+# What is to be reached, of the instructions of the network as it is, in the same engine.
 _TARGETS = {"ratio_to_same_variant": 0.45}
 
 

@@ -42,7 +42,7 @@ from edgecat.scores.metrics import Logits
 from edgecat.train.finetune import finetune
 from edgecat.train.finished import Checkpoint, load_checkpoint
 
-# Of issue H, of the time of the network as it is: a lean network that loses at most so much.
+# What is to be reached, of the time of the network as it is, by one that loses at most so much.
 _TARGETS = {
     "drop_pp": 1.0,
     "ratio_to_same_variant": {

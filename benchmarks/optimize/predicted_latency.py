@@ -21,7 +21,7 @@ from edgecat.optimize.space import list_edits
 from edgecat.optimize.timing import Stopwatch, find_product
 from edgecat.train.edit import EDITS, kind_of
 
-# Of issue H.
+# What is to be reached.
 _TARGETS = {"error_ratio": 0.05, "rank_correlation": 0.98}
 
 

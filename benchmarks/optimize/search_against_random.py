@@ -46,7 +46,7 @@ from edgecat.train.finished import load_checkpoint
 RANDOM, PLAIN, BELIEVER = "random", "side", "as-measured"
 CONTROLS = (RANDOM, PLAIN, BELIEVER)
 
-# Of issue H.
+# What is to be reached.
 _TARGETS = {"gain_ratio": 0.10}
 
 # A random network may be predicted to differ by so much from the time of the search's.

@@ -25,8 +25,9 @@ import click
 
 from benchmarks.command import EDGECAT
 from benchmarks.results import write_result
+from edgecat.bench.effort import NUM_ROUNDS
 from edgecat.bench.openings import NUM_OPENINGS, time_openings
-from edgecat.bench.run import NUM_ROUNDS, ONE_THREAD, prepare
+from edgecat.bench.run import ONE_THREAD, prepare
 from edgecat.bundle.store import Bundle, load_bundle
 from edgecat.runtime.apart import run_apart
 

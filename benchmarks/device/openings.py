@@ -16,8 +16,9 @@ import click
 
 from benchmarks.results import write_result
 from edgecat.bench.clock import Plan, median_interval, ratios_by_round
+from edgecat.bench.effort import NUM_ROUNDS
 from edgecat.bench.openings import NUM_OPENINGS, Timed, time_openings
-from edgecat.bench.run import NUM_ROUNDS, ONE_THREAD, prepare
+from edgecat.bench.run import ONE_THREAD, prepare
 from edgecat.bundle.store import load_bundle
 
 _NUM_COPIES = 4

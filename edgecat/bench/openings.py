@@ -23,6 +23,9 @@ from edgecat.runtime.engine import Engine
 #: (`edgecat.bench.clock.median_interval`), and that two, three or four models share evenly.
 NUM_OPENINGS = 12
 
+# Of fewer openings not even their range is a 95 % interval of their median.
+_MIN_OPENINGS = 6
+
 # Photos of an opening that are not timed: the first answers allocate memory.
 _NUM_WARMUP = 5
 
@@ -59,9 +62,11 @@ class Openings:
     def list_margins(self) -> list[float]:
         """Return half the width of each ratio's 95 % interval, as a share; the first one has none.
 
-        Of a single model, that of its own times.
+        Of a single model, that of its own times. Of too few openings for an interval, 1.
         """
         first, *others = self.medians_ms
+        if len(self.medians_ms[first]) < _MIN_OPENINGS:
+            return [1.0]
         compared = [self.list_ratios(name, first) for name in others] or [self.medians_ms[first]]
         return [median_margin(one) for one in compared]
 
@@ -77,7 +82,8 @@ def time_openings(
     Args:
         models: By name; the first one is the reference. Each opening starts with another one.
         num_photos: Timed photos of each in an opening.
-        plan: How many openings; `NUM_OPENINGS` unless it is given.
+        plan: How many openings; `NUM_OPENINGS` unless it is given. One that is under way when the
+            end is asked for is not kept.
         on_opening: Called after each, outside of any timing.
 
     Raises:
@@ -85,6 +91,10 @@ def time_openings(
     """
     photos_ms: dict[str, list[float]] = {name: [] for name in models}
     order = deque(models)
+    plan = plan or Plan.fixed(NUM_OPENINGS, 0)
+    plan_of_one = dataclasses.replace(
+        Plan.fixed(num_photos, _NUM_WARMUP), is_stopping=plan.is_stopping
+    )
 
     def take_round() -> dict[str, float]:
         with contextlib.ExitStack() as stack:
@@ -92,11 +102,13 @@ def time_openings(
             for name in order:
                 engine = stack.enter_context(models[name].open())
                 actions |= time_on_noise({name: engine}, models[name].input)
-            times = take_turns(actions, Plan.fixed(num_photos, _NUM_WARMUP))
+            times = take_turns(actions, plan_of_one)
+        if plan.is_stopping():
+            return {}
         order.rotate(-1)
         for name, times_ms in times.items():
             photos_ms[name] += times_ms
         return {name: statistics.median(times[name]) for name in models}
 
-    medians = take_rounds(take_round, plan or Plan.fixed(NUM_OPENINGS, 0), on_opening)
+    medians = take_rounds(take_round, plan, on_opening)
     return Openings(medians, photos_ms)

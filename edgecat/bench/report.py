@@ -94,6 +94,7 @@ class Report:
         stages: Where the time from a photo's bytes to its answer goes; None without `--data`.
         energy: What a photo costs; None where the machine does not tell.
         no_energy: Why it does not; "" where it does.
+        is_partial: Whether somebody ended it before its time.
         schema_version: Of this form; another one has other keys, or means others.
     """
 
@@ -108,6 +109,7 @@ class Report:
     stages: Stages | None = None
     energy: Energy | None = None
     no_energy: str = ""
+    is_partial: bool = False
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -175,6 +177,7 @@ def format_report(report: Report) -> str:
             *([f"energy: not measured: {report.no_energy}"] if report.no_energy else []),
             *(f"not run: {name}: {why}" for name, why in report.skipped.items()),
             *(f"NOTE: {note}" for note in report.notes),
+            *_format_end(report),
         ]
     )
 
@@ -243,6 +246,13 @@ def _format_stages(stages: Stages | None) -> list[str]:
         (name, *(f"{found[p]:.2f}" for p in ("p50", "p90", "p99"))) for name, found in times.items()
     ]
     return [format_table([heads, *lines]), ""]
+
+
+def _format_end(report: Report) -> list[str]:
+    """Return that a run is not whole; or nothing."""
+    if not report.is_partial:
+        return []
+    return [f"PARTIAL: ended after {report.settings['num_openings']} openings of each variant"]
 
 
 def _format_energy(energy: Energy | None) -> list[str]:

@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from edgecat.bench.clock import Plan, median_interval, percentiles
+from edgecat.bench.clock import median_interval, percentiles
 from edgecat.bench.cold_starts import NUM_COLD_STARTS, Cold, measure_cold
+from edgecat.bench.effort import NEVER, USUAL, Effort, Stopping
 from edgecat.bench.energy import Energy, measure_energy
 from edgecat.bench.evaluate import answer_known_photos
 from edgecat.bench.host import describe_host
@@ -19,7 +20,7 @@ from edgecat.bench.report import Report, Row, find_notes
 from edgecat.bench.stages import measure_stages
 from edgecat.bundle.manifest import ModelSpec
 from edgecat.bundle.store import Bundle, load_bundle
-from edgecat.errors import ConfigError, DeviceError, EngineError, SelfTestError
+from edgecat.errors import DeviceError, EngineError, SelfTestError
 from edgecat.machine.conditions import read_conditions
 from edgecat.machine.energy import find_meter
 from edgecat.machine.noise import judge_noise
@@ -30,26 +31,11 @@ from edgecat.runtime.device import CPU, Resources
 from edgecat.runtime.engine import Engine, check_device, exact_name
 from edgecat.scores.evaluation import Evaluation
 
-# Photos: p99 needs at least 100 to be more than the maximum.
-NUM_ROUNDS = 20 * NUM_OPENINGS
 NUM_BATCH_ROUNDS = 20
 BATCH_SIZE = 8
 
 #: What the latency of single photos is compared with on all machines.
 ONE_THREAD = Resources(threads=1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Certainty:
-    """Until when to go on.
-
-    Attributes:
-        margin_ratio: Until every ratio to the first variant is known within this share of it,
-        max_s: or until so many seconds are over.
-    """
-
-    margin_ratio: float
-    max_s: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +60,9 @@ def run_benchmark(
     *,
     data: Path | None = None,
     resources: Resources = ONE_THREAD,
-    num_rounds: int = NUM_ROUNDS,
-    certainty: Certainty | None = None,
+    effort: Effort = USUAL,
     progress: Progress | None = None,
+    stopping: Stopping = NEVER,
 ) -> Report:
     """Measure all variants of a bundle: latency, throughput, cold start, memory, size, energy.
 
@@ -86,9 +72,10 @@ def run_benchmark(
             and to time the stages from file to answer with.
         resources: To compute with. With more threads than one, the thread pools of all variants
             share the cores, and waiting threads spin, which slows others down. The report says so.
-        num_rounds: Timed single photos of each variant, at least.
-        certainty: Go on until the ratios are certain; None to end after `NUM_OPENINGS`.
+        effort: For how long single photos are timed.
         progress: Told of each step.
+        stopping: Entered while single photos are timed, which takes longest. It is asked whether to
+            end; what was measured till then is returned.
 
     Raises:
         BundleError: No bundle, or a damaged one.
@@ -97,9 +84,8 @@ def run_benchmark(
         ImageError: One of its photos is not there any more.
         ConfigError: The threads are below 1, or nobody knows the device.
         StorageError: The temporary folder is full.
+        KeyboardInterrupt: It was to end before anything was measured.
     """
-    if num_rounds < 1:
-        raise ConfigError(f"num_rounds {num_rounds}: must be at least 1")
     progress, before = progress or Silent(), read_conditions()
     bundle, threads = load_bundle(name), resources.threads
     check_device(bundle.spec.variants, resources.device)
@@ -108,11 +94,15 @@ def run_benchmark(
         warm = _measure_warm(engines, bundle.spec.input, progress)
         stages = None
         if data is not None:
-            stages = measure_stages(bundle, engines, data, num_rounds, progress)
+            stages = measure_stages(bundle, engines, data, effort.num_rounds, progress)
         energy, no_energy = _measure_energy(engines, bundle.spec.input, progress)
     models = {one.variant: prepare(bundle, one.variant, resources) for one in warm}
     cold = measure_cold(bundle, list(models), resources, progress)  # what may fail, before an hour
-    times = _measure_latencies(models, num_rounds, certainty, progress)
+    with stopping as is_stopping:
+        times = _measure_latencies(models, effort, is_stopping, progress)
+        is_partial = is_stopping()
+    if not times.medians_ms:
+        raise KeyboardInterrupt
     rows = [_describe(bundle.spec, one, times, cold[one.variant], scores, threads) for one in warm]
     settings = {
         "bundle": bundle.spec.name,
@@ -120,7 +110,7 @@ def run_benchmark(
         "device": resources.device,
         "num_rounds": len(times.photos_ms[rows[0].variant]),
         "num_openings": len(times.medians_ms[rows[0].variant]),
-        "certainty": None if certainty is None else dataclasses.asdict(certainty),
+        "certainty": effort.to_settings(),
         "batch_size": BATCH_SIZE,
         "num_batch_rounds": NUM_BATCH_ROUNDS,
         "num_cold_starts": NUM_COLD_STARTS,
@@ -141,6 +131,7 @@ def run_benchmark(
         stages=stages,
         energy=energy,
         no_energy=no_energy,
+        is_partial=is_partial,
     )
 
 
@@ -155,18 +146,15 @@ def prepare(bundle: Bundle, variant: str, resources: Resources) -> Timed:
 
 
 def _measure_latencies(
-    models: Mapping[str, Timed], num_rounds: int, certainty: Certainty | None, progress: Progress
+    models: Mapping[str, Timed],
+    effort: Effort,
+    is_stopping: Callable[[], bool],
+    progress: Progress,
 ) -> Openings:
-    plan = Plan.fixed(NUM_OPENINGS, 0)
-    if certainty is not None:
-        plan = Plan(
-            max_warmup=0,
-            min_rounds=NUM_OPENINGS,
-            max_s=certainty.max_s,
-            margin_ratio=certainty.margin_ratio,
-        )
+    num_photos = math.ceil(effort.num_rounds / NUM_OPENINGS)
+    plan = dataclasses.replace(effort.plan(), is_stopping=is_stopping)
     with progress.phase("batch 1", NUM_OPENINGS) as step:
-        return time_openings(models, math.ceil(num_rounds / NUM_OPENINGS), plan, step)
+        return time_openings(models, num_photos, plan, step)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """The command `edgecat benchmark`."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -91,7 +93,9 @@ def command(
     the result comes back; nothing is left there, also after Ctrl-C or when the connection breaks.
 
     With --minutes it shows whether the machine holds its speed: the first minute against the last,
-    and clock, temperature and a Raspberry Pi's warnings meanwhile. Ctrl-C keeps what was measured.
+    and clock, temperature and a Raspberry Pi's warnings meanwhile.
+
+    Ctrl-C while single photos are timed ("batch 1", or --minutes) keeps what was measured.
 
     \b
       edgecat benchmark first.edgecat --data photos --json before.json
@@ -100,9 +104,11 @@ def command(
       edgecat benchmark first.edgecat --minutes 10 --threads 4
       edgecat benchmark first.edgecat --host pi@raspberrypi --install --json pi.json
     """
+    from edgecat.bench.effort import Effort
     from edgecat.bench.report import format_report
-    from edgecat.bench.run import Certainty, run_benchmark
+    from edgecat.bench.run import run_benchmark
     from edgecat.runtime.device import Resources
+    from edgecat.service.signals import INTERRUPTED
 
     check_host_options(host, data, install=install)
     if minutes is not None:
@@ -120,11 +126,21 @@ def command(
             bundle,
             data=data,
             resources=Resources(threads, device=device.upper()),
-            num_rounds=rounds,
-            certainty=None if margin_percent is None else Certainty(margin_percent / 100, seconds),
+            effort=Effort(rounds, (margin_percent or 0) / 100, seconds),
             progress=TerminalProgress(),
+            stopping=_stopping_by_signal(),
         )
     show(report.to_dict(), format_report(report), file)
+    context.exit(INTERRUPTED if report.is_partial else 0)
+
+
+@contextlib.contextmanager
+def _stopping_by_signal() -> Iterator[Callable[[], bool]]:
+    """Give, for a block, whether a signal asked for the end."""
+    from edgecat.service.signals import Signals
+
+    with Signals() as signals:
+        yield lambda: signals.is_stopping
 
 
 def _check_minutes(context: click.Context) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from edgecat import atomic
+from edgecat.bench.effort import Effort
 from edgecat.bench.report import Report, format_report
 from edgecat.bench.run import run_benchmark
 from edgecat.errors import ConfigError
@@ -87,7 +88,7 @@ def walk(out: Path, data: Path | None, progress: Progress) -> str:
     budget = Budget(search="quick", allows_drop=True)
     spec = export_run(places.run, places.bundle, budget, int8=True, progress=progress)
     report = run_benchmark(
-        places.bundle, data=places.photos, num_rounds=_NUM_ROUNDS, progress=progress
+        places.bundle, data=places.photos, effort=Effort(_NUM_ROUNDS), progress=progress
     )
     _write_numbers(places, report)
     answers = _predict(places)

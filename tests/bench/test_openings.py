@@ -1,6 +1,7 @@
 """Openings: what an opening does to a model's time is seen, and hits all models alike."""
 
 import contextlib
+import dataclasses
 import itertools
 import time
 
@@ -48,6 +49,23 @@ def test_each_model_is_opened_first_as_often_as_the_others():
     assert len(first) == NUM_OPENINGS
     assert {first.count(name) for name in "abc"} == {NUM_OPENINGS / 3}
     assert [*times.medians_ms] == ["a", "b", "c"]
+
+
+def test_an_end_that_is_asked_for_keeps_whole_openings_alone():
+    asked = itertools.chain([False] * 40, itertools.repeat(True))
+    plan = dataclasses.replace(Plan.fixed(NUM_OPENINGS, 0), is_stopping=lambda: next(asked))
+    models = {name: placed([0.0] * NUM_OPENINGS) for name in "ab"}
+    times = time_openings(models, 3, plan)
+    num_openings = len(times.medians_ms["a"])
+    assert 0 < num_openings < NUM_OPENINGS
+    assert {len(ms) for ms in times.medians_ms.values()} == {num_openings}
+    assert {len(ms) for ms in times.photos_ms.values()} == {3 * num_openings}
+
+
+@pytest.mark.parametrize(("num_openings", "is_told"), [(1, False), (5, False), (6, True)])
+def test_of_too_few_openings_nothing_is_told_apart(num_openings, is_told):
+    ms = {name: [1.0] * num_openings for name in "ab"}
+    assert (Openings(ms, {}).list_margins() == [0.0]) == is_told
 
 
 def test_what_differs_between_openings_widens_the_interval_however_many_photos_there_are():

@@ -153,7 +153,7 @@ def test_a_report_becomes_plain_json():
     values = json.loads(json.dumps(report(FP32, INT8).to_dict()))
     assert set(values) == {
         "host", "settings", "rows", "skipped", "notes", "before", "after", "noise", "stages",
-        "energy", "no_energy", "schema_version",
+        "energy", "no_energy", "is_partial", "schema_version",
     }  # fmt: skip
     assert values["rows"][0]["latency_ms"]["p99"] == 123.456
     assert values["rows"][1]["ratio_to_fp32"] == 0.5

@@ -1,4 +1,6 @@
+import contextlib
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -9,7 +11,9 @@ import pytest
 from PIL import Image
 
 import edgecat.bench.cold_starts
+from edgecat.bench.effort import Effort
 from edgecat.bench.openings import NUM_OPENINGS
+from edgecat.bench.report import format_report
 from edgecat.bench.run import open_all, run_benchmark
 from edgecat.bundle.manifest import Variant
 from edgecat.bundle.photo_record import PHOTO_RECORD_FILE, PhotoRecord
@@ -113,14 +117,14 @@ def test_where_no_process_can_be_started_no_minutes_are_spent_before(
     monkeypatch.syspath_prepend(tmp_path)
     progress = Phases()
     with pytest.raises(EngineError, match=r"(?s)a fresh process failed: .*killed"):
-        run_benchmark(colours, num_rounds=1, progress=progress)
+        run_benchmark(colours, effort=Effort(1), progress=progress)
     assert progress.names[-1] == "cold starts"
     assert "batch 1" not in progress.names  # as long as --margin and --seconds ask for
 
 
 @pytest.mark.slow
 def test_a_benchmark_measures_every_variant(colours):
-    report = run_benchmark(colours, num_rounds=5)
+    report = run_benchmark(colours, effort=Effort(5))
     (row,) = report.rows
     assert (row.variant, row.threads, row.precision) == ("onnxruntime-fp32", 1, "fp32")
     assert 0 < row.latency_ms["p50"] <= row.latency_ms["p95"] <= row.latency_ms["p99"]
@@ -131,6 +135,23 @@ def test_a_benchmark_measures_every_variant(colours):
     assert report.settings["order"] == "interleaved"
     assert report.settings["num_rounds"] == report.settings["num_openings"] == NUM_OPENINGS
     json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize("num_asked", [30, 10_000])
+def test_an_end_that_is_asked_for_keeps_what_was_measured_and_marks_it(colours, num_asked):
+    asked = itertools.chain([False] * num_asked, itertools.repeat(True))
+    stopping = contextlib.nullcontext(lambda: next(asked))
+    report = run_benchmark(colours, effort=Effort(12), stopping=stopping)
+    is_partial = num_asked == 30
+    assert report.is_partial == is_partial
+    assert (report.settings["num_openings"] < NUM_OPENINGS) == is_partial
+    assert (report.noise.verdict == "too noisy") >= is_partial
+    assert format_report(report).splitlines()[-1].startswith("PARTIAL: ") == is_partial
+
+
+def test_an_end_before_anything_was_measured_leaves_nothing(colours):
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(colours, stopping=contextlib.nullcontext(lambda: True))
 
 
 def test_a_variant_that_does_not_open_is_told_once_by_its_name(make_bundle, colour_model):
@@ -158,7 +179,7 @@ def test_less_than_one_thread_is_refused(colours, threads):
 @pytest.mark.parametrize("num_rounds", [0, -1])
 def test_less_than_one_round_is_refused(colours, num_rounds):
     with pytest.raises(ConfigError):
-        run_benchmark(colours, num_rounds=num_rounds)
+        run_benchmark(colours, effort=Effort(num_rounds))
 
 
 def test_a_bundle_of_which_nothing_runs_is_an_error(make_bundle):
@@ -184,6 +205,6 @@ def test_accuracy_on_photos_that_the_model_was_trained_on_is_told_as_such(
         )
     record = PhotoRecord(train=tuple(digits[:16] for digits in seen))
     files = {"model.onnx": colour_model, PHOTO_RECORD_FILE: record.to_json().encode()}
-    report = run_benchmark(make_bundle(files=files), data=tmp_path / "photos", num_rounds=1)
+    report = run_benchmark(make_bundle(files=files), data=tmp_path / "photos", effort=Effort(1))
     assert report.rows[0].top1_ratio == 1
     assert any("was trained on 2 of these photos" in note for note in report.notes)

@@ -19,6 +19,7 @@ pytest.importorskip("openvino", reason="needs OpenVINO (edgecat[openvino])")
 import onnx
 from PIL import Image
 
+from edgecat.bench.effort import Effort
 from edgecat.bench.run import run_benchmark
 from edgecat.bundle.golden import GOLDEN_FILE, Golden
 from edgecat.bundle.manifest import Variant
@@ -213,7 +214,7 @@ def test_where_others_may_write_nothing_is_kept(bundle, spoil, tmp_path):
 
 @pytest.mark.slow
 def test_a_benchmark_on_a_device_has_only_the_variants_that_run_on_it(bundle):
-    report = run_benchmark(bundle.path, resources=Resources(1, device="AUTO"), num_rounds=5)
+    report = run_benchmark(bundle.path, resources=Resources(1, device="AUTO"), effort=Effort(5))
     (row,) = report.rows
     assert (row.variant, row.device, row.precision) == (OPENVINO, "CPU", "fp32")
     assert report.settings["device"] == "AUTO"

@@ -5,7 +5,7 @@ one; nothing is converted silently (but an int where a float is asked for).
 """
 
 import dataclasses
-import difflib
+import functools
 import json
 import math
 import types
@@ -117,7 +117,7 @@ class _Rules:
 def _build(cls: type[T], values: object, where: str, rules: _Rules) -> T:
     if not isinstance(values, Mapping):
         raise rules.error(f"{where}: expected named values, got {_kind(values)}")
-    hints = typing.get_type_hints(cls)
+    hints = _get_hints(cls)  # type: ignore[arg-type]  # a class can be hashed
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     _check_keys(values, fields, where, rules)
     read = {
@@ -131,6 +131,11 @@ def _build(cls: type[T], values: object, where: str, rules: _Rules) -> T:
         raise rules.error(f"{where}: {problem}") from problem
 
 
+@functools.cache  # a manifest has a hundred parts of a dozen kinds
+def _get_hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def _check_keys(
     values: Mapping[str, object],
     fields: Mapping[str, dataclasses.Field[Any]],
@@ -139,6 +144,8 @@ def _check_keys(
 ) -> None:
     for key in values:
         if key not in fields and not rules.pass_unknown:
+            import difflib  # 0.2 MB that only an error needs
+
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
             raise rules.error(f"{where}: unknown key {key!r}; {hint}")

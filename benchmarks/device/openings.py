@@ -10,6 +10,7 @@ together say.
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -81,7 +82,7 @@ def main(bundle: str, openings: int, measurements: int) -> None:
         in_one.append(measure_once(models, 1))
         in_many.append(measure_once(models, NUM_OPENINGS))
     result = {
-        "bundle": bundle,
+        "bundle": Path(bundle).name,
         "variants": names,
         "copies": copies,
         "ways": {

@@ -73,7 +73,7 @@ def main(bundle: str, repetitions: int, seconds: float, long_seconds: float) -> 
         if (values := [run["ratios"][name] for run in runs if name in run["ratios"]])
     }
     result = {
-        "bundle": bundle,
+        "bundle": Path(bundle).name,
         "seconds": seconds,
         "long_seconds": long_seconds,
         "fastest": fastest,

@@ -22,7 +22,7 @@ from edgecat.runtime.engine import runs_here
 
 _NUM_ROUNDS = 5
 
-# Of issues C and I, on x86, as it is.
+# What is to be reached, on x86, as it is.
 _TARGETS = {
     "onnxruntime-int8": {"open_and_first_ms": 250, "peak_rss_bytes": 120_000_000},
     "ncnn-fp32": {"open_and_first_ms": 60, "peak_rss_bytes": 60_000_000},

@@ -9,6 +9,7 @@ table.md.
 """
 
 import dataclasses
+import functools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -194,6 +195,7 @@ def _read_count(word: str) -> int:
     return int(word)
 
 
+@functools.cache
 def _pattern_of(kind: str) -> str:
     """Return the expression that a kind's settings match, each number once or the same again."""
     known: set[str] = set()

@@ -1,7 +1,6 @@
 """The runtime: a bundle in, answers out. Knows numpy, Pillow and one inference engine."""
 
 import dataclasses
-import difflib
 import functools
 import time
 from collections.abc import Sequence
@@ -176,6 +175,8 @@ class Classifier:
             BundleError: The bundle's head cannot be read, or is another model's.
         """
         if label is not None and label not in self.labels:
+            import difflib  # 0.2 MB that only an error needs
+
             by_lower = {known.lower(): known for known in self.labels}
             near = difflib.get_close_matches(label.lower(), by_lower, n=1)
             did_you_mean = f"did you mean {by_lower[near[0]]!r}? " if near else ""

@@ -4,6 +4,7 @@ import os
 import platform
 from typing import Any
 
+from edgecat import __version__
 from edgecat.machine.conditions import read_conditions
 from edgecat.machine.cores import count_threads
 from edgecat.machine.cpu import list_features, name_processor, read_cpuinfo
@@ -15,7 +16,6 @@ def describe_host() -> dict[str, Any]:
     """Return CPU, its features, governor, temperature where readable, load and versions."""
     cpuinfo = read_cpuinfo()
     engines = [entry.package for entry in ENGINES.load_all().values()]
-    packages = ("edgecat", "numpy", "pillow", *engines)
     now = read_conditions()
     return {
         "cpu": name_processor(cpuinfo),
@@ -28,5 +28,6 @@ def describe_host() -> dict[str, Any]:
         "load_1min": now.load_1min,
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": list_versions(packages),
+        # Its own even where it only lies in a folder: --host --install has it so.
+        "versions": {"edgecat": __version__} | list_versions(("numpy", "pillow", *engines)),
     }

@@ -11,6 +11,7 @@ import hashlib
 import platform
 from collections.abc import Sequence
 
+from edgecat import __version__
 from edgecat.bundle.plain import check_plain
 from edgecat.bundle.store import Bundle
 from edgecat.errors import BundleError, EngineError
@@ -283,7 +284,7 @@ def describe_setting(bundle: Bundle) -> Setting:
         machine=platform.machine(),
         features=tuple(list_features(cpuinfo)),
         num_cores=read_cores().num_physical,
-        versions=list_versions(("edgecat", *_list_packages(bundle))),
+        versions={"edgecat": __version__} | list_versions(_list_packages(bundle)),
     )
 
 

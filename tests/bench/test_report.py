@@ -1,8 +1,10 @@
 import dataclasses
 import json
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
+import edgecat
 from edgecat.bench.energy import Energy, PhotoEnergy
 from edgecat.bench.host import describe_host
 from edgecat.bench.report import Report, Row, find_notes, format_report, format_table
@@ -50,6 +52,14 @@ def test_the_host_is_described():
     assert {"edgecat", "numpy", "pillow", "onnxruntime"} <= set(host["versions"])
     assert host["temperature_c"] is None or -40 < host["temperature_c"] < 150
     assert json.loads(json.dumps(host)) == host
+
+
+def test_the_host_tells_edgecats_own_version_also_where_it_is_not_installed(monkeypatch):
+    def not_installed(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", not_installed)
+    assert describe_host()["versions"] == {"edgecat": edgecat.__version__}
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from edgecat.scores.compare import compare_logits
 from edgecat.scores.metrics import Logits
 
 #: An exact pass changes only the order of float32 additions; for logits of up to 10, larger ones
-#: may move in proportion. 1e-4 was too little for the large network of tests/export on an Intel
-#: processor with AMX, where torch's own float32 answers lie as far from those of float64.
-PASS_TOLERANCE = 3e-4
+#: may move in proportion. As much as the finished model may differ from the checkpoint
+#: (`edgecat.export.parity`): the large network of tests/export, whose random weights amplify that
+#: order, moves by 6e-4 on an Intel processor without AMX, by 1e-4 to 3e-4 on one with it.
+PASS_TOLERANCE = 1e-3
 
 
 def optimize_graph(
